@@ -1,0 +1,103 @@
+"""The checks of the project, each in an environment of its own: `python3 -m nox -s SESSION`."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.sessions = ["tests", "lint", "types", "examples"]
+nox.options.reuse_venv = "yes"
+nox.options.error_on_external_run = True
+
+# Peers of the interop tests: Python libraries, and programs with the Debian package that has them.
+PEER_LIBRARIES = ["httpx[http2]>=0.28", "hypercorn[trio]>=0.17"]
+PEER_PROGRAMS = {
+    "curl": "curl",
+    "h2load": "nghttp2",
+    "nghttp": "nghttp2",
+    "nghttpd": "nghttp2",
+    "nginx": "nginx",
+    "node": "nodejs",
+}
+# Debian keeps nginx in /usr/sbin, which only root has on its path.
+PEER_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+
+
+def tools(*names: str) -> list[str]:
+    """Returns the requirements of the extra `dev` for these tools, so that versions are written down once."""
+    project = nox.project.load_toml("pyproject.toml")["project"]
+    requirements = project["optional-dependencies"]["dev"]
+    by_name = {re.split(r"[^\w-]", requirement)[0]: requirement for requirement in requirements}
+    return [by_name[name] for name in names]
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Runs the tour of the command line, from an installed package."""
+    session.install(".[cli]")
+    session.run("trio-h2", "demo", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Runs all tests that need no foreign programs."""
+    session.install("-e", ".[cli,testing]", *tools("pytest", "pytest-timeout"))
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Checks style and formatting."""
+    session.install(*tools("ruff"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Checks the types of the package, its tests and its examples."""
+    session.install("-e", ".[cli,testing]", *tools("mypy", "pytest", "pytest-timeout"), *PEER_LIBRARIES)
+    session.run("mypy", *(session.posargs or ["trio_h2", "tests", "examples"]))
+
+
+@nox.session
+def examples(session: nox.Session) -> None:
+    """Runs the examples."""
+    session.install("-e", ".[cli,testing]", *tools("pytest", "pytest-timeout"))
+    session.run("python", "-m", "pytest", "tests/examples", *session.posargs)
+
+
+@nox.session
+def interop(session: nox.Session) -> None:
+    """Talks to foreign clients and servers. A missing one is a failure, without `-- --allow-missing`."""
+    install_peer_programs(session)
+    session.install("-e", ".[cli,testing]", *tools("pytest", "pytest-timeout"), *PEER_LIBRARIES)
+    path = os.pathsep.join([session.bin, PEER_PATH])
+    # A gigabyte each way and twenty thousand requests take longer than any other test may.
+    session.run(
+        "python", "-m", "pytest", "--timeout=600", "tests/interop", *session.posargs, env={"PATH": path}
+    )
+
+
+def missing_programs() -> list[str]:
+    """Returns the peer programs that this machine lacks."""
+    return [program for program in PEER_PROGRAMS if shutil.which(program, path=PEER_PATH) is None]
+
+
+def install_peer_programs(session: nox.Session) -> None:
+    """Installs missing peer programs where we may; ends the session if some are still missing."""
+    missing = missing_programs()
+    if missing and shutil.which("apt-get") and os.geteuid() == 0:
+        packages = sorted({PEER_PROGRAMS[program] for program in missing})
+        quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+        session.run("apt-get", "update", "-q", external=True, env=quiet)
+        session.run(
+            "apt-get", "install", "-qy", "--no-install-recommends", *packages, external=True, env=quiet
+        )
+        missing = missing_programs()
+    if missing and "--allow-missing" not in session.posargs:
+        session.error(f"missing peers: {', '.join(missing)} (`-- --allow-missing` leaves their tests out)")
