@@ -1,0 +1,33 @@
+"""What all tests share: which folders a plain run leaves to a session of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
+
+_INTEROP = Path(__file__).parent / "interop"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds the options that `nox -s interop -- …` passes through."""
+    parser.addoption(
+        "--allow-missing",
+        action="store_true",
+        help="leave out interop tests whose foreign program is not installed, instead of failing them",
+    )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leaves the interop tests out unless they are named: they need programs that may not be installed."""
+    if collection_path == _INTEROP and not any(_is_interop(argument, config) for argument in config.args):
+        return True
+    return None
+
+
+def _is_interop(argument: str, config: pytest.Config) -> bool:
+    """Whether an argument such as `tests/interop/test_curl.py::test_get` lies in the interop folder."""
+    path = (config.invocation_params.dir / argument.split("::")[0]).resolve()
+    return path.is_relative_to(_INTEROP)

@@ -1,0 +1,55 @@
+"""The commands a newcomer reads are the commands that continuous integration runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from pathlib import Path
+
+_ROOT = Path(__file__).parents[2]
+_TEST_COMMAND = "python3 -m pip install nox && python3 -m nox -s tests"
+_DEMO_COMMAND = "python3 -m pip install nox && python3 -m nox -s demo"
+
+
+def _lines(name: str) -> list[str]:
+    return [line.strip() for line in (_ROOT / name).read_text(encoding="utf-8").splitlines()]
+
+
+def _sessions_of_noxfile() -> set[str]:
+    text = (_ROOT / "noxfile.py").read_text(encoding="utf-8")
+    return set(re.findall(r"^@nox\.session\ndef (\w+)", text, flags=re.MULTILINE))
+
+
+def test_readme_names_both_commands() -> None:
+    assert _TEST_COMMAND in _lines("README.md")
+    assert _DEMO_COMMAND in _lines("README.md")
+
+
+def test_ci_runs_the_test_command_of_the_readme() -> None:
+    assert _TEST_COMMAND in _lines(".ci/run")
+
+
+def test_ci_runs_every_check() -> None:
+    run = " ".join(line for line in _lines(".ci/run") if not line.startswith("#"))
+    named = {word for names in re.findall(r"nox -s ([\w ]+)", run) for word in names.split()}
+    assert _sessions_of_noxfile() - {"demo"} <= named
+
+
+def test_ci_script_is_executable() -> None:
+    assert os.access(_ROOT / ".ci" / "run", os.X_OK)
+
+
+def test_documents_name_existing_sessions() -> None:
+    for name in ("README.md", "CONTRIBUTING.md"):
+        text = (_ROOT / name).read_text(encoding="utf-8")
+        assert set(re.findall(r"nox -s (\w+)", text)) <= _sessions_of_noxfile(), name
+
+
+def test_the_engine_is_pinned_to_a_minor_release() -> None:
+    """We override private methods of h2, so a release that our contract tests have not seen is kept out."""
+    project = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (h2,) = (r for r in project["dependencies"] if re.match(r"h2\b", r))
+    bounds = re.fullmatch(r"h2>=4\.(\d+)\.\d+,<4\.(\d+)", h2)
+    assert bounds is not None, h2
+    assert int(bounds[2]) == int(bounds[1]) + 1

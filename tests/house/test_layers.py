@@ -1,0 +1,226 @@
+"""A module imports only from its own layer and from lower ones; only the engine adapter knows h2.
+
+The layers are those of CONTRIBUTING.md. Every import statement counts, wherever it stands: inside a function,
+behind `TYPE_CHECKING`, relative or absolute.
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_ROOT = Path(__file__).parents[2]
+_PACKAGE = "trio_h2"
+
+# The layer of each part of the package. What is not named here lies on layer 6, on top of the public names.
+_LAYERS = {
+    "_version": 0,
+    "_wire": 1,
+    "_errors": 2,
+    "_util": 2,
+    "_stream": 3,
+    "_session": 4,
+    "_net": 5,
+}
+_TOP_LAYER = 6
+# `python -m trio_h2` is the command line under another name.
+_SAME_PART = {"__main__": "_cli"}
+
+_ENGINE_ADAPTER = f"{_PACKAGE}._wire._adapter"
+# The sans-IO layer: no event loop, no clock, no sockets, no threads.
+_NOT_IN_WIRE = {
+    "asyncio",
+    "datetime",
+    "select",
+    "selectors",
+    "socket",
+    "ssl",
+    "threading",
+    "time",
+    "trio",
+}
+
+
+def _modules(root: Path) -> dict[str, Path]:
+    """Returns the modules of the package under *root*, by dotted name."""
+    modules = {}
+    for path in sorted((root / _PACKAGE).rglob("*.py")):
+        parts = path.relative_to(root).with_suffix("").parts
+        modules[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return modules
+
+
+def _packages(modules: dict[str, Path]) -> set[str]:
+    """Returns the names that are folders, with or without an `__init__.py`."""
+    return {name.rpartition(".")[0] for name in modules} | {
+        name for name, path in modules.items() if path.stem == "__init__"
+    }
+
+
+def _imports(name: str, path: Path, known: set[str]) -> Iterator[tuple[int, str, str]]:
+    """Yields (line, imported module, imported name or "") for each import of the module *name*.
+
+    `from . import x` counts as an import of the module `x`, if there is one.
+    """
+    package = name.split(".") if path.stem == "__init__" else name.split(".")[:-1]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), filename=str(path))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name, ""
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            source = ".".join([*above, *([node.module] if node.module else [])])
+            for alias in node.names:
+                if f"{source}.{alias.name}" in known:
+                    yield node.lineno, f"{source}.{alias.name}", ""
+                else:
+                    yield node.lineno, source, alias.name
+
+
+def _part(name: str) -> str:
+    """Returns the part of the package that a module belongs to: `_stream` for `trio_h2._stream._base`."""
+    part = name.split(".")[1] if "." in name else ""
+    return _SAME_PART.get(part, part)
+
+
+def _layer(name: str) -> int:
+    return _LAYERS.get(_part(name), _TOP_LAYER)
+
+
+def _is_private(dotted: str) -> bool:
+    return any(part.startswith("_") and not part.startswith("__") for part in dotted.split("."))
+
+
+def _objection(name: str, target: str, imported: str) -> str:
+    """Returns why the module *name* may not import *imported* from the module *target*, or ""."""
+    library = target.partition(".")[0]
+    if library != _PACKAGE:
+        if library == "h2" and name != _ENGINE_ADAPTER:
+            return "only the engine adapter imports h2"
+        if library in _NOT_IN_WIRE and _part(name) == "_wire":
+            return "the sans-IO layer has no event loop, clock or socket"
+        return ""
+    if _part(name) == _part(target):
+        return ""
+    if _layer(name) < _TOP_LAYER:
+        if _layer(target) > _layer(name):
+            return f"layer {_layer(name)} imports layer {_layer(target)}"
+    elif _is_private(f"{target}.{imported}"):
+        return "what stands on the public API imports public names only"
+    return ""
+
+
+def _violations(root: Path) -> list[str]:
+    """Returns one line for each import that breaks the rules."""
+    modules = _modules(root)
+    known = set(modules) | _packages(modules)
+    found = []
+    for name, path in modules.items():
+        for line, target, imported in _imports(name, path, known):
+            # The façade gathers the public names from all layers.
+            if name == _PACKAGE and target.partition(".")[0] == _PACKAGE:
+                continue
+            if objection := _objection(name, target, imported):
+                what = f"{target}.{imported}" if imported else target
+                found.append(f"{path.relative_to(root)}:{line}: imports {what}: {objection}")
+    return found
+
+
+def test_imports_respect_the_layers() -> None:
+    assert f"{_PACKAGE}._wire" in _modules(_ROOT), "the package has moved: this test looks at nothing"
+    assert _violations(_ROOT) == []
+
+
+def test_every_private_part_has_a_layer() -> None:
+    """A new or renamed part would otherwise be taken for one that stands on the public API."""
+    parts = {_part(name) for name in _modules(_ROOT) if name != _PACKAGE}
+    private = {part for part in parts if part.startswith("_")}
+    assert private <= {*_LAYERS, *_SAME_PART.values()}
+
+
+_PLANTED = [
+    *["__init__", "_wire/__init__", "_wire/_adapter", "_wire/_engine", "_errors", "_util"],
+    *["_stream/_base", "_session/_base", "_net/_serve"],
+    *["_cli/__init__", "_cli/_get", "files", "testing/__init__"],
+]
+
+
+def _plant(root: Path, module: str, source: str) -> None:
+    """Makes a small package with one module of each part, and *source* as the content of *module*."""
+    for name in [*_PLANTED, module]:
+        path = root / _PACKAGE / f"{name}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(source if name == module else "")
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("_wire/_engine", "import trio"),
+        ("_wire/_engine", "import trio.lowlevel as low"),
+        ("_wire/_engine", "from time import monotonic"),
+        ("_wire/_engine", "import socket"),
+        ("_wire/_engine", "def late():\n    import ssl"),
+        ("_wire/_engine", "import h2.connection"),
+        ("_wire/_engine", "from h2 import events"),
+        ("_wire/_engine", "from .. import _errors"),
+        ("_wire/_engine", "from .._errors import H2Error"),
+        ("_wire/_engine", "from trio_h2._util import helper"),
+        ("_wire/__init__", "from .._errors import H2Error"),
+        ("_errors", "from ._stream._base import Stream"),
+        ("_errors", "from . import _stream"),
+        ("_errors", "import trio_h2._stream._base"),
+        ("_stream/_base", "from h2.errors import ErrorCodes"),
+        ("_stream/_base", "from .._session._base import Session"),
+        ("_stream/_base", "from .._session import _base"),
+        ("_stream/_base", "if TYPE_CHECKING:\n    from .._session._base import Session"),
+        ("_stream/_base", "from trio_h2 import Session"),
+        ("_stream/_base", "from .. import Session"),
+        ("_session/_base", "import trio_h2"),
+        ("_session/_base", "from .._net import _serve"),
+        ("_net/_serve", "from ..files import send_file"),
+        ("_net/_serve", "from .._cli._get import main"),
+        ("files", "from ._errors import H2Error"),
+        ("files", "from . import _wire"),
+        ("files", "from trio_h2._wire import _engine"),
+        ("files", "import trio_h2._errors"),
+        ("files", "from trio_h2 import _hidden"),
+        ("_cli/_get", "from .._net._serve import serve_tcp"),
+        ("_cli/__init__", "from .._net._serve import serve_tcp"),
+        ("testing/__init__", "from .._cli import main"),
+        ("testing/__init__", "import h2"),
+        ("__init__", "import h2"),
+    ],
+)
+def test_a_wrong_import_is_found(tmp_path: Path, module: str, source: str) -> None:
+    _plant(tmp_path, module, source)
+    (violation,) = _violations(tmp_path)
+    last_line = len(source.splitlines())
+    assert violation.startswith(f"{Path(_PACKAGE, f'{module}.py')}:{last_line}: imports ")
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("_wire/_adapter", "import h2.connection\nfrom h2 import events\nimport hpack"),
+        ("_wire/_engine", "from . import _adapter\nfrom ._adapter import X\nimport trio_h2._wire._adapter"),
+        ("_wire/__init__", "from ._engine import Engine"),
+        ("_errors", "import trio\nfrom ._wire._engine import Engine\nfrom ._util import helper"),
+        ("_stream/_base", "from .._wire import _engine\nfrom .. import _errors\nimport time, ssl"),
+        ("_net/_serve", "from .._session._base import Session\nfrom .._version import __version__"),
+        ("__init__", "from ._net._serve import serve_tcp as serve_tcp\nfrom . import _errors"),
+        ("files", "import trio_h2, trio\nfrom trio_h2 import Server, __version__\nfrom . import Headers"),
+        ("_cli/_get", "from . import _args\nfrom trio_h2 import connect\nfrom trio_h2.files import send"),
+        ("__main__", "from ._cli import main\nfrom trio_h2._cli import main"),
+        ("testing/__init__", "from ._peer import Peer as Peer"),
+    ],
+)
+def test_a_right_import_is_no_violation(tmp_path: Path, module: str, source: str) -> None:
+    _plant(tmp_path, module, source)
+    assert _violations(tmp_path) == []
