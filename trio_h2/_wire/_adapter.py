@@ -1,0 +1,326 @@
+"""h2, with its traps closed. The only module that imports it.
+
+h2 keeps the HPACK state, the settings, the send windows and the state machine of every stream, and makes the frames.
+What it must not do is decide: it answers many stream errors with the end of the connection, takes GOAWAY for the end,
+sends resets of its own, and checks headers only while it already encodes them. So `Connection` hands every received
+frame to
+the engine, which checks it first and then lets h2 book it; and everything sent was checked by the engine before.
+
+Private methods of h2 that are overridden or called here are covered by contract tests (tests/wire/test_contract.py).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import h2.config
+import h2.connection
+import h2.exceptions
+import h2.settings
+from h2.connection import AllowedStreamIDs, ConnectionInputs, H2Connection
+from hpack import Encoder
+from hpack.exceptions import HPACKError, OversizedHeaderListError
+from hyperframe.frame import (
+    ContinuationFrame,
+    DataFrame,
+    Frame,
+    GoAwayFrame,
+    HeadersFrame,
+    PingFrame,
+    PushPromiseFrame,
+    RstStreamFrame,
+)
+
+from ._codes import ErrorCode, Role, SettingCode
+from ._failure import SessionFaultError, StreamFaultError
+from ._framing import FrameReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from h2.stream import H2Stream
+
+    from ._headers import RawField
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+"""RFC 9113 §3.4."""
+
+DECODER_SLACK = 4
+"""How far the decoder goes beyond the advertised header list size, so that a list which is only somewhat too large
+can be
+answered with 431 instead of ending the session: a block that is not decoded leaves HPACK out of step."""
+
+
+class _CappedEncoder(Encoder):
+    """An HPACK encoder whose table stays small whatever the peer allows: hpack searches it linearly."""
+
+    max_table_size = 4096
+
+    @property
+    def header_table_size(self) -> int:
+        return self.header_table.maxsize
+
+    @header_table_size.setter
+    def header_table_size(self, value: int) -> None:
+        value = min(value, self.max_table_size)
+        if value == self.header_table.maxsize:
+            return
+        self.header_table.maxsize = value
+        self.table_size_changes.append(value)
+
+
+class Connection(H2Connection):
+    """One HTTP/2 connection; see the module's docstring.
+
+    Args:
+        role: which end this is.
+        local: our initial SETTINGS, by number; they are put into the output by `start`.
+        max_encoder_table_size: bound of the HPACK table for what we send, octets.
+        max_header_list_size: what the decoder must at least accept, octets.
+        on_frame: called with every received frame, in order.
+    """
+
+    def __init__(
+        self,
+        role: Role,
+        local: dict[int, int],
+        *,
+        max_encoder_table_size: int,
+        max_header_list_size: int,
+        on_frame: Callable[[Frame | StreamFaultError], None],
+    ) -> None:
+        client = role is Role.CLIENT
+        super().__init__(
+            h2.config.H2Configuration(
+                client_side=client,
+                header_encoding=None,
+                validate_outbound_headers=False,
+                normalize_outbound_headers=False,
+                validate_inbound_headers=False,
+                normalize_inbound_headers=False,
+            )
+        )
+        self._on_frame = on_frame
+        self._initial = local
+        self._chunks: list[bytes] = []
+        self.output_size = 0
+        self.reader = FrameReader(preface=b"" if client else PREFACE)
+        self.incoming_buffer = self.reader  # type: ignore[assignment]  # has what h2 uses
+        self._frame_dispatch_table = {}  # unused, and its bound methods would be a reference cycle
+        self.encoder = _CappedEncoder()
+        self.encoder.max_table_size = max_encoder_table_size
+        # Until the peer acknowledges, it may still act on the protocol's defaults, and they are h2's: what is
+        # enforced is the laxer of both (RFC 9113 §6.5.3).
+        self.local_settings = h2.settings.Settings(client=client, initial_values={})
+        self.local_settings_sent(local)
+        self.decoder.max_header_list_size = DECODER_SLACK * max_header_list_size + 65_536
+
+    # -- overridden ------------------------------------------------------------------------------------------------
+
+    @property
+    def open_outbound_streams(self) -> int:
+        """Always 0: the engine counts and refuses; h2's own property scans every stream, and deletes some."""
+        return 0
+
+    def _receive_frame(self, frame: Frame) -> list[h2.events.Event]:
+        """Hands the frame to the engine. h2 would format it for its log first, body and all."""
+        self._on_frame(frame)
+        return []
+
+    def _terminate_connection(self, error_code: h2.errors.ErrorCodes) -> None:
+        """Does nothing: GOAWAY is the engine's to send."""
+
+    def _prepare_for_sending(self, frames: list[Frame]) -> None:
+        """Queues frames for the transport, without copying bodies into one growing buffer."""
+        for frame in frames:
+            if isinstance(frame, DataFrame) and "PADDED" not in frame.flags:
+                self._queue(_frame_header(frame, len(frame.data)))
+                self._queue(frame.data)
+            elif isinstance(frame, (HeadersFrame, PushPromiseFrame)):
+                for part in _fit(frame, self.max_outbound_frame_size):
+                    self._queue(part.serialize())
+            else:
+                self._queue(frame.serialize())
+
+    def _queue(self, data: bytes) -> None:
+        self._chunks.append(data)
+        self.output_size += len(data)
+
+    # -- for the engine --------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Puts the preface and our initial SETTINGS into the output.
+
+        h2's own way would send every default, and the old value of whatever was changed.
+        """
+        self.state_machine.process_input(ConnectionInputs.SEND_SETTINGS)
+        if self.config.client_side:
+            self._queue(PREFACE)
+        self.send_settings(self._initial)
+
+    def receive(self, data: bytes) -> None:
+        """Reads bytes; every complete frame goes to ``on_frame``.
+
+        Raises:
+            SessionFaultError: a connection error.
+        """
+        try:
+            self.receive_data(data)
+        except h2.exceptions.ProtocolError as exc:  # a rule that only h2 knows
+            raise SessionFaultError(ErrorCode(int(exc.error_code)), str(exc)) from exc
+
+    @property
+    def table_size(self) -> int:
+        """Octets in both HPACK tables."""
+        return int(self.encoder.header_table._current_size) + int(self.decoder.header_table._current_size)
+
+    def take_output(self) -> bytes:
+        """Returns all queued output; it is owed to the wire from now on."""
+        data = b"".join(self._chunks)
+        self._chunks.clear()
+        self.output_size = 0
+        return data
+
+    def send_settings(self, values: dict[int, int]) -> None:
+        """Queues a SETTINGS frame. hyperframe truncates numbers above 255, so the payload is made here."""
+        payload = b"".join(code.to_bytes(2, "big") + value.to_bytes(4, "big") for code, value in values.items())
+        self._queue(len(payload).to_bytes(3, "big") + b"\x04\x00" + bytes(4) + payload)
+
+    def local_settings_sent(self, values: dict[int, int]) -> None:
+        """Enforces what is laxer in *values*, our newest SETTINGS: the peer may act on them before we see its
+        answer.
+        """
+        window = values.get(SettingCode.INITIAL_WINDOW_SIZE, 0)
+        if window > self.local_settings.initial_window_size:
+            self._set_inbound_window(window)
+        self.max_inbound_frame_size = max(self.max_inbound_frame_size, values.get(SettingCode.MAX_FRAME_SIZE, 0))
+        table = values.get(SettingCode.HEADER_TABLE_SIZE, 0)
+        self.decoder.max_allowed_table_size = max(self.decoder.max_allowed_table_size, table)
+
+    def local_settings_acknowledged(self, values: dict[int, int]) -> None:
+        """*values*, which we sent, are in force from now on, the stricter ones too."""
+        if SettingCode.INITIAL_WINDOW_SIZE in values:
+            self._set_inbound_window(values[SettingCode.INITIAL_WINDOW_SIZE])
+        if SettingCode.MAX_FRAME_SIZE in values:
+            self.max_inbound_frame_size = values[SettingCode.MAX_FRAME_SIZE]
+        if SettingCode.HEADER_TABLE_SIZE in values:
+            self.decoder.max_allowed_table_size = values[SettingCode.HEADER_TABLE_SIZE]
+
+    def _set_inbound_window(self, window: int) -> None:
+        self._inbound_flow_control_change_from_settings(self.local_settings.initial_window_size, window)
+        self.local_settings.initial_window_size = window
+        self.local_settings.acknowledge()
+
+    def consume_connection_window(self, size: int) -> None:
+        """Books *size* received octets in h2's connection window, which the engine has checked."""
+        self._inbound_flow_control_window_manager.window_consumed(size)
+
+    def apply_remote_settings(self, values: dict[int, int]) -> None:
+        """Puts the peer's SETTINGS (checked before) in force and queues their acknowledgement.
+
+        Raises:
+            SessionFaultError: FLOW_CONTROL_ERROR, a stream's window overflows.
+        """
+        self.remote_settings.update(values)
+        try:
+            frames = self._acknowledge_settings()
+        except h2.exceptions.FlowControlError as exc:
+            # RFC 9113 §6.9.2: "An endpoint MUST treat a change to SETTINGS_INITIAL_WINDOW_SIZE that causes any
+            # flow-control window to exceed the maximum size as a connection error of type FLOW_CONTROL_ERROR."
+            raise SessionFaultError(
+                ErrorCode.FLOW_CONTROL_ERROR, "SETTINGS_INITIAL_WINDOW_SIZE overflows the window of a stream"
+            ) from exc
+        self._prepare_for_sending(frames)
+
+    def decode_block(self, block: bytes) -> list[RawField]:
+        """Decodes a field block.
+
+        Raises:
+            SessionFaultError: it cannot be decoded, so the session cannot go on.
+        """
+        try:
+            return self.decoder.decode(block, raw=True)  # type: ignore[return-value]  # raw=True means bytes
+        except OversizedHeaderListError as exc:
+            raise SessionFaultError(ErrorCode.ENHANCE_YOUR_CALM, f"header list far too large: {exc}") from exc
+        except (HPACKError, IndexError, ValueError) as exc:
+            # RFC 9113 §4.3: "A decoding error in a field block MUST be treated as a connection error of type
+            # COMPRESSION_ERROR."
+            raise SessionFaultError(ErrorCode.COMPRESSION_ERROR, f"field block cannot be decoded: {exc}") from exc
+
+    def stream_opened_by_peer(self, stream_id: int, fields: Sequence[RawField], *, end_stream: bool) -> None:
+        """Makes h2's stream for a received request."""
+        self.state_machine.process_input(ConnectionInputs.RECV_HEADERS)
+        self.highest_inbound_stream_id = stream_id - 1  # it was marked as used before the request was checked
+        self._begin_new_stream(stream_id, AllowedStreamIDs.ODD)
+        self.book_headers(stream_id, fields, end_stream=end_stream)
+
+    def stream_id_used_by_peer(self, stream_id: int) -> None:
+        """The id is used up, whether a stream is made for it or not (refused, malformed)."""
+        self.highest_inbound_stream_id = stream_id
+
+    def book_headers(self, stream_id: int, fields: Sequence[RawField], *, end_stream: bool) -> None:
+        """Moves h2's stream on by a received, checked field section."""
+        stream = self.streams[stream_id]
+        stream.receive_headers(fields, end_stream, None)
+        stream._expected_content_length = None  # the engine compares, and knows HEAD, 304 and CONNECT
+
+    def book_data(self, stream_id: int, data: bytes, size: int, *, end_stream: bool) -> None:
+        """Moves h2's stream on by received, checked DATA that counts *size* octets for flow control."""
+        self.streams[stream_id].receive_data(data, end_stream, size)
+
+    def stream(self, stream_id: int) -> H2Stream:
+        """Returns h2's stream, for its windows."""
+        return self.streams[stream_id]
+
+    def forget(self, stream_id: int) -> None:
+        """The stream has closed. h2 would remember 65 536 of them."""
+        self.streams.pop(stream_id, None)
+
+    def send_reset(self, stream_id: int, code: int) -> None:
+        """Queues RST_STREAM, also for a stream that h2 never saw."""
+        frame = RstStreamFrame(stream_id)
+        frame.error_code = code
+        self._prepare_for_sending([frame])
+
+    def send_goaway(self, last_stream_id: int, code: int, debug_data: bytes) -> None:
+        """Queues GOAWAY and nothing else: for h2 it would be the end."""
+        self._prepare_for_sending([GoAwayFrame(0, last_stream_id, code, debug_data)])
+
+    def release(self) -> None:
+        """The session is over: drops the reference to the engine."""
+        self._on_frame = _ignore
+
+    def send_ping(self, payload: bytes, *, ack: bool = False) -> None:
+        """Queues PING, or the answer to one."""
+        self._prepare_for_sending([PingFrame(0, payload, flags=("ACK",) if ack else ())])
+
+
+def _ignore(frame: object) -> None:
+    """Takes the frames of a session that is over."""
+
+
+def _frame_header(frame: Frame, length: int) -> bytes:
+    """Returns the 9 octets before a frame's payload (RFC 9113 §4.1)."""
+    flags = 0
+    for name, bit in frame.defined_flags:
+        if name in frame.flags:
+            flags |= bit
+    return length.to_bytes(3, "big") + bytes((frame.type or 0, flags)) + frame.stream_id.to_bytes(4, "big")
+
+
+def _fit(frame: HeadersFrame | PushPromiseFrame, limit: int) -> list[Frame]:
+    """Splits a first frame whose extra fields (priority, promised id) push it over the frame size.
+
+    h2 cuts the field block into pieces of exactly the frame size, and adds those fields afterwards.
+    """
+    extra = 4 if isinstance(frame, PushPromiseFrame) else 5 if "PRIORITY" in frame.flags else 0
+    room = limit - extra
+    if len(frame.data) <= room:
+        return [frame]
+    rest = ContinuationFrame(frame.stream_id)
+    rest.data = frame.data[room:]
+    frame.data = frame.data[:room]
+    if "END_HEADERS" in frame.flags:
+        frame.flags.discard("END_HEADERS")
+        rest.flags.add("END_HEADERS")
+    return [frame, rest]

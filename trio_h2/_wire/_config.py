@@ -1,0 +1,182 @@
+"""Limits and timeouts of a session, with the defaults of each role; validated once, when they are made."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import TypeVar
+
+_C = TypeVar("_C", bound="SessionConfig")
+
+MIB = 1024 * 1024
+MAX_WINDOW = 2**31 - 1
+"""RFC 9113 §6.9.1: "A sender MUST NOT allow a flow-control window to exceed 2^31-1 octets." """
+DEFAULT_WINDOW = 65_535
+"""RFC 9113 §6.9.2: the window of a new connection, and of a stream until SETTINGS say otherwise."""
+
+
+def _check_int(config: SessionConfig, low: int, high: int, *names: str) -> None:
+    for name in names:
+        value = getattr(config, name)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError(f"{name} must be an int, not {value!r}")
+        if not low <= value <= high:
+            raise ValueError(f"{name} must be in {low}..{high}, not {value}")
+
+
+def _check_seconds(config: SessionConfig, *names: str) -> None:
+    for name in names:
+        value = getattr(config, name)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise TypeError(f"{name} must be seconds as int or float, not {value!r}")
+        if not value > 0:  # refuses NaN, too
+            raise ValueError(f"{name} must be more than 0 seconds (math.inf turns it off), not {value}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionConfig:
+    """What `ClientConfig` and `ServerConfig` have in common. Sizes are octets, timeouts seconds (`math.inf` = off).
+
+    Raises:
+        TypeError: a value has the wrong type.
+        ValueError: a value is out of range, or the windows do not fit the receive budget.
+    """
+
+    stream_window: int = 128 * 1024
+    """SETTINGS_INITIAL_WINDOW_SIZE: what a peer may send on one stream before the application reads."""
+    receive_budget: int = 32 * MIB
+    """The hard bound of received, unread body octets of one session; also its connection window."""
+    max_frame_size: int = 16_384
+    """SETTINGS_MAX_FRAME_SIZE: the largest frame payload the peer may send."""
+    max_header_list_size: int = 65_535
+    """SETTINGS_MAX_HEADER_LIST_SIZE: uncompressed octets of one header list, 32 added per field."""
+    max_header_fields: int = 128
+    """Fields of one header list, pseudo-headers included."""
+    header_table_size: int = 4096
+    """SETTINGS_HEADER_TABLE_SIZE: the HPACK table for what we receive."""
+    max_encoder_table_size: int = 4096
+    """The HPACK table for what we send, whatever larger one the peer allows."""
+    max_session_memory: int | None = None
+    """Held + queued + header-block octets + tables; above it new streams are refused. ``None``: budget + 16 MiB."""
+    max_queued_control: int = 64 * 1024
+    """Control octets waiting for the transport above which `respond` and its like wait."""
+    max_queued_replies: int = 1000
+    """PING and SETTINGS acknowledgements, resets and such waiting for a peer that does not read them."""
+    max_outstanding_pings: int = 10
+    """`Session.ping` calls without an answer; one more raises."""
+    reset_burst: int = 1000
+    """Streams reset by the peer, or by its mistakes, that are tolerated at once (rapid reset, MadeYouReset)."""
+    reset_rate: float = 33.0
+    """Further such resets tolerated per second."""
+    overhead_burst: int = 10_000
+    """Frames that move nothing forward (PING, SETTINGS, PRIORITY, empty DATA …) tolerated at once."""
+    overhead_rate: float = 1000.0
+    """Further such frames tolerated per second."""
+    handshake_timeout: float = 10.0
+    """From the transport's start to the peer's preface and SETTINGS; for TLS, its handshake."""
+    settings_timeout: float = 10.0
+    """From our SETTINGS to their acknowledgement."""
+    ping_interval: float = 60.0
+    """Silence of the peer after which a keep-alive PING is sent."""
+    ping_timeout: float = 20.0
+    """Silence after that PING which ends the session."""
+    idle_timeout: float = math.inf
+    """Time without a stream after which the session ends gracefully."""
+    drain_timeout: float = 30.0
+    """The grace that `aclose()` gives running streams."""
+    close_timeout: float = 1.0
+    """How long GOAWAY and the transport's own goodbye may take when a session ends."""
+    linger_timeout: float = 5.0
+    """After `Stream.aclose()`: how long the peer may take to end its side before RST_STREAM."""
+
+    def __post_init__(self) -> None:
+        _check_int(self, 0, MAX_WINDOW, "stream_window")
+        _check_int(self, DEFAULT_WINDOW, MAX_WINDOW, "receive_budget")
+        _check_int(self, 16_384, 2**24 - 1, "max_frame_size")
+        _check_int(self, 0, 2**32 - 1, "max_header_list_size", "header_table_size")
+        _check_int(self, 4, 2**31, "max_header_fields")
+        _check_int(self, 0, 1024 * 1024, "max_encoder_table_size")
+        if self.max_session_memory is not None:
+            _check_int(self, 1, 2**63, "max_session_memory")
+        _check_int(self, 1, 2**31, "max_queued_control", "max_queued_replies", "reset_burst", "overhead_burst")
+        _check_int(self, 1, 2**31, "max_outstanding_pings")
+        _check_seconds(self, "handshake_timeout", "settings_timeout", "ping_interval", "ping_timeout")
+        _check_seconds(self, "idle_timeout", "drain_timeout", "close_timeout", "linger_timeout")
+        _check_seconds(self, "reset_rate", "overhead_rate")
+        streams = self.guaranteed_streams
+        if streams * self.stream_window > self.receive_budget:
+            raise ValueError(
+                f"max_concurrent_streams {streams} x stream_window {self.stream_window} = {streams * self.stream_window} "
+                f"octets is more than the receive_budget of {self.receive_budget}: stalled streams could starve the others"
+            )
+
+    @property
+    def guaranteed_streams(self) -> int:
+        """The number of streams whose initial window the receive budget must cover."""
+        return 1
+
+    @property
+    def session_memory(self) -> int:
+        """`max_session_memory` with its default filled in, in octets."""
+        if self.max_session_memory is not None:
+            return self.max_session_memory
+        return self.receive_budget + 16 * MIB
+
+    def evolve(self: _C, **changes: object) -> _C:
+        """Returns a copy with some values changed, validated like a new one."""
+        return dataclasses.replace(self, **changes)  # type: ignore[arg-type]  # validated by __post_init__
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerConfig(SessionConfig):
+    """Limits and timeouts of server sessions. Sizes are octets, timeouts seconds (`math.inf` = off)."""
+
+    max_concurrent_streams: int = 128
+    """SETTINGS_MAX_CONCURRENT_STREAMS; running handlers count, even when their stream is gone."""
+    idle_timeout: float = 120.0
+    """Time without a stream after which the session ends gracefully."""
+    handler_timeout: float = math.inf
+    """How long one handler may run before its stream is reset with CANCEL."""
+    send_date: bool = True
+    """Whether responses carry a ``date`` field."""
+
+    def __post_init__(self) -> None:
+        _check_int(self, 0, 2**32 - 1, "max_concurrent_streams")
+        _check_seconds(self, "handler_timeout")
+        SessionConfig.__post_init__(self)
+
+    @property
+    def guaranteed_streams(self) -> int:
+        """The number of streams whose initial window the receive budget must cover."""
+        return self.max_concurrent_streams
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientConfig(SessionConfig):
+    """Limits and timeouts of client sessions. Sizes are octets, timeouts seconds (`math.inf` = off)."""
+
+    stream_window: int = 512 * 1024
+    """SETTINGS_INITIAL_WINDOW_SIZE: what the server may send on one stream before the application reads."""
+    receive_budget: int = 64 * MIB
+    """The hard bound of received, unread body octets of one session; also its connection window."""
+    peer_max_concurrent_streams: int = 100
+    """Streams that may be open at once until the server's SETTINGS name a number."""
+    ping_interval: float = 30.0
+    """Silence of the server, while streams are open, after which a keep-alive PING is sent."""
+    ping_timeout: float = 15.0
+    """Silence after that PING which ends the session."""
+    connect_timeout: float = math.inf
+    """How long establishing the TCP connection may take (a cancel scope around `connect` does the same)."""
+
+    def __post_init__(self) -> None:
+        _check_int(self, 1, 2**32 - 1, "peer_max_concurrent_streams")
+        _check_seconds(self, "connect_timeout")
+        SessionConfig.__post_init__(self)
+
+    @property
+    def guaranteed_streams(self) -> int:
+        """The number of streams whose initial window the receive budget must cover; more wait for a slot."""
+        if self.stream_window == 0:
+            return self.peer_max_concurrent_streams
+        return max(1, min(self.peer_max_concurrent_streams, self.receive_budget // self.stream_window))

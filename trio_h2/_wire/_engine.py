@@ -1,0 +1,409 @@
+"""The protocol engine of one session: bytes in, events out; commands in, bytes out.
+
+Everything above speaks to this class only. Its callers have checked what they ask for (fields, the state of the stream, the
+windows); what comes from the peer is checked in `Receiver`. Nothing here waits, and nothing knows a clock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from ._adapter import Connection
+from ._codes import Role, SettingCode
+from ._config import DEFAULT_WINDOW, MAX_WINDOW, ClientConfig, ServerConfig, SessionConfig
+from ._events import StreamClosed
+from ._failure import Cause, SessionFailure
+from ._fields import field_section_size
+from ._flow import ReceiveBudget, StreamCredit
+from ._guard import Guard
+from ._receive import Receiver
+from ._shutdown import Shutdown
+from ._state import Side, WireStream
+from ._tuning import PROBE_PAYLOAD, WindowTuner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from hyperframe.frame import Frame
+
+    from ._events import Event
+    from ._failure import StreamFaultError
+    from ._headers import RawField
+
+MAX_REMEMBERED_RESETS = 4096
+"""Streams we reset whose late frames are dropped in silence; frames on older ones are answered with RST_STREAM."""
+HIGHEST_STREAM_ID = 2**31 - 1
+
+
+class Engine:
+    """One end of an HTTP/2 session, sans-IO.
+
+    Args:
+        role: which end.
+        config: a `ClientConfig` or a `ServerConfig`, matching the role.
+        on_closed: called with the id of a stream that a *command* has closed; those that received bytes close are
+        reported
+            as `StreamClosed` events, in their order.
+    """
+
+    def __init__(self, role: Role, config: SessionConfig, on_closed: Callable[[int], None]) -> None:
+        self.role = role
+        self.config = config
+        self.streams: dict[int, WireStream] = {}
+        self.credits: dict[int, StreamCredit] = {}
+        """Receive credit of the streams that are open or still have unread data."""
+        self.guard = Guard(config)
+        self.shutdown = Shutdown()
+        self.tuner = WindowTuner()
+        self.failure: SessionFailure | None = None
+        self.local_settings = _initial_settings(config)
+        """Our settings in force: before the first acknowledgement, what we sent."""
+        self.peer_settings: dict[int, int] = {}
+        self.peer_settings_seen = False
+        self.initial_window = config.stream_window
+        self.queued_body = 0
+        """Octets of bodies that the application has handed over and that are not framed yet; kept by the streams
+        above."""
+        self.slots: set[int] = set()
+        """Inbound streams that count against max_concurrent_streams: open, or with a running handler."""
+        self.reset_by_us: dict[int, None] = {}
+        self.budget = ReceiveBudget(
+            config.receive_budget,
+            window=DEFAULT_WINDOW,
+            reserved=config.guaranteed_streams * config.stream_window,
+        )
+        self.conn = Connection(
+            role,
+            self.local_settings,
+            max_encoder_table_size=config.max_encoder_table_size,
+            max_header_list_size=config.max_header_list_size,
+            on_frame=self._frame_received,
+        )
+        self._receiver = Receiver(self)
+        self._running: set[int] = set()
+        self._on_closed: Callable[[int], None] | None = on_closed
+        self._settings_in_flight: deque[dict[int, int]] = deque()
+        self._settings_queue: deque[dict[int, int]] = deque()
+        self._receiving = False
+
+    # -- bytes -----------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Puts the preface, our SETTINGS and the session's receive window into the output."""
+        self.conn.start()
+        self._settings_in_flight.append(self.local_settings)
+        self._give_back_connection()
+
+    def receive_bytes(self, data: bytes, now: float) -> list[Event]:
+        """Reads *data* from the peer at time *now* (seconds of any steady clock).
+
+        A connection error ends the list with `SessionFailed`; what was complete before it is still reported.
+        """
+        if self.failure is not None:
+            return []
+        self._receiving = True
+        try:
+            return self._receiver.receive(data, now)
+        finally:
+            self._receiving = False
+
+    def _frame_received(self, frame: Frame | StreamFaultError) -> None:
+        self._receiver.on_frame(frame)
+
+    @property
+    def mid_frame(self) -> bool:
+        """Whether the end of the transport, now, would cut a frame."""
+        return self.conn.reader.mid_frame
+
+    @property
+    def output_size(self) -> int:
+        """Octets waiting in the output."""
+        return self.conn.output_size
+
+    def take_output(self) -> bytes:
+        """Returns everything that is to be sent; the caller owes it to the wire."""
+        self.guard.replies_taken()
+        return self.conn.take_output()
+
+    # -- sending ---------------------------------------------------------------------------------------------------
+
+    @property
+    def next_stream_id(self) -> int | None:
+        """The id of the next stream of ours, or ``None`` when they are used up (RFC 9113 §5.1.1)."""
+        highest = self.conn.highest_outbound_stream_id
+        following = highest + 2 if highest else 1 if self.role is Role.CLIENT else 2
+        return following if following <= HIGHEST_STREAM_ID else None
+
+    @property
+    def peer_max_streams(self) -> int:
+        """How many streams the peer lets us have open."""
+        assumed = self.config.peer_max_concurrent_streams if isinstance(self.config, ClientConfig) else 0
+        if not self.peer_settings_seen:
+            return assumed
+        return self.peer_settings.get(SettingCode.MAX_CONCURRENT_STREAMS, 2**32)
+
+    def has_slot(self) -> bool:
+        """Whether a client may open a stream now: the peer allows it, and the receive budget has room for its
+        window.
+        """
+        return len(self.streams) < self.peer_max_streams and self.budget.fits(
+            len(self.credits) + 1, self.initial_window
+        )
+
+    def section_too_large(self, fields: Sequence[RawField]) -> str | None:
+        """Returns what is wrong if the peer will not accept these fields (SETTINGS_MAX_HEADER_LIST_SIZE), else ``None``."""
+        limit = self.peer_settings.get(SettingCode.MAX_HEADER_LIST_SIZE)
+        if limit is None:
+            return None
+        size = field_section_size(fields)
+        if size <= limit:
+            return None
+        return f"the headers have {size} octets, the peer accepts at most {limit}"
+
+    def open_stream(self, method: bytes, fields: Sequence[RawField], *, end_stream: bool) -> int:
+        """Sends a request; the caller has seen `has_slot` and `next_stream_id`. Returns the stream's id."""
+        stream_id = self.next_stream_id
+        assert stream_id is not None
+        self.conn.send_headers(stream_id, fields, end_stream=end_stream)
+        stream = WireStream(stream_id, method, StreamCredit(self.initial_window))
+        stream.local = Side.ENDED if end_stream else Side.OPEN
+        self.add_stream(stream)
+        return stream_id
+
+    def send_informational(self, stream_id: int, fields: Sequence[RawField]) -> None:
+        """Sends a 1xx response (RFC 9113 §8.1)."""
+        self.conn.send_headers(stream_id, fields)
+
+    def send_response(self, stream_id: int, fields: Sequence[RawField], *, end_stream: bool) -> None:
+        """Sends the final response headers."""
+        self.conn.send_headers(stream_id, fields, end_stream=end_stream)
+        self._local_moved(stream_id, end_stream=end_stream)
+
+    def send_trailers(self, stream_id: int, fields: Sequence[RawField]) -> None:
+        """Ends our side with trailers; without any field, h2 cannot encode them: an empty DATA frame does."""
+        if fields:
+            self.conn.send_headers(stream_id, fields, end_stream=True)
+        else:
+            self.conn.end_stream(stream_id)
+        self._local_moved(stream_id, end_stream=True)
+
+    @property
+    def connection_window(self) -> int:
+        """What may be sent on all streams together, in octets."""
+        return self.conn.outbound_flow_control_window
+
+    def sendable(self, stream_id: int) -> int:
+        """How many octets the next DATA frame of a stream may have; never negative, though a window can be (§6.9.2)."""
+        window = self.conn.stream(stream_id).outbound_flow_control_window
+        return max(0, min(window, self.conn.outbound_flow_control_window, self.conn.max_outbound_frame_size))
+
+    def stream_window(self, stream_id: int) -> int:
+        """What may be sent on a stream, in octets; negative after the peer shrank its window."""
+        return self.conn.stream(stream_id).outbound_flow_control_window
+
+    def send_data(self, stream_id: int, data: bytes, *, end_stream: bool) -> None:
+        """Frames *data*, at most `sendable` octets, and perhaps ends our side."""
+        if data:
+            self.conn.send_data(stream_id, data, end_stream=end_stream)
+        elif end_stream:
+            self.conn.end_stream(stream_id)
+        self._local_moved(stream_id, end_stream=end_stream)
+
+    def reset(self, stream_id: int, code: int) -> None:
+        """Sends RST_STREAM, once; nothing if the stream has closed already."""
+        if stream_id not in self.streams:
+            return
+        self.conn.reset_stream(stream_id, code)
+        self.remember_reset(stream_id)
+        self.close_stream(stream_id)
+
+    def ping(self, payload: bytes) -> None:
+        """Sends PING with 8 octets."""
+        self.conn.send_ping(payload)
+
+    def goaway(self, code: int, last_stream_id: int | None = None, debug_data: bytes = b"") -> None:
+        """Sends GOAWAY and goes on (RFC 9113 §6.8). The last id defaults to the newest stream the peer opened."""
+        if last_stream_id is None:
+            last_stream_id = self.conn.highest_inbound_stream_id
+        self.conn.send_goaway(self.shutdown.send(last_stream_id), code, debug_data)
+
+    def fail(self, failure: SessionFailure) -> None:
+        """Ends the session for *failure*; GOAWAY goes out if the peer may still read it."""
+        if self.failure is not None:
+            return
+        self.failure = failure
+        if failure.cause not in (Cause.LOST, Cause.CLOSED):
+            self.goaway(failure.code, debug_data=failure.reason.encode("utf-8", "replace")[:512])
+
+    # -- settings --------------------------------------------------------------------------------------------------
+
+    def update_settings(self, values: dict[int, int]) -> None:
+        """Asks for new local settings; one SETTINGS frame is in flight, the others wait behind it in order.
+
+        RFC 9113 §6.5.3 has one acknowledgement per frame; h2 would apply every pending change at the first.
+        """
+        if self._settings_in_flight:
+            self._settings_queue.append(values)
+        else:
+            self._send_settings(values)
+
+    @property
+    def settings_pending(self) -> bool:
+        """Whether SETTINGS of ours are not acknowledged yet."""
+        return bool(self._settings_in_flight)
+
+    def _send_settings(self, values: dict[int, int]) -> None:
+        self.conn.send_settings(values)
+        self.conn.local_settings_sent(values)
+        self._settings_in_flight.append(values)
+
+    def settings_acknowledged(self) -> dict[int, int] | None:
+        """The peer acknowledged SETTINGS: returns the values now in force, ``None`` if none were in flight."""
+        if not self._settings_in_flight:
+            return None
+        values = self._settings_in_flight.popleft()
+        self.conn.local_settings_acknowledged(values)
+        window = values.get(SettingCode.INITIAL_WINDOW_SIZE)
+        if window is not None and window != self.initial_window:
+            for credit in self.credits.values():
+                credit.target += window - self.initial_window
+            self.initial_window = window
+        self.local_settings = {**self.local_settings, **values}
+        if self._settings_queue:
+            self._send_settings(self._settings_queue.popleft())
+        return values
+
+    # -- receive credit --------------------------------------------------------------------------------------------
+
+    def take(self, stream_id: int, size: int) -> None:
+        """The application took *size* octets of a stream's data; credit goes back when half a window is owed."""
+        self.budget.take(size)
+        self._return_credit(stream_id, size, taken=True)
+
+    def discard(self, stream_id: int, size: int) -> None:
+        """*size* octets of a stream's unread data were thrown away; they are credited all the same."""
+        self.budget.discard(size)
+        self._return_credit(stream_id, size, taken=False)
+
+    def _return_credit(self, stream_id: int, size: int, *, taken: bool) -> None:
+        credit = self.credits[stream_id]
+        credit.held -= size
+        credit.owed += size
+        self._give_back_connection()
+        stream = self.streams.get(stream_id)
+        if stream is not None:
+            if stream.remote is not Side.ENDED:
+                self._give_back_stream(stream_id, credit, tune=taken)
+        elif not credit.held:
+            self._forget_credit(stream_id, credit)
+
+    def _give_back_connection(self) -> None:
+        increment = self.budget.give_back()
+        if increment:
+            self.conn.increment_flow_control_window(increment)
+
+    def _give_back_stream(self, stream_id: int, credit: StreamCredit, *, tune: bool) -> None:
+        increment = credit.give_back()
+        if not increment:
+            return
+        if tune and credit.held * 4 <= credit.target:  # the application reads promptly: a larger window would be used
+            received = self.budget.ledger.received
+            increment += self.budget.grow(credit, self.tuner.target(credit.target))
+            if self.tuner.wants_probe(received, credit.target):
+                self.conn.send_ping(PROBE_PAYLOAD)
+        self.conn.increment_flow_control_window(min(increment, MAX_WINDOW), stream_id)
+
+    def credit_padding(self, stream_id: int, size: int) -> None:
+        """*size* octets of padding, or of a frame that nobody gets, are credited at once."""
+        self.budget.discard(size)
+        self._give_back_connection()
+        credit = self.credits.get(stream_id)
+        stream = self.streams.get(stream_id)
+        if credit is not None and stream is not None and stream.remote is not Side.ENDED:
+            credit.owed += size
+            self._give_back_stream(stream_id, credit, tune=False)
+
+    # -- streams ---------------------------------------------------------------------------------------------------
+
+    def add_stream(self, stream: WireStream) -> None:
+        """A stream has opened."""
+        self.streams[stream.id] = stream
+        self.credits[stream.id] = stream.credit
+
+    def accept_stream(self, stream: WireStream) -> None:
+        """A stream of the peer has opened, and its handler will run: it takes a slot until both are over."""
+        self.add_stream(stream)
+        self.slots.add(stream.id)
+        self._running.add(stream.id)
+
+    def handler_done(self, stream_id: int) -> None:
+        """The handler of a peer's stream has ended."""
+        self._running.discard(stream_id)
+        if stream_id not in self.streams:
+            self.slots.discard(stream_id)
+
+    def remember_reset(self, stream_id: int) -> None:
+        """Late frames on this stream are to be dropped in silence."""
+        self.reset_by_us[stream_id] = None
+        if len(self.reset_by_us) > MAX_REMEMBERED_RESETS:
+            del self.reset_by_us[next(iter(self.reset_by_us))]
+
+    def close_stream(self, stream_id: int) -> None:
+        """Forgets a stream both of whose sides have ended."""
+        stream = self.streams.pop(stream_id)
+        stream.local = stream.remote = Side.ENDED
+        self.conn.forget(stream_id)
+        if not stream.credit.held:
+            self._forget_credit(stream_id, stream.credit)
+        if stream_id not in self._running:
+            self.slots.discard(stream_id)
+        if self._receiving:
+            self._receiver.events.append(StreamClosed(stream_id))
+        elif self._on_closed is not None:
+            self._on_closed(stream_id)
+
+    def _forget_credit(self, stream_id: int, credit: StreamCredit) -> None:
+        self.budget.release(credit, self.initial_window)
+        del self.credits[stream_id]
+
+    def _local_moved(self, stream_id: int, *, end_stream: bool) -> None:
+        stream = self.streams[stream_id]
+        if end_stream:
+            stream.local = Side.ENDED
+            if stream.closed:
+                self.close_stream(stream_id)
+        else:
+            stream.local = Side.OPEN
+
+    # -- the session -----------------------------------------------------------------------------------------------
+
+    @property
+    def memory(self) -> int:
+        """An estimate of the octets this session holds: unread and queued bodies, unfinished frames, header tables."""
+        conn = self.conn
+        return self.budget.ledger.held + self.queued_body + conn.output_size + conn.reader.buffered + conn.table_size
+
+    def release(self) -> None:
+        """The session is over: lets go of what refers back to its owner, so that nothing waits for the garbage
+        collector.
+        """
+        self._on_closed = None
+        self._receiver.release()
+        self.conn.release()
+
+
+def _initial_settings(config: SessionConfig) -> dict[int, int]:
+    """Our first SETTINGS: what the configuration says, and nothing that is only the protocol's default for the role."""
+    settings: dict[int, int] = {
+        SettingCode.HEADER_TABLE_SIZE: config.header_table_size,
+        SettingCode.INITIAL_WINDOW_SIZE: config.stream_window,
+        SettingCode.MAX_FRAME_SIZE: config.max_frame_size,
+        SettingCode.MAX_HEADER_LIST_SIZE: config.max_header_list_size,
+        SettingCode.NO_RFC7540_PRIORITIES: 1,
+    }
+    if isinstance(config, ServerConfig):
+        settings[SettingCode.MAX_CONCURRENT_STREAMS] = config.max_concurrent_streams
+    else:
+        settings[SettingCode.ENABLE_PUSH] = 0
+    return settings

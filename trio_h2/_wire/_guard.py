@@ -1,0 +1,91 @@
+"""Budgets against abuse: rapid reset, MadeYouReset, and floods of frames that move nothing forward.
+
+RFC 9113 §10.5: "An endpoint that doesn't monitor use of these features exposes itself to a risk of denial of
+service." Every limit is a token bucket, so that bursts of honest clients pass, and names itself when it is exceeded.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ._codes import ErrorCode
+from ._failure import SessionFaultError
+
+if TYPE_CHECKING:
+    from ._config import SessionConfig
+
+
+class TokenBucket:
+    """Allows *burst* events at once and *rate* more per second. Time is passed in."""
+
+    __slots__ = ("_burst", "_name", "_rate", "_stamp", "_tokens", "_what")
+
+    def __init__(self, burst: int, rate: float, *, name: str, what: str) -> None:
+        self._burst = burst
+        self._rate = rate
+        self._tokens = float(burst)
+        self._stamp = 0.0
+        self._name = name
+        self._what = what
+
+    def spend(self, now: float) -> None:
+        """Counts one event at time *now* (seconds).
+
+        Raises:
+            SessionFaultError: ENHANCE_YOUR_CALM, the budget is exhausted.
+        """
+        elapsed = now - self._stamp
+        if elapsed > 0:
+            self._tokens = min(self._burst, self._tokens + elapsed * self._rate)
+        self._stamp = now
+        if self._tokens < 1:
+            raise SessionFaultError(
+                ErrorCode.ENHANCE_YOUR_CALM,
+                f"{self._what}: more than {self._name}_burst={self._burst} at once "
+                f"and {self._name}_rate={self._rate:g} per second",
+            )
+        self._tokens -= 1
+
+
+class Guard:
+    """The budgets of one session."""
+
+    __slots__ = ("_max_replies", "_overhead", "_replies", "_resets")
+
+    def __init__(self, config: SessionConfig) -> None:
+        self._resets = TokenBucket(
+            config.reset_burst, config.reset_rate, name="reset", what="too many streams were reset"
+        )
+        self._overhead = TokenBucket(
+            config.overhead_burst,
+            config.overhead_rate,
+            name="overhead",
+            what="too many frames that move nothing forward",
+        )
+        self._max_replies = config.max_queued_replies
+        self._replies = 0
+
+    def count_reset(self, now: float) -> None:
+        """Counts a stream reset by the peer, or by us because of what the peer did (CVE-2023-44487, CVE-2025-8671)."""
+        self._resets.spend(now)
+
+    def count_overhead(self, now: float) -> None:
+        """Counts a frame that moves nothing forward: PING, SETTINGS, PRIORITY, empty DATA, frames on closed streams."""
+        self._overhead.spend(now)
+
+    def count_reply(self) -> None:
+        """Counts an automatic reply put into the output.
+
+        Raises:
+            SessionFaultError: ENHANCE_YOUR_CALM, the peer makes us answer without reading the answers.
+        """
+        self._replies += 1
+        if self._replies > self._max_replies:
+            raise SessionFaultError(
+                ErrorCode.ENHANCE_YOUR_CALM,
+                f"the peer does not read our replies: more than max_queued_replies={self._max_replies} are queued",
+            )
+
+    def replies_taken(self) -> None:
+        """The output was handed to the transport."""
+        self._replies = 0

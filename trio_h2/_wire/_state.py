@@ -1,0 +1,48 @@
+"""One stream as the wire sees it (RFC 9113 §5.1).
+
+The RFC's seven states are the product of two sides, each of which goes one way only::
+
+    IDLE ──headers──▶ OPEN ──END_STREAM──▶ ENDED
+
+"open" is OPEN/OPEN, "half-closed (local)" is ENDED here and not there, "closed" is ENDED/ENDED, and RST_STREAM ends
+both sides at once. A side is still IDLE while its final header section is missing: a request is answered with any
+number of 1xx responses before the response leaves IDLE (§8.1).
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ._flow import StreamCredit
+
+
+class Side(enum.IntEnum):
+    """How far one direction of a stream is."""
+
+    IDLE = 0
+    OPEN = 1
+    ENDED = 2
+
+
+@dataclass(slots=True)
+class WireStream:
+    """State of one stream that is not closed yet. Owned by the engine; everything above it goes by stream id."""
+
+    id: int
+    method: bytes
+    credit: StreamCredit
+    local: Side = Side.IDLE
+    remote: Side = Side.IDLE
+    received_length: int = 0
+    expected_length: int | None = None
+    """The peer's content-length, if it must agree with the body."""
+    body_forbidden: bool = False
+    """What we receive must not have content: the answer to HEAD, 204 or 304 (RFC 9110 §6.4.1)."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether both sides have ended."""
+        return self.local is Side.ENDED and self.remote is Side.ENDED

@@ -1,0 +1,53 @@
+"""Finds out how large a receive window is worth having: the bandwidth-delay product, measured with PINGs.
+
+When a stream has been read by half a window, a PING goes out. What arrives until its answer is what the path can
+deliver in one round trip. If that fills half of the stream's window, the window is the bottleneck, and is enlarged to
+twice the product.
+"""
+
+from __future__ import annotations
+
+PROBE_PAYLOAD = b"\xffbdp-h2\xff"
+"""Tells our probes from the application's PINGs."""
+
+
+class WindowTuner:
+    """Estimates the bandwidth-delay product of one session. Knows no clock: the round trip is the unit of time."""
+
+    __slots__ = ("_next_probe", "_probing", "_start", "_window", "product")
+
+    def __init__(self) -> None:
+        self.product = 0
+        """The newest estimate in octets."""
+        self._probing = False
+        self._start = 0
+        self._window = 0
+        self._next_probe = 0
+
+    def wants_probe(self, received: int, window: int) -> bool:
+        """Whether a PING should go out now.
+
+        Args:
+            received: the session's total of octets so far.
+            window: the window (octets) of the stream that was just read by half.
+        """
+        if self._probing or received < self._next_probe:
+            return False
+        self._probing = True
+        self._start = received
+        self._window = window
+        return True
+
+    def acknowledged(self, received: int) -> None:
+        """The probe came back when *received* octets had arrived in total.
+
+        A window that was large enough is left alone: the next probe waits until 16 times the product has arrived.
+        """
+        self._probing = False
+        self.product = received - self._start
+        enough = 2 * self.product < self._window
+        self._next_probe = received + (16 * max(self.product, 16_384) if enough else 0)
+
+    def target(self, current: int) -> int:
+        """Returns the window (octets) that a stream with the window *current* should have."""
+        return max(current, 2 * self.product)
