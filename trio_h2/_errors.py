@@ -1,0 +1,252 @@
+"""The exceptions of this library: one tree, and what to do about each.
+
+`H2Error` is the root. What the outside world broke is a `trio.BrokenResourceError` too, so code written for
+any Trio stream handles it without knowing HTTP/2. Three things are deliberately *not* in the tree: a bad
+value is a `TypeError` or `ValueError` at the call, an object that you closed yourself raises
+`trio.ClosedResourceError`, and two tasks using one direction of a stream raise `trio.BusyResourceError`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, NoReturn
+
+import trio
+
+from ._wire._codes import code_name, error_code
+from ._wire._failure import Cause, StreamFailure
+
+if TYPE_CHECKING:
+    from ._wire._codes import ErrorCode, Initiator
+    from ._wire._failure import SessionFailure
+
+_SHOWN_DEBUG_BYTES = 64
+"""How much of a peer's debug data a message quotes: enough for a reason, too little to flood a log."""
+
+
+class H2Error(Exception):
+    """The root of all errors of this library.
+
+    Args:
+        message: What happened, in one sentence.
+        code: The error code that was sent or received, `None` if no frame carried one.
+        initiator: Who ended the stream or the session, `None` if nothing was ended.
+        stream_id: The stream concerned, `None` if it is the session as a whole.
+        debug_data: What the peer put into its GOAWAY. It is untrusted input.
+        retryable: Whether the peer is known not to have acted on the request, so that sending it again, on this
+            session or a new one, is safe whatever its method. `None` takes the default of the class.
+    """
+
+    code: ErrorCode | int | None
+    """The error code that was sent or received; an unknown one is a plain `int`."""
+    initiator: Initiator | None
+    """Who ended the stream or the session."""
+    stream_id: int | None
+    """The stream concerned, `None` if it is the session as a whole."""
+    debug_data: bytes
+    """What the peer put into its GOAWAY; empty without one."""
+    retryable: bool
+    """Whether the request may be sent again safely, whatever its method."""
+
+    _retryable_by_default: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        code: ErrorCode | int | None = None,
+        initiator: Initiator | None = None,
+        stream_id: int | None = None,
+        debug_data: bytes = b"",
+        retryable: bool | None = None,
+    ) -> None:
+        # The message alone goes into `args`: pickle and copy rebuild an exception from its `args` and then
+        # restore its `__dict__`, which is where everything else lives.
+        super().__init__(message)
+        self.code = None if code is None else error_code(code)
+        self.initiator = initiator
+        self.stream_id = stream_id
+        self.debug_data = bytes(debug_data)
+        self.retryable = self._retryable_by_default if retryable is None else retryable
+
+    def __str__(self) -> str:
+        details = []
+        if self.code is not None:
+            details.append(code_name(self.code))
+        if self.stream_id is not None:
+            details.append(f"stream {self.stream_id}")
+        if self.debug_data:
+            cut = "…" if len(self.debug_data) > _SHOWN_DEBUG_BYTES else ""
+            details.append(f"debug data {self.debug_data[:_SHOWN_DEBUG_BYTES]!r}{cut}")
+        if self.retryable:
+            details.append("safe to retry")
+        message = str(self.args[0]) if self.args else ""
+        if not details:
+            return message
+        return f"{message} ({', '.join(details)})".lstrip()
+
+
+class LocalProtocolError(H2Error):
+    """You asked for something that HTTP/2 does not allow at this moment.
+
+    Raised by the call itself, for instance by a second `respond` or by data after the end. Nothing was sent,
+    and the stream and the session are as they were. What to do: it is a bug in the calling code, so fix the
+    order of the calls.
+    """
+
+
+class StreamError(H2Error, trio.BrokenResourceError):
+    """One stream was ended before its time; its session and all other streams go on.
+
+    Raised by every pending and later operation of the stream. What to do: give up this exchange, or send the
+    request again if `retryable` says so or the method is idempotent.
+    """
+
+
+class StreamResetError(StreamError):
+    """The stream was reset: by the peer, by this library, or because its session ended.
+
+    `initiator` says by whom and `code` why. What to do: as for any `StreamError`; `CANCEL` and `NO_ERROR`
+    from a peer mean that it lost interest, `ENHANCE_YOUR_CALM` that it wants fewer requests.
+    """
+
+
+class StreamRefusedError(StreamError):
+    """The peer did not process the request at all, so it is always safe to retry.
+
+    RFC 9113 §8.7: "The REFUSED_STREAM error code can be included in a RST_STREAM frame to indicate that the
+    stream is being closed prior to any processing having occurred." The streams above the last id of a GOAWAY
+    end so, too. What to do: send the request again, after a GOAWAY on a new session.
+    """
+
+    _retryable_by_default = True
+
+
+class SessionError(H2Error, trio.BrokenResourceError):
+    """The session is over, and with it every stream that was still open.
+
+    Raised by all pending and later operations of the session and its streams, `from` the cause if there is one. What to
+    do: connect again; of the requests that were under way, repeat those whose own error is `retryable`.
+    """
+
+
+class RemoteProtocolError(SessionError):
+    """The peer broke the rules of HTTP/2 so that the session could not go on.
+
+    `code` is what this side sent in its GOAWAY. What to do: nothing on this side is wrong; report it to
+    whoever runs the peer. A peer that speaks no HTTP/2 at all ends so, too.
+    """
+
+
+class GoAwayError(SessionError):
+    """The peer ended the session with a GOAWAY frame, or takes no new streams after one.
+
+    `code` is the peer's: `NO_ERROR` is an orderly shutdown or restart. `debug_data` may tell more. What to
+    do: connect again; anything that is `retryable` was not processed and can be sent there.
+    """
+
+
+class KeepaliveTimeoutError(SessionError):
+    """The peer has answered no PING in time: the network or the peer is gone without a word.
+
+    What to do: connect again. Whether a request under way was processed is unknown.
+    """
+
+
+class SettingsTimeoutError(SessionError):
+    """The peer did not send, or did not acknowledge, SETTINGS in time (RFC 9113 §6.5.3).
+
+    What to do: the peer is overloaded or does not speak HTTP/2; check the address, then try again later.
+    """
+
+
+class TransportLostError(SessionError):
+    """The bytes below stopped: the network broke, or the peer closed the transport without a GOAWAY.
+
+    What to do: connect again. Whether a request under way was processed is unknown.
+    """
+
+
+class HandshakeError(SessionError):
+    """The session never began: TLS, its ALPN or the HTTP/2 preface failed.
+
+    Raised by `connect` and, on a server, reported for that one connection. `__cause__` is the `ssl.SSLError`
+    if there is one. What to do: the message says what is wrong with the certificate, the protocol or the
+    settings of either side.
+    """
+
+
+class UnknownProtocolError(HandshakeError):
+    """TLS succeeded, but the two sides did not agree on HTTP/2 by ALPN.
+
+    What to do: the peer speaks another protocol, most likely HTTP/1.1; use a client for that, or enable
+    HTTP/2 there. If the `ssl.SSLContext` is your own, call `set_alpn_protocols(["h2"])` on it.
+    """
+
+
+def unwrap_body_error(group: BaseExceptionGroup[BaseException], body_error: BaseException | None) -> NoReturn:
+    """Leaves a block whose nursery raised *group*, with the error of the block's body unwrapped if it is the only one.
+
+    The one place where this library takes an exception group apart. A nursery wraps even a single error of
+    the body that ran in it, which the user of a block such as `connect` never asked for. An error beside it
+    must not get lost, so then the whole group is raised. Neither the traceback nor the context of the error
+    changes, and no reference cycle through this frame remains.
+
+    Args:
+        group: What the nursery raised.
+        body_error: What the body raised, possibly a group of its own; `None` if it ended normally.
+
+    Raises:
+        BaseException: *body_error* itself if nothing else is in *group*, else *group*.
+    """
+    sole: BaseException = group
+    while sole is not body_error and isinstance(sole, BaseExceptionGroup) and len(sole.exceptions) == 1:
+        sole = sole.exceptions[0]
+    error = sole if sole is body_error else group
+    context = error.__context__
+    try:
+        raise error
+    finally:
+        # `raise` inside the caller's `except` has set the context to the group, which contains the error: a
+        # cycle, and a "During handling of the above exception" that tells the user nothing.
+        error.__context__ = context
+        del group, body_error, sole, error, context
+
+
+_SESSION_ERRORS: dict[Cause, type[SessionError]] = {
+    Cause.PROTOCOL: RemoteProtocolError,
+    Cause.GOAWAY: GoAwayError,
+    Cause.KEEPALIVE: KeepaliveTimeoutError,
+    Cause.SETTINGS_TIMEOUT: SettingsTimeoutError,
+    Cause.HANDSHAKE: HandshakeError,
+    Cause.LOST: TransportLostError,
+}
+
+
+def from_failure(failure: StreamFailure | SessionFailure) -> Exception:
+    """Makes the public exception for what ended a stream or a session, a new one for every raise.
+
+    Returns:
+        A `StreamError`, a `SessionError` with the transport's own error as its cause, or `trio.ClosedResourceError` if
+        this side closed the session. Raise it at once.
+    """
+    if isinstance(failure, StreamFailure):
+        kind = StreamRefusedError if failure.refused else StreamResetError
+        return kind(
+            failure.reason,
+            code=failure.code,
+            initiator=failure.initiator,
+            stream_id=failure.stream_id,
+            debug_data=failure.debug_data,
+            retryable=failure.retryable or failure.refused,
+        )
+    if failure.cause is Cause.CLOSED:
+        return trio.ClosedResourceError(failure.reason)
+    error = _SESSION_ERRORS[failure.cause](
+        failure.reason,
+        code=failure.code,
+        initiator=failure.initiator,
+        debug_data=failure.debug_data,
+        retryable=failure.retryable,
+    )
+    error.__cause__ = failure.error
+    return error
