@@ -1,0 +1,1 @@
+"""Below a session: addresses, TCP, TLS and Unix sockets, connecting and serving."""
