@@ -1,0 +1,282 @@
+"""What a received message must look like (RFC 9113 §§8.1–8.3 and 8.5, RFC 8441 §4, RFC 9110 §5).
+
+Everything here is about the header section alone; how many DATA octets follow is the engine's to count. A
+check that fails raises `MalformedMessageError`, which the engine turns into a stream error of type
+PROTOCOL_ERROR.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from ._headers import PLAIN_NAMES, RawField, is_field_name, is_field_value, is_token, show_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+REQUEST_PSEUDO: Final = frozenset((b":method", b":scheme", b":authority", b":path", b":protocol"))
+RESPONSE_PSEUDO: Final = frozenset((b":status",))
+
+#: RFC 9113 §8.2.2, which leaves `te: trailers` as the only exception.
+CONNECTION_SPECIFIC: Final = frozenset(
+    (b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"),
+)
+
+is_scheme = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*").fullmatch
+# Octets above 0x7f do not belong in a URI but are common in the wild and harmless; a "#" would start a fragment.
+_is_path = re.compile(rb"/[^\x00-\x20#\x7f]*").fullmatch
+_is_status = re.compile(rb"[1-5][0-9][0-9]").fullmatch
+# RFC 3986 §3.2 without user-info, which RFC 9113 §8.3.1 forbids: an IP literal or a name, then perhaps a port.
+_match_authority = re.compile(
+    rb"(\[[A-Za-z0-9\-._~%!$&'()*+,;=:]+\]|[A-Za-z0-9\-._~%!$&'()*+,;=]*)(?::([0-9]{0,5}))?",
+).fullmatch
+_DEFAULT_PORTS: Final = {b"http": 80, b"https": 443}
+
+
+class MalformedMessageError(Exception):
+    """A received header section is malformed. Internal: users see the stream error that it becomes.
+
+    Attributes:
+        reason: What is wrong, with names but without values: those may be secret.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(slots=True)
+class MessageHead:
+    """What the checks learn about a message on the way."""
+
+    method: bytes | None
+    status: int | None
+    protocol: bytes | None
+    content_length: int | None
+
+
+def check_request(raw: Sequence[RawField], *, extended_connect: bool = False) -> MessageHead:
+    """Checks the header section of a request.
+
+    Args:
+        raw: The decoded fields in order.
+        extended_connect: Whether we announced SETTINGS_ENABLE_CONNECT_PROTOCOL.
+
+    Raises:
+        MalformedMessageError: It breaks a rule.
+    """
+    pseudo, regular = _split(raw, REQUEST_PSEUDO)
+    length, host = _check_regular(regular)
+    method = pseudo.get(b":method")
+    scheme = pseudo.get(b":scheme")
+    authority = pseudo.get(b":authority")
+    path = pseudo.get(b":path")
+    protocol = pseudo.get(b":protocol")
+    if method is None:
+        raise MalformedMessageError("':method' is missing")
+    if not is_token(method):
+        raise MalformedMessageError("':method' is not a token")
+    if protocol is not None:
+        if not extended_connect:
+            raise MalformedMessageError("':protocol' without SETTINGS_ENABLE_CONNECT_PROTOCOL")
+        if method != b"CONNECT":
+            raise MalformedMessageError("':protocol' with a method other than CONNECT")
+        if not is_token(protocol):
+            raise MalformedMessageError("':protocol' is not a token")
+        if not authority:
+            raise MalformedMessageError("':authority' is missing from an extended CONNECT")
+    elif method == b"CONNECT":
+        # RFC 9113 §8.5: "The ':scheme' and ':path' pseudo-header fields MUST be omitted."
+        if scheme is not None or path is not None:
+            raise MalformedMessageError("':scheme' or ':path' in a CONNECT")
+        if authority is None or not is_connect_target(authority):
+            raise MalformedMessageError("':authority' of a CONNECT is not host:port")
+        if host is not None and host.lower() != authority.lower():
+            raise MalformedMessageError("'host' is not ':authority'")
+        return MessageHead(method, None, None, None)
+    if scheme is None or not is_scheme(scheme):
+        raise MalformedMessageError("':scheme' is missing or not a scheme")
+    if path is None or not is_path(path, method):
+        raise MalformedMessageError("':path' is missing or not a path")
+    _check_authority(scheme, authority, host)
+    # RFC 9110 §9.3.6: a CONNECT has no content; what flows on an extended one (RFC 8441) belongs to the tunnel.
+    return MessageHead(method, None, protocol, _content_length(length) if protocol is None else None)
+
+
+def check_response(raw: Sequence[RawField]) -> MessageHead:
+    """Checks the header section of a response, interim (1xx) or final.
+
+    The request decides what a content-length means: of the answer to a HEAD, and of 304, nothing follows; on
+    a 2xx answer to a CONNECT it is to be ignored (RFC 9110 §§8.6 and 9.3.6).
+
+    Raises:
+        MalformedMessageError: It breaks a rule.
+    """
+    pseudo, regular = _split(raw, RESPONSE_PSEUDO)
+    length, _ = _check_regular(regular)
+    status = pseudo.get(b":status")
+    if status is None:
+        raise MalformedMessageError("':status' is missing")
+    if not _is_status(status):
+        raise MalformedMessageError("':status' is not a number from 100 to 599")
+    if status == b"101":
+        # RFC 9113 §8.6: "HTTP/2 removes support for the 101 (Switching Protocols) informational status code".
+        raise MalformedMessageError("':status' is 101, which HTTP/2 does not have")
+    return MessageHead(None, int(status), None, _content_length(length))
+
+
+def check_trailers(raw: Sequence[RawField]) -> None:
+    """Checks a trailer section. A content-length in it means nothing (RFC 9110 §6.5.1) and is not looked at.
+
+    Raises:
+        MalformedMessageError: It breaks a rule.
+    """
+    # RFC 9113 §8.1: "Trailers MUST NOT include pseudo-header fields".
+    if raw and raw[0][0][:1] == b":":
+        raise MalformedMessageError(f"pseudo-header {show_name(raw[0][0])} in trailers")
+    _check_regular(raw)
+
+
+def field_section_size(raw: Iterable[RawField]) -> int:
+    """Returns the size that SETTINGS_MAX_HEADER_LIST_SIZE bounds.
+
+    RFC 9113 §6.5.2: "the uncompressed size of field lines, including the length of the name and value in
+    units of octets plus an overhead of 32 octets for each field line."
+    """
+    size = 0
+    for name, value in raw:
+        size += len(name) + len(value) + 32
+    return size
+
+
+def parse_length(value: bytes) -> int | None:
+    """Returns a content-length, or `None` if it is not one: RFC 9110 §8.6, 1*DIGIT.
+
+    "a recipient MUST anticipate potentially large decimal numerals": none with more than 19 digits is
+    believed.
+    """
+    if not value.isdigit() or (len(value) > 19 and len(value.lstrip(b"0")) > 19):
+        return None
+    return int(value[-19:])
+
+
+def is_path(path: bytes, method: bytes) -> bool:
+    """Whether *path* can be a ``:path``: RFC 9113 §8.3.1, path and query, or ``*`` for an OPTIONS."""
+    return _is_path(path) is not None or (path == b"*" and method == b"OPTIONS")
+
+
+def parse_authority(authority: bytes) -> tuple[bytes, int | None] | None:
+    """Returns host (perhaps empty) and port of an authority, or `None` if it is not one, or has user-info."""
+    match = _match_authority(authority)
+    if match is None:
+        return None
+    host, port = match.groups()
+    if not port:
+        return host, None
+    number = int(port)
+    return None if number > 0xFFFF else (host, number)
+
+
+def is_connect_target(authority: bytes) -> bool:
+    """Whether a plain CONNECT can name *authority*: RFC 9113 §8.5, host and port, neither of them empty."""
+    target = parse_authority(authority)
+    return target is not None and bool(target[0]) and bool(target[1])
+
+
+def same_authority(first: bytes, second: bytes, scheme: bytes) -> bool:
+    """Whether two authorities name the same: RFC 9113 §8.3.1 has them normalised as in RFC 3986 §6.2."""
+    if first == second:
+        return True
+    first, second = first.lower(), second.lower()
+    if first == second:
+        return True
+    one, other = parse_authority(first), parse_authority(second)
+    if one is None or other is None or one[0] != other[0]:
+        return False
+    default = _DEFAULT_PORTS.get(scheme.lower())
+    return (default if one[1] is None else one[1]) == (default if other[1] is None else other[1])
+
+
+def needs_authority(scheme: bytes) -> bool:
+    """Whether URIs of this scheme always have an authority that is not empty (RFC 9110 §4.2)."""
+    return scheme.lower() in _DEFAULT_PORTS
+
+
+def _split(raw: Sequence[RawField], known: frozenset[bytes]) -> tuple[dict[bytes, bytes], Sequence[RawField]]:
+    """Returns the pseudo-headers at the beginning, and the rest, in which `_check_regular` finds late ones."""
+    pseudo: dict[bytes, bytes] = {}
+    for name, value in raw:
+        if name not in known:
+            if name[:1] == b":":
+                raise MalformedMessageError(f"pseudo-header {show_name(name)} does not belong here")
+            break
+        if name in pseudo:
+            raise MalformedMessageError(f"pseudo-header {show_name(name)} is repeated")
+        pseudo[name] = value
+    return pseudo, raw[len(pseudo) :]
+
+
+def _check_regular(fields: Sequence[RawField]) -> tuple[list[bytes] | None, bytes | None]:
+    """Checks the fields after the pseudo-headers; returns the values of content-length (if any) and of host."""
+    lengths: list[bytes] | None = None
+    host: bytes | None = None
+    for name, value in fields:
+        if not is_field_value(value):
+            raise MalformedMessageError(f"the value of {show_name(name)} has characters it may not have")
+        if name in PLAIN_NAMES:
+            continue
+        if name == b"host":
+            if host is not None:
+                raise MalformedMessageError("'host' is repeated")
+            host = value
+        elif name == b"content-length":
+            if lengths is None:
+                lengths = []
+            lengths.append(value)
+        elif name in CONNECTION_SPECIFIC:
+            # RFC 9113 §8.2.2: "Any message containing connection-specific header fields MUST be treated as
+            # malformed".
+            raise MalformedMessageError(f"{show_name(name)} is connection-specific")
+        elif name == b"te":
+            if value.lower() != b"trailers":
+                raise MalformedMessageError("'te' is not 'trailers'")
+        elif not is_field_name(name):
+            if name[:1] == b":":
+                # RFC 9113 §8.3: "All pseudo-header fields MUST appear in a field block before all regular field
+                # lines."
+                raise MalformedMessageError(f"pseudo-header {show_name(name)} after regular fields")
+            raise MalformedMessageError(f"{show_name(name)} is not a field name in lower case")
+    return lengths, host
+
+
+def _content_length(values: list[bytes] | None) -> int | None:
+    if values is None:
+        return None
+    length = parse_length(values[0])
+    if length is None:
+        raise MalformedMessageError("'content-length' is not a number")
+    for value in values[1:]:
+        # RFC 9110 §8.6: repeated values that are the same may be taken as one.
+        if parse_length(value) != length:
+            raise MalformedMessageError("'content-length' is repeated with another value")
+    return length
+
+
+def _check_authority(scheme: bytes, authority: bytes | None, host: bytes | None) -> None:
+    if authority is not None and host is not None and not same_authority(authority, host, scheme):
+        # RFC 9113 §8.3.1: "A server SHOULD treat a request as malformed if it contains a Host header field that
+        # identifies an entity that differs from the entity in the ':authority' pseudo-header field."
+        raise MalformedMessageError("'host' is not ':authority'")
+    source = host if authority is None else authority
+    if source is not None:
+        target = parse_authority(source)
+        if target is None:
+            raise MalformedMessageError("':authority' or 'host' is not host[:port]")
+        if target[0]:
+            return
+    if needs_authority(scheme):
+        # RFC 9110 §4.2.1, on URIs with an empty host: "A recipient that processes such a URI reference MUST reject it
+        # as invalid."
+        raise MalformedMessageError("':authority' and 'host' are missing, or without a host")
