@@ -1,0 +1,53 @@
+"""HTTP/2 for Trio: clients, servers and test servers, in structured concurrency.
+
+General layout: `_wire` knows the protocol and nothing of Trio; `_stream` and `_session` make Trio streams and tasks of
+it; `_net` connects and listens. Only the names below are public.
+"""
+
+from __future__ import annotations
+
+from ._errors import GoAwayError as GoAwayError
+from ._errors import H2Error as H2Error
+from ._errors import HandshakeError as HandshakeError
+from ._errors import KeepaliveTimeoutError as KeepaliveTimeoutError
+from ._errors import LocalProtocolError as LocalProtocolError
+from ._errors import RemoteProtocolError as RemoteProtocolError
+from ._errors import SessionError as SessionError
+from ._errors import SettingsTimeoutError as SettingsTimeoutError
+from ._errors import StreamError as StreamError
+from ._errors import StreamRefusedError as StreamRefusedError
+from ._errors import StreamResetError as StreamResetError
+from ._errors import TransportLostError as TransportLostError
+from ._errors import UnknownProtocolError as UnknownProtocolError
+from ._net._connect import connect as connect
+from ._net._serve import serve_listeners as serve_listeners
+from ._net._serve import serve_ssl_over_tcp as serve_ssl_over_tcp
+from ._net._serve import serve_stream as serve_stream
+from ._net._serve import serve_tcp as serve_tcp
+from ._net._serve import serve_unix as serve_unix
+from ._net._server import Server as Server
+from ._net._tls import client_ssl_context as client_ssl_context
+from ._net._tls import server_ssl_context as server_ssl_context
+from ._session._base import Session as Session
+from ._session._client import ClientSession as ClientSession
+from ._session._pings import PingResult as PingResult
+from ._session._server import ServerSession as ServerSession
+from ._session._statistics import SessionStatistics as SessionStatistics
+from ._stream._base import Stream as Stream
+from ._stream._client import ClientStream as ClientStream
+from ._stream._server import ServerExchange as ServerExchange
+from ._stream._server import ServerStream as ServerStream
+from ._version import __version__ as __version__
+from ._wire._codes import ErrorCode as ErrorCode
+from ._wire._codes import Initiator as Initiator
+from ._wire._codes import Role as Role
+from ._wire._codes import SettingCode as SettingCode
+from ._wire._codes import code_name as code_name
+from ._wire._codes import error_code as error_code
+from ._wire._config import ClientConfig as ClientConfig
+from ._wire._config import ServerConfig as ServerConfig
+from ._wire._config import SessionConfig as SessionConfig
+from ._wire._flow import Ledger as Ledger
+from ._wire._headers import Headers as Headers
+from ._wire._headers import HeadersInput as HeadersInput
+from ._wire._settings import Settings as Settings

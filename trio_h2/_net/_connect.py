@@ -1,0 +1,148 @@
+"""Client sessions over TCP, TLS, Unix sockets or any Trio stream."""
+
+from __future__ import annotations
+
+import ssl
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import trio
+
+from .._errors import unwrap_body_error
+from .._session._client import ClientSession
+from .._wire._config import ClientConfig
+from ._address import Origin, parse_url
+from ._tls import client_ssl_context, wrap_client
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
+    from types import TracebackType
+    from typing import TypeAlias
+    from urllib.parse import ParseResult, SplitResult
+
+    Transport: TypeAlias = trio.abc.Stream | Callable[[str], Awaitable[trio.abc.Stream]]
+
+
+def connect(
+    url: str | SplitResult | ParseResult,
+    *,
+    transport: Transport | None = None,
+    unix_path: str | bytes | os.PathLike[str] | None = None,
+    ssl_context: ssl.SSLContext | None = None,
+    server_hostname: str | None = None,
+    scheme: str = "https",
+    config: ClientConfig | None = None,
+) -> Connect:
+    """Prepares a client session; ``async with`` connects it and gives a `ClientSession`.
+
+    ``https://`` is HTTP/2 over TLS, agreed on by ALPN; ``http://`` is HTTP/2 with prior knowledge (RFC 9113 §3.3).
+    Leaving the block resets the streams that are still open, sends GOAWAY and closes the transport, within about a
+    second. An exception of the block's body leaves it as it is, not wrapped in a group.
+
+    Args:
+        url: whom to talk to; user-info, path, query and fragment are ignored.
+        transport: any stream to use instead of a new TCP connection (a tunnel, one end of a pair), or an async
+        function that is
+            called with the URL and returns one. The session owns it. It is used as it is; with *ssl_context*, TLS is
+            spoken over it.
+        unix_path: the path of a Unix socket to connect to instead of the URL's host.
+        ssl_context: for ``https``; by default one that verifies against the system's CAs. Never changed.
+        server_hostname: the name the certificate must have; the URL's host by default.
+        scheme: the scheme of a *url* that has none.
+        config: limits and timeouts.
+
+    Returns:
+        A block; nothing has been done yet.
+
+    Raises:
+        TypeError, ValueError: an argument is not allowed.
+
+    Entering the block raises `OSError` if the TCP connection fails, and `HandshakeError` if TLS or ALPN does.
+    Cancelled: the transport is closed.
+    """
+    origin = parse_url(url, default_scheme=scheme)
+    if transport is not None and unix_path is not None:
+        raise ValueError("transport and unix_path exclude each other")
+    if transport is not None and not isinstance(transport, trio.abc.Stream) and not callable(transport):
+        raise TypeError(f"transport must be a trio.abc.Stream or an async function, not {transport!r}")
+    if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
+        raise TypeError(f"ssl_context must be an ssl.SSLContext, not {ssl_context!r}")
+    if ssl_context is not None and origin.scheme == "http":
+        raise ValueError("an http:// URL takes no ssl_context; did you mean https://?")
+    if config is not None and not isinstance(config, ClientConfig):
+        raise TypeError(f"config must be a ClientConfig, not {config!r}")
+    if origin.scheme == "https" and transport is None and ssl_context is None:
+        ssl_context = client_ssl_context()
+    return Connect(origin, transport, unix_path, ssl_context, server_hostname or origin.host, config or ClientConfig())
+
+
+class Connect:
+    """The block of one client session: ``async with connect(…) as session``. Use it once."""
+
+    def __init__(
+        self,
+        origin: Origin,
+        transport: Transport | None,
+        unix_path: str | bytes | os.PathLike[str] | None,
+        ssl_context: ssl.SSLContext | None,
+        server_hostname: str,
+        config: ClientConfig,
+    ) -> None:
+        self._origin = origin
+        self._transport = transport
+        self._unix_path = unix_path
+        self._ssl_context = ssl_context
+        self._server_hostname = server_hostname
+        self._config = config
+        self._block: AbstractAsyncContextManager[ClientSession] | None = None
+
+    async def __aenter__(self) -> ClientSession:
+        """Connects."""
+        if self._block is not None:
+            raise RuntimeError("a connect block can be entered only once; call connect() again")
+        self._block = self._run()
+        return await self._block.__aenter__()
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        """Ends the session."""
+        assert self._block is not None
+        try:
+            return await self._block.__aexit__(exc_type, exc, traceback)
+        except BaseExceptionGroup as group:
+            unwrap_body_error(group, exc)
+        finally:
+            del exc, traceback
+
+    @asynccontextmanager
+    async def _run(self) -> AsyncGenerator[ClientSession, None]:
+        transport = await self._open()
+        origin = self._origin
+        session = ClientSession._create(
+            transport, self._config, label=str(origin), scheme=origin.scheme, authority=origin.authority
+        )
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(session._run_services, name=f"trio_h2 session {origin}")
+            try:
+                yield session
+            finally:
+                session._cut()
+
+    async def _open(self) -> trio.abc.Stream:
+        transport: trio.abc.Stream
+        if self._unix_path is not None:
+            transport = await trio.open_unix_socket(self._unix_path)
+        elif self._transport is None:
+            transport = await trio.open_tcp_stream(self._origin.host, self._origin.port)
+        elif isinstance(self._transport, trio.abc.Stream):
+            transport = self._transport
+        else:
+            transport = await self._transport(str(self._origin))
+        if self._ssl_context is None:
+            return transport
+        return await wrap_client(
+            transport, self._ssl_context, self._server_hostname, timeout=self._config.handshake_timeout
+        )

@@ -1,0 +1,227 @@
+"""Sessions that open streams."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+import trio
+
+from .._errors import GoAwayError, LocalProtocolError, SessionError, from_failure
+from .._stream._client import ClientStream
+from .._util import Signal
+from .._wire._codes import Initiator, Role
+from .._wire._headers import Headers
+from .._wire._outbound import content_length_of, request_fields
+from ._base import Session
+from ._slots import SlotLine
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from .._stream._port import SessionPort
+    from .._wire._config import ClientConfig
+    from .._wire._events import InformationalReceived, ResponseReceived
+    from .._wire._headers import HeadersInput, RawField
+
+_EXPECT_CONTENT = frozenset({"POST", "PUT", "PATCH"})
+"""RFC 9110 §8.6: methods whose requests carry content-length even when they have no content."""
+
+
+class ClientSession(Session):
+    """A session on the client's side; made by `connect`."""
+
+    _role = Role.CLIENT
+
+    def __init__(
+        self, transport: trio.abc.Stream, config: ClientConfig, *, label: str, scheme: str, authority: str
+    ) -> None:
+        super().__init__(transport, config, label=label)
+        self._scheme = scheme
+        self._authority = authority
+        self._slots = SlotLine(self._has_slot, self._check_can_open)
+
+    def request(
+        self,
+        method: str,
+        path: str = "/",
+        *,
+        headers: HeadersInput | None = None,
+        body: bytes | bytearray | memoryview = b"",
+        end_stream: bool = True,
+    ) -> Request:
+        """Prepares a request; ``async with`` sends it and gives its `ClientStream`.
+
+        Waits, first come first served, while the server allows no further stream. Leaving the block before both sides
+        have ended resets the stream with CANCEL; the session stays usable.
+
+        Args:
+            method: the request method, e.g. ``"GET"``.
+            path: path and query.
+            headers: a mapping or pairs; ``":scheme"`` and ``":authority"`` override those of the session.
+            body: octets that are sent while the response is already being read.
+            end_stream: whether the request ends with *body*; ``False`` leaves the send side open for `Stream.send_all`.
+
+        Returns:
+            A block; nothing has been sent yet.
+
+        Raises:
+            TypeError, ValueError: an argument is not allowed.
+
+        Entering the block raises what `open_stream` raises.
+        """
+        fields = self._fields(method, path, headers, len(memoryview(body)), end_stream=end_stream)
+        return Request(self, fields, body, end_stream)
+
+    async def open_stream(
+        self,
+        method: str,
+        path: str = "/",
+        *,
+        headers: HeadersInput | None = None,
+        body: bytes | bytearray | memoryview = b"",
+        end_stream: bool = True,
+    ) -> ClientStream:
+        """Sends a request and returns its stream, which the caller must close.
+
+        Waits, first come first served, while the server allows no further stream. Cancelled: nothing is sent.
+
+        Args:
+            method: as in `request`, like the other arguments.
+            path: path and query.
+            headers: a mapping or pairs.
+            body: octets that the writer sends.
+            end_stream: whether the request ends with *body*.
+
+        Raises:
+            TypeError, ValueError: an argument is not allowed.
+            LocalProtocolError: the headers are larger than the server accepts.
+            GoAwayError: the server takes no new streams, ``retryable`` on a new session.
+            SessionError: the session broke, or its stream ids are used up (``retryable``).
+            trio.ClosedResourceError: this side closed the session.
+        """
+        fields = self._fields(method, path, headers, len(memoryview(body)), end_stream=end_stream)
+        return await self._open(fields, body, end_stream)
+
+    def _fields(
+        self, method: str, path: str, headers: HeadersInput | None, length: int, *, end_stream: bool
+    ) -> list[RawField]:
+        connect = method == "CONNECT"
+        fields = (
+            request_fields(method, None, None, None, headers)  # its authority is the target, not this server
+            if connect
+            else request_fields(method, path, self._scheme, self._authority, headers)
+        )
+        named = content_length_of(fields)
+        if named is None:
+            if end_stream and not connect and (length or method in _EXPECT_CONTENT):
+                fields.append((b"content-length", b"%d" % length))
+        elif length > named or (end_stream and length != named):
+            raise ValueError(f"content-length is {named}, the body has {length} octets")
+        return fields
+
+    async def _open(
+        self, fields: list[RawField], body: bytes | bytearray | memoryview, end_stream: bool
+    ) -> ClientStream:
+        ticket = Signal()
+        try:
+            await self._slots.wait_turn(ticket)
+            # From here on nothing waits, so the id is on the wire in the order of the turns.
+            too_large = self._engine.section_too_large(fields)
+            if too_large is not None:
+                raise LocalProtocolError(too_large)
+            octets = bytes(body)
+            stream_id = self._engine.open_stream(dict(fields)[b":method"], fields, end_stream=end_stream and not octets)
+            stream = ClientStream._create(cast("SessionPort", self), stream_id, Headers.from_raw(fields))
+            self._stream_opened(stream)
+            outbox = stream._outbox
+            if end_stream and not octets:
+                outbox.ended = outbox.framed_end = True
+            else:
+                outbox.promise(content_length_of(fields))
+                outbox.queue(octets)
+                if end_stream:
+                    outbox.finish()
+            self._wake_writer()
+            return stream
+        finally:
+            self._slots.leave(ticket)
+
+    def _has_slot(self) -> bool:
+        return self._engine.has_slot() and self._engine.output_size <= self._config.max_queued_control
+
+    def _check_can_open(self) -> None:
+        """Raises what keeps new streams from being opened, now and later."""
+        if self._failure is not None:
+            raise from_failure(replace(self._failure, retryable=True))  # nothing of it was sent
+        leaving = self._engine.shutdown
+        if leaving.peer_is_leaving:
+            raise GoAwayError(
+                "the server takes no new streams on this session",
+                code=leaving.received_code,
+                initiator=Initiator.REMOTE,
+                debug_data=leaving.received_debug,
+                retryable=True,
+            )
+        if self._draining.is_set():
+            raise trio.ClosedResourceError("this session is being closed on this side")
+        if self._engine.next_stream_id is None:
+            # RFC 9113 §5.1.1: "A client that is unable to establish a new stream identifier can establish a new
+            # connection for new streams."
+            raise SessionError(
+                "the stream ids of this session are used up, connect again", initiator=Initiator.LIBRARY, retryable=True
+            )
+
+    @property
+    def _waiting_for_slot(self) -> int:
+        return len(self._slots)
+
+    def _slots_changed(self, *, for_ever: bool = False) -> None:
+        if for_ever:
+            self._slots.wake_all()
+        else:
+            self._slots.wake()
+
+    def _response_received(self, event: ResponseReceived) -> None:
+        stream = self._streams.get(event.stream_id)
+        if isinstance(stream, ClientStream):
+            stream._response_received(event.headers)
+            if event.end_stream:
+                stream._remote_ended()
+
+    def _informational_received(self, event: InformationalReceived) -> None:
+        stream = self._streams.get(event.stream_id)
+        if isinstance(stream, ClientStream):
+            stream._informational_received(event.headers)
+
+
+class Request:
+    """The block of one request: ``async with session.request(…) as stream``. Use it once."""
+
+    def __init__(
+        self, session: ClientSession, fields: list[RawField], body: bytes | bytearray | memoryview, end_stream: bool
+    ) -> None:
+        self._session = session
+        self._fields = fields
+        self._body = body
+        self._end_stream = end_stream
+        self._stream: ClientStream | None = None
+        self._used = False
+
+    async def __aenter__(self) -> ClientStream:
+        """Sends the request, see `ClientSession.open_stream`."""
+        if self._used:
+            raise RuntimeError("a request block can be entered only once; call request() again")
+        self._used = True
+        self._stream = await self._session._open(self._fields, self._body, self._end_stream)
+        return self._stream
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Resets the stream with CANCEL unless both sides have ended; never waits for the server."""
+        assert self._stream is not None
+        self._stream._abandon()
+        self._stream = None
+        if exc is None:
+            await trio.lowlevel.checkpoint()

@@ -1,0 +1,72 @@
+"""PINGs of the application, and the one that a drain waits for (RFC 9113 §6.7)."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from itertools import count
+
+import trio
+
+DRAIN_PAYLOAD = b"\xffdrain\xffh"
+"""The PING between the two GOAWAYs of a drain: when it is answered, no stream can be under way that we have not
+seen."""
+
+
+@dataclass(slots=True, frozen=True)
+class PingResult:
+    """The answer to a PING: ``round_trip`` in seconds, and the 8 octets of its ``payload``."""
+
+    round_trip: float
+    payload: bytes
+
+
+class PendingPing:
+    """A PING without an answer yet."""
+
+    __slots__ = ("answered", "done", "sent")
+
+    def __init__(self, sent: float) -> None:
+        self.sent = sent
+        self.answered: float | None = None
+        self.done = trio.Event()
+
+
+class Pings:
+    """The application's PINGs of one session that have no answer yet."""
+
+    def __init__(self) -> None:
+        self._pending: dict[bytes, deque[PendingPing]] = {}
+        self._numbers = count()
+
+    def __len__(self) -> int:
+        return sum(map(len, self._pending.values()))
+
+    def next_payload(self) -> bytes:
+        """Returns 8 octets that no other PING of this session has."""
+        return b"\x00ping" + (next(self._numbers) % 2**24).to_bytes(3, "big")
+
+    def add(self, payload: bytes) -> PendingPing:
+        """A PING goes out."""
+        ping = PendingPing(trio.current_time())
+        self._pending.setdefault(payload, deque()).append(ping)
+        return ping
+
+    def acknowledged(self, payload: bytes) -> bool:
+        """An answer came; returns whether it was one of the application's."""
+        pings = self._pending.get(payload)
+        if not pings:
+            return False
+        ping = pings.popleft()
+        if not pings:
+            del self._pending[payload]
+        ping.answered = trio.current_time()
+        ping.done.set()
+        return True
+
+    def fail(self) -> None:
+        """The session is over: wakes everyone."""
+        for pings in self._pending.values():
+            for ping in pings:
+                ping.done.set()
+        self._pending.clear()

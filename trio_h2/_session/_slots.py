@@ -1,0 +1,54 @@
+"""The line of requests that wait for a stream (RFC 9113 §5.1.2): first come, first served, cancellable anywhere."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import trio
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .._util import Signal
+
+
+class SlotLine:
+    """Requests in the order they came; only the first may look whether there is a slot.
+
+    There is nothing to give back: a request leaves the line in the same step in which it opens its stream, or is
+    cancelled.
+    """
+
+    def __init__(self, has_slot: Callable[[], bool], check: Callable[[], None]) -> None:
+        self._has_slot = has_slot
+        self._check = check
+        self._line: deque[Signal] = deque()
+
+    def __len__(self) -> int:
+        return len(self._line)
+
+    def wake(self) -> None:
+        """A slot may have become free: the first in line looks."""
+        if self._line:
+            self._line[0].set()
+
+    def wake_all(self) -> None:
+        """No slot will ever become free: all look, and raise."""
+        for ticket in self._line:
+            ticket.set()
+
+    async def wait_turn(self, ticket: Signal) -> None:
+        """Queues *ticket* and waits until it is first and a slot is free; `leave` must follow in any case."""
+        self._line.append(ticket)
+        await trio.lowlevel.checkpoint()
+        while True:
+            self._check()
+            if self._line[0] is ticket and self._has_slot():
+                return
+            await ticket.wait()
+
+    def leave(self, ticket: Signal) -> None:
+        """The request has its stream, or has given up; the next one may look."""
+        self._line.remove(ticket)
+        self.wake()

@@ -1,0 +1,35 @@
+"""A look at a session from outside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .._wire._flow import Ledger
+
+
+@dataclass(slots=True, frozen=True)
+class SessionStatistics:
+    """A snapshot of one session; sizes are octets."""
+
+    open_streams: int
+    """Streams that are open on the wire."""
+    running_handlers: int
+    """Handlers that have not ended (server)."""
+    waiting_for_slot: int
+    """Requests that wait for the peer to allow another stream (client)."""
+    ledger: Ledger
+    """Where the received body octets are: received = taken + discarded + held, padding included."""
+    receive_budget: int
+    """The most that may be held at once."""
+    receive_window: int
+    """What the peer may still send on the session."""
+    send_window: int
+    """What we may still send on the session."""
+    queued_body: int
+    """Body octets handed over and not framed yet."""
+    queued_output: int
+    """Octets framed and not written yet."""
+    memory: int
+    """Estimate of all octets that the session holds, see ``max_session_memory``."""

@@ -1,0 +1,98 @@
+"""The task that sends: the only caller of the transport's `send_all`, and of the engine's output.
+
+Bytes taken from the engine are owed to the wire: HPACK has counted them, so a write that fails or is cut ends the
+session. That is why no application task ever writes, and no cancelled request can cut a write. The writer frames
+bodies late, when the transport is ready for the next batch, so that an urgent frame never waits behind megabytes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+
+if TYPE_CHECKING:
+    from .._stream._outbox import Outbox
+    from .._wire._engine import Engine
+    from .._wire._schedule import Scheduler
+    from ._base import Session
+
+BATCH_SIZE = 64 * 1024
+"""Octets of one write, about."""
+
+
+class Writer:
+    """What one session has to write, and the task that does."""
+
+    def __init__(self, engine: Engine, scheduler: Scheduler) -> None:
+        self._engine = engine
+        self._scheduler = scheduler
+        self._bodies: dict[int, Outbox] = {}
+        self._signal_set = False
+        self._waiting = trio.lowlevel.ParkingLot()
+        self._idle = trio.lowlevel.ParkingLot()
+        self._room = trio.lowlevel.ParkingLot()
+        self._writing = False
+        self.stopped = False
+        """Nothing will be written any more."""
+
+    def wake(self) -> None:
+        """There is something to write."""
+        self._signal_set = True
+        self._waiting.unpark()
+
+    def body_ready(self, stream_id: int, outbox: Outbox) -> None:
+        """A stream has body octets to frame."""
+        self._bodies[stream_id] = outbox
+        self._scheduler.add(stream_id)
+        self.wake()
+
+    def body_gone(self, stream_id: int) -> None:
+        """A stream has no body octets to frame, or no window for them."""
+        self._bodies.pop(stream_id, None)
+        self._scheduler.remove(stream_id)
+
+    async def run(self, session: Session) -> None:
+        """Writes until cancelled, or until the transport breaks."""
+        try:
+            while True:
+                while not self._signal_set:
+                    await self._waiting.park()
+                self._signal_set = False
+                # One pass of the scheduler: whoever is about to add something makes it into this batch.
+                await trio.lowlevel.checkpoint()
+                while batch := self._next_batch():
+                    self._writing = True
+                    self._room.unpark_all()
+                    await session._transport.send_all(batch)
+                    self._writing = False
+                self._idle.unpark_all()
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
+            session._transport_lost("the transport broke", exc)
+        finally:
+            self.stopped = True
+            self._idle.unpark_all()
+            self._room.unpark_all()
+
+    def _next_batch(self) -> bytes:
+        """Takes the engine's output, filled up with body frames."""
+        engine, scheduler = self._engine, self._scheduler
+        while engine.output_size < BATCH_SIZE and engine.connection_window > 0:
+            stream_id = scheduler.next()
+            if stream_id is None:
+                break
+            if not self._bodies[stream_id].frame() and stream_id in self._bodies and engine.connection_window > 0:
+                self.body_gone(stream_id)  # framed, or without a window: WINDOW_UPDATE brings it back
+        return engine.take_output()
+
+    async def room(self, limit: int) -> None:
+        """A checkpoint that waits while more than *limit* octets wait for the transport."""
+        await trio.lowlevel.checkpoint()
+        while self._engine.output_size > limit and not self.stopped:
+            await self._room.park()
+
+    async def flushed(self) -> None:
+        """Waits until the output is written, or will never be."""
+        while (self._writing or self._engine.output_size) and not self.stopped:
+            self.wake()
+            await self._idle.park()

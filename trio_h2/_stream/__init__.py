@@ -1,0 +1,1 @@
+"""One exchange: a request, its response, and the bytes of both."""

@@ -1,0 +1,296 @@
+"""What the streams of both roles have in common: bytes in, bytes out, trailers, reset and close.
+
+State: the receive side is in the `Inbox`, the send side in the `Outbox`. The session's reader task calls the methods
+with an underscore, and waits for none of them; the rest belongs to the application's tasks, one per direction at a
+time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+
+from .._errors import LocalProtocolError
+from .._util import NoPublicConstructor
+from .._wire._codes import ErrorCode, Initiator
+from .._wire._failure import StreamFailure
+from .._wire._outbound import trailer_fields
+from ._inbox import Inbox
+from ._outbox import Outbox
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+    from .._wire._failure import SessionFailure
+    from .._wire._headers import Headers, HeadersInput, RawField
+    from ._port import SessionPort
+
+
+class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
+    """One HTTP/2 stream: a bidirectional, half-closeable `trio.abc.HalfCloseableStream` with headers and trailers.
+
+    Made by sessions only. One task may send while another receives; a second task in the same direction gets
+    `trio.BusyResourceError`. As an ``async with`` block: left normally, the stream is closed like by `aclose`; left
+    by an exception, it is reset with CANCEL at once.
+    """
+
+    def __init__(self, port: SessionPort, stream_id: int) -> None:
+        self._port = port
+        self._id = stream_id
+        self._inbox = Inbox(port, stream_id)
+        self._outbox = Outbox(port, stream_id)
+        self._trailers: Headers | None = None
+        self._rst_code: ErrorCode | int | None = None
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} #{self._id}>"
+
+    @property
+    def id(self) -> int:
+        """The stream identifier (RFC 9113 §5.1.1)."""
+        return self._id
+
+    @property
+    def rst_code(self) -> ErrorCode | int | None:
+        """``None`` while the stream is open, then the code of the RST_STREAM that ended it, NO_ERROR on a normal end."""
+        return self._rst_code
+
+    @property
+    def buffer_size(self) -> int:
+        """Octets accepted for sending that are not framed yet."""
+        return self._outbox.buffered
+
+    @property
+    def _alive(self) -> bool:
+        """Whether the stream is still open on the wire, in at least one direction."""
+        return self._id in self._port._engine.streams and self._port._failure is None
+
+    # -- receiving -------------------------------------------------------------------------------------------------
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """Receives body octets, giving the peer credit for them.
+
+        Cancelled: nothing is lost.
+
+        Args:
+            max_bytes: at most this many octets; ``None``: what is buffered, up to 64 KiB.
+
+        Returns:
+            At least one octet, or ``b""`` at the end of the body (RFC 9113 §8.1).
+
+        Raises:
+            StreamResetError: the stream was reset before its end; what was received before is returned first.
+            SessionError: the session broke.
+            trio.ClosedResourceError: this side closed the stream. trio.BusyResourceError: another task is receiving.
+        """
+        return await self._inbox.receive(max_bytes)
+
+    async def receive_trailers(self) -> Headers | None:
+        """Waits for the end of the body, discarding (and crediting) what is unread, and returns the trailers.
+
+        Cancelled: the body that arrived so far is gone; the call can be repeated.
+
+        Returns:
+            The trailers, or ``None`` if the peer sent none (RFC 9113 §8.1).
+
+        Raises:
+            StreamResetError: the stream was reset before its end.
+            SessionError: the session broke.
+            trio.ClosedResourceError: this side closed the stream. trio.BusyResourceError: another task is receiving.
+        """
+        await self._inbox.drain()
+        return self._trailers
+
+    # -- sending ---------------------------------------------------------------------------------------------------
+
+    def _check_can_send(self) -> None:
+        """Raises what keeps the application from sending body octets now."""
+        self._outbox.check()
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Sends body octets; returns when the last of them is in a frame on its way to the transport.
+
+        Waits for the stream's window, the session's window and the transport. Cancelled: if no octet was framed,
+        nothing happened; otherwise the body is torn, and only `reset` and `aclose` remain, which both send
+        RST_STREAM.
+
+        Args:
+            data: octets, bytes-like.
+
+        Raises:
+            StreamResetError: the stream was reset. After a complete response and RST_STREAM(NO_ERROR) the octets are
+                silently dropped instead: the peer has what it wants.
+            SessionError: the session broke.
+            LocalProtocolError: the send side has ended, is torn, or content-length would be exceeded.
+            trio.ClosedResourceError: this side closed the stream or sent its end.
+            trio.BusyResourceError: another task is sending.
+        """
+        self._check_can_send()
+        await self._outbox.send(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Waits until the windows have room; raises like `send_all`. Cancelled: nothing happened."""
+        self._check_can_send()
+        await self._outbox.wait_room()
+
+    async def send_eof(self) -> None:
+        """Ends the send side (END_STREAM); the receive side stays open. A second call does nothing.
+
+        Cancelled: nothing happened.
+
+        Raises:
+            LocalProtocolError: the body is shorter than its content-length, or torn.
+            StreamResetError: the stream was reset.
+            SessionError: the session broke.
+            trio.ClosedResourceError: this side closed the stream. trio.BusyResourceError: another task is sending.
+        """
+        with self._outbox.exclusive():
+            if self._outbox.ended and not self._closed:
+                await trio.lowlevel.checkpoint()
+                self._outbox.closed = True
+                return
+            self._check_can_send()
+            await self._port._control_room()
+            self._check_can_send()
+            self._outbox.finish()
+            self._outbox.closed = True
+
+    async def send_trailers(self, headers: HeadersInput) -> None:
+        """Ends the send side with trailers, after what was sent before.
+
+        Cancelled: nothing happened.
+
+        Args:
+            headers: the trailer fields; pseudo-headers are refused (RFC 9113 §8.1).
+
+        Raises:
+            ValueError: a field is not allowed.
+            LocalProtocolError: there are no headers before them, the send side has ended, or the body is short.
+            StreamResetError: the stream was reset.
+            SessionError: the session broke.
+            trio.ClosedResourceError: this side closed the stream. trio.BusyResourceError: another task is sending.
+        """
+        fields = trailer_fields(headers)
+        with self._outbox.exclusive():
+            self._check_can_send_trailers()
+            await self._port._control_room()
+            self._check_can_send_trailers()
+            self._check_section(fields)
+            self._outbox.finish(fields)
+
+    def _check_can_send_trailers(self) -> None:
+        self._check_can_send()
+
+    def _check_section(self, fields: Sequence[RawField]) -> None:
+        too_large = self._port._engine.section_too_large(fields)
+        if too_large is not None:
+            raise LocalProtocolError(too_large, stream_id=self._id)
+
+    # -- the end ---------------------------------------------------------------------------------------------------
+
+    def reset(self, code: int = ErrorCode.NO_ERROR) -> None:
+        """Ends both sides at once with RST_STREAM (RFC 9113 §6.4). What was received stays readable.
+
+        Does nothing if the stream has ended already.
+
+        Args:
+            code: an error code, 0 … 2³²-1.
+
+        Raises:
+            TypeError: *code* is no int.
+            ValueError: *code* is out of range.
+        """
+        if isinstance(code, bool) or not isinstance(code, int):
+            raise TypeError(f"code must be an int, not {code!r}")
+        if not 0 <= code < 2**32:
+            raise ValueError(f"code must be in 0..{2**32 - 1}, not {code}")
+        self._reset(code, Initiator.LOCAL, "the stream was reset on this side")
+
+    def _reset(self, code: int, initiator: Initiator, reason: str) -> None:
+        if not self._alive:
+            return
+        self._fail(StreamFailure(self._id, code, initiator, reason))
+        self._port._engine.reset(self._id, code)
+        self._port._wake_writer()
+
+    async def aclose(self) -> None:
+        """Closes the stream like a TCP socket: never waits for the peer.
+
+        Ends the send side with END_STREAM if its headers were sent and its content-length is met, else resets with
+        CANCEL. Unread data is discarded and credited; if the peer goes on sending, or does not end its side within
+        ``linger_timeout``, the stream is reset. Idempotent. Cancelled: the stream is reset with CANCEL at once.
+        """
+        try:
+            await trio.lowlevel.checkpoint()
+        except BaseException:
+            self._abandon()
+            raise
+        self._close()
+
+    def _close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        outbox = self._outbox
+        interrupted = outbox.busy
+        outbox.closed = True
+        if self._alive and not outbox.ended:
+            if self._may_end() and outbox.complete and not interrupted:
+                outbox.finish()
+            else:
+                self._reset(ErrorCode.CANCEL, Initiator.LOCAL, "the stream was closed on this side")
+        if interrupted:
+            outbox.give_up()
+        lingers = self._alive and not self._inbox.ended.is_set()
+        self._inbox.close()
+        if lingers:
+            self._port._linger(self._id)
+
+    def _may_end(self) -> bool:
+        """Whether END_STREAM makes sense: our headers are out."""
+        return True
+
+    def _abandon(self) -> None:
+        """Gives the stream up at once: RST_STREAM(CANCEL) unless both sides have ended; never END_STREAM."""
+        self._closed = True
+        self._outbox.closed = True
+        self._reset(ErrorCode.CANCEL, Initiator.LOCAL, "the stream was cancelled on this side")
+        self._inbox.close()
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Closes the stream; if the block raised, resets it with CANCEL at once."""
+        if exc is None:
+            await self.aclose()
+        else:
+            self._abandon()
+
+    # -- for the session -------------------------------------------------------------------------------------------
+
+    def _data_received(self, data: bytes) -> None:
+        if not self._inbox.deliver(data) and self._alive and not self._port._engine.remote_ended(self._id):
+            self._reset(ErrorCode.CANCEL, Initiator.LOCAL, "the stream was closed on this side")
+
+    def _remote_ended(self, trailers: Headers | None = None) -> None:
+        self._trailers = trailers
+        self._inbox.finish()
+
+    def _fail(self, failure: StreamFailure | SessionFailure) -> None:
+        """The stream broke, by RST_STREAM of either side or with its session."""
+        if isinstance(failure, StreamFailure):
+            self._rst_code = failure.code
+            wanted_no_more = failure.initiator is Initiator.REMOTE and failure.code == ErrorCode.NO_ERROR
+            if wanted_no_more and self._inbox.ended.is_set() and self._inbox.failure is None:
+                self._outbox.stop()
+                return
+        self._outbox.fail(failure)
+        self._inbox.fail(failure)
+
+    def _wire_closed(self) -> None:
+        """Both sides have ended on the wire."""
+        if self._rst_code is None:
+            self._rst_code = ErrorCode.NO_ERROR

@@ -1,0 +1,296 @@
+"""What a stream has to send and the writer has not framed yet.
+
+Owner: the stream. Application tasks put in; the session's writer task takes out, one DATA frame at a time (`frame`),
+when the transport is ready for it. Nothing here waits for the peer but `send`, whose chunk leaves as soon as windows
+and transport let it. A cancelled `send` withdraws what is not framed, so the wire only ever sees whole frames.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import trio
+
+from .._errors import LocalProtocolError, from_failure
+from .._util import ConflictDetector
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .._wire._failure import SessionFailure, StreamFailure
+    from .._wire._headers import RawField
+    from ._port import SessionPort
+
+
+class _Chunk:
+    """Octets of one `send`, or of a body handed over as a whole (``done`` is ``None``)."""
+
+    __slots__ = ("done", "offset", "view")
+
+    def __init__(self, view: memoryview, done: trio.Event | None) -> None:
+        self.view = view
+        self.offset = 0
+        self.done = done
+
+
+class Outbox:
+    """The send side of one stream."""
+
+    __slots__ = (
+        "_accepted",
+        "_chunks",
+        "_conflict",
+        "_drop",
+        "_failure",
+        "_port",
+        "_promised",
+        "_room",
+        "_stream_id",
+        "_torn",
+        "_trailers",
+        "closed",
+        "ended",
+        "framed_end",
+        "reset_after_end",
+    )
+
+    def __init__(self, port: SessionPort, stream_id: int) -> None:
+        self._port = port
+        self._stream_id = stream_id
+        self._chunks: deque[_Chunk] = deque()
+        self._conflict = ConflictDetector("another task is sending on this stream")
+        self._promised: int | None = None
+        self._accepted = 0
+        self._torn = False
+        self._drop = False
+        self._failure: StreamFailure | SessionFailure | None = None
+        self._room: trio.Event | None = None
+        self._trailers: Sequence[RawField] | None = None
+        self.closed = False
+        """The application closed its side: `aclose` or `send_eof`."""
+        self.ended = False
+        """Nothing more will be accepted; the end follows what is queued."""
+        self.framed_end = False
+        """The end is framed."""
+        self.reset_after_end: int | None = None
+        """The code of a RST_STREAM that follows our END_STREAM: the rest of the request is not wanted (RFC 9113
+        §8.1)."""
+
+    # -- putting in ------------------------------------------------------------------------------------------------
+
+    def promise(self, length: int | None) -> None:
+        """Our headers carry this content-length (octets), which the body must have."""
+        self._promised = length
+
+    def drop_body(self) -> None:
+        """The response must not have content (HEAD): what is sent from now on is accepted and dropped."""
+        self._drop = True
+        self.ended = self.framed_end = True
+
+    @property
+    def buffered(self) -> int:
+        """Octets accepted and not yet framed."""
+        return sum(len(chunk.view) - chunk.offset for chunk in self._chunks)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the body, as far as it was accepted, may be ended: nothing is torn, and content-length is met."""
+        return not self._torn and (self._promised is None or self._promised == self._accepted)
+
+    def check(self) -> None:
+        """Raises what keeps the application from sending now."""
+        if self.closed:
+            raise trio.ClosedResourceError("this stream was closed on this side")
+        if self._failure is not None:
+            raise from_failure(self._failure)
+        if self._torn:
+            raise LocalProtocolError(
+                "a cancelled send_all left the body incomplete; only reset() or aclose() remain",
+                stream_id=self._stream_id,
+            )
+        if self.ended and not self._drop:
+            raise LocalProtocolError("the send side of this stream has ended", stream_id=self._stream_id)
+
+    def queue(self, data: bytes | bytearray | memoryview, done: trio.Event | None = None) -> _Chunk | None:
+        """Accepts octets, to be framed in their turn; returns their chunk, ``None`` if there is nothing to frame."""
+        view = memoryview(data).cast("B")
+        if self._promised is not None and not self._drop and self._accepted + len(view) > self._promised:
+            total = self._accepted + len(view)
+            raise LocalProtocolError(
+                f"content-length is {self._promised}, with this the body would have {total} octets",
+                stream_id=self._stream_id,
+            )
+        if self._drop or self._failure is not None or not view:
+            return None
+        self._accepted += len(view)
+        chunk = _Chunk(view, done)
+        self._chunks.append(chunk)
+        self._port._engine.queued_body += len(view)
+        self._port._body_ready(self._stream_id, self)
+        return chunk
+
+    def exclusive(self) -> ConflictDetector:
+        """A block that no other sending task may be in."""
+        return self._conflict
+
+    async def send(self, data: bytes | bytearray | memoryview) -> None:
+        """See `Stream.send_all`."""
+        with self._conflict:
+            self.check()
+            await trio.lowlevel.checkpoint_if_cancelled()
+            done = trio.Event()
+            chunk = self.queue(data, done)
+            if chunk is None:
+                await trio.lowlevel.cancel_shielded_checkpoint()
+                return
+            try:
+                await done.wait()
+            except BaseException:
+                self._withdraw(chunk)
+                raise
+            if chunk.offset < len(chunk.view):  # the stream ended under it
+                self.check()
+
+    def _withdraw(self, chunk: _Chunk) -> None:
+        """A cancelled send: what is not framed is not sent; what is framed makes the body incomplete for good."""
+        if chunk not in self._chunks:
+            return
+        self._chunks.remove(chunk)
+        rest = len(chunk.view) - chunk.offset
+        self._port._engine.queued_body -= rest
+        if chunk.offset:
+            self._torn = True
+        else:
+            self._accepted -= rest
+        if not self._chunks:
+            self._port._body_gone(self._stream_id)
+            self._flush_end()
+
+    def finish(self, trailers: Sequence[RawField] | None = None) -> None:
+        """Ends our side after what is queued, with *trailers* or END_STREAM.
+
+        Raises:
+            LocalProtocolError: the body is shorter than its content-length.
+        """
+        if not self.complete:
+            raise LocalProtocolError(
+                f"content-length is {self._promised}, but the body has {self._accepted} octets",
+                stream_id=self._stream_id,
+            )
+        self.ended = True
+        self._trailers = trailers
+        if not self._chunks:
+            self._flush_end()
+
+    def _flush_end(self) -> None:
+        """Frames the end when nothing is queued before it; it needs no window."""
+        if not self.ended or self.framed_end or self._failure is not None or self._torn:
+            return
+        engine = self._port._engine
+        if self._trailers is None:
+            engine.send_data(self._stream_id, b"", end_stream=True)
+        else:
+            engine.send_trailers(self._stream_id, self._trailers)
+        self._end_framed()
+
+    def _end_framed(self) -> None:
+        self.framed_end = True
+        if self.reset_after_end is not None:
+            self._port._engine.reset(self._stream_id, self.reset_after_end)
+        self._port._wake_writer()
+
+    # -- taking out ------------------------------------------------------------------------------------------------
+
+    def frame(self) -> bool:
+        """Frames at most one DATA frame; returns whether another one could follow at once. For the writer task."""
+        if not self._chunks:
+            return False
+        engine = self._port._engine
+        chunk = self._chunks[0]
+        rest = len(chunk.view) - chunk.offset
+        size = min(rest, engine.sendable(self._stream_id))
+        if size == 0:
+            return False
+        last = size == rest and len(self._chunks) == 1
+        end = last and self.ended and self._trailers is None
+        data = bytes(chunk.view[chunk.offset : chunk.offset + size])
+        chunk.offset += size
+        engine.queued_body -= size
+        if size == rest:
+            self._chunks.popleft()
+        engine.send_data(self._stream_id, data, end_stream=end)
+        if chunk.done is not None and size == rest:
+            chunk.done.set()
+        if end:
+            self._end_framed()
+        elif last:
+            self._flush_end()
+        if not self._chunks:
+            self._notify_room()
+        return bool(self._chunks)
+
+    # -- waiting for room ------------------------------------------------------------------------------------------
+
+    async def wait_room(self) -> None:
+        """See `Stream.wait_send_all_might_not_block`."""
+        with self._conflict:
+            self.check()
+            await trio.lowlevel.checkpoint()
+            self.check()
+            while self._full():
+                if self._room is None:
+                    self._room = trio.Event()
+                self._port._want_room(self._stream_id, self)
+                await self._room.wait()
+                self.check()
+
+    def _full(self) -> bool:
+        if self.ended or self._failure is not None:
+            return False
+        return bool(self._chunks) or self._port._engine.sendable(self._stream_id) == 0
+
+    def _notify_room(self) -> None:
+        if self._room is not None:
+            self._room.set()
+            self._room = None
+
+    def window_opened(self) -> None:
+        """More may be sent, on this stream or on the session. For the reader task."""
+        self._notify_room()
+        if self._chunks:
+            self._port._body_ready(self._stream_id, self)
+
+    # -- the end ---------------------------------------------------------------------------------------------------
+
+    def fail(self, failure: StreamFailure | SessionFailure) -> None:
+        """The stream broke: what is not framed is given up, and whoever waits is woken."""
+        if self._failure is None and not self.framed_end:
+            self._failure = failure
+        self.give_up()
+
+    def stop(self) -> None:
+        """The peer does not want the rest, and says so without an error: it is dropped, now and later.
+
+        RFC 9113 §8.1: a server may ask to "abort transmission of a request without error by sending a RST_STREAM with
+        an error code of NO_ERROR after sending a complete response".
+        """
+        self._drop = True
+        self.ended = self.framed_end = True
+        self.give_up()
+
+    def give_up(self) -> None:
+        """Drops what is queued, and wakes whoever waits for it."""
+        for chunk in self._chunks:
+            self._port._engine.queued_body -= len(chunk.view) - chunk.offset
+            if chunk.done is not None:
+                chunk.done.set()
+        if self._chunks:
+            self._chunks.clear()
+            self._port._body_gone(self._stream_id)
+        self._notify_room()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a task is inside `send` with octets that are not framed."""
+        return any(chunk.done is not None for chunk in self._chunks)

@@ -1,0 +1,53 @@
+"""What a stream may ask of its session.
+
+A Protocol, so that streams do not import sessions: sessions are made of streams, not the other way round.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from .._wire._config import SessionConfig
+    from .._wire._engine import Engine
+    from .._wire._failure import SessionFailure
+    from ._outbox import Outbox
+
+
+class SessionPort(Protocol):
+    """The session as its streams see it."""
+
+    @property
+    def _engine(self) -> Engine: ...
+
+    @property
+    def config(self) -> SessionConfig:
+        """Limits and timeouts."""
+
+    @property
+    def _failure(self) -> SessionFailure | None:
+        """Why the session is over, if it is."""
+
+    def _wake_writer(self) -> None:
+        """Something was put into the engine's output."""
+
+    def _body_ready(self, stream_id: int, outbox: Outbox) -> None:
+        """A stream has body octets to frame."""
+
+    def _body_gone(self, stream_id: int) -> None:
+        """A stream has no body octets to frame any more."""
+
+    def _taken(self, stream_id: int, size: int) -> None:
+        """The application took received octets."""
+
+    def _discarded(self, stream_id: int, size: int) -> None:
+        """Received octets were thrown away."""
+
+    async def _control_room(self) -> None:
+        """A checkpoint, which waits while too many control octets are queued (``max_queued_control``)."""
+
+    def _want_room(self, stream_id: int, outbox: Outbox) -> None:
+        """A task waits for the session's window to open."""
+
+    def _linger(self, stream_id: int) -> None:
+        """The application has closed a stream whose peer has not ended its side."""

@@ -1,0 +1,233 @@
+"""A stream that a client opened: one request, and the response the handler makes."""
+
+from __future__ import annotations
+
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import trio
+
+from .._errors import LocalProtocolError
+from .._wire._codes import Initiator
+from .._wire._config import ServerConfig
+from .._wire._failure import StreamFailure
+from .._wire._headers import Headers
+from .._wire._outbound import content_length_of, informational_fields, response_fields
+from ._base import Stream
+
+if TYPE_CHECKING:
+    from .._wire._failure import SessionFailure
+    from .._wire._headers import HeadersInput, RawField
+    from ._port import SessionPort
+
+_NO_CONTENT = frozenset({204, 205, 304})
+"""RFC 9110 §15.3.5, §15.3.6 and §15.4.5: responses that never have content."""
+
+
+@runtime_checkable
+class ServerExchange(Protocol):
+    """What a handler needs of one request and its response, whatever the HTTP version below."""
+
+    @property
+    def headers(self) -> Headers:
+        """The request headers, pseudo-headers included."""
+
+    async def respond(
+        self, headers: HeadersInput | int | None = None, *, body: bytes | None = None, end_stream: bool = False
+    ) -> None:
+        """Sends the final response headers."""
+
+    async def send_informational(self, status: int, headers: HeadersInput | None = None) -> None:
+        """Sends a 1xx response."""
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Sends body octets."""
+
+    async def send_trailers(self, headers: HeadersInput) -> None:
+        """Ends the response with trailers."""
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """Receives octets of the request's body."""
+
+    async def receive_trailers(self) -> Headers | None:
+        """Waits for the request's trailers."""
+
+    def reset(self, code: int = 0) -> None:
+        """Ends the exchange at once."""
+
+
+class ServerStream(Stream):
+    """The server's side of one exchange; given to the handler."""
+
+    def __init__(self, port: SessionPort, stream_id: int, headers: Headers) -> None:
+        super().__init__(port, stream_id)
+        self._headers = headers
+        self._sent_headers: Headers | None = None
+        self._sent_info_headers: list[Headers] = []
+        self._no_trailers = False
+        self._scope = trio.CancelScope()
+        self._cancel_on_reset = True
+
+    @property
+    def headers(self) -> Headers:
+        """The request headers, pseudo-headers included."""
+        return self._headers
+
+    @property
+    def method(self) -> str:
+        """The request method."""
+        return self._headers[":method"]
+
+    @property
+    def path(self) -> str:
+        """Path and query as they came; empty for CONNECT."""
+        return self._headers.get(":path") or ""
+
+    @property
+    def scheme(self) -> str:
+        """``"https"`` or ``"http"``; empty for CONNECT."""
+        return self._headers.get(":scheme") or ""
+
+    @property
+    def authority(self) -> str:
+        """The host (and port) the client asked for: ``:authority``, else the ``host`` field."""
+        return self._headers.get(":authority") or self._headers.get("host") or ""
+
+    @property
+    def sent_headers(self) -> Headers | None:
+        """The final response headers, once they were sent."""
+        return self._sent_headers
+
+    @property
+    def sent_info_headers(self) -> list[Headers]:
+        """The 1xx responses that were sent, in order."""
+        return list(self._sent_info_headers)
+
+    @property
+    def headers_sent(self) -> bool:
+        """Whether the final response headers were sent."""
+        return self._sent_headers is not None
+
+    # -- responding ------------------------------------------------------------------------------------------------
+
+    def _check_can_respond(self) -> None:
+        if self._sent_headers is not None:
+            raise LocalProtocolError("the response headers have been sent already", stream_id=self._id)
+        self._outbox.check()
+
+    async def respond(
+        self, headers: HeadersInput | int | None = None, *, body: bytes | None = None, end_stream: bool = False
+    ) -> None:
+        """Sends the final response headers; with *body*, the whole response as one unit.
+
+        Never waits for the peer, only for room among the queued control octets. Cancelled: nothing was sent.
+
+        Args:
+            headers: a mapping or pairs, ``":status"`` among them, or just the status (200 … 599); 200 by default.
+                ``date`` is added unless it is given or turned off.
+            body: the whole body, octets; sets ``content-length`` and ends the stream. Not sent in answer to HEAD.
+            end_stream: whether the response ends with its headers.
+
+        Raises:
+            TypeError, ValueError: a header or the status is not allowed, or ``content-length`` contradicts *body*.
+            LocalProtocolError: the headers were sent before; content with status 204, 205 or 304.
+            StreamResetError: the client reset the stream.
+            SessionError: the session broke.
+            trio.ClosedResourceError: this side closed the stream.
+        """
+        fields = response_fields(headers)
+        length = content_length_of(fields)
+        status = int(fields[0][1])
+        if body is not None:
+            body = bytes(body)
+            if status in _NO_CONTENT and body:
+                raise LocalProtocolError(f"a response with status {status} has no body", stream_id=self._id)
+            if length is None and status not in _NO_CONTENT:
+                fields.append((b"content-length", b"%d" % len(body)))
+            elif length not in (None, len(body)) and self.method != "HEAD":
+                raise ValueError(f"content-length is {length}, the body has {len(body)} octets")
+            length = len(body)
+            end_stream = True
+        self._add_date(fields)
+        head = self.method == "HEAD"
+        content = body if not head and status not in _NO_CONTENT else None
+        with self._outbox.exclusive():
+            self._check_can_respond()
+            await self._port._control_room()
+            self._check_can_respond()
+            self._check_section(fields)
+            # RFC 9110 §9.3.2: the answer to HEAD ends with its headers, whatever content-length they name.
+            ends_now = head or (end_stream and not content)
+            if not head and not end_stream and status in _NO_CONTENT:
+                length = 0
+            if ends_now and not head and length and status not in _NO_CONTENT and body is None:
+                raise LocalProtocolError(f"content-length is {length}, but there is no body", stream_id=self._id)
+            self._sent_headers = Headers.from_raw(fields)
+            self._no_trailers = head or status in _NO_CONTENT
+            self._port._engine.send_response(self._id, fields, end_stream=ends_now)
+            if head:
+                self._outbox.drop_body()
+            elif ends_now:
+                self._outbox.ended = self._outbox.framed_end = True
+            else:
+                self._outbox.promise(length)
+                if content:
+                    self._outbox.queue(content)
+                    self._outbox.finish()
+            self._port._wake_writer()
+
+    def _add_date(self, fields: list[RawField]) -> None:
+        """RFC 9110 §6.6.1: "An origin server with a clock MUST generate a Date header field in all 2xx (Successful),
+        3xx (Redirection), and 4xx (Client Error) responses".
+        """
+        config = self._port.config
+        if isinstance(config, ServerConfig) and config.send_date and not any(name == b"date" for name, _ in fields):
+            fields.append((b"date", formatdate(usegmt=True).encode("ascii")))
+
+    async def send_informational(self, status: int, headers: HeadersInput | None = None) -> None:
+        """Sends a 1xx response before the final one (RFC 9110 §15.2).
+
+        Cancelled: nothing was sent.
+
+        Args:
+            status: 100 … 199; 101 does not exist in HTTP/2 (RFC 9113 §8.6).
+            headers: further fields.
+
+        Raises:
+            ValueError: the status or a field is not allowed.
+            LocalProtocolError: the final headers were sent before.
+            StreamResetError: the client reset the stream.
+            SessionError: the session broke.
+            trio.ClosedResourceError: this side closed the stream.
+        """
+        fields = informational_fields(status, headers)
+        with self._outbox.exclusive():
+            self._check_can_respond()
+            await self._port._control_room()
+            self._check_can_respond()
+            self._check_section(fields)
+            self._sent_info_headers.append(Headers.from_raw(fields))
+            self._port._engine.send_informational(self._id, fields)
+            self._port._wake_writer()
+
+    def _check_can_send(self) -> None:
+        super()._check_can_send()
+        if self._sent_headers is None:
+            raise LocalProtocolError("respond() must come before the body", stream_id=self._id)
+
+    def _check_can_send_trailers(self) -> None:
+        if self._no_trailers:
+            raise LocalProtocolError("this response has no content, so it has no trailers", stream_id=self._id)
+        super()._check_can_send_trailers()
+
+    def _may_end(self) -> bool:
+        return self._sent_headers is not None
+
+    # -- for the session -------------------------------------------------------------------------------------------
+
+    def _fail(self, failure: StreamFailure | SessionFailure) -> None:
+        ours_ended = self._outbox.framed_end
+        super()._fail(failure)
+        own = isinstance(failure, StreamFailure) and failure.initiator is Initiator.LOCAL
+        if self._cancel_on_reset and not own and not ours_ended:
+            self._scope.cancel()
