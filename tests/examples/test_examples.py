@@ -1,0 +1,73 @@
+"""Every example runs as it is, in a process of its own."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SELF_CONTAINED = {
+    "full_duplex.py": "6553600 octets came back, unharmed\n",
+    "timeouts.py": "gave up: True\nthe session lives on: 200\n",
+    "tls_server_and_client.py": "200 https://localhost:PORT/me\n",
+}
+WITH_A_PEER = {"hello_server.py", "hello_client.py", "graceful_shutdown.py"}
+
+
+def command(name: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-W", "error", str(EXAMPLES / name), *arguments]
+
+
+def test_every_example_is_tested() -> None:
+    assert {path.name for path in EXAMPLES.glob("*.py")} == set(SELF_CONTAINED) | WITH_A_PEER
+
+
+@pytest.mark.parametrize("name", sorted(SELF_CONTAINED))
+def test_a_self_contained_example_prints_what_it_should(name: str) -> None:
+    done = subprocess.run(command(name), capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout, done.stderr) == (0, SELF_CONTAINED[name], "")
+
+
+def start_server(name: str) -> tuple[subprocess.Popen[str], str]:
+    """Starts an example server on a free port; returns its process and URL."""
+    server = subprocess.Popen(command(name, "0"), stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    words = server.stdout.readline().split()
+    assert words[:2] == ["Listening", "on"]
+    return server, words[2]
+
+
+def test_the_hello_client_talks_to_the_hello_server() -> None:
+    server, url = start_server("hello_server.py")
+    with server:
+        try:
+            done = subprocess.run(command("hello_client.py", url), capture_output=True, text=True, timeout=30)
+        finally:
+            server.kill()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(done.stdout.splitlines()) == ["200 hello, /one", "200 hello, /three", "200 hello, /two"]
+
+
+def test_a_running_exchange_survives_the_signal() -> None:
+    server, url = start_server("graceful_shutdown.py")
+    with server:
+        try:
+            get = subprocess.Popen(
+                [sys.executable, "-m", "trio_h2", "get", url], stdout=subprocess.PIPE, text=True, bufsize=1
+            )
+            with get:
+                assert get.stdout is not None
+                first = get.stdout.readline()
+                server.send_signal(signal.SIGTERM)
+                rest = get.stdout.read()
+            printed, _ = server.communicate(timeout=30)
+        finally:
+            server.kill()
+    assert get.returncode == 0
+    assert first + rest == "part 0\npart 1\npart 2\n"
+    assert server.returncode == 0
+    assert printed == "draining\ndone\n"
