@@ -11,6 +11,7 @@ import trio
 from .._errors import SessionError, StreamError
 from .._stream._server import ServerStream
 from .._wire._codes import ErrorCode, Initiator, Role
+from .._wire._schedule import parse_priority
 from ._base import Session
 
 if TYPE_CHECKING:
@@ -79,6 +80,9 @@ class ServerSession(Session):
         stream._cancel_on_reset = self._cancel_handler_on_reset
         self._handlers[stream] = None
         self._stream_opened(stream)
+        priority = event.headers.get("priority")
+        if priority is not None:
+            self._scheduler.prioritize(stream.id, parse_priority(priority))
         if event.end_stream:
             stream._remote_ended()
         if self._context is None:
