@@ -3,10 +3,11 @@
 h2 keeps the HPACK state, the settings, the send windows and the state machine of every stream, and makes the frames.
 What it must not do is decide: it answers many stream errors with the end of the connection, takes GOAWAY for the end,
 sends resets of its own, and checks headers only while it already encodes them. So `Connection` hands every received
-frame to
-the engine, which checks it first and then lets h2 book it; and everything sent was checked by the engine before.
+frame to the engine, which checks it first and then moves h2's state machines on; and everything sent was checked by
+the engine before.
 
-Private methods of h2 that are overridden or called here are covered by contract tests (tests/wire/test_contract.py).
+Private methods of h2 and hpack that are overridden or called here are covered by contract tests
+(tests/wire/test_contract.py).
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ import h2.connection
 import h2.exceptions
 import h2.settings
 from h2.connection import AllowedStreamIDs, ConnectionInputs, H2Connection
-from hpack import Encoder
+from h2.stream import StreamInputs
+from hpack import Decoder, Encoder
 from hpack.exceptions import HPACKError, OversizedHeaderListError
+from hpack.hpack import decode_integer
 from hyperframe.frame import (
     ContinuationFrame,
     DataFrame,
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from h2.stream import H2Stream
+    from hpack import HeaderTuple
 
     from ._headers import RawField
 
@@ -47,8 +51,8 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 DECODER_SLACK = 4
 """How far the decoder goes beyond the advertised header list size, so that a list which is only somewhat too large
-can be
-answered with 431 instead of ending the session: a block that is not decoded leaves HPACK out of step."""
+can be answered with 431 instead of ending the session: a block that is not decoded leaves HPACK out of step."""
+_LONG_BLOCK = 2048
 
 
 class _CappedEncoder(Encoder):
@@ -64,9 +68,31 @@ class _CappedEncoder(Encoder):
     def header_table_size(self, value: int) -> None:
         value = min(value, self.max_table_size)
         if value == self.header_table.maxsize:
-            return
+            return  # hpack would forget that an earlier change has not been signalled yet
         self.header_table.maxsize = value
         self.table_size_changes.append(value)
+
+
+class _LinearDecoder(Decoder):
+    """An HPACK decoder that copies each literal once; hpack copies all the rest of the block for every literal.
+
+    That makes a block of 200 kB with thousands of tiny literals cost more than a second.
+    """
+
+    def _decode_literal(self, data: bytes | memoryview, should_index: bool) -> tuple[HeaderTuple, int]:
+        if len(data) > _LONG_BLOCK:
+            data = data[: _literal_length(data, 6 if should_index else 4)]
+        return super()._decode_literal(data, should_index)
+
+
+def _literal_length(data: bytes | memoryview, prefix_bits: int) -> int:
+    """Returns the octets of the literal that *data* begins with (RFC 7541 §6.2)."""
+    name_index, size = decode_integer(data, prefix_bits)
+    if not name_index:
+        length, consumed = decode_integer(data[size:], 7)
+        size += consumed + length
+    length, consumed = decode_integer(data[size:], 7)
+    return size + consumed + length
 
 
 class Connection(H2Connection):
@@ -109,11 +135,13 @@ class Connection(H2Connection):
         self._frame_dispatch_table = {}  # unused, and its bound methods would be a reference cycle
         self.encoder = _CappedEncoder()
         self.encoder.max_table_size = max_encoder_table_size
+        self.encoder.header_table_size = self.encoder.header_table.maxsize  # the cap may be below the default of 4096
+        self.decoder = _LinearDecoder()
         # Until the peer acknowledges, it may still act on the protocol's defaults, and they are h2's: what is
         # enforced is the laxer of both (RFC 9113 §6.5.3).
         self.local_settings = h2.settings.Settings(client=client, initial_values={})
         self.local_settings_sent(local)
-        self.decoder.max_header_list_size = DECODER_SLACK * max_header_list_size + 65_536
+        self.allow_header_list(max_header_list_size)
 
     # -- overridden ------------------------------------------------------------------------------------------------
 
@@ -197,12 +225,18 @@ class Connection(H2Connection):
         table = values.get(SettingCode.HEADER_TABLE_SIZE, 0)
         self.decoder.max_allowed_table_size = max(self.decoder.max_allowed_table_size, table)
 
+    def allow_header_list(self, size: int) -> None:
+        """Makes reader and decoder accept header lists of *size* octets, and somewhat larger ones."""
+        self.decoder.max_header_list_size = DECODER_SLACK * size + 65_536
+        self.reader.allow_header_list(size)
+
     def local_settings_acknowledged(self, values: dict[int, int]) -> None:
         """*values*, which we sent, are in force from now on, the stricter ones too."""
         if SettingCode.INITIAL_WINDOW_SIZE in values:
             self._set_inbound_window(values[SettingCode.INITIAL_WINDOW_SIZE])
         if SettingCode.MAX_FRAME_SIZE in values:
             self.max_inbound_frame_size = values[SettingCode.MAX_FRAME_SIZE]
+            self.reader.max_frame_size = self.max_inbound_frame_size  # h2 would wait for the next bytes
         if SettingCode.HEADER_TABLE_SIZE in values:
             self.decoder.max_allowed_table_size = values[SettingCode.HEADER_TABLE_SIZE]
 
@@ -215,13 +249,18 @@ class Connection(H2Connection):
         """Books *size* received octets in h2's connection window, which the engine has checked."""
         self._inbound_flow_control_window_manager.window_consumed(size)
 
-    def apply_remote_settings(self, values: dict[int, int]) -> None:
+    def apply_remote_settings(self, pairs: Sequence[tuple[int, int]]) -> None:
         """Puts the peer's SETTINGS (checked before) in force and queues their acknowledgement.
 
         Raises:
             SessionFaultError: FLOW_CONTROL_ERROR, a stream's window overflows.
         """
-        self.remote_settings.update(values)
+        for code, value in pairs:
+            if code == SettingCode.HEADER_TABLE_SIZE:
+                # RFC 7541 §4.2: if the size changes more than once, "the smallest maximum table size that occurs in
+                # that interval MUST be signaled".
+                self.encoder.header_table_size = value
+        self.remote_settings.update(dict(pairs))
         try:
             frames = self._acknowledge_settings()
         except h2.exceptions.FlowControlError as exc:
@@ -247,29 +286,47 @@ class Connection(H2Connection):
             # COMPRESSION_ERROR."
             raise SessionFaultError(ErrorCode.COMPRESSION_ERROR, f"field block cannot be decoded: {exc}") from exc
 
-    def stream_opened_by_peer(self, stream_id: int, fields: Sequence[RawField], *, end_stream: bool) -> None:
+    def stream_opened_by_peer(self, stream_id: int, *, end_stream: bool) -> None:
         """Makes h2's stream for a received request."""
         self.state_machine.process_input(ConnectionInputs.RECV_HEADERS)
         self.highest_inbound_stream_id = stream_id - 1  # it was marked as used before the request was checked
         self._begin_new_stream(stream_id, AllowedStreamIDs.ODD)
-        self.book_headers(stream_id, fields, end_stream=end_stream)
+        self.book_headers(stream_id, end_stream=end_stream)
 
     def stream_id_used_by_peer(self, stream_id: int) -> None:
         """The id is used up, whether a stream is made for it or not (refused, malformed)."""
         self.highest_inbound_stream_id = stream_id
 
-    def book_headers(self, stream_id: int, fields: Sequence[RawField], *, end_stream: bool) -> None:
-        """Moves h2's stream on by a received, checked field section."""
-        stream = self.streams[stream_id]
-        stream.receive_headers(fields, end_stream, None)
-        stream._expected_content_length = None  # the engine compares, and knows HEAD, 304 and CONNECT
+    def book_headers(self, stream_id: int, *, end_stream: bool, informational: bool = False) -> None:
+        """Moves h2's stream on by a received, checked field section.
 
-    def book_data(self, stream_id: int, data: bytes, size: int, *, end_stream: bool) -> None:
+        Its own method would police content-length, and knows neither HEAD nor 304 nor CONNECT well enough.
+        """
+        machine = self.streams[stream_id].state_machine
+        machine.process_input(StreamInputs.RECV_INFORMATIONAL_HEADERS if informational else StreamInputs.RECV_HEADERS)
+        if end_stream:
+            machine.process_input(StreamInputs.RECV_END_STREAM)
+
+    def book_data(self, stream_id: int, size: int, *, end_stream: bool) -> None:
         """Moves h2's stream on by received, checked DATA that counts *size* octets for flow control."""
-        self.streams[stream_id].receive_data(data, end_stream, size)
+        stream = self.streams[stream_id]
+        stream.state_machine.process_input(StreamInputs.RECV_DATA)
+        if size:  # h2 refuses even an empty frame when the window is negative (RFC 9113 §6.9 does not)
+            stream._inbound_window_manager.window_consumed(size)
+        if end_stream:
+            stream.state_machine.process_input(StreamInputs.RECV_END_STREAM)
+
+    @property
+    def initial_inbound_window(self) -> int:
+        """What the peer may at most believe to be the window of a stream that it has just opened, in octets."""
+        return self.local_settings.initial_window_size
+
+    def inbound_window(self, stream_id: int) -> int:
+        """What the peer may still send on a stream, in octets; negative after we shrank its window."""
+        return self.streams[stream_id].inbound_flow_control_window
 
     def stream(self, stream_id: int) -> H2Stream:
-        """Returns h2's stream, for its windows."""
+        """Returns h2's stream, for its outbound window."""
         return self.streams[stream_id]
 
     def forget(self, stream_id: int) -> None:

@@ -107,8 +107,9 @@ class SessionConfig:
         streams = self.guaranteed_streams
         if streams * self.stream_window > self.receive_budget:
             raise ValueError(
-                f"max_concurrent_streams {streams} x stream_window {self.stream_window} = {streams * self.stream_window} "
-                f"octets is more than the receive_budget of {self.receive_budget}: stalled streams could starve the others"
+                f"max_concurrent_streams {streams} x stream_window {self.stream_window} = "
+                f"{streams * self.stream_window} octets is more than the receive_budget of {self.receive_budget}: "
+                f"stalled streams could starve the others"
             )
 
     @property
@@ -166,12 +167,9 @@ class ClientConfig(SessionConfig):
     """Silence of the server, while streams are open, after which a keep-alive PING is sent."""
     ping_timeout: float = 15.0
     """Silence after that PING which ends the session."""
-    connect_timeout: float = math.inf
-    """How long establishing the TCP connection may take (a cancel scope around `connect` does the same)."""
 
     def __post_init__(self) -> None:
         _check_int(self, 1, 2**32 - 1, "peer_max_concurrent_streams")
-        _check_seconds(self, "connect_timeout")
         SessionConfig.__post_init__(self)
 
     @property

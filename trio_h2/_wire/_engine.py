@@ -1,23 +1,24 @@
 """The protocol engine of one session: bytes in, events out; commands in, bytes out.
 
-Everything above speaks to this class only. Its callers have checked what they ask for (fields, the state of the stream, the
-windows); what comes from the peer is checked in `Receiver`. Nothing here waits, and nothing knows a clock.
+Everything above speaks to this class only. Its callers have checked what they ask for (fields, the state of the stream,
+the windows); what comes from the peer is checked in `Receiver`. Nothing here waits, and nothing knows a clock.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 from ._adapter import Connection
-from ._codes import Role, SettingCode
+from ._codes import ErrorCode, Role, SettingCode
 from ._config import DEFAULT_WINDOW, MAX_WINDOW, ClientConfig, ServerConfig, SessionConfig
 from ._events import StreamClosed
 from ._failure import Cause, SessionFailure
 from ._fields import field_section_size
 from ._flow import ReceiveBudget, StreamCredit
 from ._guard import Guard
-from ._receive import Receiver
+from ._local_settings import LocalSettings
+from ._receive import SMALL_INCREMENT, Receiver
+from ._receive_messages import LATE_FRAMES
 from ._shutdown import Shutdown
 from ._state import Side, WireStream
 from ._tuning import PROBE_PAYLOAD, WindowTuner
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 MAX_REMEMBERED_RESETS = 4096
 """Streams we reset whose late frames are dropped in silence; frames on older ones are answered with RST_STREAM."""
 HIGHEST_STREAM_ID = 2**31 - 1
+UPDATES_PER_FRAME = 2
+"""WINDOW_UPDATE frames that a peer may honestly send per DATA frame: one for the stream, one for the session."""
 
 
 class Engine:
@@ -43,8 +46,7 @@ class Engine:
         role: which end.
         config: a `ClientConfig` or a `ServerConfig`, matching the role.
         on_closed: called with the id of a stream that a *command* has closed; those that received bytes close are
-        reported
-            as `StreamClosed` events, in their order.
+            reported as `StreamClosed` events, in their order.
     """
 
     def __init__(self, role: Role, config: SessionConfig, on_closed: Callable[[int], None]) -> None:
@@ -57,25 +59,29 @@ class Engine:
         self.shutdown = Shutdown()
         self.tuner = WindowTuner()
         self.failure: SessionFailure | None = None
-        self.local_settings = _initial_settings(config)
-        """Our settings in force: before the first acknowledgement, what we sent."""
+        self._settings = LocalSettings(config)
         self.peer_settings: dict[int, int] = {}
         self.peer_settings_seen = False
         self.initial_window = config.stream_window
+        """The initial window of the peer's streams, in force; before the first acknowledgement, what we sent."""
+        self.max_header_list_size = config.max_header_list_size
+        """The largest header list we accept."""
+        self.max_streams = config.max_concurrent_streams if isinstance(config, ServerConfig) else 0
+        """How many streams the peer may have open."""
         self.queued_body = 0
-        """Octets of bodies that the application has handed over and that are not framed yet; kept by the streams
-        above."""
+        """Octets of bodies that the application has handed over and that are not framed yet; kept by those above."""
         self.slots: set[int] = set()
         """Inbound streams that count against max_concurrent_streams: open, or with a running handler."""
-        self.reset_by_us: dict[int, None] = {}
+        self.reset_by_us: dict[int, int] = {}
+        """Streams that we reset or refused, and how many octets of DATA the peer may have under way for each."""
         self.budget = ReceiveBudget(
             config.receive_budget,
             window=DEFAULT_WINDOW,
-            reserved=config.guaranteed_streams * config.stream_window,
+            reserved=config.guaranteed_streams * config.stream_window,  # kept up by _settings_changed
         )
         self.conn = Connection(
             role,
-            self.local_settings,
+            self._settings.in_force,
             max_encoder_table_size=config.max_encoder_table_size,
             max_header_list_size=config.max_header_list_size,
             on_frame=self._frame_received,
@@ -83,8 +89,7 @@ class Engine:
         self._receiver = Receiver(self)
         self._running: set[int] = set()
         self._on_closed: Callable[[int], None] | None = on_closed
-        self._settings_in_flight: deque[dict[int, int]] = deque()
-        self._settings_queue: deque[dict[int, int]] = deque()
+        self._largest_window = config.stream_window
         self._receiving = False
 
     # -- bytes -----------------------------------------------------------------------------------------------------
@@ -92,7 +97,6 @@ class Engine:
     def start(self) -> None:
         """Puts the preface, our SETTINGS and the session's receive window into the output."""
         self.conn.start()
-        self._settings_in_flight.append(self.local_settings)
         self._give_back_connection()
 
     def receive_bytes(self, data: bytes, now: float) -> list[Event]:
@@ -100,7 +104,7 @@ class Engine:
 
         A connection error ends the list with `SessionFailed`; what was complete before it is still reported.
         """
-        if self.failure is not None:
+        if self.failure is not None or self._on_closed is None:
             return []
         self._receiving = True
         try:
@@ -144,15 +148,12 @@ class Engine:
         return self.peer_settings.get(SettingCode.MAX_CONCURRENT_STREAMS, 2**32)
 
     def has_slot(self) -> bool:
-        """Whether a client may open a stream now: the peer allows it, and the receive budget has room for its
-        window.
-        """
-        return len(self.streams) < self.peer_max_streams and self.budget.fits(
-            len(self.credits) + 1, self.initial_window
-        )
+        """Whether a client may open a stream now: the peer allows it, and the budget has room for its window."""
+        streams = len(self.streams)
+        return streams < self.peer_max_streams and self.budget.fits(streams + 1, self._largest_window)
 
     def section_too_large(self, fields: Sequence[RawField]) -> str | None:
-        """Returns what is wrong if the peer will not accept these fields (SETTINGS_MAX_HEADER_LIST_SIZE), else ``None``."""
+        """Returns what is wrong if these fields are more than the peer's MAX_HEADER_LIST_SIZE, else ``None``."""
         limit = self.peer_settings.get(SettingCode.MAX_HEADER_LIST_SIZE)
         if limit is None:
             return None
@@ -169,6 +170,7 @@ class Engine:
         stream = WireStream(stream_id, method, StreamCredit(self.initial_window))
         stream.local = Side.ENDED if end_stream else Side.OPEN
         self.add_stream(stream)
+        self.guard.progress(LATE_FRAMES)
         return stream_id
 
     def send_informational(self, stream_id: int, fields: Sequence[RawField]) -> None:
@@ -202,10 +204,13 @@ class Engine:
         """What may be sent on a stream, in octets; negative after the peer shrank its window."""
         return self.conn.stream(stream_id).outbound_flow_control_window
 
-    def send_data(self, stream_id: int, data: bytes, *, end_stream: bool) -> None:
+    def send_data(self, stream_id: int, data: bytes | memoryview, *, end_stream: bool) -> None:
         """Frames *data*, at most `sendable` octets, and perhaps ends our side."""
         if data:
             self.conn.send_data(stream_id, data, end_stream=end_stream)
+            if min(self.stream_window(stream_id), self.connection_window) >= SMALL_INCREMENT:
+                # The frame is as large as the application wanted it, so the peer may return its window as it likes.
+                self.guard.progress(UPDATES_PER_FRAME)
         elif end_stream:
             self.conn.end_stream(stream_id)
         self._local_moved(stream_id, end_stream=end_stream)
@@ -214,8 +219,8 @@ class Engine:
         """Sends RST_STREAM, once; nothing if the stream has closed already."""
         if stream_id not in self.streams:
             return
-        self.conn.reset_stream(stream_id, code)
-        self.remember_reset(stream_id)
+        self.conn.send_reset(stream_id, code)
+        self.remember_reset(stream_id, self.conn.inbound_window(stream_id))
         self.close_stream(stream_id)
 
     def ping(self, payload: bytes) -> None:
@@ -234,69 +239,109 @@ class Engine:
             return
         self.failure = failure
         if failure.cause not in (Cause.LOST, Cause.CLOSED):
-            self.goaway(failure.code, debug_data=failure.reason.encode("utf-8", "replace")[:512])
+            self.goaway(failure.code or ErrorCode.NO_ERROR, debug_data=failure.reason.encode("utf-8", "replace")[:512])
 
     # -- settings --------------------------------------------------------------------------------------------------
 
-    def update_settings(self, values: dict[int, int]) -> None:
-        """Asks for new local settings; one SETTINGS frame is in flight, the others wait behind it in order.
-
-        RFC 9113 §6.5.3 has one acknowledgement per frame; h2 would apply every pending change at the first.
-        """
-        if self._settings_in_flight:
-            self._settings_queue.append(values)
-        else:
-            self._send_settings(values)
+    @property
+    def local_settings(self) -> dict[int, int]:
+        """Our settings in force: before the first acknowledgement, what we sent."""
+        return self._settings.in_force
 
     @property
     def settings_pending(self) -> bool:
         """Whether SETTINGS of ours are not acknowledged yet."""
-        return bool(self._settings_in_flight)
+        return self._settings.pending
+
+    def check_settings(self, values: dict[int, int]) -> None:
+        """Checks an update of our settings, together with those that are not acknowledged yet.
+
+        Raises:
+            ValueError: the windows would not fit the receive budget, or extended CONNECT is withdrawn.
+        """
+        settings = self._settings
+        announced = settings.planned(SettingCode.ENABLE_CONNECT_PROTOCOL)
+        if announced and not values.get(SettingCode.ENABLE_CONNECT_PROTOCOL, 1):
+            # RFC 8441 §3: "a sender MUST NOT send a SETTINGS_ENABLE_CONNECT_PROTOCOL parameter with the value of 0
+            # after previously sending a value of 1."
+            raise ValueError("enable_connect_protocol cannot be withdrawn once it was announced (RFC 8441 §3)")
+        window = settings.planned(SettingCode.INITIAL_WINDOW_SIZE, values)
+        streams = max(1, len(self.streams))
+        if self.role is Role.SERVER:
+            streams = settings.planned(SettingCode.MAX_CONCURRENT_STREAMS, values)
+        if streams * window > self.budget.size:
+            raise ValueError(
+                f"max_concurrent_streams {streams} x initial_window_size {window} = {streams * window} octets is more "
+                f"than the receive_budget of {self.budget.size}"
+            )
+        if window + self.budget.extra > MAX_WINDOW:
+            raise ValueError(f"initial_window_size {window} overflows the window of a stream that has grown")
+
+    def update_settings(self, values: dict[int, int]) -> None:
+        """Sends new local settings when those before them are acknowledged. The caller has asked `check_settings`."""
+        if self._settings.update(values) is not None:
+            self._send_settings(values)
+        self._settings_changed()
 
     def _send_settings(self, values: dict[int, int]) -> None:
         self.conn.send_settings(values)
         self.conn.local_settings_sent(values)
-        self._settings_in_flight.append(values)
 
     def settings_acknowledged(self) -> dict[int, int] | None:
         """The peer acknowledged SETTINGS: returns the values now in force, ``None`` if none were in flight."""
-        if not self._settings_in_flight:
+        acknowledged = self._settings.acknowledge()
+        if acknowledged is None:
             return None
-        values = self._settings_in_flight.popleft()
+        values, following = acknowledged
         self.conn.local_settings_acknowledged(values)
-        window = values.get(SettingCode.INITIAL_WINDOW_SIZE)
-        if window is not None and window != self.initial_window:
-            for credit in self.credits.values():
-                credit.target += window - self.initial_window
-            self.initial_window = window
-        self.local_settings = {**self.local_settings, **values}
-        if self._settings_queue:
-            self._send_settings(self._settings_queue.popleft())
+        window = values.get(SettingCode.INITIAL_WINDOW_SIZE, self.initial_window)
+        for stream in self.streams.values():
+            stream.credit.target += window - self.initial_window
+        self.initial_window = window
+        if following is not None:
+            self._send_settings(following)
+        self._settings_changed()
         return values
+
+    def _settings_changed(self) -> None:
+        """Works out anew what depends on settings in force and under way."""
+        settings = self._settings
+        self.max_streams = settings.enforced(SettingCode.MAX_CONCURRENT_STREAMS)
+        self.max_header_list_size = settings.enforced(SettingCode.MAX_HEADER_LIST_SIZE)
+        self.conn.allow_header_list(self.max_header_list_size)
+        self._largest_window = settings.planned(SettingCode.INITIAL_WINDOW_SIZE)
+        streams = self.config.guaranteed_streams
+        if self.role is Role.SERVER:
+            streams = settings.planned(SettingCode.MAX_CONCURRENT_STREAMS)
+        self.budget.reserve(min(streams * self._largest_window, self.budget.size))
 
     # -- receive credit --------------------------------------------------------------------------------------------
 
     def take(self, stream_id: int, size: int) -> None:
         """The application took *size* octets of a stream's data; credit goes back when half a window is owed."""
-        self.budget.take(size)
-        self._return_credit(stream_id, size, taken=True)
+        if size:
+            self.budget.take(size)
+            self._return_credit(stream_id, size, taken=True)
 
     def discard(self, stream_id: int, size: int) -> None:
         """*size* octets of a stream's unread data were thrown away; they are credited all the same."""
-        self.budget.discard(size)
-        self._return_credit(stream_id, size, taken=False)
+        if size:
+            self.budget.discard(size)
+            self._return_credit(stream_id, size, taken=False)
 
     def _return_credit(self, stream_id: int, size: int, *, taken: bool) -> None:
         credit = self.credits[stream_id]
         credit.held -= size
-        credit.owed += size
         self._give_back_connection()
         stream = self.streams.get(stream_id)
-        if stream is not None:
-            if stream.remote is not Side.ENDED:
-                self._give_back_stream(stream_id, credit, tune=taken)
-        elif not credit.held:
-            self._forget_credit(stream_id, credit)
+        if stream is None:
+            self.budget.unstrand(size)
+            if not credit.held:
+                del self.credits[stream_id]
+            return
+        credit.owed += size
+        if stream.remote is not Side.ENDED:
+            self._give_back_stream(stream_id, credit, tune=taken)
 
     def _give_back_connection(self) -> None:
         increment = self.budget.give_back()
@@ -307,22 +352,29 @@ class Engine:
         increment = credit.give_back()
         if not increment:
             return
-        if tune and credit.held * 4 <= credit.target:  # the application reads promptly: a larger window would be used
+        spare = self.budget.spare(len(self.streams), self._largest_window)
+        if tune and spare > 0 and credit.held * 4 <= credit.target:  # read promptly: a larger window would be used
             received = self.budget.ledger.received
-            increment += self.budget.grow(credit, self.tuner.target(credit.target))
+            increment += self.budget.grow(credit, self.tuner.target(credit.target), spare)
             if self.tuner.wants_probe(received, credit.target):
                 self.conn.send_ping(PROBE_PAYLOAD)
-        self.conn.increment_flow_control_window(min(increment, MAX_WINDOW), stream_id)
+        self.conn.increment_flow_control_window(increment, stream_id)
 
-    def credit_padding(self, stream_id: int, size: int) -> None:
-        """*size* octets of padding, or of a frame that nobody gets, are credited at once."""
+    def credit_padding(self, stream: WireStream, size: int, *, last: bool) -> None:
+        """Credits *size* octets of padding at once; the *last* frame of a body needs no window of its stream."""
+        self.credit_unread(size)
+        stream.credit.owed += size
+        if size and not last:
+            self._give_back_stream(stream.id, stream.credit, tune=False)
+
+    def credit_unread(self, size: int) -> None:
+        """Credits *size* octets that nobody gets, for the session only.
+
+        Also looks whether other credit is due by now: the peer may just have used up what it had, for streams that
+        nobody reads.
+        """
         self.budget.discard(size)
         self._give_back_connection()
-        credit = self.credits.get(stream_id)
-        stream = self.streams.get(stream_id)
-        if credit is not None and stream is not None and stream.remote is not Side.ENDED:
-            credit.owed += size
-            self._give_back_stream(stream_id, credit, tune=False)
 
     # -- streams ---------------------------------------------------------------------------------------------------
 
@@ -343,9 +395,14 @@ class Engine:
         if stream_id not in self.streams:
             self.slots.discard(stream_id)
 
-    def remember_reset(self, stream_id: int) -> None:
-        """Late frames on this stream are to be dropped in silence."""
-        self.reset_by_us[stream_id] = None
+    def remote_ended(self, stream_id: int) -> bool:
+        """Whether the peer's side of a stream has ended."""
+        stream = self.streams.get(stream_id)
+        return stream is None or stream.remote is Side.ENDED
+
+    def remember_reset(self, stream_id: int, window: int) -> None:
+        """Late frames on this stream are to be dropped in silence; *window* octets of DATA may be under way."""
+        self.reset_by_us[stream_id] = max(0, window)
         if len(self.reset_by_us) > MAX_REMEMBERED_RESETS:
             del self.reset_by_us[next(iter(self.reset_by_us))]
 
@@ -354,18 +411,15 @@ class Engine:
         stream = self.streams.pop(stream_id)
         stream.local = stream.remote = Side.ENDED
         self.conn.forget(stream_id)
+        self.budget.close(stream.credit, self.initial_window)
         if not stream.credit.held:
-            self._forget_credit(stream_id, stream.credit)
+            del self.credits[stream_id]
         if stream_id not in self._running:
             self.slots.discard(stream_id)
         if self._receiving:
-            self._receiver.events.append(StreamClosed(stream_id))
+            self._receiver.report(StreamClosed(stream_id))
         elif self._on_closed is not None:
             self._on_closed(stream_id)
-
-    def _forget_credit(self, stream_id: int, credit: StreamCredit) -> None:
-        self.budget.release(credit, self.initial_window)
-        del self.credits[stream_id]
 
     def _local_moved(self, stream_id: int, *, end_stream: bool) -> None:
         stream = self.streams[stream_id]
@@ -385,25 +439,7 @@ class Engine:
         return self.budget.ledger.held + self.queued_body + conn.output_size + conn.reader.buffered + conn.table_size
 
     def release(self) -> None:
-        """The session is over: lets go of what refers back to its owner, so that nothing waits for the garbage
-        collector.
-        """
+        """The session is over: lets go of what refers back, so that nothing waits for the garbage collector."""
         self._on_closed = None
         self._receiver.release()
         self.conn.release()
-
-
-def _initial_settings(config: SessionConfig) -> dict[int, int]:
-    """Our first SETTINGS: what the configuration says, and nothing that is only the protocol's default for the role."""
-    settings: dict[int, int] = {
-        SettingCode.HEADER_TABLE_SIZE: config.header_table_size,
-        SettingCode.INITIAL_WINDOW_SIZE: config.stream_window,
-        SettingCode.MAX_FRAME_SIZE: config.max_frame_size,
-        SettingCode.MAX_HEADER_LIST_SIZE: config.max_header_list_size,
-        SettingCode.NO_RFC7540_PRIORITIES: 1,
-    }
-    if isinstance(config, ServerConfig):
-        settings[SettingCode.MAX_CONCURRENT_STREAMS] = config.max_concurrent_streams
-    else:
-        settings[SettingCode.ENABLE_PUSH] = 0
-    return settings

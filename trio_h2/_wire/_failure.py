@@ -52,7 +52,8 @@ class SessionFailure:
     """Why a session is over."""
 
     cause: Cause
-    code: ErrorCode | int
+    code: ErrorCode | int | None
+    """What was said with GOAWAY, by either side; ``None`` if nothing was."""
     initiator: Initiator
     reason: str
     retryable: bool = False

@@ -1,13 +1,16 @@
 """Receive-side flow control: where every received octet is, and when its credit goes back to the peer.
 
 RFC 9113 §6.9.1 and §6.9.2. One session has one receive budget B, which is also its connection window. For the session
-as for every stream,
-at all times::
+as for every open stream, at all times::
 
     window (what the peer may still send) + held (received, unread) + owed (read, not yet given back) = target
 
 with target = B for the session, so held <= B is a hard bound. A stream's credit is owed when the application takes
 the data. Data that is thrown away is owed, too: `Ledger` keeps count, and must balance whenever a session ends.
+
+No number of streams that stall with full windows may starve the others. So the targets of all open streams and the
+unread octets of the closed ones together stay within B: `ReceiveBudget.fits` is asked before a stream opens, and
+`ReceiveBudget.grow` enlarges windows out of the free rest only.
 """
 
 from __future__ import annotations
@@ -30,6 +33,10 @@ class Ledger:
         """Octets received which nobody has taken or discarded yet."""
         return self.received - self.taken - self.discarded
 
+    def copy(self) -> Ledger:
+        """Returns a snapshot."""
+        return Ledger(self.received, self.taken, self.discarded)
+
 
 @dataclass(slots=True)
 class StreamCredit:
@@ -50,16 +57,17 @@ class StreamCredit:
 class ReceiveBudget:
     """The receive budget of one session and its ledger."""
 
-    __slots__ = ("_budget", "_extra", "_owed", "_reserved", "_window", "ledger")
+    __slots__ = ("_budget", "_extra", "_owed", "_reserved", "_stranded", "_window", "ledger")
 
     def __init__(self, budget: int, *, window: int, reserved: int) -> None:
-        """Starts with the peer's *window* (octets) of a *budget*, of which *reserved* octets belong to initial windows."""
+        """Starts with the peer's *window* of a *budget*, of which *reserved* belongs to initial windows (octets)."""
         self.ledger = Ledger()
         self._budget = budget
         self._window = window
         self._owed = budget - window
         self._reserved = reserved
         self._extra = 0
+        self._stranded = 0
 
     @property
     def size(self) -> int:
@@ -70,6 +78,21 @@ class ReceiveBudget:
     def window(self) -> int:
         """What the peer may still send, in octets."""
         return self._window
+
+    @property
+    def owed(self) -> int:
+        """What is neither held nor given back to the peer yet, in octets."""
+        return self._owed
+
+    @property
+    def extra(self) -> int:
+        """What the windows of open streams have grown beyond the initial one, all together, in octets."""
+        return self._extra
+
+    @property
+    def stranded(self) -> int:
+        """What closed streams still hold unread, in octets."""
+        return self._stranded
 
     def receive(self, size: int) -> bool:
         """Books *size* received octets; returns whether the peer was allowed to send them."""
@@ -101,26 +124,36 @@ class ReceiveBudget:
         self._window += increment
         return increment
 
-    def fits(self, streams: int, initial: int) -> bool:
-        """Whether the budget covers *streams* streams with *initial* octets of window each, beside what others have
-        grown.
-        """
-        return streams * initial + self._extra <= self._budget
+    def reserve(self, size: int) -> None:
+        """Keeps *size* octets for the initial windows of the streams that the peer may open."""
+        self._reserved = size
 
-    def grow(self, credit: StreamCredit, target: int) -> int:
-        """Enlarges a stream's window towards *target* octets, out of the free rest of the budget.
+    def fits(self, streams: int, initial: int) -> bool:
+        """Whether *streams* open streams with *initial* octets of window each fit, beside what is taken otherwise."""
+        return streams * initial + self._extra + self._stranded <= self._budget
+
+    def spare(self, streams: int, initial: int) -> int:
+        """Octets that nobody needs: *streams* are open now with *initial* octets of window each."""
+        return self._budget - max(self._reserved, streams * initial) - self._extra - self._stranded
+
+    def grow(self, credit: StreamCredit, target: int, spare: int) -> int:
+        """Enlarges a stream's window towards *target* octets, by at most *spare*.
 
         Returns:
             The WINDOW_UPDATE increment for the stream, 0 if nothing is free.
         """
-        free = self._budget - self._reserved - self._extra
-        increment = min(target - credit.target, free, MAX_WINDOW - credit.target)
+        increment = min(target - credit.target, spare, MAX_WINDOW - credit.target)
         if increment <= 0:
             return 0
         self._extra += increment
         credit.target += increment
         return increment
 
-    def release(self, credit: StreamCredit, initial: int) -> None:
-        """A stream has closed: what its window had grown beyond *initial* octets is free again."""
-        self._extra -= max(0, credit.target - initial)
+    def close(self, credit: StreamCredit, initial: int) -> None:
+        """A stream has closed: its window beyond *initial* octets is free again; its unread octets still take room."""
+        self._extra -= credit.target - initial
+        self._stranded += credit.held
+
+    def unstrand(self, size: int) -> None:
+        """*size* unread octets of a closed stream were taken or thrown away."""
+        self._stranded -= size

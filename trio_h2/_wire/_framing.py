@@ -6,10 +6,19 @@ some stream errors into connection errors.
 
 from __future__ import annotations
 
+import struct
 from typing import TypeAlias
 
-from hyperframe.exceptions import HyperframeError, InvalidPaddingError
-from hyperframe.frame import ContinuationFrame, Frame, HeadersFrame, PushPromiseFrame
+from hyperframe.exceptions import HyperframeError, InvalidDataError, InvalidPaddingError
+from hyperframe.frame import (
+    ContinuationFrame,
+    ExtensionFrame,
+    Frame,
+    HeadersFrame,
+    PushPromiseFrame,
+    SettingsFrame,
+    WindowUpdateFrame,
+)
 
 from ._codes import ErrorCode
 from ._failure import Cause, SessionFaultError, StreamFaultError
@@ -20,6 +29,7 @@ _NEED_STREAM = frozenset({DATA, HEADERS, PRIORITY, RST_STREAM, PUSH_PROMISE, CON
 _FORBID_STREAM = frozenset({SETTINGS, PING, GOAWAY})
 _EXACT_LENGTH = {RST_STREAM: 4, PING: 8, WINDOW_UPDATE: 4}
 _ACK = 0x1
+_SETTING = struct.Struct(">HL")
 
 MAX_BLOCK_FRAMES = 64
 """Frames of one field block; CONTINUATION has no limit of its own (RFC 9113 §6.10, CVE-2024-27316)."""
@@ -29,21 +39,34 @@ MAX_BLOCK_OCTETS = 256 * 1024
 BlockFrame: TypeAlias = HeadersFrame | PushPromiseFrame
 
 
+class ReceivedSettings(SettingsFrame):
+    """A SETTINGS frame with all its pairs in order; hyperframe keeps only the last value of a repeated setting.
+
+    RFC 9113 §6.5.3: "The values in the SETTINGS frame MUST be processed in the order they appear".
+    """
+
+    def __init__(self, payload: bytes, *, ack: bool) -> None:
+        super().__init__(0, flags=("ACK",) if ack else ())
+        self.pairs: list[tuple[int, int]] = list(_SETTING.iter_unpack(payload))
+
+
 class FrameReader:
     """Turns bytes into frames; a field block comes as one frame, however many CONTINUATION frames it took.
 
-    Iterating yields the frames that are complete. `StreamFaultError` instances are yielded in the place of frames
-    with an
-    error of their stream only; `SessionFaultError` is raised.
+    Iterating yields the frames that are complete. `StreamFaultError` instances are yielded in the place of frames with
+    an error of their stream only; `SessionFaultError` is raised, and then the reader is of no more use.
     """
 
     def __init__(self, *, preface: bytes) -> None:
         self.max_frame_size = 16_384
         self._data = bytearray()
         self._preface = preface
+        self._first = True
         self._block: BlockFrame | None = None
         self._block_parts: list[bytes] = []
         self._block_octets = 0
+        self._max_block_octets = MAX_BLOCK_OCTETS
+        self._max_block_frames = MAX_BLOCK_FRAMES
         self._http1_possible = not preface
 
     @property
@@ -55,6 +78,11 @@ class FrameReader:
     def buffered(self) -> int:
         """Octets of unfinished frames and field blocks."""
         return len(self._data) + self._block_octets
+
+    def allow_header_list(self, size: int) -> None:
+        """Makes room for header lists of *size* octets: compressed, they are no larger."""
+        self._max_block_octets = max(MAX_BLOCK_OCTETS, size)
+        self._max_block_frames = MAX_BLOCK_FRAMES * self._max_block_octets // MAX_BLOCK_OCTETS
 
     def add_data(self, data: bytes) -> None:
         """Takes bytes from the transport."""
@@ -89,24 +117,33 @@ class FrameReader:
 
     def _next_frame(self) -> Frame | StreamFaultError | None:
         """Reads one frame; ``None`` if it only continued a field block."""
-        if self._http1_possible or len(self._data) < 9:
+        data = self._data
+        if self._http1_possible or len(data) < 9:
             raise StopIteration
-        length = int.from_bytes(self._data[:3], "big")
-        kind = self._data[3]
-        stream_id = int.from_bytes(self._data[5:9], "big") & 0x7FFF_FFFF
-        self._check_header(length, kind, stream_id)
-        if len(self._data) < 9 + length:
+        length = int.from_bytes(data[:3], "big")
+        kind, flags = data[3], data[4]
+        stream_id = int.from_bytes(data[5:9], "big") & 0x7FFF_FFFF
+        self._check_header(length, kind, flags, stream_id)
+        end = 9 + length
+        if len(data) < end:
             raise StopIteration
-        fault = self._stream_fault(length, kind, stream_id)
-        if fault is not None:
-            del self._data[: 9 + length]
-            return fault
-        frame = self._parse(length)
-        del self._data[: 9 + length]
-        return self._assemble(frame)
+        self._first = False
+        header, payload = bytes(data[:9]), bytes(data[9:end])
+        del data[:end]
+        if kind == SETTINGS:
+            return ReceivedSettings(payload, ack=bool(flags & _ACK))
+        if kind == WINDOW_UPDATE:
+            return _window_update(payload, stream_id)
+        if kind > CONTINUATION:  # not ours to judge: an ALTSVC or ORIGIN that is malformed is to be ignored
+            return ExtensionFrame(kind, stream_id, flags, payload)
+        return _priority_fault(payload, kind, stream_id) or self._assemble(_parse(header, payload))
 
-    def _check_header(self, length: int, kind: int, stream_id: int) -> None:
+    def _check_header(self, length: int, kind: int, flags: int, stream_id: int) -> None:
         """Everything that can be refused before the payload is here."""
+        if self._first and (kind != SETTINGS or flags & _ACK):
+            # RFC 9113 §3.4: the client's preface "MUST be followed by a SETTINGS frame", and a server's SETTINGS frame
+            # "MUST be the first frame the server sends in the HTTP/2 connection".
+            raise SessionFaultError(ErrorCode.PROTOCOL_ERROR, "the first frame is not SETTINGS", Cause.HANDSHAKE)
         if length > self.max_frame_size:
             # RFC 9113 §4.2: "An endpoint MUST send an error code of FRAME_SIZE_ERROR if a frame exceeds the size
             # defined in SETTINGS_MAX_FRAME_SIZE".
@@ -114,50 +151,21 @@ class FrameReader:
                 ErrorCode.FRAME_SIZE_ERROR, f"frame of {length} octets, at most {self.max_frame_size} are allowed"
             )
         if self._block is not None and (kind != CONTINUATION or stream_id != self._block.stream_id):
-            # RFC 9113 §4.3: "Each field block is processed as a discrete unit. [...] MUST be transmitted as a
-            # contiguous
-            # sequence of frames".
+            # RFC 9113 §4.3: "Each field block is processed as a discrete unit. Field blocks MUST be transmitted as a
+            # contiguous sequence of frames".
             raise SessionFaultError(ErrorCode.PROTOCOL_ERROR, "a field block was interrupted by another frame")
         if self._block is None and kind == CONTINUATION:
             raise SessionFaultError(ErrorCode.PROTOCOL_ERROR, "CONTINUATION without a field block before it")
         if (kind in _NEED_STREAM and not stream_id) or (kind in _FORBID_STREAM and stream_id):
             raise SessionFaultError(ErrorCode.PROTOCOL_ERROR, f"frame type {kind} on stream {stream_id}")
-        if kind == PRIORITY and length != 5:
-            return  # RFC 9113 §6.3: a stream error
         wrong = _EXACT_LENGTH.get(kind, length) != length
         if kind == SETTINGS:
             # RFC 9113 §6.5: SETTINGS are six octets each, and an acknowledgement has none.
-            wrong = length % 6 != 0 or bool(length and self._data[4] & _ACK)
+            wrong = length % 6 != 0 or bool(length and flags & _ACK)
         elif kind == GOAWAY:
             wrong = length < 8
         if wrong:
             raise SessionFaultError(ErrorCode.FRAME_SIZE_ERROR, f"frame type {kind} with {length} octets")
-
-    def _stream_fault(self, length: int, kind: int, stream_id: int) -> StreamFaultError | None:
-        """What is an error of one stream only, but which hyperframe would refuse for the whole connection."""
-        if kind == PRIORITY and length != 5:
-            return StreamFaultError(stream_id, ErrorCode.FRAME_SIZE_ERROR, f"PRIORITY with {length} octets")
-        if kind == WINDOW_UPDATE and not int.from_bytes(self._data[9:13], "big") & 0x7FFF_FFFF:
-            # RFC 9113 §6.9: "A receiver MUST treat the receipt of a WINDOW_UPDATE frame with a flow-control window
-            # increment of 0 as a stream error [...] of type PROTOCOL_ERROR; errors on the connection flow-control
-            # window
-            # MUST be treated as a connection error".
-            if not stream_id:
-                raise SessionFaultError(ErrorCode.PROTOCOL_ERROR, "WINDOW_UPDATE of 0")
-            return StreamFaultError(stream_id, ErrorCode.PROTOCOL_ERROR, "WINDOW_UPDATE of 0")
-        return None
-
-    def _parse(self, length: int) -> Frame:
-        try:
-            frame, _ = Frame.parse_frame_header(memoryview(bytes(self._data[:9])))
-            frame.parse_body(memoryview(bytes(self._data[9 : 9 + length])))
-        except InvalidPaddingError as exc:
-            # RFC 9113 §6.1 and §6.2: "If the length of the padding is the length of the frame payload or greater, the
-            # recipient MUST treat this as a connection error of type PROTOCOL_ERROR."
-            raise SessionFaultError(ErrorCode.PROTOCOL_ERROR, "padding longer than its frame") from exc
-        except HyperframeError as exc:
-            raise SessionFaultError(ErrorCode.FRAME_SIZE_ERROR, f"malformed frame: {exc}") from exc
-        return frame
 
     def _assemble(self, frame: Frame) -> Frame | None:
         """Collects a field block; returns its HEADERS or PUSH_PROMISE frame when the block is complete."""
@@ -172,10 +180,10 @@ class FrameReader:
         else:
             return frame
         self._block_octets += len(frame.data)
-        if len(self._block_parts) > MAX_BLOCK_FRAMES or self._block_octets > MAX_BLOCK_OCTETS:
+        if len(self._block_parts) > self._max_block_frames or self._block_octets > self._max_block_octets:
             raise SessionFaultError(
                 ErrorCode.ENHANCE_YOUR_CALM,
-                f"field block of more than {MAX_BLOCK_FRAMES} frames or {MAX_BLOCK_OCTETS} octets",
+                f"field block of more than {self._max_block_frames} frames or {self._max_block_octets} octets",
             )
         if "END_HEADERS" not in frame.flags:
             return None
@@ -183,3 +191,51 @@ class FrameReader:
         block.data = b"".join(self._block_parts)
         self._block, self._block_parts, self._block_octets = None, [], 0
         return block
+
+
+def _window_update(payload: bytes, stream_id: int) -> Frame | StreamFaultError:
+    increment = int.from_bytes(payload, "big") & 0x7FFF_FFFF  # the reserved bit is ignored; hyperframe refuses it
+    if not increment:
+        # RFC 9113 §6.9: "A receiver MUST treat the receipt of a WINDOW_UPDATE frame with a flow-control window
+        # increment of 0 as a stream error (Section 5.4.2) of type PROTOCOL_ERROR; errors on the connection
+        # flow-control window MUST be treated as a connection error".
+        if not stream_id:
+            raise SessionFaultError(ErrorCode.PROTOCOL_ERROR, "WINDOW_UPDATE of 0")
+        return StreamFaultError(stream_id, ErrorCode.PROTOCOL_ERROR, "WINDOW_UPDATE of 0")
+    return WindowUpdateFrame(stream_id, increment)
+
+
+def _priority_fault(payload: bytes, kind: int, stream_id: int) -> StreamFaultError | None:
+    """What is wrong with a PRIORITY frame; only its own stream suffers."""
+    if kind == PRIORITY:
+        if len(payload) != 5:
+            # RFC 9113 §6.3: "A PRIORITY frame with a length other than 5 octets MUST be treated as a stream error
+            # (Section 5.4.2) of type FRAME_SIZE_ERROR."
+            return StreamFaultError(stream_id, ErrorCode.FRAME_SIZE_ERROR, f"PRIORITY with {len(payload)} octets")
+        if int.from_bytes(payload[:4], "big") & 0x7FFF_FFFF == stream_id:
+            # RFC 7540 §5.3.1: "A stream cannot depend on itself. An endpoint MUST treat this as a stream error
+            # (Section 5.4.2) of type PROTOCOL_ERROR." RFC 9113 only says that nobody should send priorities any more.
+            return StreamFaultError(stream_id, ErrorCode.PROTOCOL_ERROR, "the stream depends on itself")
+    return None
+
+
+def _parse(header: bytes, payload: bytes) -> Frame:
+    try:
+        frame, _ = Frame.parse_frame_header(memoryview(header))
+        frame.parse_body(memoryview(payload))
+    except InvalidPaddingError as exc:
+        raise _padding_fault() from exc
+    except InvalidDataError as exc:  # a number that is never right, as an odd stream in PUSH_PROMISE
+        raise SessionFaultError(ErrorCode.PROTOCOL_ERROR, f"malformed frame: {exc}") from exc
+    except HyperframeError as exc:
+        raise SessionFaultError(ErrorCode.FRAME_SIZE_ERROR, f"malformed frame: {exc}") from exc
+    # hyperframe forgets the five octets of the priority, and the one of the padding's length:
+    if isinstance(frame, HeadersFrame) and "PRIORITY" in frame.flags and frame.pad_length > max(0, len(payload) - 6):
+        raise _padding_fault()
+    return frame
+
+
+def _padding_fault() -> SessionFaultError:
+    # RFC 9113 §6.1 and §6.2: "If the length of the padding is the length of the frame payload or greater, the recipient
+    # MUST treat this as a connection error (Section 5.4.1) of type PROTOCOL_ERROR."
+    return SessionFaultError(ErrorCode.PROTOCOL_ERROR, "padding longer than its frame")

@@ -34,10 +34,9 @@ class TokenBucket:
         Raises:
             SessionFaultError: ENHANCE_YOUR_CALM, the budget is exhausted.
         """
-        elapsed = now - self._stamp
-        if elapsed > 0:
-            self._tokens = min(self._burst, self._tokens + elapsed * self._rate)
-        self._stamp = now
+        if now > self._stamp:
+            self._tokens = min(self._burst, self._tokens + (now - self._stamp) * self._rate)
+            self._stamp = now
         if self._tokens < 1:
             raise SessionFaultError(
                 ErrorCode.ENHANCE_YOUR_CALM,
@@ -45,6 +44,10 @@ class TokenBucket:
                 f"and {self._name}_rate={self._rate:g} per second",
             )
         self._tokens -= 1
+
+    def refund(self, count: int) -> None:
+        """Allows *count* more events at once, up to the burst."""
+        self._tokens = min(self._burst, self._tokens + count)
 
 
 class Guard:
@@ -72,6 +75,10 @@ class Guard:
     def count_overhead(self, now: float) -> None:
         """Counts a frame that moves nothing forward: PING, SETTINGS, PRIORITY, empty DATA, frames on closed streams."""
         self._overhead.spend(now)
+
+    def progress(self, frames: int) -> None:
+        """Something moved forward, which honestly brings up to *frames* small or late frames of the peer with it."""
+        self._overhead.refund(frames)
 
     def count_reply(self) -> None:
         """Counts an automatic reply put into the output.

@@ -1,8 +1,8 @@
 """Which stream writes the next DATA frame (RFC 9218 §10).
 
-Streams without a priority signal take turns. A signal gives a stream an urgency (0 first, 7 last, 3 by default) and says
-whether its content is useful piece by piece: incremental streams of one urgency take turns, the others go one after the
-other in the order of their ids. Between the two kinds of one urgency, turns alternate.
+Streams without a priority signal take turns. A signal gives a stream an urgency (0 first, 7 last, 3 by default), and
+says whether its content is useful piece by piece: incremental streams of one urgency take turns, the others go one
+after the other in the order of their ids. Between the two kinds of one urgency, turns alternate.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from bisect import insort
 from dataclasses import dataclass
 
 DEFAULT_URGENCY = 3
+_URGENCIES = frozenset("01234567")
 
 
 @dataclass(slots=True, frozen=True)
@@ -30,10 +31,10 @@ def parse_priority(value: str) -> Priority:
     urgency, incremental = DEFAULT_URGENCY, False
     for member in value.split(","):
         key, _, text = member.partition(";")[0].strip(" \t").partition("=")
-        if key == "u" and len(text) == 1 and text in "01234567":
-            urgency = int(text)
-        elif key == "i" and text in ("", "?1", "?0"):
-            incremental = text != "?0"
+        if key == "u":  # RFC 9651 §4.2.2: of a repeated key, the last value counts
+            urgency = int(text) if text in _URGENCIES else DEFAULT_URGENCY
+        elif key == "i":
+            incremental = text in ("", "?1")
     return Priority(urgency, incremental)
 
 

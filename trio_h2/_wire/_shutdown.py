@@ -31,8 +31,7 @@ class Shutdown:
         """Books a GOAWAY of the peer; returns the last id that counts.
 
         RFC 9113 §6.8: "Endpoints MUST NOT increase the value they send in the last stream identifier": a larger one
-        is not
-        believed, since the streams above the smaller one have been given up already.
+        is not believed, since the streams above the smaller one have been given up already.
         """
         if self.received_last_id is not None:
             last_stream_id = min(last_stream_id, self.received_last_id)

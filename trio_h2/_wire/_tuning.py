@@ -39,10 +39,12 @@ class WindowTuner:
         return True
 
     def acknowledged(self, received: int) -> None:
-        """The probe came back when *received* octets had arrived in total.
+        """The probe came back when *received* octets had arrived in total; an answer without a question says nothing.
 
         A window that was large enough is left alone: the next probe waits until 16 times the product has arrived.
         """
+        if not self._probing:
+            return
         self._probing = False
         self.product = received - self._start
         enough = 2 * self.product < self._window
