@@ -1,0 +1,280 @@
+"""Engines under test: two back to back (`Pair`), or one against a peer that sends any frame it is told to (`RawPeer`).
+
+Each engine made here is checked after every step, and at the end of its test: no octet and no stream may get lost in
+the books.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, TypeVar
+
+from hpack import Decoder, Encoder
+from hyperframe.frame import (
+    DataFrame,
+    Frame,
+    GoAwayFrame,
+    HeadersFrame,
+    PingFrame,
+    RstStreamFrame,
+    SettingsFrame,
+    WindowUpdateFrame,
+)
+
+from trio_h2._wire._codes import Role
+from trio_h2._wire._config import ClientConfig, ServerConfig, SessionConfig
+from trio_h2._wire._engine import Engine
+from trio_h2._wire._events import DataReceived, Event
+from trio_h2._wire._state import Side
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from trio_h2._wire._headers import RawField
+
+E = TypeVar("E")
+F = TypeVar("F", bound=Frame)
+Fields = list["RawField"]
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+GET: Fields = [(b":method", b"GET"), (b":scheme", b"https"), (b":authority", b"example.com"), (b":path", b"/")]
+POST: Fields = [(b":method", b"POST"), *GET[1:]]
+HEAD: Fields = [(b":method", b"HEAD"), *GET[1:]]
+CONNECT: Fields = [(b":method", b"CONNECT"), (b":authority", b"example.com:443")]
+OK: Fields = [(b":status", b"200")]
+
+engines: list[Engine] = []
+"""The engines of the running test; see the fixture in conftest.py."""
+
+
+def make_engine(role: Role, config: SessionConfig | None, closed: list[int]) -> Engine:
+    """Returns an engine whose books are checked when the test ends."""
+    if config is None:
+        config = ClientConfig() if role is Role.CLIENT else ServerConfig()
+    engine = Engine(role, config, closed.append)
+    engines.append(engine)
+    return engine
+
+
+def check_books(engine: Engine) -> None:
+    """Asserts the invariants of an engine that has not failed."""
+    budget, conn = engine.budget, engine.conn
+    assert budget.window + budget.ledger.held + budget.owed == budget.size
+    assert min(budget.window, budget.owed, budget.ledger.held, budget.extra, budget.stranded) >= 0
+    assert conn.inbound_flow_control_window == budget.window
+    assert budget.ledger.held == sum(credit.held for credit in engine.credits.values())
+    assert budget.stranded == sum(c.held for i, c in engine.credits.items() if i not in engine.streams)
+    assert budget.extra == sum(s.credit.target - engine.initial_window for s in engine.streams.values())
+    assert set(conn.streams) == set(engine.streams) <= set(engine.credits)
+    assert all(credit.held > 0 for i, credit in engine.credits.items() if i not in engine.streams)
+    for stream in engine.streams.values():
+        assert not stream.closed
+        if not engine.settings_pending and stream.remote is not Side.ENDED:
+            credit = stream.credit
+            assert conn.inbound_window(stream.id) + credit.held + credit.owed == credit.target
+
+
+def parse(data: bytes) -> list[Frame]:
+    """Returns the frames in an engine's output, without the preface."""
+    frames: list[Frame] = []
+    data = data.removeprefix(PREFACE)
+    while data:
+        frame, length = Frame.parse_frame_header(memoryview(data[:9]))
+        frame.parse_body(memoryview(data[9 : 9 + length]))
+        assert len(data) >= 9 + length
+        frames.append(frame)
+        data = data[9 + length :]
+    return frames
+
+
+def of_type(events: Iterable[object], kind: type[E]) -> list[E]:
+    """Returns the events, or frames, of one type."""
+    return [event for event in events if isinstance(event, kind)]
+
+
+def the(events: Iterable[object], kind: type[E]) -> E:
+    """Returns the only event, or frame, of one type."""
+    (only,) = of_type(events, kind)
+    return only
+
+
+def body(events: Iterable[Event], stream_id: int) -> bytes:
+    """Returns the body octets of a stream."""
+    return b"".join(event.data for event in of_type(events, DataReceived) if event.stream_id == stream_id)
+
+
+def window_update(stream_id: int, increment: int) -> bytes:
+    """Returns a WINDOW_UPDATE frame with any increment, also 0."""
+    return raw_frame(0x8, 0, stream_id, struct.pack(">L", increment))
+
+
+def settings(pairs: dict[int, int] | Sequence[tuple[int, int]] = (), *, ack: bool = False) -> bytes:
+    """Returns a SETTINGS frame with any numbers, also repeated ones."""
+    items = pairs.items() if isinstance(pairs, dict) else pairs
+    return raw_frame(0x4, int(ack), 0, b"".join(struct.pack(">HL", code, value) for code, value in items))
+
+
+def raw_frame(kind: int, flags: int, stream_id: int, payload: bytes = b"", *, length: int | None = None) -> bytes:
+    """Returns any frame; *length* replaces the real one in its header."""
+    size = len(payload) if length is None else length
+    return size.to_bytes(3, "big") + bytes((kind, flags)) + stream_id.to_bytes(4, "big") + payload
+
+
+def data(stream_id: int, content: bytes = b"", *, end: bool = False, padding: int | None = None) -> DataFrame:
+    """Returns a DATA frame."""
+    frame = DataFrame(stream_id, content)
+    if end:
+        frame.flags.add("END_STREAM")
+    if padding is not None:
+        frame.flags.add("PADDED")
+        frame.pad_length = padding
+    return frame
+
+
+def reset(stream_id: int, code: int = 8) -> RstStreamFrame:
+    """Returns RST_STREAM, with CANCEL."""
+    return RstStreamFrame(stream_id, code)
+
+
+def goaway(last_stream_id: int, code: int = 0, debug_data: bytes = b"") -> GoAwayFrame:
+    """Returns GOAWAY."""
+    return GoAwayFrame(0, last_stream_id, code, debug_data)
+
+
+def ping(payload: bytes = b"12345678", *, ack: bool = False) -> PingFrame:
+    """Returns PING, or the answer to one."""
+    return PingFrame(0, payload, flags=("ACK",) if ack else ())
+
+
+class RawPeer:
+    """One engine, and a peer made of hyperframe and hpack that obeys no rules."""
+
+    def __init__(self, role: Role, config: SessionConfig | None = None) -> None:
+        self.closed: list[int] = []
+        self.engine = make_engine(role, config, self.closed)
+        self.encoder = Encoder()
+        self.decoder = Decoder()
+        self.now = 1000.0
+
+    def handshake(self, values: dict[int, int] | None = None, *, acknowledge: bool = True) -> list[Event]:
+        """Starts the engine, and sends the peer's preface and SETTINGS."""
+        self.engine.start()
+        preface = PREFACE if self.engine.role is Role.SERVER else b""
+        events = self.feed(preface, settings(values or {}))
+        if acknowledge:
+            events += self.feed(settings(ack=True))
+        self.output()
+        return events
+
+    def feed(self, *parts: Frame | bytes) -> list[Event]:
+        """Sends frames to the engine, all in one read."""
+        octets = b"".join(part if isinstance(part, bytes) else part.serialize() for part in parts)
+        events = self.engine.receive_bytes(octets, self.now)
+        if self.engine.failure is None:
+            check_books(self.engine)
+        return events
+
+    def output(self) -> list[Frame]:
+        """Takes what the engine wants to send."""
+        return parse(self.engine.take_output())
+
+    def sent(self, kind: type[F]) -> list[F]:
+        """Takes what the engine wants to send; returns the frames of one type."""
+        return of_type(self.output(), kind)
+
+    def headers(self, stream_id: int, fields: Fields, *, end: bool = True) -> HeadersFrame:
+        """Returns a HEADERS frame."""
+        flags = ["END_HEADERS", "END_STREAM"] if end else ["END_HEADERS"]
+        return HeadersFrame(stream_id, self.encoder.encode(fields), flags=flags)
+
+    def fields(self, frame: HeadersFrame) -> Fields:
+        """Decodes the field block of a frame that the engine sent."""
+        return [(bytes(name), bytes(value)) for name, value in self.decoder.decode(frame.data, raw=True)]
+
+    def open(self, method: bytes = b"GET", *, end: bool = True) -> int:
+        """Makes a client engine send a request."""
+        fields = CONNECT if method == b"CONNECT" else [(b":method", method), *GET[1:]]
+        stream_id = self.engine.open_stream(method, fields, end_stream=end)
+        for frame in self.sent(HeadersFrame):
+            self.fields(frame)
+        return stream_id
+
+
+def server_peer(config: ServerConfig | None = None, values: dict[int, int] | None = None) -> RawPeer:
+    """Returns a server engine and its raw client, after the handshake."""
+    peer = RawPeer(Role.SERVER, config)
+    peer.handshake(values)
+    return peer
+
+
+def client_peer(config: ClientConfig | None = None, values: dict[int, int] | None = None) -> RawPeer:
+    """Returns a client engine and its raw server, after the handshake."""
+    peer = RawPeer(Role.CLIENT, config)
+    peer.handshake(values)
+    return peer
+
+
+class Pair:
+    """A client engine and a server engine, connected by `exchange`.
+
+    Args:
+        chunk: how many octets each read delivers; ``None``: all at once.
+    """
+
+    def __init__(
+        self,
+        client_config: ClientConfig | None = None,
+        server_config: ServerConfig | None = None,
+        *,
+        chunk: int | None = None,
+    ) -> None:
+        self.client_closed: list[int] = []
+        self.server_closed: list[int] = []
+        self.client = make_engine(Role.CLIENT, client_config, self.client_closed)
+        self.server = make_engine(Role.SERVER, server_config, self.server_closed)
+        self.chunk = chunk
+        self.now = 1000.0
+        self.client.start()
+        self.server.start()
+        self.exchange()
+
+    def exchange(self) -> tuple[list[Event], list[Event]]:
+        """Moves output both ways until both are quiet; returns the events of client and server."""
+        for_client: list[Event] = []
+        for_server: list[Event] = []
+        while self.client.output_size or self.server.output_size:
+            for_server += self._deliver(self.client, self.server)
+            for_client += self._deliver(self.server, self.client)
+        return for_client, for_server
+
+    def _deliver(self, sender: Engine, receiver: Engine) -> list[Event]:
+        octets = sender.take_output()
+        step = self.chunk or max(1, len(octets))
+        events: list[Event] = []
+        for start in range(0, len(octets), step):
+            events += receiver.receive_bytes(octets[start : start + step], self.now)
+            if receiver.failure is None:
+                check_books(receiver)
+        return events
+
+    def read(self, engine: Engine, events: list[Event], stream_id: int) -> bytes:
+        """Takes all DATA of a stream in *events*, as a prompt application does."""
+        octets = body(events, stream_id)
+        engine.take(stream_id, len(octets))
+        check_books(engine)
+        return octets
+
+
+def connection_windows(frames: Iterable[Frame]) -> int:
+    """Returns the sum of the session's WINDOW_UPDATE increments."""
+    return sum(frame.window_increment for frame in of_type(frames, WindowUpdateFrame) if not frame.stream_id)
+
+
+def stream_windows(frames: Iterable[Frame], stream_id: int) -> int:
+    """Returns the sum of a stream's WINDOW_UPDATE increments."""
+    return sum(frame.window_increment for frame in of_type(frames, WindowUpdateFrame) if frame.stream_id == stream_id)
+
+
+def settings_sent(frames: Iterable[Frame]) -> list[dict[int, int]]:
+    """Returns the values of the SETTINGS frames that are no acknowledgements."""
+    return [frame.settings for frame in of_type(frames, SettingsFrame) if "ACK" not in frame.flags]
