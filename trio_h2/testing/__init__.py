@@ -1,7 +1,7 @@
 """Tools for testing programs, and protocols, over HTTP/2.
 
 * `ScriptedPeer` plays the other side of a connection, frame by frame, right or wrong.
-* `memory_transports` connects two sides in memory, with backpressure.
+* `memory_transports` connects two sides in memory, with backpressure; `session_pair` two whole sessions.
 * `TrickleStream`, `ChaosStream`, `StallableStream`, `CuttingStream` and `BlackHoleStream` make a
   transport behave badly.
 * `sweep_cancellation` and `CancellationSweep` cancel a scenario at every moment it can be cancelled.
@@ -38,6 +38,8 @@ from ._memory import memory_transports as memory_transports
 from ._outages import BlackHoleStream as BlackHoleStream
 from ._outages import CuttingStream as CuttingStream
 from ._outages import StallableStream as StallableStream
+from ._pair import SessionPair as SessionPair
+from ._pair import session_pair as session_pair
 from ._peer import ScriptedPeer as ScriptedPeer
 from ._receiver import PeerClosedError as PeerClosedError
 from ._sweep import CancellationSweep as CancellationSweep

@@ -1,0 +1,77 @@
+"""The pair of sessions in memory: connected, ended together, and out of the way of the test's own errors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import trio
+import trio.testing
+
+import trio_h2
+from trio_h2.testing import TrickleStream, session_pair
+
+if TYPE_CHECKING:
+    from trio.testing import MockClock
+
+
+async def _hello(stream: trio_h2.ServerStream) -> None:
+    await stream.respond(body=b"hello")
+
+
+async def test_a_request_is_answered(autojump_clock: MockClock) -> None:
+    async with session_pair(_hello) as (client, server):
+        async with client.request("GET") as stream:
+            assert await stream.receive_some() == b"hello"
+        open_ones = [session for session in (client, server) if not session.closed]
+    assert open_ones == [client, server]
+    assert client.closed
+    assert server.closed
+    await server.wait_closed()
+
+
+async def test_an_error_of_the_block_comes_out_as_it_is(autojump_clock: MockClock) -> None:
+    with pytest.raises(ZeroDivisionError) as caught:
+        async with session_pair(_hello) as (client, _server), client.request("GET"):
+            raise ZeroDivisionError
+    assert caught.value.__context__ is None
+
+
+async def test_an_error_of_the_session_hook_is_not_lost(autojump_clock: MockClock) -> None:
+    async def on_session(session: trio_h2.ServerSession) -> None:
+        raise KeyError(session)
+
+    with pytest.RaisesGroup(KeyError, flatten_subgroups=True):
+        async with session_pair(_hello, on_session=on_session):
+            pytest.fail("the block began")  # pragma: no cover
+
+
+async def test_leaving_waits_for_the_handlers(autojump_clock: MockClock) -> None:
+    over = False
+
+    async def handler(stream: trio_h2.ServerStream) -> None:
+        nonlocal over
+        with trio.CancelScope(shield=True):
+            await trio.sleep(60)
+        over = True
+
+    async with session_pair(handler) as (client, _server), client.request("GET"):
+        await trio.testing.wait_all_tasks_blocked()
+    assert over
+
+
+async def test_the_options_arrive(autojump_clock: MockClock) -> None:
+    async with session_pair(
+        _hello,
+        client_config=trio_h2.ClientConfig(stream_window=70_000),
+        server_config=trio_h2.ServerConfig(max_concurrent_streams=3),
+        capacity=17,
+        wrap_client=lambda end: TrickleStream(end),
+        wrap_server=lambda end: TrickleStream(end),
+    ) as (client, server):
+        async with client.request("GET") as stream:
+            assert await stream.receive_some() == b"hello"
+        assert client.peer_settings.max_concurrent_streams == 3
+        assert server.peer_settings.initial_window_size == 70_000
+        assert isinstance(client.transport, TrickleStream)
+        assert isinstance(server.transport, TrickleStream)

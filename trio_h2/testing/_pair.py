@@ -1,0 +1,116 @@
+"""A client session and a server session, connected in memory."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
+
+import trio
+
+import trio_h2
+
+from ._memory import memory_transports
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
+    from types import TracebackType
+
+    Handler: TypeAlias = Callable[[trio_h2.ServerStream], Awaitable[object]]
+    SessionHook: TypeAlias = Callable[[trio_h2.ServerSession], Awaitable[object]]
+    Wrapper: TypeAlias = Callable[[trio.abc.HalfCloseableStream], trio.abc.Stream]
+
+Sessions: TypeAlias = tuple[trio_h2.ClientSession, trio_h2.ServerSession]
+
+
+def _as_it_is(transport: trio.abc.HalfCloseableStream) -> trio.abc.Stream:
+    return transport
+
+
+def session_pair(
+    handler: Handler,
+    *,
+    client_config: trio_h2.ClientConfig | None = None,
+    server_config: trio_h2.ServerConfig | None = None,
+    capacity: int | None = None,
+    wrap_client: Wrapper = _as_it_is,
+    wrap_server: Wrapper = _as_it_is,
+    on_session: SessionHook | None = None,
+    cancel_handler_on_reset: bool = True,
+) -> SessionPair:
+    """Connects a client to a server in memory; ``async with`` gives both sessions.
+
+    Leaving the block ends the client's session, which ends the server's, and waits for its handlers. An exception of
+    the block's body leaves it as it is, not wrapped in a group.
+
+    Example::
+
+        async def hello(stream: trio_h2.ServerStream) -> None:
+            await stream.respond(body=b"hello")
+
+        async with session_pair(hello) as (client, server), client.request("GET") as stream:
+            assert await stream.receive_some() == b"hello"
+
+    Args:
+        handler: the server's handler.
+        client_config: limits and timeouts of the client.
+        server_config: limits and timeouts of the server.
+        capacity: how many octets each transport holds before `send_all` waits; ``None`` for no bound.
+        wrap_client: makes the client's transport of the end of a memory transport, e.g. a faulty one.
+        wrap_server: the same for the server's.
+        on_session: as for `serve_stream`.
+        cancel_handler_on_reset: as for `serve_stream`.
+    """
+    client_end, server_end = memory_transports(capacity)
+    connect = trio_h2.connect("http://localhost", transport=wrap_client(client_end), config=client_config)
+    serve = partial(
+        trio_h2.serve_stream,
+        handler,
+        wrap_server(server_end),
+        config=server_config,
+        on_session=on_session,
+        cancel_handler_on_reset=cancel_handler_on_reset,
+    )
+
+    @asynccontextmanager
+    async def block() -> AsyncGenerator[Sessions, None]:
+        async with trio.open_nursery() as nursery:
+            server: trio_h2.ServerSession = await nursery.start(serve)
+            async with connect as client:
+                yield client, server
+
+    return SessionPair(block())
+
+
+class SessionPair:
+    """The block of two sessions, made by `session_pair`. Use it once."""
+
+    def __init__(self, block: AbstractAsyncContextManager[Sessions]) -> None:
+        self._block = block
+
+    async def __aenter__(self) -> Sessions:
+        """Connects."""
+        return await self._block.__aenter__()
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        """Ends both sessions."""
+        try:
+            return await self._block.__aexit__(exc_type, exc, traceback)
+        except BaseExceptionGroup as group:
+            if exc is not None and _sole(group, exc):
+                return False
+            raise
+        finally:
+            del exc, traceback
+
+
+def _sole(group: BaseException, error: BaseException) -> bool:
+    """Whether *error* is all there is in *group*."""
+    while group is not error:
+        if not isinstance(group, BaseExceptionGroup) or len(group.exceptions) != 1:
+            return False
+        group = group.exceptions[0]
+    return True
