@@ -21,10 +21,11 @@ from hyperframe.frame import (
     WindowUpdateFrame,
 )
 
-from trio_h2._wire._codes import Role
+from trio_h2._wire._codes import ErrorCode, Initiator, Role
 from trio_h2._wire._config import ClientConfig, ServerConfig, SessionConfig
 from trio_h2._wire._engine import Engine
-from trio_h2._wire._events import DataReceived, Event
+from trio_h2._wire._events import DataReceived, Event, SessionFailed
+from trio_h2._wire._failure import Cause
 from trio_h2._wire._state import Side
 
 if TYPE_CHECKING:
@@ -155,10 +156,17 @@ class RawPeer:
         self.encoder = Encoder()
         self.decoder = Decoder()
         self.now = 1000.0
+        self._started = False
+
+    def start(self) -> None:
+        """Starts the engine, once; its SETTINGS are in the output."""
+        if not self._started:
+            self._started = True
+            self.engine.start()
 
     def handshake(self, values: dict[int, int] | None = None, *, acknowledge: bool = True) -> list[Event]:
         """Starts the engine, and sends the peer's preface and SETTINGS."""
-        self.engine.start()
+        self.start()
         preface = PREFACE if self.engine.role is Role.SERVER else b""
         events = self.feed(preface, settings(values or {}))
         if acknowledge:
@@ -198,6 +206,19 @@ class RawPeer:
         for frame in self.sent(HeadersFrame):
             self.fields(frame)
         return stream_id
+
+
+def assert_dies(peer: RawPeer, events: list[Event], code: ErrorCode = ErrorCode.PROTOCOL_ERROR) -> None:
+    """The session has failed: the event comes last, GOAWAY with the code is in the output, nothing more is read."""
+    assert isinstance(events[-1], SessionFailed)
+    failure = events[-1].failure
+    assert (failure.code, failure.initiator, failure.cause) == (code, Initiator.LIBRARY, Cause.PROTOCOL)
+    assert peer.engine.failure is failure
+    goaway = the(peer.output(), GoAwayFrame)
+    assert goaway.error_code == code
+    assert goaway.additional_data.decode() == failure.reason
+    assert peer.feed(ping()) == []
+    assert peer.output() == []
 
 
 def server_peer(config: ServerConfig | None = None, values: dict[int, int] | None = None) -> RawPeer:
