@@ -1,0 +1,294 @@
+"""How a sweep is made: the connections that it cancels things on, and what is checked after each run.
+
+Each run gets a new connection with small windows, so that a run repeats the one before it up to its moment, and so
+that few octets make many moments.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+import trio
+import trio.testing
+
+from tests.sweep.exchanges import BODIES, handler, plain
+from tests.sweep.robots import RobotClient, RobotServer
+from tests.sweep.wirelog import CLIENT, SERVER, WireLog
+from trio_h2 import ClientConfig, ClientSession, ServerConfig, ServerSession, Session, connect, serve_stream
+from trio_h2.testing import CancellationSweep, SweepRun, memory_transports
+
+if TYPE_CHECKING:
+    import types
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+WINDOW = 64
+"""The stream windows, in octets; the bodies have several times as many."""
+CLIENT_CONFIG = ClientConfig(stream_window=WINDOW, receive_budget=65_535)
+SERVER_CONFIG = ServerConfig(stream_window=WINDOW, receive_budget=65_535, max_concurrent_streams=4)
+SEEDS = (0, 1, 2)
+PATIENCE = 3000.0
+"""Seconds of the mock clock after which a run hangs."""
+
+
+async def sweep(one_run: Callable[[SweepRun], Awaitable[None]], *, more_than: int = 10) -> None:
+    """Calls *one_run* for each moment under each seed, and prints and checks how many there were."""
+    moments = CancellationSweep(seeds=SEEDS)
+    for run in moments:
+        try:
+            with trio.fail_after(PATIENCE):
+                await one_run(run)
+        except Exception as exc:
+            exc.add_note(run.describe())
+            raise
+        assert run.entered
+    print("points:", ", ".join(f"{points} (seed {seed})" for seed, points in moments.points_by_seed.items()))  # noqa: T201 - wanted by whoever tunes the sweeps
+    assert moments.points > more_than
+
+
+async def settle() -> None:
+    """Waits until nobody has anything to do; the clock stands still."""
+    await trio.testing.wait_all_tasks_blocked()
+
+
+# ---- Connections ----
+
+
+@dataclass
+class Pair:
+    """Two sessions that talk to each other."""
+
+    client: ClientSession
+    server: ServerSession
+    log: WireLog
+
+    def check_books(self) -> None:
+        """What holds at any moment."""
+        check_books(self.client)
+        check_books(self.server)
+
+    def check_idle(self) -> None:
+        """What holds when all is read and nobody uses the connection."""
+        check_idle(self.client, self.log.data_sent(SERVER))
+        check_idle(self.server, self.log.data_sent(CLIENT))
+        assert self.client._engine.connection_window == self.server._engine.budget.window
+        assert self.server._engine.connection_window == self.client._engine.budget.window
+        self.log.check(BODIES)
+
+
+@contextlib.asynccontextmanager
+async def pair(
+    *,
+    client: ClientConfig = CLIENT_CONFIG,
+    server: ServerConfig = SERVER_CONFIG,
+    capacity: int | None = None,
+) -> AsyncIterator[Pair]:
+    """Our client and our server in memory; leaving the block closes them, and checks that nothing is left."""
+    log = WireLog()
+    left, right = memory_transports(capacity)
+    tasks = tasks_living()
+    async with trio.open_nursery() as nursery:
+        serve = partial(serve_stream, handler, log.tap(right, SERVER), config=server)
+        theirs = cast("ServerSession", await nursery.start(serve))
+        async with connect("http://localhost", transport=log.tap(left, CLIENT), config=client) as ours:
+            await settle()
+            yield Pair(ours, theirs, log)
+    assert tasks_living() == tasks
+    check_over(ours)
+    check_over(theirs)
+    assert log.goaways(CLIENT) == [0]
+    log.check(BODIES)
+
+
+@dataclass
+class WithRobotServer:
+    """Our client and a scripted server."""
+
+    client: ClientSession
+    robot: RobotServer
+    log: WireLog
+
+    def check_books(self) -> None:
+        """What holds at any moment."""
+        check_books(self.client)
+
+    def check_idle(self) -> None:
+        """What holds when all is read and nobody uses the connection."""
+        check_idle(self.client, self.log.data_sent(SERVER))
+        assert self.robot.peer.send_window() == self.client._engine.budget.window
+        assert self.robot.peer.receive_window() == self.client._engine.connection_window
+        assert not self.robot.streams
+        self.log.check(BODIES)
+
+
+@contextlib.asynccontextmanager
+async def with_robot_server(
+    *, config: ClientConfig = CLIENT_CONFIG, max_streams: int = 4, capacity: int | None = None
+) -> AsyncIterator[WithRobotServer]:
+    """Our client and a scripted server in memory; leaving the block closes them, and checks that nothing is left."""
+    log = WireLog()
+    left, right = memory_transports(capacity)
+    tasks = tasks_living()
+    async with trio.open_nursery() as nursery:
+        robot = RobotServer(log.tap(right, SERVER), window=WINDOW, max_streams=max_streams)
+        nursery.start_soon(robot.run)
+        async with connect("http://localhost", transport=log.tap(left, CLIENT), config=config) as session:
+            await settle()
+            yield WithRobotServer(session, robot, log)
+    assert robot.saw_end
+    assert tasks_living() == tasks
+    check_over(session)
+    assert log.goaways(CLIENT) == [0]
+    log.check(BODIES)
+
+
+@dataclass
+class WithRobotClient:
+    """Our server and a scripted client."""
+
+    robot: RobotClient
+    server: ServerSession
+    log: WireLog
+
+    def check_books(self) -> None:
+        """What holds at any moment."""
+        check_books(self.server)
+
+    def check_idle(self) -> None:
+        """What holds when all is read and nobody uses the connection."""
+        check_idle(self.server, self.log.data_sent(CLIENT))
+        assert self.robot.peer.send_window() == self.server._engine.budget.window
+        assert self.robot.peer.receive_window() == self.server._engine.connection_window
+        self.log.check(BODIES)
+
+
+@contextlib.asynccontextmanager
+async def with_robot_client(
+    *, config: ServerConfig = SERVER_CONFIG, capacity: int | None = None
+) -> AsyncIterator[WithRobotClient]:
+    """A scripted client and our server in memory; leaving the block closes them, and checks that nothing is left."""
+    log = WireLog()
+    left, right = memory_transports(capacity)
+    tasks = tasks_living()
+    async with trio.open_nursery() as nursery:
+        serve = partial(serve_stream, handler, log.tap(right, SERVER), config=config)
+        session = cast("ServerSession", await nursery.start(serve))
+        robot = RobotClient(log.tap(left, CLIENT), window=WINDOW)
+        await robot.handshake()
+        await settle()
+        yield WithRobotClient(robot, session, log)
+        session.shutdown()
+        await robot.read_to_end()
+    assert tasks_living() == tasks
+    check_over(session)
+    # The first announces, the second says which stream was the last (RFC 9113 §6.8).
+    assert log.goaways(SERVER) == [0, 0]
+    log.check(BODIES)
+
+
+class HandlerCancel:
+    """Stands for the scope of a run: what is cancelled are the handlers that run then, through their streams.
+
+    Attributes:
+        hits: How many handlers were cancelled.
+    """
+
+    def __init__(self, server: ServerSession, run: SweepRun) -> None:
+        self.hits = 0
+        self._server = server
+        run._scope = cast("trio.CancelScope", self)
+
+    def __enter__(self) -> HandlerCancel:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: types.TracebackType | None,
+    ) -> None:
+        pass
+
+    def cancel(self) -> None:
+        """Cancels."""
+        for stream in self._server._handlers:
+            self.hits += 1
+            stream._scope.cancel()
+
+
+# ---- Checks ----
+
+
+def tasks_living() -> int:
+    """Returns how many tasks there are."""
+    return trio.lowlevel.current_statistics().tasks_living
+
+
+def check_books(session: Session) -> None:
+    """The books of a session agree with each other, whatever is going on."""
+    engine = session._engine
+    budget, ledger = engine.budget, engine.budget.ledger
+    assert ledger.held >= 0
+    assert ledger.held == sum(credit.held for credit in engine.credits.values())
+    assert budget.window + ledger.held + budget.owed == budget.size
+    assert engine.queued_body == sum(stream._outbox.buffered for stream in session._streams.values())
+    assert set(session._streams) == set(engine.streams)
+
+
+def check_idle(session: Session, received: int) -> None:
+    """A session that nobody uses holds nothing.
+
+    Args:
+        session: The session.
+        received: The flow-controlled octets that its peer has sent.
+    """
+    check_books(session)
+    check_empty(session)
+    engine = session._engine
+    assert session._failure is None
+    assert engine.output_size == 0
+    assert not session._watcher._lingering
+    budget = engine.budget
+    assert budget.ledger.received == received
+    assert budget.owed < budget.window, "WINDOW_UPDATE is due"
+    assert engine.conn.inbound_flow_control_window == budget.window
+
+
+def check_over(session: Session) -> None:
+    """A session that has ended holds nothing."""
+    assert session._failure is not None
+    assert session._closed.is_set()
+    check_empty(session)
+
+
+def check_empty(session: Session) -> None:
+    """No table has a stream in it, no queue an octet, no line a waiter."""
+    engine = session._engine
+    assert not session._streams
+    assert not engine.streams
+    assert not engine.credits
+    assert not engine.slots
+    assert not engine._running
+    assert not engine.conn.streams
+    assert engine.queued_body == 0
+    assert engine.budget.ledger.held == 0
+    assert engine.budget.stranded == 0
+    assert engine.budget.extra == 0
+    assert not session._scheduler
+    assert not session._scheduler._priorities
+    assert not session._writer._bodies
+    assert not session._room_wanted
+    statistics = session.statistics()
+    assert statistics.open_streams == 0
+    assert statistics.running_handlers == 0
+    assert statistics.waiting_for_slot == 0
+    if isinstance(session, ServerSession):
+        assert not session._handlers
+        assert not session._waiting
+
+
+async def next_request(session: ClientSession) -> None:
+    """A clean request succeeds."""
+    await plain(session)

@@ -1,0 +1,45 @@
+"""Our client, cancelled at every moment of an exchange: the session goes on as if nothing had been."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.sweep.exchanges import EXCHANGES
+from tests.sweep.harness import next_request, pair, settle, sweep, with_robot_server
+
+if TYPE_CHECKING:
+    from trio.testing import MockClock
+
+    from tests.sweep.exchanges import Exchange
+    from trio_h2.testing import SweepRun
+
+
+@pytest.mark.parametrize("capacity", [None, 37], ids=["wide", "narrow"])
+@pytest.mark.parametrize("exchange", EXCHANGES)
+async def test_against_our_server(exchange: Exchange, capacity: int | None, autojump_clock: MockClock) -> None:
+    async def one_run(run: SweepRun) -> None:
+        async with pair(capacity=capacity) as both:
+            async with run:
+                await exchange(both.client)
+            both.check_books()
+            await next_request(both.client)
+            await settle()
+            both.check_idle()
+
+    await sweep(one_run)
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
+async def test_against_a_scripted_server(exchange: Exchange, autojump_clock: MockClock) -> None:
+    async def one_run(run: SweepRun) -> None:
+        async with with_robot_server() as both:
+            async with run:
+                await exchange(both.client)
+            both.check_books()
+            await next_request(both.client)
+            await settle()
+            both.check_idle()
+
+    await sweep(one_run)

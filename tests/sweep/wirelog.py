@@ -1,0 +1,176 @@
+"""What both sides of a connection put on the wire, and the rules that no cancellation may break.
+
+The frames are parsed and the headers decoded anew from the recorded octets, by nothing that the sessions use.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import hpack
+
+from trio_h2.testing import (
+    CLIENT_PREFACE,
+    DataFrame,
+    FaultyStream,
+    Frame,
+    GoAwayFrame,
+    HeadersFrame,
+    RstStreamFrame,
+    WindowUpdateFrame,
+)
+from trio_h2.testing._frames import FRAME_HEADER_LENGTH, frame_length, parse_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import trio
+
+NO_ERROR = 0x0
+CANCEL = 0x8
+CLIENT, SERVER = "client", "server"
+
+
+class Tap(FaultyStream):
+    """Passes everything through, and writes down what is sent.
+
+    Args:
+        transport: The stream below.
+        log: Where it is written down.
+        side: Who sends.
+    """
+
+    def __init__(self, transport: trio.abc.Stream, log: WireLog, side: str) -> None:
+        super().__init__(transport)
+        self._log = log
+        self._side = side
+
+    async def _send(self, data: memoryview) -> None:
+        log, side = self._log, self._side
+        # Octets taken from the engine are owed to the wire: after a write that was cut, nothing may follow.
+        assert side not in log.cut, f"the {side} goes on sending after a write that was cut"
+        log.writes.append((side, bytes(data)))
+        try:
+            await super()._send(data)
+        except BaseException:
+            log.cut.add(side)
+            raise
+
+
+@dataclass
+class Half:
+    """One direction of one stream."""
+
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytearray = field(default_factory=bytearray)
+    opened: bool = False
+    ended: bool = False
+    reset: int | None = None
+
+
+class WireLog:
+    """The writes of both sides, in order.
+
+    Attributes:
+        writes: Who wrote what.
+        cut: Who was interrupted in a write.
+    """
+
+    def __init__(self) -> None:
+        self.writes: list[tuple[str, bytes]] = []
+        self.cut: set[str] = set()
+
+    def tap(self, transport: trio.abc.Stream, side: str) -> Tap:
+        """Returns the transport with its sending written down."""
+        return Tap(transport, self, side)
+
+    def frames(self) -> Iterator[tuple[str, Frame]]:
+        """Yields who sent which frame; what the last write of a side left unfinished fails."""
+        rest = {CLIENT: bytearray(), SERVER: bytearray()}
+        begun = False
+        for side, data in self.writes:
+            buffer = rest[side]
+            buffer += data
+            if side == CLIENT and not begun:
+                assert buffer.startswith(CLIENT_PREFACE), f"no preface: {bytes(buffer[:32])!r}"
+                del buffer[: len(CLIENT_PREFACE)]
+                begun = True
+            while len(buffer) >= FRAME_HEADER_LENGTH:
+                size = FRAME_HEADER_LENGTH + frame_length(bytes(buffer[:FRAME_HEADER_LENGTH]))
+                if len(buffer) < size:
+                    break
+                yield side, parse_frame(bytes(buffer[:size]))
+                del buffer[:size]
+        assert not any(rest.values()), f"a frame was cut: {rest}"
+
+    def goaways(self, side: str) -> list[int]:
+        """Returns the codes of the GOAWAY frames of a side."""
+        return [frame.code for sender, frame in self.frames() if sender == side and isinstance(frame, GoAwayFrame)]
+
+    def data_sent(self, side: str) -> int:
+        """Returns the flow-controlled octets that a side sent."""
+        return sum(
+            frame.flow_controlled_length
+            for sender, frame in self.frames()
+            if sender == side and isinstance(frame, DataFrame)
+        )
+
+    def check(self, complete: Mapping[str, tuple[bytes, bytes]]) -> None:
+        """Fails if a side has broken a rule.
+
+        Args:
+            complete: For each path the whole bodies of request and response; no other body may be ended.
+        """
+        halves = self._play()
+        for (side, stream_id), half in halves.items():
+            path = halves[CLIENT, stream_id].headers[":path"]
+            whole = complete[path][side == SERVER]
+            what = f"{side} on stream {stream_id} ({path})"
+            if half.ended:
+                # DESIGN: "a cut body never looks complete".
+                assert bytes(half.body) == whole, f"{what}: ended with {len(half.body)} of {len(whole)} octets"
+            else:
+                assert whole.startswith(half.body), f"{what}: not what was to be sent"
+            assert half.reset in (None, NO_ERROR, CANCEL), f"{what}: reset with code {half.reset}"
+            status = half.headers.get(":status", "200")
+            assert status == "200", f"{what}: status {status}"
+        for side in (CLIENT, SERVER):
+            codes = self.goaways(side)
+            assert not any(codes), f"the {side} found something wrong: GOAWAY {codes}"
+
+    def _play(self) -> dict[tuple[str, int], Half]:
+        """Walks through the frames, stream by stream (RFC 9113 §5.1)."""
+        halves: dict[tuple[str, int], Half] = {}
+        decoders = {CLIENT: hpack.Decoder(), SERVER: hpack.Decoder()}
+        newest = 0
+        for side, frame in self.frames():
+            stream_id = frame.stream_id
+            if not stream_id:
+                continue
+            if (CLIENT, stream_id) not in halves:
+                # RFC 9113 §6.4: "RST_STREAM frames MUST NOT be sent for a stream in the "idle" state."
+                assert side == CLIENT, f"the {side} used an idle stream: {frame!r}"
+                assert isinstance(frame, HeadersFrame), f"the {side} used an idle stream: {frame!r}"
+                assert stream_id > newest, f"stream {stream_id} after {newest}"
+                newest = stream_id
+            half = halves.setdefault((side, stream_id), Half())
+            assert half.reset is None, f"the {side} sent this after RST_STREAM: {frame!r}"
+            if half.ended:
+                assert isinstance(frame, RstStreamFrame | WindowUpdateFrame), f"the {side} sent after its end: {frame!r}"
+            match frame:
+                case HeadersFrame():
+                    fields = decoders[side].decode(frame.fragment)
+                    if not half.opened:
+                        half.headers = {str(name): str(value) for name, value in fields}
+                        half.opened = not half.headers.get(":status", "200").startswith("1")
+                    else:
+                        assert frame.end_stream, f"the {side} sent trailers without END_STREAM: {frame!r}"
+                    half.ended = frame.end_stream
+                case DataFrame():
+                    assert half.opened, f"the {side} sent DATA before its headers: {frame!r}"
+                    half.body += frame.data
+                    half.ended = frame.end_stream
+                case RstStreamFrame():
+                    half.reset = frame.code
+        return halves
