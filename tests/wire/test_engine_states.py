@@ -32,7 +32,6 @@ from trio_h2._wire._events import (
     StreamFailed,
 )
 
-
 IDLE: dict[str, Frame | bytes] = {
     "DATA": data(5, b"x"),
     "RST_STREAM": reset(5),
