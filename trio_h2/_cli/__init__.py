@@ -1,0 +1,69 @@
+"""The command line: `trio-h2 serve`, `get` and `demo`; also `python -m trio_h2`.
+
+Every failure ends here, as one line on stderr and an exit code; a traceback is for bugs in an app that is served.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import trio
+
+from ._args import DemoOptions, GetOptions, ServeOptions, parse
+from ._demo import demo
+from ._errors import report
+from ._get import get
+from ._interrupt import interruptible
+from ._serve import prepare, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line.
+
+    Args:
+        argv: the arguments, without the name of the program; by default those of this process.
+
+    Returns:
+        The exit code: 0 done, 1 failed, 2 wrong usage, 22 for `get --fail` and a status of 400 or more, 128 + the
+        number of the signal that ended it.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr does; not every terminal knows every sign
+    try:
+        code = _run(parse(sys.argv[1:] if argv is None else argv))
+    except SystemExit as exc:  # argparse, after --help and --version
+        code = exc.code if isinstance(exc.code, int) else 0
+    except BaseException as exc:
+        if sys.flags.dev_mode:  # python -X dev: for those who look for a bug in here
+            raise
+        code = report(exc)
+    return _flush(code)
+
+
+def _run(options: ServeOptions | GetOptions | DemoOptions) -> int:
+    match options:
+        case ServeOptions():
+            # Outside of Trio: loading an app runs whatever its author wrote on the top level of the file.
+            return trio.run(serve, prepare(options))
+        case GetOptions():
+            return trio.run(interruptible, get, options)
+        case DemoOptions():
+            return trio.run(interruptible, demo, options)
+
+
+def _flush(code: int) -> int:
+    """Flushes stdout while an error can still be told; Python would do it at its end, with a traceback."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as exc:
+        code = report(exc, doing="cannot write to stdout") if code == 0 else code
+        # What is still buffered is lost. Nobody must try again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return code

@@ -1,0 +1,171 @@
+"""The arguments of the command line, checked as far as they can be without doing anything."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+from trio_h2 import __version__
+
+from ._errors import USAGE, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeOptions:
+    """`trio-h2 serve`."""
+
+    directory: str | None = None
+    """What to serve the files of; `None` with an app."""
+    app: str | None = None
+    """FILE.py:NAME of the handler to serve with; `None` with a directory."""
+    host: str = "localhost"
+    port: int = 0
+    cert: str | None = None
+    key: str | None = None
+    self_signed: bool = False
+    write_ca: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetOptions:
+    """`trio-h2 get`."""
+
+    urls: tuple[str, ...]
+    method: str | None = None
+    headers: tuple[str, ...] = ()
+    data: str | None = None
+    output: str | None = None
+    include: bool = False
+    ca: str | None = None
+    insecure: bool = False
+    fail: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoOptions:
+    """`trio-h2 demo`."""
+
+
+def parse(argv: Sequence[str]) -> ServeOptions | GetOptions | DemoOptions:
+    """Reads the arguments.
+
+    Raises:
+        SystemExit: they are wrong, which was said on stderr in one line; or `--help` or `--version` is done.
+    """
+    parser = _parser()
+    arguments, rest = parser.parse_known_args(argv)
+    if arguments.command == "get" and not any(word.startswith("-") for word in rest):
+        # argparse takes positional arguments in one piece only: `get URL -i URL` leaves the second one over.
+        arguments.urls += rest
+    elif rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    match arguments.command:
+        case "serve":
+            return _serve_options(parser, arguments)
+        case "get":
+            return GetOptions(
+                urls=tuple(arguments.urls),
+                method=arguments.method,
+                headers=tuple(arguments.headers),
+                data=arguments.data,
+                output=arguments.output,
+                include=arguments.include,
+                ca=arguments.ca,
+                insecure=arguments.insecure,
+                fail=arguments.fail,
+            )
+        case _:
+            return DemoOptions()
+
+
+def _serve_options(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> ServeOptions:
+    if arguments.app is not None and arguments.directory is not None:
+        parser.error("serve either DIRECTORY or --app, not both")
+    if arguments.key is not None and arguments.cert is None:
+        parser.error("--key needs --cert")
+    if arguments.write_ca is not None and not arguments.self_signed:
+        parser.error("--write-ca needs --self-signed")
+    if not arguments.host:
+        parser.error("--host must not be empty; 0.0.0.0 or :: listens on all addresses")
+    directory = "." if arguments.app is None and arguments.directory is None else arguments.directory
+    return ServeOptions(
+        directory=directory,
+        app=arguments.app,
+        host=arguments.host,
+        port=arguments.port,
+        cert=arguments.cert,
+        key=arguments.key,
+        self_signed=arguments.self_signed,
+        write_ca=arguments.write_ca,
+    )
+
+
+class _Parser(argparse.ArgumentParser):
+    """Complains in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        if sys.stderr is not None:
+            self._print_message(one_line(f"trio-h2: {message} (see '{self.prog} --help')") + "\n", sys.stderr)
+        sys.exit(USAGE)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="trio-h2", description="HTTP/2 servers and requests.", allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"trio-h2 {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    _add_serve(commands)
+    _add_get(commands)
+    about = "run a tour: a server and a client that show and check what there is"
+    commands.add_parser("demo", help=about, description=f"{about[0].upper()}{about[1:]}.", allow_abbrev=False)
+    return parser
+
+
+def _add_serve(commands: argparse._SubParsersAction[_Parser]) -> None:
+    serve = commands.add_parser(
+        "serve",
+        help="serve files, or a handler of your own",
+        description="Serves the files of DIRECTORY, or a stream handler. Without TLS, clients need prior knowledge. "
+        "Prints 'Listening on URL' when it accepts connections. SIGINT and SIGTERM let running requests finish; "
+        "a second one ends at once.",
+        allow_abbrev=False,
+    )
+    serve.add_argument("directory", metavar="DIRECTORY", nargs="?", help="default: the current directory")
+    serve.add_argument("--app", metavar="FILE.py:NAME", help="serve with the async function NAME(stream) of FILE.py")
+    serve.add_argument("--host", metavar="H", default="localhost", help="name or address (default: %(default)s)")
+    serve.add_argument("--port", metavar="N", type=_port, default=0, help="default: a free one")
+    tls = serve.add_mutually_exclusive_group()
+    tls.add_argument("--cert", metavar="F", help="TLS with this PEM certificate")
+    tls.add_argument("--self-signed", action="store_true", help="TLS with a throw-away certificate")
+    serve.add_argument("--key", metavar="F", help="the private key, unless --cert holds it too")
+    serve.add_argument("--write-ca", metavar="FILE", help="write what clients must trust for --self-signed to FILE")
+
+
+def _add_get(commands: argparse._SubParsersAction[_Parser]) -> None:
+    get = commands.add_parser(
+        "get",
+        help="send requests",
+        description="Sends a request to each URL, in order; those of one origin share a session. http:// means HTTP/2 "
+        "with prior knowledge. Exits with 0 when done, 1 after a failure, 2 after wrong usage, 22 with --fail.",
+        allow_abbrev=False,
+    )
+    get.add_argument("urls", metavar="URL", nargs="+")
+    get.add_argument("-X", dest="method", metavar="METHOD", help="default: GET, with -d POST")
+    get.add_argument("-H", dest="headers", metavar="'NAME: VALUE'", action="append", default=[], help="a header field")
+    get.add_argument("-d", dest="data", metavar="DATA|@FILE", help="the request's body, or the file that holds it")
+    get.add_argument("-o", dest="output", metavar="FILE", help="where the bodies go (default: stdout)")
+    get.add_argument("-i", dest="include", action="store_true", help="print status and headers, too")
+    trust = get.add_mutually_exclusive_group()
+    trust.add_argument("--ca", metavar="FILE", help="trust the certificate authorities in FILE and no others")
+    trust.add_argument("--insecure", action="store_true", help="accept every certificate: no protection at all")
+    get.add_argument("--fail", action="store_true", help="exit with 22 and no body if the status is 400 or more")
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to 65535, not {text!r}")
+    return int(text)

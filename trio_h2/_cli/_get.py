@@ -1,0 +1,151 @@
+"""`trio-h2 get`: requests from the command line."""
+
+from __future__ import annotations
+
+import ssl
+from contextlib import AsyncExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+import trio
+
+import trio_h2
+
+from ._body import open_body
+from ._errors import STATUS, CommandError, UsageError, reason
+from ._output import Output
+from ._progress import Progress, terminal_for
+from ._target import parse_headers, parse_target, trusting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractAsyncContextManager
+
+    from ._args import GetOptions
+    from ._body import Body
+    from ._target import Target
+
+
+async def get(options: GetOptions) -> int:
+    """Sends a request to each URL, in order, over one session for each origin.
+
+    Cancelled: the request under way is reset, the sessions are closed.
+
+    Returns:
+        The exit code, 0.
+
+    Raises:
+        CommandError: it failed; what was received until then is written.
+    """
+    targets = [parse_target(url) for url in options.urls]
+    fields = parse_headers(options.headers)
+    context = None
+    if any(target.is_tls for target in targets):
+        context = trusting(options.ca, insecure=options.insecure)
+    async with AsyncExitStack() as stack:
+        output = await stack.enter_async_context(Output(options.output))
+        sessions: dict[str, trio_h2.ClientSession] = {}
+        for target in targets:
+            async with open_body(options.data) as body:
+                session = sessions.get(target.origin)
+                if session is None or session.closed:
+                    session = await _connect(stack, target, context)
+                    sessions[target.origin] = session
+                request = _request(session, target, options, fields, body)
+                status = await _exchange(request, target, options, body, output)
+            if options.fail and status >= 400:
+                raise CommandError(f"{target.url}: the server answered with status {status}", STATUS)
+    return 0
+
+
+async def _connect(stack: AsyncExitStack, target: Target, context: ssl.SSLContext | None) -> trio_h2.ClientSession:
+    """Opens a session that lasts as long as *stack*; puts into words what can go wrong."""
+    origin = target.origin
+    try:
+        return await stack.enter_async_context(trio_h2.connect(origin, ssl_context=context if target.is_tls else None))
+    except trio_h2.UnknownProtocolError as exc:
+        raise CommandError(f"{origin} does not speak HTTP/2") from exc
+    except trio_h2.HandshakeError as exc:
+        if isinstance(exc.__cause__, ssl.SSLCertVerificationError):
+            why = exc.__cause__.verify_message
+            message = f"the certificate of {origin} was not accepted: {why} (--ca FILE trusts an authority of your own)"
+            raise CommandError(message) from exc
+        raise CommandError(f"cannot connect to {origin}: {exc}") from exc
+    except OSError as exc:
+        raise CommandError(f"cannot connect to {origin}: {reason(exc)}") from exc
+
+
+def _request(
+    session: trio_h2.ClientSession, target: Target, options: GetOptions, fields: list[tuple[str, bytes]], body: Body
+) -> AbstractAsyncContextManager[trio_h2.ClientStream]:
+    """Prepares a request; nothing is sent yet."""
+    given = {name.lower() for name, _ in fields}
+    defaults = {"user-agent": f"trio-h2/{trio_h2.__version__}", "accept": "*/*"}
+    if body.size is not None:
+        defaults["content-length"] = str(body.size)
+    headers = [*fields, *((name, value.encode()) for name, value in defaults.items() if name not in given)]
+    method = options.method or ("GET" if options.data is None else "POST")
+    try:
+        return session.request(method, target.path, headers=headers, body=body.octets, end_stream=body.file is None)
+    except ValueError as exc:
+        raise UsageError(str(exc)) from exc
+
+
+async def _exchange(
+    request: AbstractAsyncContextManager[trio_h2.ClientStream],
+    target: Target,
+    options: GetOptions,
+    body: Body,
+    output: Output,
+) -> int:
+    """Sends the request and its body, and receives the response at the same time.
+
+    Returns:
+        The status.
+    """
+    with _failures(target):
+        async with request as stream, trio.open_nursery() as nursery:
+            if body.file is not None:
+                nursery.start_soon(body.send, stream)
+            status = await _receive(stream, target, options, output)
+            if status >= 400:
+                nursery.cancel_scope.cancel()  # nobody wants the rest of the body
+    return status
+
+
+async def _receive(stream: trio_h2.ClientStream, target: Target, options: GetOptions, output: Output) -> int:
+    """Receives the response and writes it as it comes, no faster than it can be written."""
+    with _failures(target):
+        response = await stream.receive_response()
+    if options.include:
+        await output.say(b"".join(_head(headers) for headers in (*stream.informational, response)))
+    if options.fail and response.status >= 400:
+        return response.status
+    length = response.get("content-length") if options.method != "HEAD" else None
+    terminal = terminal_for(body_on_terminal=output.is_terminal)
+    progress = Progress(None if length is None else int(length), trio.current_time(), terminal)
+    try:
+        with _failures(target, output, progress):
+            while chunk := await stream.receive_some():
+                await output.write(chunk)
+                progress.advance(len(chunk), trio.current_time())
+            await output.write(b"")  # an empty body makes an empty file
+    finally:
+        progress.clear()
+    return response.status
+
+
+def _head(headers: trio_h2.Headers) -> bytes:
+    fields = b"".join(b"%b: %b\n" % field for field in headers.raw if not field[0].startswith(b":"))
+    return b"HTTP/2 %d\n%b\n" % (headers.status, fields)
+
+
+@contextmanager
+def _failures(target: Target, output: Output | None = None, progress: Progress | None = None) -> Iterator[None]:
+    """Says which request failed, and what became of its response."""
+    try:
+        yield
+    except (trio_h2.H2Error, trio.BrokenResourceError, trio.ClosedResourceError) as exc:
+        what = f"{target.url}: "
+        if output is not None and progress is not None:
+            what += f"the transfer failed after {progress.received} octets, {output.name} is incomplete: "
+        raise CommandError(f"{what}{exc}") from exc

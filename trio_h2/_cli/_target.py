@@ -1,0 +1,90 @@
+"""What the words of a command line ask for: URLs, header fields and trust, checked before anything is sent."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
+
+import trio_h2
+
+from ._errors import CommandError, UsageError, reason
+
+if TYPE_CHECKING:
+    import ssl
+
+_SCHEME = re.compile(r"[^/?#]*://")
+_PORTS = {"http": 80, "https": 443}
+_ASCII = "".join(map(chr, range(0x21, 0x7F)))
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where one request goes."""
+
+    url: str
+    """As it was given."""
+    origin: str
+    """Scheme, host and port: targets with the same one share a session."""
+    path: str
+    """Path and query, percent-encoded."""
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether the session is to be encrypted."""
+        return self.origin.startswith("https://")
+
+
+def parse_target(url: str) -> Target:
+    """Reads a URL; without a scheme it is an https one.
+
+    Raises:
+        UsageError: it is not right.
+    """
+    full = url if _SCHEME.match(url) else f"https://{url.removeprefix('//')}"
+    try:
+        trio_h2.connect(full)  # only checks the URL: nothing is done before the block is entered
+        parts = urlsplit(full)
+        scheme = parts.scheme.lower()
+        host, port = parts.hostname or "", parts.port or _PORTS[scheme]
+    except ValueError as exc:
+        raise UsageError(str(exc)) from exc
+    if "@" in parts.netloc:
+        raise UsageError(f"no user name or password in a URL, please: send -H 'authorization: …' to {host}")
+    path = quote(parts.path or "/", safe=_ASCII) + (f"?{quote(parts.query, safe=_ASCII)}" if parts.query else "")
+    return Target(url, f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}", path)
+
+
+def parse_headers(lines: tuple[str, ...]) -> list[tuple[str, bytes]]:
+    """Reads header fields of the form ``name: value``.
+
+    Raises:
+        UsageError: one is not right.
+    """
+    fields = []
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon or not name.strip():
+            raise UsageError(f"a header field must look like 'name: value', not {line!r}")
+        fields.append((name, os.fsencode(value.strip(" \t"))))
+    try:
+        trio_h2.Headers(fields)
+    except ValueError as exc:
+        raise UsageError(str(exc)) from exc
+    return fields
+
+
+def trusting(ca: str | None, *, insecure: bool) -> ssl.SSLContext:
+    """Makes the context for `--ca` and `--insecure`.
+
+    Raises:
+        CommandError: the file of authorities is no good.
+    """
+    try:
+        return trio_h2.client_ssl_context(ca, verify=not insecure)
+    except ValueError as exc:
+        raise CommandError(str(exc)) from exc
+    except OSError as exc:
+        raise CommandError(f"cannot read {ca}: {reason(exc)}") from exc
