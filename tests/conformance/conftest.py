@@ -1,0 +1,68 @@
+"""Fixtures of the conformance tests: our endpoints, with what they receive whole and octet by octet."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conformance.ends import run_client, run_server
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from trio.testing import MockClock
+
+    from tests.conformance.ends import ClientEnd, End, ServerEnd, Start, StartClient, StartServer
+
+
+@pytest.fixture(params=["whole", "bytes"])
+def feed(request: pytest.FixtureRequest) -> str:
+    """How our endpoint gets what the peer sends: as it comes, or one octet at a time."""
+    return str(request.param)
+
+
+@pytest.fixture(params=["server", "client"])
+def role(request: pytest.FixtureRequest) -> str:
+    """Which of our endpoints is tested."""
+    return str(request.param)
+
+
+@pytest.fixture
+def start_server(feed: str, autojump_clock: MockClock) -> StartServer:
+    """Starts our server with settings of the test's choice."""
+    return functools.partial(run_server, feed)
+
+
+@pytest.fixture
+def start_client(feed: str, autojump_clock: MockClock) -> StartClient:
+    """Starts our client with settings of the test's choice."""
+    return functools.partial(run_client, feed)
+
+
+@pytest.fixture
+def start(role: str, start_server: StartServer, start_client: StartClient) -> Start:
+    """Starts our server, and in another run of the test our client."""
+    return start_server if role == "server" else start_client
+
+
+@pytest.fixture
+async def end(start: Start) -> AsyncIterator[End]:
+    """Our server, and in another run of the test our client, after the handshake."""
+    async with start() as ready:
+        yield ready
+
+
+@pytest.fixture
+async def server(start_server: StartServer) -> AsyncIterator[ServerEnd]:
+    """Our server after the handshake."""
+    async with start_server() as ready:
+        yield ready
+
+
+@pytest.fixture
+async def client(start_client: StartClient) -> AsyncIterator[ClientEnd]:
+    """Our client after the handshake."""
+    async with start_client() as ready:
+        yield ready
