@@ -1,0 +1,427 @@
+"""Limits against abuse: each one ends the session or the stream with the right code, and spares honest bursts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hyperframe.frame import GoAwayFrame, HeadersFrame, PingFrame, RstStreamFrame, SettingsFrame
+
+from tests.wire.engine_pair import (
+    GET,
+    OK,
+    POST,
+    Fields,
+    RawPeer,
+    assert_dies,
+    client_peer,
+    data,
+    goaway,
+    of_type,
+    ping,
+    raw_frame,
+    reset,
+    server_peer,
+    settings,
+    the,
+    window_update,
+)
+from trio_h2._wire._codes import ErrorCode, Role
+from trio_h2._wire._config import ClientConfig, ServerConfig
+from trio_h2._wire._events import (
+    DataReceived,
+    Event,
+    RequestReceived,
+    ResponseReceived,
+    SessionFailed,
+    StreamClosed,
+    StreamFailed,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CALM = ErrorCode.ENHANCE_YOUR_CALM
+
+
+def failure_reason(events: list[Event]) -> str:
+    return the(events, SessionFailed).failure.reason
+
+
+# -- resets -----------------------------------------------------------------------------------------------------------
+
+
+def rapid_reset(peer: RawPeer, stream_id: int) -> list[Event]:
+    events = peer.feed(peer.headers(stream_id, GET), reset(stream_id))
+    peer.engine.handler_done(stream_id)
+    peer.output()
+    return events
+
+
+def made_you_reset(peer: RawPeer, stream_id: int) -> list[Event]:
+    events = peer.feed(peer.headers(stream_id, GET), window_update(stream_id, 0))
+    peer.engine.handler_done(stream_id)
+    peer.output()
+    return events
+
+
+def malformed_request(peer: RawPeer, stream_id: int) -> list[Event]:
+    events = peer.feed(peer.headers(stream_id, GET[1:]))
+    peer.output()
+    return events
+
+
+def too_large_request(peer: RawPeer, stream_id: int) -> list[Event]:
+    events = peer.feed(peer.headers(stream_id, [*GET, *GET, *GET]))
+    peer.output()
+    return events
+
+
+WAYS_TO_RESET: list[Callable[[RawPeer, int], list[Event]]] = [
+    rapid_reset,
+    made_you_reset,
+    malformed_request,
+    too_large_request,
+]
+
+
+@pytest.mark.parametrize("way", WAYS_TO_RESET)
+def test_reset_floods_end_the_session(way: Callable[[RawPeer, int], list[Event]]) -> None:
+    """B33: rapid reset (CVE-2023-44487), MadeYouReset (CVE-2025-8671), and what makes us answer for nothing."""
+    peer = server_peer(ServerConfig(reset_burst=10, reset_rate=2.0, max_header_fields=10))
+    for number in range(10):
+        assert not of_type(way(peer, 2 * number + 1), SessionFailed)
+    peer.now += 1.0  # two more are allowed
+    for number in range(10, 12):
+        assert not of_type(way(peer, 2 * number + 1), SessionFailed)
+    events = way(peer, 25)
+    assert "reset_burst=10" in failure_reason(events)
+    assert the(events, SessionFailed).failure.code == CALM
+
+
+def test_honest_bursts_of_cancelled_requests_raise_no_alarm() -> None:
+    """P15: with the defaults, 1000 at once and 33 a second."""
+    peer = server_peer()
+    stream_id = 1
+    for _ in range(1000):
+        assert not of_type(rapid_reset(peer, stream_id), SessionFailed)
+        stream_id += 2
+    for _ in range(100):
+        peer.now += 1.0
+        for _ in range(33):
+            assert not of_type(rapid_reset(peer, stream_id), SessionFailed)
+            stream_id += 2
+    assert peer.engine.failure is None
+
+
+def test_a_server_that_refuses_many_streams_is_not_suspicious() -> None:
+    """A client counts no resets of the server."""
+    peer = client_peer(ClientConfig(reset_burst=1, reset_rate=0.001))
+    for _ in range(100):
+        stream_id = peer.open()
+        assert of_type(peer.feed(reset(stream_id, ErrorCode.REFUSED_STREAM)), StreamFailed)
+
+
+# -- frames that move nothing forward ---------------------------------------------------------------------------------
+
+FLOODS: dict[str, bytes] = {
+    "PING": ping().serialize(),
+    "PING answers": ping(ack=True).serialize(),
+    "SETTINGS": settings({}),
+    "SETTINGS acknowledgements": settings(ack=True),
+    "PRIORITY": raw_frame(0x2, 0, 1, b"\0\0\0\0\0"),
+    "unknown frames": raw_frame(0xEE, 0, 1, b"x"),
+    "GOAWAY": goaway(0).serialize(),
+    "empty DATA": data(1).serialize(),
+    "padded empty DATA": data(1, padding=200).serialize(),
+    "small WINDOW_UPDATE of the session": window_update(0, 1),
+    "small WINDOW_UPDATE of a stream": window_update(1, 1),
+    "WINDOW_UPDATE of a closed stream": window_update(3, 5000),
+    "RST_STREAM of a closed stream": reset(3).serialize(),
+    "DATA of a reset stream": data(5, b"x" * 200).serialize(),
+}
+
+
+@pytest.mark.parametrize("name", FLOODS)
+def test_floods_end_the_session(name: str) -> None:
+    """B33."""
+    config = ServerConfig(overhead_burst=100, overhead_rate=10.0, stream_window=1000)
+    peer = server_peer(config)
+    peer.feed(peer.headers(1, POST, end=False), peer.headers(3, GET), peer.headers(5, POST, end=False))
+    peer.engine.send_response(3, OK, end_stream=True)
+    peer.engine.reset(5, ErrorCode.CANCEL)
+    for _ in range(90):
+        assert not of_type(peer.feed(FLOODS[name]), SessionFailed)
+        peer.output()
+    events: list[Event] = []
+    for _ in range(30):
+        events += peer.feed(FLOODS[name])
+    assert "overhead_burst=100" in failure_reason(events)
+    assert the(peer.output(), GoAwayFrame).error_code == CALM
+
+
+def test_informational_response_flood() -> None:
+    peer = client_peer(ClientConfig(overhead_burst=100))
+    peer.open()
+    events: list[Event] = []
+    for _ in range(101):
+        events += peer.feed(peer.headers(1, [(b":status", b"103")], end=False))
+    assert "overhead_burst=100" in failure_reason(events)
+
+
+def test_requests_after_our_goaway_are_no_free_ride() -> None:
+    peer = server_peer(ServerConfig(overhead_burst=50))
+    peer.engine.goaway(ErrorCode.NO_ERROR)
+    events: list[Event] = []
+    for number in range(60):
+        events += peer.feed(peer.headers(2 * number + 1, GET))
+    assert "overhead_burst=50" in failure_reason(events)
+
+
+def test_tiny_window_updates_that_make_us_send_tiny_frames_are_counted() -> None:
+    """B33: 1-byte WINDOW_UPDATE, each of which costs a DATA frame."""
+    peer = server_peer(ServerConfig(overhead_burst=100), values={4: 0})
+    peer.feed(peer.headers(1, GET))
+    peer.engine.send_response(1, OK, end_stream=False)
+    events: list[Event] = []
+    for _ in range(110):
+        events += peer.feed(window_update(1, 1))
+        if peer.engine.failure is None:
+            peer.engine.send_data(1, b"x", end_stream=False)
+    assert "overhead_burst=100" in failure_reason(events)
+
+
+def test_window_updates_for_small_messages_are_honest() -> None:
+    """P15: an event stream of small messages to a client that returns credit for each, on stream and session."""
+    peer = server_peer()
+    peer.feed(peer.headers(1, GET))
+    peer.engine.send_response(1, OK, end_stream=False)
+    for _ in range(20_000):
+        peer.engine.send_data(1, b"tick", end_stream=False)
+        assert not of_type(peer.feed(window_update(1, 4), window_update(0, 4)), SessionFailed)
+
+
+def test_late_frames_of_many_small_uploads_are_honest() -> None:
+    """P15: a server that returns credit and resets with NO_ERROR after each response, thousands of times a second."""
+    peer = client_peer()
+    for _ in range(8000):
+        stream_id = peer.open()
+        peer.feed(peer.headers(stream_id, OK))
+        late = peer.feed(window_update(stream_id, 100), window_update(0, 100), reset(stream_id, ErrorCode.NO_ERROR))
+        assert not of_type(late, SessionFailed)
+
+
+def test_data_under_way_when_downloads_are_cancelled_is_honest() -> None:
+    """P15: cancelled downloads, each with its whole window under way."""
+    peer = client_peer(ClientConfig(overhead_burst=10))
+    stream_id = 0
+    for _ in range(200):
+        stream_id = peer.open()
+        peer.feed(peer.headers(stream_id, OK, end=False))
+        peer.engine.reset(stream_id, ErrorCode.CANCEL)
+        frames = [data(stream_id, bytes(16_384)) for _ in range(32)]
+        assert peer.feed(*frames) == []
+        peer.output()
+    assert peer.engine.budget.ledger.discarded == 200 * 512 * 1024
+    events = peer.feed(*[data(stream_id, b"beyond the window")] * 20)
+    assert "overhead" in failure_reason(events)
+
+
+# -- answers that the peer does not read -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("frame", [ping().serialize(), settings({})], ids=["PING", "SETTINGS"])
+def test_answers_that_nobody_reads_are_bounded(frame: bytes) -> None:
+    """B33: slow reader with queued ACKs."""
+    peer = server_peer(ServerConfig(max_queued_replies=20))
+    peer.feed(*[frame] * 20)
+    peer.output()
+    peer.feed(*[frame] * 20)
+    size = peer.engine.output_size
+    events = peer.feed(*[frame] * 500)
+    assert "max_queued_replies=20" in failure_reason(events)
+    assert peer.engine.output_size < size + 200
+    frames = peer.output()
+    assert isinstance(frames[-1], GoAwayFrame)
+    assert len(of_type(frames, PingFrame)) + len(of_type(frames, SettingsFrame)) == 21
+
+
+def test_resets_and_431_that_nobody_reads_are_bounded() -> None:
+    for fields in GET[1:], [*GET, *GET]:
+        peer = server_peer(ServerConfig(max_queued_replies=20, max_header_fields=5))
+        events: list[Event] = []
+        for stream_id in range(1, 100, 2):
+            events += peer.feed(peer.headers(stream_id, fields))
+        assert "max_queued_replies=20" in failure_reason(events)
+        assert not of_type(events, StreamClosed)
+
+
+# -- header lists -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", [True, False])
+@pytest.mark.parametrize("reason", ["fields", "octets"])
+def test_header_list_too_large_is_answered_with_431(reason: str, end: bool) -> None:
+    """B31: on that stream, session alive, and nobody above hears of it."""
+    peer = server_peer(ServerConfig(max_header_fields=20, max_header_list_size=2000))
+    extra: Fields = [(b"x", b"y")] * 17 if reason == "fields" else [(b"x-large", bytes(b"y" * 2000))]
+    assert peer.feed(peer.headers(1, [*GET, *extra], end=end)) == []
+    assert not peer.engine.streams
+    assert not peer.engine.slots
+    assert not peer.engine.conn.streams
+    frames = peer.output()
+    answer = the(frames, HeadersFrame)
+    assert peer.fields(answer) == [(b":status", b"431"), (b"content-length", b"0")]
+    assert "END_STREAM" in answer.flags
+    assert [frame.error_code for frame in of_type(frames, RstStreamFrame)] == ([] if end else [ErrorCode.NO_ERROR])
+    late = peer.feed(data(1, b"body", end=True)) if not end else []
+    assert late == []
+    assert peer.output() == []
+    assert the(peer.feed(peer.headers(3, GET)), RequestReceived).stream_id == 3
+    exact: Fields = [*GET, *[(b"x", b"y")] * 16]
+    assert the(peer.feed(peer.headers(5, exact)), RequestReceived).stream_id == 5
+
+
+def test_431_on_a_stream_between_others_in_one_read() -> None:
+    """The events of the others are untouched."""
+    peer = server_peer(ServerConfig(max_header_fields=5))
+    events = peer.feed(
+        peer.headers(1, GET), peer.headers(3, [*GET, *GET], end=False), peer.headers(5, POST, end=False), reset(1)
+    )
+    assert [(type(event), getattr(event, "stream_id", None)) for event in events] == [
+        (RequestReceived, 1),
+        (RequestReceived, 5),
+        (StreamFailed, 1),
+        (StreamClosed, 1),
+    ]
+
+
+def test_trailers_too_large() -> None:
+    peer = server_peer(ServerConfig(max_header_fields=20))
+    peer.feed(peer.headers(1, POST, end=False))
+    events = peer.feed(peer.headers(1, [(b"x", b"y")] * 21))
+    assert the(events, StreamFailed).failure.code == CALM
+
+
+def test_hpack_bomb_is_bounded() -> None:
+    """B31: a small block that expands to a huge list ends the session: a block not decoded leaves HPACK out of step."""
+    peer = server_peer()
+    peer.feed(peer.headers(1, [*GET, (b"x", b"y" * 3000)]))
+    index = peer.encoder.encode([(b"x", b"y" * 3000)])
+    assert len(index) < 4
+    block = peer.encoder.encode(GET) + index * 1000
+    assert_dies(peer, peer.feed(HeadersFrame(3, block, flags=("END_HEADERS",))), CALM)
+
+
+@pytest.mark.parametrize("size", [0, 1, 16_384])
+def test_continuation_floods(size: int) -> None:
+    """B33, CVE-2024-27316: many frames, or many octets."""
+    peer = server_peer()
+    peer.feed(HeadersFrame(1, b"\x82" * size))
+    events: list[Event] = []
+    while not events:
+        assert peer.engine.memory < 300_000
+        events = peer.feed(raw_frame(0x9, 0, 1, b"\x82" * size))
+    assert_dies(peer, events, CALM)
+
+
+def test_a_large_block_in_many_frames_is_fine() -> None:
+    """40 kB of headers."""
+    peer = server_peer()
+    block = peer.encoder.encode([*GET, (b"x", bytes(b"~" * 40_000))], huffman=False)
+    frames = [raw_frame(0x1, 0x1, 1, block[:1000])]
+    frames += [raw_frame(0x9, 0, 1, block[start : start + 1000]) for start in range(1000, len(block) - 1000, 1000)]
+    frames += [raw_frame(0x9, 0x4, 1, block[len(frames) * 1000 :])]
+    assert len(frames) == 41
+    assert len(the(peer.feed(*frames), RequestReceived).headers["x"]) == 40_000
+
+
+@pytest.mark.parametrize("kind", range(12))
+def test_oversize_frame_is_refused_from_its_header(kind: int) -> None:
+    """h2 would buffer up to 16 MiB before it looks at the size."""
+    peer = server_peer()
+    events = peer.feed(raw_frame(kind, 0, 1, length=16_385))
+    assert the(events, SessionFailed).failure.code == ErrorCode.FRAME_SIZE_ERROR
+    assert peer.engine.memory < 1000
+
+
+# -- memory -----------------------------------------------------------------------------------------------------------
+
+
+def test_new_streams_are_refused_when_the_memory_is_used_up() -> None:
+    """P14, parity H2: ENHANCE_YOUR_CALM, and nothing else breaks."""
+    peer = server_peer(ServerConfig(max_session_memory=50_000))
+    peer.feed(peer.headers(1, POST, end=False))
+    for _ in range(4):
+        assert of_type(peer.feed(data(1, bytes(13_000))), DataReceived)
+    assert peer.engine.memory > 50_000
+    assert peer.feed(peer.headers(3, GET)) == []
+    assert the(peer.output(), RstStreamFrame).error_code == CALM
+    assert of_type(peer.feed(data(1, bytes(13_000), end=True)), DataReceived)
+    peer.engine.take(1, 65_000)
+    peer.output()
+    assert the(peer.feed(peer.headers(5, GET)), RequestReceived).stream_id == 5
+
+
+def test_memory_counts_bodies_output_unfinished_frames_and_tables() -> None:
+    peer = client_peer()
+    engine = peer.engine
+    assert engine.memory == 0
+    peer.feed(data(1, bytes(1000)).serialize()[:500])
+    assert engine.memory == 500
+    assert engine.mid_frame
+    peer = client_peer()
+    engine = peer.engine
+    engine.queued_body += 10_000
+    engine.open_stream(b"POST", [*POST, (b"x-table", b"entry")], end_stream=False)
+    assert engine.memory == 10_000 + engine.output_size + engine.conn.table_size
+    assert engine.conn.table_size > 40
+    assert not engine.mid_frame
+
+
+def test_http1_answer_is_recognised() -> None:
+    """B21: a clear error, no hang."""
+    for chunk in (1, 100):
+        peer = RawPeer(Role.CLIENT)
+        peer.start()
+        answer = b"HTTP/1.1 400 Bad Request\r\n\r\n"
+        events: list[Event] = []
+        for start in range(0, len(answer), chunk):
+            events += peer.feed(answer[start : start + chunk])
+        failure = the(events, SessionFailed).failure
+        assert failure.cause.value == "handshake"
+        assert "HTTP/1" in failure.reason
+
+
+def test_http1_request_is_recognised() -> None:
+    peer = RawPeer(Role.SERVER)
+    peer.start()
+    failure = the(peer.feed(b"GET / HTTP/1.1\r\n"), SessionFailed).failure
+    assert failure.cause.value == "handshake"
+    assert the(peer.output(), GoAwayFrame).error_code == ErrorCode.PROTOCOL_ERROR
+
+
+@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize(
+    "first",
+    [ping().serialize(), settings(ack=True), raw_frame(0x8, 0, 1, bytes(4)), b"SSH-2.0-OpenSSH", bytes(9)],
+    ids=["PING", "acknowledgement", "WINDOW_UPDATE of 0", "another protocol", "DATA"],
+)
+def test_first_frame_is_not_settings(role: Role, first: bytes) -> None:
+    """RFC 9113 §3.4; h2 does not check it."""
+    peer = RawPeer(role)
+    peer.start()
+    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" if role is Role.SERVER else b""
+    failure = the(peer.feed(preface, first), SessionFailed).failure
+    assert failure.code == ErrorCode.PROTOCOL_ERROR
+    assert failure.cause.value == "handshake"
+    assert not peer.engine.peer_settings_seen
+
+
+def test_what_was_complete_before_the_error_is_reported() -> None:
+    """Trap: an exception of h2 drops the events parsed before it."""
+    peer = client_peer()
+    peer.open()
+    events = peer.feed(peer.headers(1, OK, end=False), data(1, b"last words", end=True), data(9, b"x"))
+    assert [type(event) for event in events] == [ResponseReceived, DataReceived, StreamClosed, SessionFailed]
+    peer.engine.take(1, 10)
