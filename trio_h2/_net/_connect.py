@@ -10,6 +10,7 @@ import trio
 
 from .._errors import unwrap_body_error
 from .._session._client import ClientSession
+from .._session._services import run_services
 from .._wire._config import ClientConfig
 from ._address import Origin, parse_url
 from ._tls import client_ssl_context, wrap_client
@@ -44,9 +45,8 @@ def connect(
     Args:
         url: whom to talk to; user-info, path, query and fragment are ignored.
         transport: any stream to use instead of a new TCP connection (a tunnel, one end of a pair), or an async
-        function that is
-            called with the URL and returns one. The session owns it. It is used as it is; with *ssl_context*, TLS is
-            spoken over it.
+            function that is called with the URL and returns one. The session owns it. It is used as it is; with
+            *ssl_context*, TLS is spoken over it.
         unix_path: the path of a Unix socket to connect to instead of the URL's host.
         ssl_context: for ``https``; by default one that verifies against the system's CAs. Never changed.
         server_hostname: the name the certificate must have; the URL's host by default.
@@ -125,7 +125,7 @@ class Connect:
             transport, self._config, label=str(origin), scheme=origin.scheme, authority=origin.authority
         )
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(session._run_services, name=f"trio_h2 session {origin}")
+            nursery.start_soon(run_services, session, name=f"trio_h2 session {origin}")
             try:
                 yield session
             finally:
@@ -141,6 +141,8 @@ class Connect:
             transport = self._transport
         else:
             transport = await self._transport(str(self._origin))
+            if not isinstance(transport, trio.abc.Stream):
+                raise TypeError(f"transport must return a trio.abc.Stream, not {transport!r}")
         if self._ssl_context is None:
             return transport
         return await wrap_client(

@@ -37,7 +37,7 @@ async def serve_tcp(
     handler: Handler,
     port: int,
     *,
-    host: str | bytes | None = None,
+    host: str | bytes | None = "localhost",
     backlog: int | None = None,
     config: ServerConfig | None = None,
     on_session: SessionHook | None = None,
@@ -52,7 +52,7 @@ async def serve_tcp(
 
     Args:
         handler: async function that gets a `ServerStream`. It is cancelled when the client resets the stream or is
-        lost.
+            lost.
         port: the TCP port; 0 binds a free one, the same for every address of *host*.
         host: a name or address; ``None`` listens on every interface.
         backlog: connections that wait to be accepted.
@@ -87,7 +87,7 @@ async def serve_ssl_over_tcp(
     port: int,
     ssl_context: ssl.SSLContext,
     *,
-    host: str | bytes | None = None,
+    host: str | bytes | None = "localhost",
     backlog: int | None = None,
     config: ServerConfig | None = None,
     on_session: SessionHook | None = None,
@@ -255,6 +255,8 @@ async def serve_stream(
         TypeError: an argument has the wrong type.
     """
     config = _checked(handler, config)
+    if not isinstance(transport, trio.abc.Stream):
+        raise TypeError(f"transport must be a trio.abc.Stream, not {transport!r}")
     session = make_session(
         handler, transport, config, on_session=on_session, cancel_handler_on_reset=cancel_handler_on_reset
     )

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from .._errors import from_failure
+from .._errors import HandshakeError, from_failure
+from .._session._base import checked_grace
 from .._session._server import ServerSession
 from .._util import NoPublicConstructor
 from ._tls import wrap_server
@@ -99,12 +100,12 @@ class Server(metaclass=NoPublicConstructor):
             grace: seconds; by default the configuration's ``drain_timeout``.
 
         Raises:
+            ValueError: *grace* is negative or not a number.
             RuntimeError: called from one of the server's own handlers, which it would wait for.
         """
+        grace = checked_grace(grace, self._config)
         for session in self._sessions:
             session._refuse_own_handlers()
-        if grace is None:
-            grace = self._config.drain_timeout
         try:
             self.shutdown()
             with trio.move_on_after(grace):
@@ -128,7 +129,6 @@ class Server(metaclass=NoPublicConstructor):
     async def _connection(self, transport: trio.abc.Stream) -> None:
         """Serves one connection; whatever happens to it touches no other."""
         session: ServerSession | None = None
-        error: Exception | None = None
         try:
             ready = await self._handshake(transport)
             if ready is None:
@@ -146,22 +146,28 @@ class Server(metaclass=NoPublicConstructor):
             await session._run(task_status=trio.TASK_STATUS_IGNORED)
             failure = session._failure
             if failure is not None and not session._is_clean(failure):
-                error = from_failure(failure)
-        except BaseExceptionGroup as group:
-            errors, rest = group.split(Exception)
-            if errors is not None:
-                error = errors
-                logger.error("a connection ended with an error", exc_info=errors)
-            if rest is not None:
-                raise rest from None
-        except Exception as exc:  # the other place that supervises: one connection must not end the server
-            error = exc
+                self._report(session, from_failure(failure))
+        except HandshakeError as exc:
             logger.info("a connection could not be served: %s", exc)
+            self._report(None, exc)
+        except BaseExceptionGroup as group:  # one of the two places that supervise: no connection may end the server
+            errors, others = group.split(Exception)
+            try:
+                if errors is not None:
+                    self._connection_failed(session, errors)
+                if others is not None:  # Cancelled, say, which belongs to a scope outside
+                    raise others from None
+            finally:
+                del errors, others  # their tracebacks know this frame
+        except Exception as exc:
+            self._connection_failed(session, exc)
         finally:
             if session is not None:
                 del self._sessions[session]
-        if error is not None:
-            self._report(session, error)
+
+    def _connection_failed(self, session: ServerSession | None, error: Exception) -> None:
+        logger.error("a connection ended with an error", exc_info=error)
+        self._report(session, error)
 
     async def _handshake(self, transport: trio.abc.Stream) -> trio.abc.Stream | None:
         """Does the TLS handshake, if there is one; ``None`` if the server ended first."""

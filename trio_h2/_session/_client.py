@@ -39,7 +39,7 @@ class ClientSession(Session):
         super().__init__(transport, config, label=label)
         self._scheme = scheme
         self._authority = authority
-        self._slots = SlotLine(self._has_slot, self._check_can_open)
+        self._slots = SlotLine()
 
     def request(
         self,
@@ -70,8 +70,9 @@ class ClientSession(Session):
 
         Entering the block raises what `open_stream` raises.
         """
-        fields = self._fields(method, path, headers, len(memoryview(body)), end_stream=end_stream)
-        return Request(self, fields, body, end_stream)
+        content = bytes(memoryview(body))  # a snapshot: content-length is settled now
+        fields = self._fields(method, path, headers, len(content), end_stream=end_stream)
+        return Request(self, fields, content, end_stream)
 
     async def open_stream(
         self,
@@ -100,8 +101,9 @@ class ClientSession(Session):
             SessionError: the session broke, or its stream ids are used up (``retryable``).
             trio.ClosedResourceError: this side closed the session.
         """
-        fields = self._fields(method, path, headers, len(memoryview(body)), end_stream=end_stream)
-        return await self._open(fields, body, end_stream)
+        content = bytes(memoryview(body))
+        fields = self._fields(method, path, headers, len(content), end_stream=end_stream)
+        return await self._open(fields, content, end_stream)
 
     def _fields(
         self, method: str, path: str, headers: HeadersInput | None, length: int, *, end_stream: bool
@@ -120,26 +122,24 @@ class ClientSession(Session):
             raise ValueError(f"content-length is {named}, the body has {length} octets")
         return fields
 
-    async def _open(
-        self, fields: list[RawField], body: bytes | bytearray | memoryview, end_stream: bool
-    ) -> ClientStream:
+    async def _open(self, fields: list[RawField], body: bytes, end_stream: bool) -> ClientStream:
         ticket = Signal()
         try:
-            await self._slots.wait_turn(ticket)
+            await self._slots.wait_turn(ticket, self._has_slot, self._check_can_open)
             # From here on nothing waits, so the id is on the wire in the order of the turns.
             too_large = self._engine.section_too_large(fields)
             if too_large is not None:
                 raise LocalProtocolError(too_large)
-            octets = bytes(body)
-            stream_id = self._engine.open_stream(dict(fields)[b":method"], fields, end_stream=end_stream and not octets)
+            ends_now = end_stream and not body
+            stream_id = self._engine.open_stream(fields[0][1], fields, end_stream=ends_now)  # the method comes first
             stream = ClientStream._create(cast("SessionPort", self), stream_id, Headers.from_raw(fields))
             self._stream_opened(stream)
             outbox = stream._outbox
-            if end_stream and not octets:
-                outbox.ended = outbox.framed_end = True
+            if ends_now:
+                outbox.end_with_headers()
             else:
                 outbox.promise(content_length_of(fields))
-                outbox.queue(octets)
+                outbox.queue(body)
                 if end_stream:
                     outbox.finish()
             self._wake_writer()
@@ -154,6 +154,8 @@ class ClientSession(Session):
         """Raises what keeps new streams from being opened, now and later."""
         if self._failure is not None:
             raise from_failure(replace(self._failure, retryable=True))  # nothing of it was sent
+        if self._leaving:
+            raise trio.ClosedResourceError("this session is being closed on this side")
         leaving = self._engine.shutdown
         if leaving.peer_is_leaving:
             raise GoAwayError(
@@ -163,8 +165,6 @@ class ClientSession(Session):
                 debug_data=leaving.received_debug,
                 retryable=True,
             )
-        if self._draining.is_set():
-            raise trio.ClosedResourceError("this session is being closed on this side")
         if self._engine.next_stream_id is None:
             # RFC 9113 §5.1.1: "A client that is unable to establish a new stream identifier can establish a new
             # connection for new streams."
@@ -198,9 +198,7 @@ class ClientSession(Session):
 class Request:
     """The block of one request: ``async with session.request(…) as stream``. Use it once."""
 
-    def __init__(
-        self, session: ClientSession, fields: list[RawField], body: bytes | bytearray | memoryview, end_stream: bool
-    ) -> None:
+    def __init__(self, session: ClientSession, fields: list[RawField], body: bytes, end_stream: bool) -> None:
         self._session = session
         self._fields = fields
         self._body = body

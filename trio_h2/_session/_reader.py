@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ._base import Session
+    from ._core import SessionCore
 
 READ_SIZE = 64 * 1024
 
@@ -63,15 +64,14 @@ def received(session: Session, data: bytes) -> None:
         session._wake_writer()
 
 
-def lost(session: Session, reason: str, error: BaseException | None) -> SessionFailure:
+def lost(session: SessionCore, reason: str, error: BaseException | None) -> SessionFailure:
     """Returns why the session is over when its transport has ended."""
     engine = session._engine
     if engine.mid_frame:
         reason += " in the middle of a frame"
-    elif not engine.peer_settings_seen:
-        return SessionFailure(
-            Cause.HANDSHAKE, None, Initiator.REMOTE, reason + " before it sent its SETTINGS", error=error
-        )
+    if not engine.peer_settings_seen:
+        reason += " before the peer's SETTINGS came"
+        return SessionFailure(Cause.HANDSHAKE, None, Initiator.REMOTE, reason, error=error)
     leaving = engine.shutdown
     return SessionFailure(
         Cause.GOAWAY if leaving.peer_is_leaving else Cause.LOST,

@@ -13,6 +13,7 @@ from .._stream._server import ServerStream
 from .._wire._codes import ErrorCode, Initiator, Role
 from .._wire._schedule import parse_priority
 from ._base import Session
+from ._services import run_services
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from .._stream._port import SessionPort
     from .._wire._config import ServerConfig
     from .._wire._events import RequestReceived
-    from .._wire._settings import Settings
+    from .._wire._failure import SessionFailure
 
     Handler: TypeAlias = Callable[[ServerStream], Awaitable[object]]
     SessionHook: TypeAlias = Callable[["ServerSession"], Awaitable[object]]
@@ -51,27 +52,36 @@ class ServerSession(Session):
         self._handler_timeout = config.handler_timeout
         self._nursery: trio.Nursery | None = None
         self._context: contextvars.Context | None = None
+        self._hook_scope = trio.CancelScope()
         self._waiting: list[ServerStream] = []
+        """Streams that came before `on_session` returned."""
         self._handlers: dict[ServerStream, trio.lowlevel.Task | None] = {}
+        """Every stream whose handler has not ended, with the task that runs it."""
+        self._handler_ended = trio.lowlevel.ParkingLot()
 
     async def _run(self, *, task_status: trio.TaskStatus[ServerSession]) -> None:
         """Runs the session to its end: services around, handlers inside."""
         async with trio.open_nursery() as services:
-            services.start_soon(self._run_services, name=f"trio_h2 session {self._label}")
+            services.start_soon(run_services, self, name=f"trio_h2 session {self._label}")
             try:
                 if self._on_session is not None:
-                    await self._on_session(self)
+                    with self._hook_scope:
+                        await self._on_session(self)
                 self._context = contextvars.copy_context()
                 async with trio.open_nursery() as handlers:
                     self._nursery = handlers
-                    for stream in self._waiting:
-                        self._start_handler(stream)
-                    self._waiting.clear()
+                    self._start_waiting()
                     task_status.started(self)
                     await self._over.wait()
             finally:
-                self._nursery = None
+                self._nursery = self._context = None
+                self._start_waiting()
                 self._cut()
+
+    def _start_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for stream in waiting:
+            self._start_handler(stream)
 
     # -- handlers --------------------------------------------------------------------------------------------------
 
@@ -91,44 +101,57 @@ class ServerSession(Session):
             self._start_handler(stream)
 
     def _start_handler(self, stream: ServerStream) -> None:
-        if self._nursery is None:
+        if self._nursery is None or self._context is None or self._over.is_set():
             self._handler_over(stream)
             return
-        assert self._context is not None
         name = f"trio_h2 {stream.method} {stream.path or stream.authority} #{stream.id}"
         # A task copies the context of whoever starts it: that of on_session, not of the reader.
-        self._context.run(lambda nursery: nursery.start_soon(self._handle, stream, name=name), self._nursery)
+        self._context.run(self._spawn, self._nursery, stream, name)
+
+    def _spawn(self, nursery: trio.Nursery, stream: ServerStream, name: str) -> None:
+        nursery.start_soon(self._handle, stream, name=name)
 
     async def _handle(self, stream: ServerStream) -> None:
         """Runs the handler of one stream; whatever it does, the session goes on (RFC 9113 §5.4.2)."""
         self._handlers[stream] = trio.lowlevel.current_task()
         scope = stream._scope
         scope.deadline = trio.current_time() + self._handler_timeout
-        error: Exception | None = None
-        returned = False
+        returned = settled = False
         try:
             with scope:
                 await self._handler(stream)
                 returned = True
-        except Exception as exc:  # one of the two places that supervise: a handler must not end its session
-            error = exc
-        finally:
+            if returned:
+                self._handler_returned(stream)
+                settled = True
+            elif trio.current_time() >= scope.deadline:
+                logger.warning(
+                    "%s: the handler of %s %s was cancelled after handler_timeout=%g s",
+                    *(self._label, stream.method, stream.path, self._handler_timeout),
+                )
+        except BaseExceptionGroup as group:  # an ExceptionGroup is one, too
+            errors, others = group.split(Exception)
             try:
-                if error is not None:
-                    self._handler_raised(stream, error)
-                elif returned:
-                    self._handler_returned(stream)
-                else:
-                    stream._abandon()
+                if errors is not None:
+                    self._handler_raised(stream, errors)
+                    settled = others is None
+                if others is not None:  # Cancelled, say, which belongs to a scope outside
+                    raise others from None
             finally:
-                error = None
-                self._handler_over(stream)
+                del errors, others  # their tracebacks know this frame
+        except Exception as exc:  # one of the two places that supervise: a handler must not end its session
+            self._handler_raised(stream, exc)
+            settled = True
+        finally:
+            if not settled:
+                stream._abandon()
+            self._handler_over(stream)
 
     def _handler_over(self, stream: ServerStream) -> None:
-        stream._closed = True
-        stream._inbox.close()
+        stream._handler_over()
         del self._handlers[stream]
         self._engine.handler_done(stream.id)
+        self._handler_ended.unpark_all()
         self._check_idle()
 
     def _handler_returned(self, stream: ServerStream) -> None:
@@ -141,15 +164,15 @@ class ServerSession(Session):
             )
             self._respond_500(stream)
         elif not outbox.ended:
-            if not outbox.complete:
+            if not outbox.complete or outbox.busy:
                 logger.error("%s: the handler of %s %s left its body short", self._label, stream.method, stream.path)
                 stream._reset(ErrorCode.INTERNAL_ERROR, Initiator.LIBRARY, "the handler left its body incomplete")
                 return
             outbox.finish()
-        self._unwanted_rest(stream)
+        stream._refuse_rest()
 
     def _handler_raised(self, stream: ServerStream, error: Exception) -> None:
-        if isinstance(error, (StreamError, SessionError)) and not stream._alive:
+        if not stream._alive and _is_of(stream, error):
             logger.debug("%s: the stream of %s %s ended first: %s", self._label, stream.method, stream.path, error)
             return
         logger.error("%s: the handler of %s %s raised", self._label, stream.method, stream.path, exc_info=error)
@@ -157,34 +180,20 @@ class ServerSession(Session):
             return
         if not stream.headers_sent:
             self._respond_500(stream)
-            self._unwanted_rest(stream)
         elif not stream._outbox.framed_end:
             stream._reset(ErrorCode.INTERNAL_ERROR, Initiator.LIBRARY, "the handler failed")
+        stream._refuse_rest()
 
     def _respond_500(self, stream: ServerStream) -> None:
         self._engine.send_response(stream.id, [(b":status", b"500"), (b"content-length", b"0")], end_stream=True)
-        stream._outbox.ended = stream._outbox.framed_end = True
+        stream._outbox.end_with_headers()
         self._wake_writer()
-
-    def _unwanted_rest(self, stream: ServerStream) -> None:
-        """RFC 9113 §8.1: after a complete response the server may ask the client to stop sending, with NO_ERROR."""
-        if not stream._alive or stream._inbox.ended.is_set():
-            return
-        if stream._outbox.framed_end:
-            self._engine.reset(stream.id, ErrorCode.NO_ERROR)
-            self._wake_writer()
-        else:
-            stream._outbox.reset_after_end = ErrorCode.NO_ERROR
 
     # -- for the base ----------------------------------------------------------------------------------------------
 
     @property
     def _running_handlers(self) -> int:
         return len(self._handlers)
-
-    def _window_streams(self, settings: Settings) -> int:
-        streams = settings.max_concurrent_streams
-        return super()._window_streams(settings) if streams is None else streams
 
     def _refuse_own_handlers(self) -> None:
         running = set(self._handlers.values())
@@ -194,8 +203,22 @@ class ServerSession(Session):
                 raise RuntimeError("aclose() waits for the handlers, so a handler cannot call it; call shutdown()")
             task = task.parent_nursery.parent_task if task.parent_nursery is not None else None
 
+    async def _handlers_ended(self) -> None:
+        while self._handlers:
+            await self._handler_ended.park()
+
+    def _finish(self, failure: SessionFailure) -> None:
+        super()._finish(failure)
+        self._hook_scope.cancel()
+
     def _cut(self) -> None:
-        if self._failure is None:
-            for stream in list(self._handlers):
-                stream._scope.cancel()
+        for stream in list(self._handlers):  # even if the session broke before: some handlers outlive that
+            stream._scope.cancel()
         super()._cut()
+
+
+def _is_of(stream: ServerStream, error: BaseException) -> bool:
+    """Whether *error* only says that *stream* has ended: it, or all there is in a group of errors."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(_is_of(stream, member) for member in error.exceptions)
+    return isinstance(error, SessionError) or (isinstance(error, StreamError) and error.stream_id == stream.id)

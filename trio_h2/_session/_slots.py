@@ -20,9 +20,7 @@ class SlotLine:
     cancelled.
     """
 
-    def __init__(self, has_slot: Callable[[], bool], check: Callable[[], None]) -> None:
-        self._has_slot = has_slot
-        self._check = check
+    def __init__(self) -> None:
         self._line: deque[Signal] = deque()
 
     def __len__(self) -> int:
@@ -38,13 +36,19 @@ class SlotLine:
         for ticket in self._line:
             ticket.set()
 
-    async def wait_turn(self, ticket: Signal) -> None:
-        """Queues *ticket* and waits until it is first and a slot is free; `leave` must follow in any case."""
+    async def wait_turn(self, ticket: Signal, has_slot: Callable[[], bool], check: Callable[[], None]) -> None:
+        """Queues *ticket* and waits until it is first and a slot is free; `leave` must follow in any case.
+
+        Args:
+            ticket: what this request is woken by.
+            has_slot: whether there is a slot.
+            check: raises if there will never be one again.
+        """
         self._line.append(ticket)
         await trio.lowlevel.checkpoint()
         while True:
-            self._check()
-            if self._line[0] is ticket and self._has_slot():
+            check()
+            if self._line[0] is ticket and has_slot():
                 return
             await ticket.wait()
 

@@ -1,7 +1,8 @@
 """The task that knows the time: every deadline of a session that no caller's cancel scope could hold.
 
 The peer's first SETTINGS and its acknowledgements of ours, keep-alive, idle sessions, closed streams that linger.
-Deadlines that move with every byte are not moved: when one comes up, it is looked at again.
+Deadlines that move with every byte are not moved: when one comes up, it is looked at again. A session that is over has
+no deadlines any more but that of its goodbye, which is not kept here.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from .._wire._codes import ErrorCode, Initiator, Role
 from .._wire._failure import Cause, SessionFailure
 
 if TYPE_CHECKING:
+    from .._wire._config import SessionConfig
     from ._base import Session
 
 KEEPALIVE_PAYLOAD = b"\xffkeep-h2"
@@ -22,18 +24,19 @@ KEEPALIVE_PAYLOAD = b"\xffkeep-h2"
 
 
 class Watcher:
-    """The deadlines of one session."""
+    """The deadlines of one session. Knows the session only while its task runs, so that no cycle keeps it alive."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._config = session.config
+    def __init__(self, role: Role, config: SessionConfig) -> None:
+        self._watches_always = role is Role.SERVER
+        self._config = config
         now = trio.current_time()
         self._heard = now
         self._ping_sent: float | None = None
-        self._preface_deadline = now + self._config.handshake_timeout
-        self._settings_deadline = now + self._config.settings_timeout
+        self._preface_deadline = now + config.handshake_timeout
+        self._settings_deadline = now + config.settings_timeout
         self._busy_since = now
         self._idle_since: float | None = now
+        self._leaving = False
         self._lingering: dict[int, float] = {}
         self._sleeping_until = -math.inf
         self._changed = trio.Event()
@@ -69,7 +72,11 @@ class Watcher:
     def idle(self) -> None:
         """The session has no streams any more."""
         self._idle_since = trio.current_time()
-        self._expect(self._idle_since + self._config.idle_timeout)
+        self._expect(self._next_deadline())
+
+    def leaving(self) -> None:
+        """The session drains: that it idles says nothing new."""
+        self._leaving = True
 
     def linger(self, stream_id: int) -> None:
         """The application closed a stream which the peer has not ended."""
@@ -86,61 +93,67 @@ class Watcher:
         if deadline < self._sleeping_until:
             self._changed.set()
 
-    async def run(self) -> None:
-        """Acts on every deadline as it comes, until cancelled."""
-        while True:
+    async def run(self, session: Session) -> None:
+        """Acts on every deadline as it comes, until the session is over or the task cancelled."""
+        while session._failure is None:
             self._changed = trio.Event()
             self._sleeping_until = self._next_deadline()
             with trio.move_on_at(self._sleeping_until):
                 await self._changed.wait()
-            self._act(trio.current_time())
+            if session._failure is None:
+                self._act(session, trio.current_time())
 
-    def _keeps_alive(self) -> bool:
+    # Each moment has one expression, which both the sleep and the act compare with: rounding must not part them, or
+    # the task would wake too early for ever.
+
+    def _ping_due(self) -> float:
         """A server watches its clients always, a client its server only while it waits for it."""
-        return self._session._role is Role.SERVER or self._idle_since is None
+        if self._ping_sent is None and (self._watches_always or self._idle_since is None):
+            return max(self._heard, self._busy_since) + self._config.ping_interval
+        return math.inf
+
+    def _answer_due(self) -> float:
+        return math.inf if self._ping_sent is None else self._ping_sent + self._config.ping_timeout
+
+    def _idle_due(self) -> float:
+        return math.inf if self._idle_since is None or self._leaving else self._idle_since + self._config.idle_timeout
+
+    def _linger_due(self) -> float:
+        return next(iter(self._lingering.values()), math.inf)  # each has the same time, so the first one is next
 
     def _next_deadline(self) -> float:
-        deadline = min(self._preface_deadline, self._settings_deadline)
-        if self._ping_sent is not None:
-            deadline = min(deadline, self._ping_sent + self._config.ping_timeout)
-        elif self._keeps_alive():
-            deadline = min(deadline, max(self._heard, self._busy_since) + self._config.ping_interval)
-        if self._idle_since is not None and not self._session.draining:
-            deadline = min(deadline, self._idle_since + self._config.idle_timeout)
-        if self._lingering:
-            deadline = min(deadline, next(iter(self._lingering.values())))
-        return deadline
+        return min(
+            self._preface_deadline,
+            self._settings_deadline,
+            self._ping_due(),
+            self._answer_due(),
+            self._idle_due(),
+            self._linger_due(),
+        )
 
-    def _act(self, now: float) -> None:
-        session = self._session
+    def _act(self, session: Session, now: float) -> None:
+        config = self._config
         if now >= self._preface_deadline:
-            seconds = self._config.handshake_timeout
-            self._fail(Cause.HANDSHAKE, ErrorCode.SETTINGS_TIMEOUT, f"the peer sent no SETTINGS within {seconds:g} s")
-            return
-        if now >= self._settings_deadline:
-            seconds = self._config.settings_timeout
-            reason = f"the peer did not acknowledge our SETTINGS within {seconds:g} s"
-            self._fail(Cause.SETTINGS_TIMEOUT, ErrorCode.SETTINGS_TIMEOUT, reason)
-            return
-        if self._ping_sent is not None and now >= self._ping_sent + self._config.ping_timeout:
-            seconds = self._config.ping_timeout
-            self._fail(Cause.KEEPALIVE, None, f"the peer sent nothing within {seconds:g} s of a PING")
-            return
-        if self._ping_sent is None and self._keeps_alive() and self._quiet(now) >= self._config.ping_interval:
-            self._ping_sent = now
-            session._engine.ping(KEEPALIVE_PAYLOAD)
-            session._wake_writer()
-        for stream_id, deadline in list(self._lingering.items()):
-            if deadline > now:
-                break
-            del self._lingering[stream_id]
-            session._lingered(stream_id)
-        if self._idle_since is not None and now >= self._idle_since + self._config.idle_timeout:
-            session.shutdown()
+            reason = f"the peer sent no SETTINGS within handshake_timeout={config.handshake_timeout:g} s"
+            _fail(session, Cause.HANDSHAKE, ErrorCode.SETTINGS_TIMEOUT, reason)
+        elif now >= self._settings_deadline:
+            reason = f"the peer did not acknowledge our SETTINGS within settings_timeout={config.settings_timeout:g} s"
+            _fail(session, Cause.SETTINGS_TIMEOUT, ErrorCode.SETTINGS_TIMEOUT, reason)
+        elif now >= self._answer_due():
+            reason = f"the peer sent nothing within ping_timeout={config.ping_timeout:g} s of a PING"
+            _fail(session, Cause.KEEPALIVE, None, reason)
+        else:
+            if now >= self._ping_due():
+                self._ping_sent = now
+                session._engine.ping(KEEPALIVE_PAYLOAD)
+                session._wake_writer()
+            while now >= self._linger_due():
+                stream_id = next(iter(self._lingering))
+                del self._lingering[stream_id]
+                session._lingered(stream_id)
+            if now >= self._idle_due():
+                session.shutdown()
 
-    def _quiet(self, now: float) -> float:
-        return now - max(self._heard, self._busy_since)
 
-    def _fail(self, cause: Cause, code: ErrorCode | None, reason: str) -> None:
-        self._preface_deadline = self._settings_deadline = math.inf
-        self._session._fail(SessionFailure(cause, code, Initiator.LIBRARY, reason))
+def _fail(session: Session, cause: Cause, code: ErrorCode | None, reason: str) -> None:
+    session._fail(SessionFailure(cause, code, Initiator.LIBRARY, reason))

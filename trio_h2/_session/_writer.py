@@ -34,7 +34,12 @@ class Writer:
         self._room = trio.lowlevel.ParkingLot()
         self._writing = False
         self.stopped = False
-        """Nothing will be written any more."""
+        """Nothing will be written any more; `stop` says so."""
+
+    @property
+    def flushed(self) -> bool:
+        """Whether everything framed so far has gone to the transport, as far as it ever will."""
+        return self.stopped or not (self._writing or self._engine.output_size)
 
     def wake(self) -> None:
         """There is something to write."""
@@ -53,9 +58,9 @@ class Writer:
         self._scheduler.remove(stream_id)
 
     async def run(self, session: Session) -> None:
-        """Writes until cancelled, or until the transport breaks."""
+        """Writes until it is stopped, or until the transport breaks."""
         try:
-            while True:
+            while not self.stopped:
                 while not self._signal_set:
                     await self._waiting.park()
                 self._signal_set = False
@@ -64,24 +69,33 @@ class Writer:
                 while batch := self._next_batch():
                     self._writing = True
                     self._room.unpark_all()
+                    session._output_taken()
                     await session._transport.send_all(batch)
                     self._writing = False
                 self._idle.unpark_all()
+                session._check_drained()
         except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
-            session._transport_lost("the transport broke", exc)
+            await session._write_failed(exc)
         finally:
-            self.stopped = True
-            self._idle.unpark_all()
-            self._room.unpark_all()
+            self.stop()
+
+    def stop(self) -> None:
+        """Nothing will be written any more: whoever waits for that need not. A write under way is not cut."""
+        self.stopped = True
+        self.wake()
+        self._idle.unpark_all()
+        self._room.unpark_all()
 
     def _next_batch(self) -> bytes:
-        """Takes the engine's output, filled up with body frames."""
+        """Takes the engine's output, filled up with body frames; nothing once it is stopped."""
+        if self.stopped:
+            return b""
         engine, scheduler = self._engine, self._scheduler
         while engine.output_size < BATCH_SIZE and engine.connection_window > 0:
             stream_id = scheduler.next()
             if stream_id is None:
                 break
-            if not self._bodies[stream_id].frame() and stream_id in self._bodies and engine.connection_window > 0:
+            if not self._bodies[stream_id].frame():
                 self.body_gone(stream_id)  # framed, or without a window: WINDOW_UPDATE brings it back
         return engine.take_output()
 
@@ -91,8 +105,8 @@ class Writer:
         while self._engine.output_size > limit and not self.stopped:
             await self._room.park()
 
-    async def flushed(self) -> None:
-        """Waits until the output is written, or will never be."""
-        while (self._writing or self._engine.output_size) and not self.stopped:
+    async def flush(self) -> None:
+        """Waits until everything framed is written, or will never be."""
+        while not self.flushed:
             self.wake()
             await self._idle.park()

@@ -1,0 +1,62 @@
+"""The service tasks of a session: reader, writer and watcher, and how they end with it.
+
+They run in the *owner block* (`connect`, `serve_stream`), shielded from its cancellation, because a session that is
+cancelled still says goodbye: RST_STREAM and GOAWAY go out, for at most ``close_timeout``. `Session._finish` sets that
+deadline; then the transport is closed, by force if need be.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import trio
+
+from . import _reader
+
+if TYPE_CHECKING:
+    from ._base import Session
+
+
+async def run_services(session: Session) -> None:
+    """Runs reader, writer and watcher until the session is over, then says goodbye and closes the transport.
+
+    What a peer or a network does never raises here, it ends the session; what raises is a bug.
+    """
+    label = session._label
+    try:
+        with session._service_scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(session._writer.run, session, name=f"trio_h2 writer {label}")
+                nursery.start_soon(session._watcher.run, session, name=f"trio_h2 watcher {label}")
+                reading = trio.Event()
+                nursery.start_soon(_read, session, reading, name=f"trio_h2 reader {label}")
+                await session._over.wait()
+                await session._writer.flush()
+                session._writer.stop()
+                if session._lets_peer_finish and not reading.is_set():
+                    # A transport closed with unread octets may drop what we sent last (TCP answers them with a reset),
+                    # so say that this was all, and read until the peer closes.
+                    await _end_writing(session.transport)
+                    await reading.wait()
+                nursery.cancel_scope.cancel()
+            with contextlib.suppress(trio.BrokenResourceError):
+                await session.transport.aclose()
+    finally:
+        if session._failure is None:  # a bug ended a service task
+            session._cut()
+        session._writer.stop()
+        with contextlib.suppress(trio.BrokenResourceError):
+            await trio.aclose_forcefully(session.transport)
+        session._release()
+
+
+async def _read(session: Session, done: trio.Event) -> None:
+    await _reader.read(session)
+    done.set()
+
+
+async def _end_writing(transport: trio.abc.Stream) -> None:
+    if isinstance(transport, trio.abc.HalfCloseableStream):
+        with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            await transport.send_eof()
