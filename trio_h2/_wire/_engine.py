@@ -238,7 +238,7 @@ class Engine:
         if self.failure is not None:
             return
         self.failure = failure
-        if failure.cause not in (Cause.LOST, Cause.CLOSED):
+        if failure.cause not in (Cause.LOST, Cause.CLOSED, Cause.GOAWAY):
             self.goaway(failure.code or ErrorCode.NO_ERROR, debug_data=failure.reason.encode("utf-8", "replace")[:512])
 
     # -- settings --------------------------------------------------------------------------------------------------
