@@ -219,7 +219,7 @@ def test_which_failures_send_goaway(cause: Cause) -> None:
     peer.engine.fail(SessionFailure(Cause.LOST, None, Initiator.REMOTE, "later"))
     assert peer.engine.failure is failure
     sent = peer.sent(GoAwayFrame)
-    assert len(sent) == (0 if cause in (Cause.LOST, Cause.CLOSED) else 1)
+    assert len(sent) == (0 if cause in (Cause.LOST, Cause.CLOSED, Cause.GOAWAY) else 1)
     assert all(len(frame.additional_data) == 512 for frame in sent)
 
 
