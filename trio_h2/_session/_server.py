@@ -169,7 +169,6 @@ class ServerSession(Session):
                 stream._reset(ErrorCode.INTERNAL_ERROR, Initiator.LIBRARY, "the handler left its body incomplete")
                 return
             outbox.finish()
-        stream._refuse_rest()
 
     def _handler_raised(self, stream: ServerStream, error: Exception) -> None:
         if not stream._alive and _is_of(stream, error):
@@ -182,7 +181,6 @@ class ServerSession(Session):
             self._respond_500(stream)
         elif not stream._outbox.framed_end:
             stream._reset(ErrorCode.INTERNAL_ERROR, Initiator.LIBRARY, "the handler failed")
-        stream._refuse_rest()
 
     def _respond_500(self, stream: ServerStream) -> None:
         self._engine.send_response(stream.id, [(b":status", b"500"), (b"content-length", b"0")], end_stream=True)

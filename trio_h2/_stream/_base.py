@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from .._wire._failure import SessionFailure
     from .._wire._headers import Headers, HeadersInput, RawField
-    from ._port import SessionPort
+    from ._port import SessionPort, StreamSession
 
 
 class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
@@ -44,6 +44,7 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
         self._trailers: Headers | None = None
         self._rst_code: ErrorCode | int | None = None
         self._closed = False
+        self._framed_at_linger = 0
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} #{self._id}>"
@@ -54,8 +55,13 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
         return self._id
 
     @property
+    def session(self) -> StreamSession:
+        """The session of this stream: how a handler learns that it drains, for instance."""
+        return self._port
+
+    @property
     def rst_code(self) -> ErrorCode | int | None:
-        """``None`` while the stream is open, then the code of the RST_STREAM that ended it, NO_ERROR on a normal end."""
+        """``None`` while it is open, then the code of the RST_STREAM that ended it; NO_ERROR on a normal end."""
         return self._rst_code
 
     @property
@@ -235,19 +241,28 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
             return
         self._closed = True
         outbox = self._outbox
-        interrupted = outbox.busy
-        outbox.closed = True
+        whole = self._may_end() and outbox.complete and not outbox.busy
+        outbox.close()
         if self._alive and not outbox.ended:
-            if self._may_end() and outbox.complete and not interrupted:
+            if whole:
                 outbox.finish()
             else:
                 self._reset(ErrorCode.CANCEL, Initiator.LOCAL, "the stream was closed on this side")
-        if interrupted:
-            outbox.give_up()
-        lingers = self._alive and not self._inbox.ended.is_set()
         self._inbox.close()
-        if lingers:
-            self._port._linger(self._id)
+        if self._alive and not self._port._engine.remote_ended(self._id):
+            self._linger()
+
+    def _linger(self) -> None:
+        """The peer has some time to end its side, as long as our own end is not there either."""
+        self._framed_at_linger = self._outbox.framed
+        self._port._linger(self._id)
+
+    def _lingered(self) -> None:
+        """That time is over. What we sent before the close may still be on its way: if it moves, it goes on."""
+        if self._outbox.framed > self._framed_at_linger and not self._outbox.framed_end:
+            self._linger()
+        else:
+            self._reset(ErrorCode.CANCEL, Initiator.LIBRARY, "the peer did not end a stream closed on this side")
 
     def _may_end(self) -> bool:
         """Whether END_STREAM makes sense: our headers are out."""
@@ -256,7 +271,7 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
     def _abandon(self) -> None:
         """Gives the stream up at once: RST_STREAM(CANCEL) unless both sides have ended; never END_STREAM."""
         self._closed = True
-        self._outbox.closed = True
+        self._outbox.close()
         self._reset(ErrorCode.CANCEL, Initiator.LOCAL, "the stream was cancelled on this side")
         self._inbox.close()
 
@@ -272,8 +287,17 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
     # -- for the session -------------------------------------------------------------------------------------------
 
     def _data_received(self, data: bytes) -> None:
-        if not self._inbox.deliver(data) and self._alive and not self._port._engine.remote_ended(self._id):
-            self._reset(ErrorCode.CANCEL, Initiator.LOCAL, "the stream was closed on this side")
+        if not self._inbox.deliver(data) and self._outbox.reset_after_end is None:
+            self._refuse_rest(ErrorCode.CANCEL)
+
+    def _refuse_rest(self, code: ErrorCode) -> None:
+        """Nobody reads what the peer still sends: RST_STREAM, though not before what we have to send is framed."""
+        if not self._alive or self._port._engine.remote_ended(self._id):
+            return
+        if self._outbox.ended and not self._outbox.framed_end:
+            self._outbox.reset_after_end = code
+        else:
+            self._reset(code, Initiator.LOCAL, "the stream was closed on this side")
 
     def _remote_ended(self, trailers: Headers | None = None) -> None:
         self._trailers = trailers
@@ -293,4 +317,4 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
     def _wire_closed(self) -> None:
         """Both sides have ended on the wire."""
         if self._rst_code is None:
-            self._rst_code = ErrorCode.NO_ERROR
+            self._rst_code = self._outbox.reset_after_end or ErrorCode.NO_ERROR

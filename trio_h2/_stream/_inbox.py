@@ -75,7 +75,7 @@ class Inbox:
             self._send.close()
 
     def fail(self, failure: StreamFailure | SessionFailure) -> None:
-        """The stream broke before the peer ended its side: what is buffered stays readable, then *failure* is raised."""
+        """The stream broke before the peer ended its side: what is buffered stays readable, then comes *failure*."""
         if self.ended.is_set():
             return
         self._failure = failure

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from .._wire._headers import RawField
     from ._port import SessionPort
 
+FRAME_SIZE = 64 * 1024
+"""The most octets in one DATA frame, however large frames the peer takes: other streams want their turn."""
+
 
 class _Chunk:
     """Octets of one `send`, or of a body handed over as a whole (``done`` is ``None``)."""
@@ -41,8 +44,8 @@ class Outbox:
         "_accepted",
         "_chunks",
         "_conflict",
-        "_drop",
         "_failure",
+        "_lenient",
         "_port",
         "_promised",
         "_room",
@@ -51,6 +54,7 @@ class Outbox:
         "_trailers",
         "closed",
         "ended",
+        "framed",
         "framed_end",
         "reset_after_end",
     )
@@ -63,12 +67,14 @@ class Outbox:
         self._promised: int | None = None
         self._accepted = 0
         self._torn = False
-        self._drop = False
+        self._lenient = False
         self._failure: StreamFailure | SessionFailure | None = None
         self._room: trio.Event | None = None
         self._trailers: Sequence[RawField] | None = None
+        self.framed = 0
+        """Octets that are in frames."""
         self.closed = False
-        """The application closed its side: `aclose` or `send_eof`."""
+        """The application closed its side, see `close`."""
         self.ended = False
         """Nothing more will be accepted; the end follows what is queued."""
         self.framed_end = False
@@ -83,10 +89,21 @@ class Outbox:
         """Our headers carry this content-length (octets), which the body must have."""
         self._promised = length
 
-    def drop_body(self) -> None:
-        """The response must not have content (HEAD): what is sent from now on is accepted and dropped."""
-        self._drop = True
+    def end_with_headers(self) -> None:
+        """The headers carry END_STREAM."""
         self.ended = self.framed_end = True
+
+    def forbid_content(self) -> None:
+        """The headers carry END_STREAM, since content is not allowed (204, 205, 304): `send` takes no octet."""
+        self._promised = 0
+        self._lenient = True
+        self.end_with_headers()
+
+    def drop_content(self) -> None:
+        """Our side has ended, but nobody need know: what is sent from now on is accepted and dropped."""
+        self._promised = None
+        self._lenient = True
+        self.end_with_headers()
 
     @property
     def buffered(self) -> int:
@@ -109,19 +126,19 @@ class Outbox:
                 "a cancelled send_all left the body incomplete; only reset() or aclose() remain",
                 stream_id=self._stream_id,
             )
-        if self.ended and not self._drop:
+        if self.ended and not self._lenient:
             raise LocalProtocolError("the send side of this stream has ended", stream_id=self._stream_id)
 
     def queue(self, data: bytes | bytearray | memoryview, done: trio.Event | None = None) -> _Chunk | None:
         """Accepts octets, to be framed in their turn; returns their chunk, ``None`` if there is nothing to frame."""
         view = memoryview(data).cast("B")
-        if self._promised is not None and not self._drop and self._accepted + len(view) > self._promised:
-            total = self._accepted + len(view)
-            raise LocalProtocolError(
-                f"content-length is {self._promised}, with this the body would have {total} octets",
-                stream_id=self._stream_id,
-            )
-        if self._drop or self._failure is not None or not view:
+        total = self._accepted + len(view)
+        if self._promised is not None and total > self._promised:
+            reason = f"content-length is {self._promised}, with this the body would have {total} octets"
+            if self._lenient:
+                reason = "a response with this status has no content"
+            raise LocalProtocolError(reason, stream_id=self._stream_id)
+        if self._lenient or not view:
             return None
         self._accepted += len(view)
         chunk = _Chunk(view, done)
@@ -153,22 +170,25 @@ class Outbox:
                 self.check()
 
     def _withdraw(self, chunk: _Chunk) -> None:
-        """A cancelled send: what is not framed is not sent; what is framed makes the body incomplete for good."""
+        """A cancelled send: what is not framed is not sent; what is framed makes the body incomplete for good.
+
+        Even if all of it was framed between the cancellation and now: who is told that nothing happened sends again.
+        """
+        if chunk.offset:
+            self._torn = True
         if chunk not in self._chunks:
             return
         self._chunks.remove(chunk)
         rest = len(chunk.view) - chunk.offset
         self._port._engine.queued_body -= rest
-        if chunk.offset:
-            self._torn = True
-        else:
+        if not self._torn:
             self._accepted -= rest
         if not self._chunks:
             self._port._body_gone(self._stream_id)
-            self._flush_end()
+            self._notify_room()
 
     def finish(self, trailers: Sequence[RawField] | None = None) -> None:
-        """Ends our side after what is queued, with *trailers* or END_STREAM.
+        """Ends our side after what is queued, with *trailers* or END_STREAM. The caller has asked `check`.
 
         Raises:
             LocalProtocolError: the body is shorter than its content-length.
@@ -182,10 +202,11 @@ class Outbox:
         self._trailers = trailers
         if not self._chunks:
             self._flush_end()
+        self._notify_room()
 
     def _flush_end(self) -> None:
         """Frames the end when nothing is queued before it; it needs no window."""
-        if not self.ended or self.framed_end or self._failure is not None or self._torn:
+        if not self.ended or self.framed_end:
             return
         engine = self._port._engine
         if self._trailers is None:
@@ -209,13 +230,14 @@ class Outbox:
         engine = self._port._engine
         chunk = self._chunks[0]
         rest = len(chunk.view) - chunk.offset
-        size = min(rest, engine.sendable(self._stream_id))
+        size = min(rest, engine.sendable(self._stream_id), FRAME_SIZE)
         if size == 0:
             return False
         last = size == rest and len(self._chunks) == 1
         end = last and self.ended and self._trailers is None
         data = bytes(chunk.view[chunk.offset : chunk.offset + size])
         chunk.offset += size
+        self.framed += size
         engine.queued_body -= size
         if size == rest:
             self._chunks.popleft()
@@ -270,14 +292,20 @@ class Outbox:
         self.give_up()
 
     def stop(self) -> None:
-        """The peer does not want the rest, and says so without an error: it is dropped, now and later.
+        """The peer does not want the rest, and says so without an error: all is dropped, now and later.
 
         RFC 9113 §8.1: a server may ask to "abort transmission of a request without error by sending a RST_STREAM with
         an error code of NO_ERROR after sending a complete response".
         """
-        self._drop = True
-        self.ended = self.framed_end = True
+        self.drop_content()
         self.give_up()
+
+    def close(self) -> None:
+        """The application closed its side: no task may send any more, and one that does so now is woken."""
+        self.closed = True
+        if self.busy:
+            self.give_up()
+        self._notify_room()
 
     def give_up(self) -> None:
         """Drops what is queued, and wakes whoever waits for it."""

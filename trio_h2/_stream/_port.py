@@ -8,21 +8,48 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    import trio
+
     from .._wire._config import SessionConfig
     from .._wire._engine import Engine
     from .._wire._failure import SessionFailure
     from ._outbox import Outbox
 
 
-class SessionPort(Protocol):
-    """The session as its streams see it."""
-
-    @property
-    def _engine(self) -> Engine: ...
+class StreamSession(Protocol):
+    """The session as the user of a stream sees it; it is a `Session` with more to it."""
 
     @property
     def config(self) -> SessionConfig:
         """Limits and timeouts."""
+
+    @property
+    def transport(self) -> trio.abc.Stream:
+        """The bytes below, for looking only."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether the session takes no new streams."""
+
+    @property
+    def draining(self) -> bool:
+        """Whether the session has begun to shut down."""
+
+    async def wait_draining(self) -> None:
+        """Waits until the session begins to shut down, or is over."""
+
+    async def wait_closed(self) -> None:
+        """Waits until the session is over."""
+
+    def shutdown(self) -> None:
+        """Begins to drain."""
+
+
+class SessionPort(StreamSession, Protocol):
+    """The session as its streams see it."""
+
+    @property
+    def _engine(self) -> Engine: ...
 
     @property
     def _failure(self) -> SessionFailure | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import trio
 
 from .._errors import LocalProtocolError
-from .._wire._codes import Initiator
+from .._wire._codes import ErrorCode, Initiator
 from .._wire._config import ServerConfig
 from .._wire._failure import StreamFailure
 from .._wire._headers import Headers
@@ -126,55 +126,63 @@ class ServerStream(Stream):
             headers: a mapping or pairs, ``":status"`` among them, or just the status (200 … 599); 200 by default.
                 ``date`` is added unless it is given or turned off.
             body: the whole body, octets; sets ``content-length`` and ends the stream. Not sent in answer to HEAD.
-            end_stream: whether the response ends with its headers.
+            end_stream: whether the response ends with its headers, as it does anyway in answer to HEAD and with
+                status 204, 205 and 304.
 
         Raises:
-            TypeError, ValueError: a header or the status is not allowed, or ``content-length`` contradicts *body*.
-            LocalProtocolError: the headers were sent before; content with status 204, 205 or 304.
+            TypeError, ValueError: a header or the status is not allowed, or ``content-length`` contradicts *body* or
+                *end_stream*.
+            LocalProtocolError: the headers were sent before, or they are larger than the client accepts; content with
+                status 204, 205 or 304.
             StreamResetError: the client reset the stream.
             SessionError: the session broke.
             trio.ClosedResourceError: this side closed the stream.
         """
         fields = response_fields(headers)
-        length = content_length_of(fields)
-        status = int(fields[0][1])
-        if body is not None:
-            body = bytes(body)
-            if status in _NO_CONTENT and body:
-                raise LocalProtocolError(f"a response with status {status} has no body", stream_id=self._id)
-            if length is None and status not in _NO_CONTENT:
-                fields.append((b"content-length", b"%d" % len(body)))
-            elif length not in (None, len(body)) and self.method != "HEAD":
-                raise ValueError(f"content-length is {length}, the body has {len(body)} octets")
-            length = len(body)
-            end_stream = True
+        content = None if body is None else bytes(memoryview(body))
+        length = self._settle_length(fields, content, end_stream=end_stream)
         self._add_date(fields)
-        head = self.method == "HEAD"
-        content = body if not head and status not in _NO_CONTENT else None
+        head, no_content = self.method == "HEAD", int(fields[0][1]) in _NO_CONTENT
+        # RFC 9110 §9.3.2: the answer to HEAD ends with its headers, whatever content-length they name.
+        ends_now = head or no_content or (not content and (end_stream or content is not None))
         with self._outbox.exclusive():
             self._check_can_respond()
             await self._port._control_room()
             self._check_can_respond()
             self._check_section(fields)
-            # RFC 9110 §9.3.2: the answer to HEAD ends with its headers, whatever content-length they name.
-            ends_now = head or (end_stream and not content)
-            if not head and not end_stream and status in _NO_CONTENT:
-                length = 0
-            if ends_now and not head and length and status not in _NO_CONTENT and body is None:
-                raise LocalProtocolError(f"content-length is {length}, but there is no body", stream_id=self._id)
             self._sent_headers = Headers.from_raw(fields)
-            self._no_trailers = head or status in _NO_CONTENT
+            self._no_trailers = head or no_content
             self._port._engine.send_response(self._id, fields, end_stream=ends_now)
             if head:
-                self._outbox.drop_body()
+                self._outbox.drop_content()
+            elif no_content:
+                self._outbox.forbid_content()
             elif ends_now:
-                self._outbox.ended = self._outbox.framed_end = True
+                self._outbox.end_with_headers()
             else:
                 self._outbox.promise(length)
                 if content:
                     self._outbox.queue(content)
                     self._outbox.finish()
             self._port._wake_writer()
+
+    def _settle_length(self, fields: list[RawField], content: bytes | None, *, end_stream: bool) -> int | None:
+        """Returns content-length, which is added if *content* is given, and checked against it."""
+        named = content_length_of(fields)
+        status = int(fields[0][1])
+        size = len(content) if content is not None else 0 if end_stream else None
+        if status in _NO_CONTENT:
+            if content:
+                raise LocalProtocolError(f"a response with status {status} has no content", stream_id=self._id)
+            if status == 304:
+                return named  # RFC 9110 §8.6: what a 200 response would have had
+            size = 0
+        elif content is not None and named is None:
+            fields.append((b"content-length", b"%d" % len(content)))
+            return len(content)
+        if size is not None and named not in (None, size) and self.method != "HEAD":
+            raise ValueError(f"content-length is {named}, the body has {size} octets")
+        return named
 
     def _add_date(self, fields: list[RawField]) -> None:
         """RFC 9110 §6.6.1: "An origin server with a clock MUST generate a Date header field in all 2xx (Successful),
@@ -224,6 +232,18 @@ class ServerStream(Stream):
         return self._sent_headers is not None
 
     # -- for the session -------------------------------------------------------------------------------------------
+
+    def _handler_over(self) -> None:
+        """Nobody will read or send any more; what is queued still goes out.
+
+        RFC 9113 §8.1: "A server MAY request that the client abort transmission of a request without error by sending a
+        RST_STREAM with an error code of NO_ERROR after sending a complete response".
+        """
+        if self._outbox.ended:
+            self._refuse_rest(ErrorCode.NO_ERROR)
+        self._closed = True
+        self._outbox.close()
+        self._inbox.close()
 
     def _fail(self, failure: StreamFailure | SessionFailure) -> None:
         ours_ended = self._outbox.framed_end
