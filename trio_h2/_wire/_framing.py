@@ -29,6 +29,8 @@ _NEED_STREAM = frozenset({DATA, HEADERS, PRIORITY, RST_STREAM, PUSH_PROMISE, CON
 _FORBID_STREAM = frozenset({SETTINGS, PING, GOAWAY})
 _EXACT_LENGTH = {RST_STREAM: 4, PING: 8, WINDOW_UPDATE: 4}
 _ACK = 0x1
+_PADDED = 0x8
+_PRIORITY = 0x20
 _SETTING = struct.Struct(">HL")
 
 MAX_BLOCK_FRAMES = 64
@@ -220,6 +222,10 @@ def _priority_fault(payload: bytes, kind: int, stream_id: int) -> StreamFaultErr
 
 
 def _parse(header: bytes, payload: bytes) -> Frame:
+    kind, flags = header[3], header[4]
+    if flags & _PADDED and kind in (HEADERS, PUSH_PROMISE):
+        payload = _without_padding(payload, 4 if kind == PUSH_PROMISE else 5 if flags & _PRIORITY else 0)
+        header = header[:4] + bytes([flags & ~_PADDED]) + header[5:]
     try:
         frame, _ = Frame.parse_frame_header(memoryview(header))
         frame.parse_body(memoryview(payload))
@@ -229,10 +235,20 @@ def _parse(header: bytes, payload: bytes) -> Frame:
         raise SessionFaultError(ErrorCode.PROTOCOL_ERROR, f"malformed frame: {exc}") from exc
     except HyperframeError as exc:
         raise SessionFaultError(ErrorCode.FRAME_SIZE_ERROR, f"malformed frame: {exc}") from exc
-    # hyperframe forgets the five octets of the priority, and the one of the padding's length:
-    if isinstance(frame, HeadersFrame) and "PRIORITY" in frame.flags and frame.pad_length > max(0, len(payload) - 6):
-        raise _padding_fault()
     return frame
+
+
+def _without_padding(payload: bytes, fixed: int) -> bytes:
+    """Takes the padding off a frame that starts a field block, with *fixed* octets of other fields before the block.
+
+    hyperframe forgets those when it looks whether the padding fits, and refuses padding that leaves an empty block.
+    """
+    if len(payload) < 1 + fixed:
+        raise SessionFaultError(ErrorCode.FRAME_SIZE_ERROR, "frame too short for its fields")
+    end = len(payload) - payload[0]
+    if end < 1 + fixed:
+        raise _padding_fault()
+    return payload[1:end]
 
 
 def _padding_fault() -> SessionFaultError:
