@@ -3,18 +3,36 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
+import inspect
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
+import trio
+from trio.testing import MockClock
 
 from tests.conformance.ends import run_client, run_server
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from trio.testing import MockClock
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from tests.conformance.ends import ClientEnd, End, ServerEnd, Start, StartClient, StartServer
+
+T = TypeVar("T")
+
+
+def run_without_waiting(
+    main: Callable[[], Awaitable[T]], *, clock: trio.abc.Clock | None, instruments: Sequence[trio.abc.Instrument]
+) -> T:
+    """Runs a test with a clock that jumps; the clock of pytest-trio would have to be named by every test."""
+    return trio.run(main, clock=clock or MockClock(autojump_threshold=0), instruments=instruments)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Gives every test of this folder that clock."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent and inspect.iscoroutinefunction(getattr(item, "obj", None)):
+            item.add_marker(pytest.mark.trio(run=run_without_waiting))
 
 
 @pytest.fixture(params=["whole", "bytes"])
@@ -30,13 +48,13 @@ def role(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def start_server(feed: str, autojump_clock: MockClock) -> StartServer:
+def start_server(feed: str) -> StartServer:
     """Starts our server with settings of the test's choice."""
     return functools.partial(run_server, feed)
 
 
 @pytest.fixture
-def start_client(feed: str, autojump_clock: MockClock) -> StartClient:
+def start_client(feed: str) -> StartClient:
     """Starts our client with settings of the test's choice."""
     return functools.partial(run_client, feed)
 

@@ -13,8 +13,6 @@ import trio_h2
 from trio_h2.testing import ScriptedPeer, ThrowawayAuthority, memory_transports
 
 if TYPE_CHECKING:
-    from trio.testing import MockClock
-
     from trio_h2.testing import MemoryTransport
 
 
@@ -47,7 +45,7 @@ async def _never(stream: trio_h2.ServerStream) -> None:
     raise AssertionError("no request was sent")
 
 
-async def test_3_2_client_offers_h2_and_never_h2c(autojump_clock: MockClock) -> None:
+async def test_3_2_client_offers_h2_and_never_h2c() -> None:
     ours, theirs = memory_transports()
     async with trio.open_nursery() as nursery:
 
@@ -64,9 +62,7 @@ async def test_3_2_client_offers_h2_and_never_h2c(autojump_clock: MockClock) -> 
 
 
 @pytest.mark.parametrize("offer", [["h2c"], ["h2c", "http/1.1"], ["http/1.1"], []], ids=str)
-async def test_3_2_server_selects_h2_only(
-    authority: ThrowawayAuthority, autojump_clock: MockClock, offer: list[str]
-) -> None:
+async def test_3_2_server_selects_h2_only(authority: ThrowawayAuthority, offer: list[str]) -> None:
     ours, theirs = memory_transports()
     tls = trio.SSLStream(theirs, authority.client_context(offer), server_hostname="localhost", https_compatible=True)
     received = bytearray()
@@ -84,7 +80,7 @@ async def test_3_2_server_selects_h2_only(
 
 @pytest.mark.parametrize("choice", ["http/1.1", "h2c", None])
 async def test_3_3_client_does_not_speak_http2_over_tls_without_alpn(
-    authority: ThrowawayAuthority, autojump_clock: MockClock, choice: str | None
+    authority: ThrowawayAuthority, choice: str | None
 ) -> None:
     ours, theirs = memory_transports()
     context = authority.server_context([] if choice is None else [choice])
@@ -108,9 +104,7 @@ async def test_3_3_client_does_not_speak_http2_over_tls_without_alpn(
     assert received == b""
 
 
-async def test_3_2_both_sides_send_their_preface_after_tls(
-    authority: ThrowawayAuthority, autojump_clock: MockClock
-) -> None:
+async def test_3_2_both_sides_send_their_preface_after_tls(authority: ThrowawayAuthority) -> None:
     ours, theirs = memory_transports()
     async with trio.open_nursery() as nursery:
         serve = partial(trio_h2.serve_listeners, ssl_context=authority.server_context(["h2"]))
