@@ -212,7 +212,7 @@ def test_a_client_that_says_goaway_still_answers_late_data_with_a_reset() -> Non
 
 @pytest.mark.parametrize("cause", [cause for cause in Cause])
 def test_which_failures_send_goaway(cause: Cause) -> None:
-    """Nothing is sent into a transport that is lost, nor when this side has said its goodbye."""
+    """Nothing is sent into a transport that is lost, nor where one side has said its goodbye."""
     peer = server_peer()
     failure = SessionFailure(cause, ErrorCode.INTERNAL_ERROR, Initiator.LIBRARY, "a reason — " + "x" * 600)
     peer.engine.fail(failure)

@@ -1,0 +1,135 @@
+"""Whose turn it is: round robin, and the order of RFC 9218."""
+
+from __future__ import annotations
+
+import pytest
+
+from trio_h2._wire._schedule import UNSIGNALLED, Priority, Scheduler, parse_priority
+
+
+def turns(scheduler: Scheduler, count: int) -> list[int | None]:
+    return [scheduler.next() for _ in range(count)]
+
+
+def scheduler_with(priorities: dict[int, Priority | None]) -> Scheduler:
+    scheduler = Scheduler()
+    for stream_id, priority in priorities.items():
+        if priority is not None:
+            scheduler.prioritize(stream_id, priority)
+        scheduler.add(stream_id)
+    return scheduler
+
+
+def test_nobody_is_ready() -> None:
+    assert Scheduler().next() is None
+    assert len(Scheduler()) == 0
+
+
+def test_streams_without_a_signal_take_turns() -> None:
+    scheduler = scheduler_with({5: None, 1: None, 3: None})
+    assert turns(scheduler, 7) == [5, 1, 3, 5, 1, 3, 5]
+    assert len(scheduler) == 3
+    assert 5 in scheduler
+    assert 7 not in scheduler
+
+
+def test_adding_twice_gives_no_second_turn() -> None:
+    scheduler = scheduler_with({1: None, 3: None})
+    scheduler.add(1)
+    assert turns(scheduler, 4) == [1, 3, 1, 3]
+
+
+def test_a_stream_that_comes_back_stands_at_the_end() -> None:
+    scheduler = scheduler_with({1: None, 3: None, 5: None})
+    assert scheduler.next() == 1
+    scheduler.remove(3)
+    scheduler.remove(3)
+    scheduler.add(3)
+    assert turns(scheduler, 3) == [5, 1, 3]
+
+
+def test_lower_urgency_numbers_come_first() -> None:
+    scheduler = scheduler_with(
+        {1: Priority(7), 3: Priority(0, incremental=True), 5: None, 7: Priority(0, incremental=True)}
+    )
+    assert turns(scheduler, 4) == [3, 7, 3, 7]
+    scheduler.remove(3)
+    scheduler.remove(7)
+    assert turns(scheduler, 2) == [5, 5]
+    scheduler.remove(5)
+    assert turns(scheduler, 2) == [1, 1]
+    scheduler.remove(1)
+    assert scheduler.next() is None
+
+
+def test_streams_that_are_not_incremental_go_one_after_the_other() -> None:
+    scheduler = scheduler_with({5: Priority(3), 1: Priority(3), 3: Priority(3)})
+    assert turns(scheduler, 3) == [1, 1, 1]
+    scheduler.remove(1)
+    assert turns(scheduler, 3) == [3, 3, 3]
+
+
+def test_both_kinds_of_one_urgency_alternate() -> None:
+    scheduler = scheduler_with({1: Priority(3), 3: None, 5: Priority(3), 7: None})
+    assert turns(scheduler, 6) == [1, 3, 1, 7, 1, 3]
+    scheduler.remove(3)
+    scheduler.remove(7)
+    assert turns(scheduler, 2) == [1, 1]
+    scheduler.add(7)
+    scheduler.remove(1)
+    scheduler.remove(5)
+    assert turns(scheduler, 2) == [7, 7]
+
+
+def test_a_new_priority_counts_from_the_next_frame_on() -> None:
+    scheduler = scheduler_with({1: None, 3: None})
+    scheduler.prioritize(3, Priority(1))
+    assert turns(scheduler, 2) == [3, 3]
+    scheduler.prioritize(3, UNSIGNALLED)
+    assert turns(scheduler, 2) == [1, 3]
+    scheduler.prioritize(5, Priority(0))  # not ready yet
+    assert turns(scheduler, 1) == [1]
+    scheduler.add(5)
+    assert turns(scheduler, 1) == [5]
+
+
+def test_a_forgotten_stream_leaves_nothing() -> None:
+    scheduler = scheduler_with({1: Priority(0), 3: None})
+    scheduler.forget(1)
+    assert turns(scheduler, 1) == [3]
+    scheduler.add(1)
+    assert turns(scheduler, 4) == [3, 1, 3, 1]  # its priority is forgotten, too
+    scheduler.forget(99)
+    scheduler.forget(1)
+    scheduler.forget(3)
+    assert len(scheduler) == 0
+    assert scheduler.next() is None
+
+
+@pytest.mark.parametrize(
+    ("value", "urgency", "incremental"),
+    [
+        ("", 3, False),
+        ("u=0", 0, False),
+        ("u=7, i", 7, True),
+        ("i,u=5", 5, True),
+        ("i=?1", 3, True),
+        ("i=?0", 3, False),
+        (" u=1 ,\ti ", 1, True),
+        ("u=1;x=y, i;z", 1, True),
+        ("u=8", 3, False),
+        ("u=-1", 3, False),
+        ("u=12", 3, False),
+        ("u", 3, False),
+        ("i=1", 3, False),
+        ("U=1, I", 3, False),
+        ("x=1, u=2, y", 2, False),
+        ("u=1, u=2", 2, False),
+        ("u=1, u=9", 3, False),
+        ("i, i=?0", 3, False),
+        ("=, ;, u=4", 4, False),
+    ],
+)
+def test_priority_field(value: str, urgency: int, incremental: bool) -> None:
+    """RFC 9218 §4: what is missing or makes no sense has its default."""
+    assert parse_priority(value) == Priority(urgency, incremental)
