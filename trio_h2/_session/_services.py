@@ -46,7 +46,8 @@ async def run_services(session: Session) -> None:
         if session._failure is None:  # a bug ended a service task
             session._cut()
         session._writer.stop()
-        with contextlib.suppress(trio.BrokenResourceError):
+        # By force, which waits for nothing; shielded, because the block around may be cancelled as well.
+        with trio.CancelScope(shield=True), contextlib.suppress(trio.BrokenResourceError):
             await trio.aclose_forcefully(session.transport)
         session._release()
 
