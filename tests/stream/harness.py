@@ -1,0 +1,144 @@
+"""Sessions for tests of streams, in memory, whose books are checked when they end.
+
+`pair` is our client and our server; `scripted_server` and `scripted_client` put a `ScriptedPeer` on the other side,
+where it matters which frames are on the wire.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
+
+import trio
+import trio.testing
+
+import trio_h2
+from tests.wire.engine_pair import check_books
+from trio_h2.testing import ScriptedPeer, memory_transports, session_pair
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+
+    Handler: TypeAlias = Callable[[trio_h2.ServerStream], Awaitable[object]]
+    Sessions: TypeAlias = tuple[trio_h2.ClientSession, trio_h2.ServerSession]
+
+
+def check_open(session: trio_h2.Session) -> None:
+    """Asserts that the books of a running session balance."""
+    ledger = session.statistics().ledger
+    assert ledger.received == ledger.taken + ledger.discarded + ledger.held
+    check_books(session._engine)
+
+
+def check_over(session: trio_h2.Session) -> None:
+    """Asserts that a session which is over, all of whose streams are closed, has nothing left anywhere."""
+    numbers = session.statistics()
+    assert numbers.ledger.held == 0, f"unread octets were never credited: {numbers.ledger}"
+    assert numbers.ledger.received == numbers.ledger.taken + numbers.ledger.discarded
+    assert sum(credit.held for credit in session._engine.credits.values()) == 0
+    assert numbers.queued_body == 0
+    assert numbers.running_handlers == 0
+    assert numbers.waiting_for_slot == 0
+
+
+@asynccontextmanager
+async def pair(
+    handler: Handler,
+    *,
+    client_config: trio_h2.ClientConfig | None = None,
+    server_config: trio_h2.ServerConfig | None = None,
+    capacity: int | None = None,
+    cancel_handler_on_reset: bool = True,
+) -> AsyncGenerator[Sessions, None]:
+    """As `session_pair`; every stream must be closed before the block ends, or with it."""
+    async with session_pair(
+        handler,
+        client_config=client_config,
+        server_config=server_config,
+        capacity=capacity,
+        cancel_handler_on_reset=cancel_handler_on_reset,
+    ) as sessions:
+        yield sessions
+        for session in sessions:
+            check_open(session)
+    for session in sessions:
+        check_over(session)
+
+
+@asynccontextmanager
+async def scripted_server(
+    *,
+    config: trio_h2.ClientConfig | None = None,
+    settings: Mapping[trio_h2.SettingCode, int] | None = None,
+    capacity: int | None = None,
+) -> AsyncGenerator[tuple[trio_h2.ClientSession, ScriptedPeer], None]:
+    """A client session whose server is a script, after the handshake."""
+    client_end, server_end = memory_transports(capacity)
+    async with ScriptedPeer(server_end, client=False) as peer:
+        async with trio_h2.connect("http://localhost", transport=client_end, config=config) as session:
+            await peer.handshake(settings or {})
+            yield session, peer
+            check_open(session)
+        check_over(session)
+
+
+@asynccontextmanager
+async def scripted_client(
+    handler: Handler,
+    *,
+    config: trio_h2.ServerConfig | None = None,
+    settings: Mapping[trio_h2.SettingCode, int] | None = None,
+    capacity: int | None = None,
+    cancel_handler_on_reset: bool = True,
+) -> AsyncGenerator[tuple[trio_h2.ServerSession, ScriptedPeer], None]:
+    """A server session whose client is a script, after the handshake."""
+    client_end, server_end = memory_transports(capacity)
+    serve = partial(
+        trio_h2.serve_stream,
+        handler,
+        server_end,
+        config=config,
+        cancel_handler_on_reset=cancel_handler_on_reset,
+    )
+    async with trio.open_nursery() as nursery, ScriptedPeer(client_end, client=True) as peer:
+        session: trio_h2.ServerSession = await nursery.start(serve)
+        await peer.handshake(settings or {})
+        yield session, peer
+        await trio.testing.wait_all_tasks_blocked()
+        check_open(session)
+    check_over(session)
+
+
+async def answer(peer: ScriptedPeer, *chunks: bytes, end_stream: bool = False) -> int:
+    """Answers the next request with one DATA frame for each chunk."""
+    stream_id = (await peer.expect_headers()).stream_id
+    async with peer.batch():
+        await peer.send_headers(stream_id, {":status": "200"})
+        for chunk in chunks:
+            await peer.send_data(stream_id, chunk)
+        if end_stream:
+            await peer.send_data(stream_id, end_stream=True)
+    await peer.ping()
+    return stream_id
+
+
+class Exchanges:
+    """A handler that hands its streams out, and keeps each until it is told that the test has finished with it."""
+
+    def __init__(self) -> None:
+        self._send, self._receive = trio.open_memory_channel[trio_h2.ServerStream](1000)
+        self._done = trio.Event()
+
+    async def handle(self, stream: trio_h2.ServerStream) -> None:
+        """The handler."""
+        self._send.send_nowait(stream)
+        await self._done.wait()
+
+    async def next(self) -> trio_h2.ServerStream:
+        """Returns the next stream."""
+        return await self._receive.receive()
+
+    def finish(self) -> None:
+        """Lets all handlers return."""
+        self._done.set()

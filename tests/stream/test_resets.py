@@ -1,0 +1,133 @@
+"""RST_STREAM: what stays readable, and who learns what (B23)."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+import trio
+import trio.testing
+
+import trio_h2
+from tests.stream.harness import Exchanges, answer, scripted_client, scripted_server
+from trio_h2 import ErrorCode
+from trio_h2.testing import HeadersFrame
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from trio.testing import MockClock
+
+
+@pytest.mark.parametrize("code", [ErrorCode.NO_ERROR, ErrorCode.CANCEL, ErrorCode.INTERNAL_ERROR, 0xFFFF])
+async def test_b23_after_the_end_a_reset_leaves_the_data(autojump_clock: MockClock, code: int) -> None:
+    async with scripted_server() as (client, peer):
+        async with client.request("POST", end_stream=False) as stream:
+            stream_id = await answer(peer, b"whole", end_stream=True)
+            await peer.send_rst(stream_id, code)
+            await peer.ping()
+            assert (await stream.receive_response()).status == 200
+            assert await stream.receive_some() == b"whole"
+            assert await stream.receive_some() == b""
+            assert stream.rst_code == code
+            if code == ErrorCode.NO_ERROR:
+                await stream.send_all(b"dropped")
+                await stream.send_trailers({"also": "dropped"})
+            else:
+                with pytest.raises(trio_h2.StreamResetError) as caught:
+                    await stream.send_all(b"refused")
+                assert (caught.value.code, caught.value.stream_id) == (code, stream_id)
+                assert caught.value.initiator is trio_h2.Initiator.REMOTE
+        await peer.expect_nothing()
+
+
+@pytest.mark.parametrize("code", [ErrorCode.NO_ERROR, ErrorCode.CANCEL])
+async def test_b23_before_the_end_a_reset_comes_after_the_data(autojump_clock: MockClock, code: int) -> None:
+    async with scripted_server() as (client, peer), client.request("GET") as stream:
+        stream_id = await answer(peer, b"part")
+        await peer.send_rst(stream_id, code)
+        await peer.ping()
+        assert await stream.receive_some(2) == b"pa"
+        assert await stream.receive_some() == b"rt"
+        for receive in (stream.receive_some, stream.receive_trailers):
+            with pytest.raises(trio_h2.StreamResetError) as caught:
+                await receive()
+            assert caught.value.code == code
+        assert (await stream.receive_response()).status == 200
+
+
+async def test_b23_a_reset_in_one_read_with_the_data(autojump_clock: MockClock) -> None:
+    async with scripted_server() as (client, peer):
+        stream = await client.open_stream("GET")
+        stream_id = (await peer.expect_headers()).stream_id
+        async with peer.batch():
+            await peer.send_headers(stream_id, {":status": "200"})
+            await peer.send_data(stream_id, b"data", end_stream=False)
+            await peer.send_rst(stream_id, ErrorCode.INTERNAL_ERROR)
+        assert await stream.receive_some() == b"data"
+        with pytest.raises(trio_h2.StreamResetError, match="INTERNAL_ERROR"):
+            await stream.receive_some()
+        await stream.aclose()
+        await peer.expect_nothing()
+
+
+async def test_b23_a_reset_wakes_whoever_waits(autojump_clock: MockClock) -> None:
+    async with scripted_server() as (client, peer), client.request("POST", end_stream=False) as stream:
+        stream_id = (await peer.expect_headers()).stream_id
+        await stream.send_all(bytes(65_535))
+
+        async def raises(method: Callable[[], Awaitable[object]]) -> None:
+            with pytest.raises(trio_h2.StreamRefusedError) as caught:
+                await method()
+            assert caught.value.retryable
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(raises, stream.receive_response)
+            nursery.start_soon(raises, stream.receive_some)
+            nursery.start_soon(raises, partial(stream.send_all, b"blocked"))
+            await trio.testing.wait_all_tasks_blocked()
+            await peer.send_rst(stream_id, ErrorCode.REFUSED_STREAM)
+
+
+async def test_b23_a_request_reset_after_its_end(autojump_clock: MockClock) -> None:
+    exchanges = Exchanges()
+    async with scripted_client(exchanges.handle, cancel_handler_on_reset=False) as (_server, peer):
+        stream_id = await peer.request("POST", body=b"request")
+        stream = await exchanges.next()
+        await peer.send_rst(stream_id, ErrorCode.CANCEL)
+        await peer.ping()
+        assert await stream.receive_some() == b"request"
+        assert await stream.receive_some() == b""
+        with pytest.raises(trio_h2.StreamResetError):
+            await stream.respond(200)
+        exchanges.finish()
+        await peer.expect_nothing()
+
+
+async def test_after_an_own_reset_what_was_received_stays(autojump_clock: MockClock) -> None:
+    async with scripted_server() as (client, peer), client.request("GET") as stream:
+        stream_id = await answer(peer, b"abc")
+        stream.reset(ErrorCode.ENHANCE_YOUR_CALM)
+        stream.reset(ErrorCode.CANCEL)
+        await peer.expect_rst(stream_id, ErrorCode.ENHANCE_YOUR_CALM)
+        assert stream.rst_code is ErrorCode.ENHANCE_YOUR_CALM
+        assert await stream.receive_some() == b"abc"
+        with pytest.raises(trio_h2.StreamResetError) as caught:
+            await stream.receive_some()
+        assert caught.value.initiator is trio_h2.Initiator.LOCAL
+        await peer.expect_nothing()
+
+
+@pytest.mark.parametrize(
+    ("code", "error"), [(-1, ValueError), (2**32, ValueError), ("8", TypeError), (True, TypeError)]
+)
+async def test_a_code_that_is_none_is_refused(autojump_clock: MockClock, code: int, error: type[Exception]) -> None:
+    async with scripted_server() as (client, peer):
+        stream = await client.open_stream("GET")
+        with pytest.raises(error, match="code must be"):
+            stream.reset(code)
+        await peer.until(HeadersFrame)
+        await peer.expect_nothing()
+        await stream.aclose()
+        await peer.expect_nothing()
