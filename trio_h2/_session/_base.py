@@ -188,6 +188,7 @@ class Session(SessionCore):
         finally:
             self._cut()
         await self._closed.wait()
+        await self._handlers_ended()
 
     async def _handlers_ended(self) -> None:
         """Waits until no handler runs any more; a session that broke may have some left."""

@@ -70,11 +70,14 @@ class ServerSession(Session):
                 self._context = contextvars.copy_context()
                 async with trio.open_nursery() as handlers:
                     self._nursery = handlers
-                    self._start_waiting()
-                    task_status.started(self)
-                    await self._over.wait()
+                    try:
+                        self._start_waiting()
+                        task_status.started(self)
+                        await self._over.wait()
+                    finally:
+                        self._nursery = None  # a nursery that is being left may refuse new tasks
             finally:
-                self._nursery = self._context = None
+                self._context = None
                 self._start_waiting()
                 self._cut()
 
@@ -102,6 +105,8 @@ class ServerSession(Session):
 
     def _start_handler(self, stream: ServerStream) -> None:
         if self._nursery is None or self._context is None or self._over.is_set():
+            # RFC 9113 §8.7: it tells "that the stream is being closed prior to any processing having occurred".
+            stream._reset(ErrorCode.REFUSED_STREAM, Initiator.LIBRARY, "the server is ending")
             self._handler_over(stream)
             return
         name = f"trio_h2 {stream.method} {stream.path or stream.authority} #{stream.id}"
@@ -219,4 +224,6 @@ def _is_of(stream: ServerStream, error: BaseException) -> bool:
     """Whether *error* only says that *stream* has ended: it, or all there is in a group of errors."""
     if isinstance(error, BaseExceptionGroup):
         return all(_is_of(stream, member) for member in error.exceptions)
+    if isinstance(error, trio.ClosedResourceError):
+        return stream._scope.cancel_called  # what it was cancelled with closed the stream, too
     return isinstance(error, SessionError) or (isinstance(error, StreamError) and error.stream_id == stream.id)

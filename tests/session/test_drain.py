@@ -1,0 +1,475 @@
+"""Leaving gracefully: `shutdown` and `aclose` of both roles (RFC 9113 §6.8; lessons B17, P8)."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import trio
+
+from tests.session.scripted import connected, forever, hello, served, settle
+from trio_h2 import (
+    ClientConfig,
+    ClientStream,
+    ErrorCode,
+    KeepaliveTimeoutError,
+    ServerConfig,
+    ServerSession,
+    ServerStream,
+    SessionError,
+    connect,
+    serve_stream,
+)
+from trio_h2.testing import (
+    GoAwayFrame,
+    HeadersFrame,
+    PingFrame,
+    ScriptedPeer,
+    memory_transports,
+)
+
+LAST = 2**31 - 1
+PATIENT_CLIENT = ClientConfig(handshake_timeout=99, settings_timeout=99)
+PATIENT_SERVER = ServerConfig(handshake_timeout=99, settings_timeout=99)
+
+
+async def answer_on(go: trio.Event, stream: ServerStream) -> None:
+    await stream.respond()
+    await go.wait()
+    await stream.send_all(b"done")
+
+
+# -- the server's two steps ----------------------------------------------------------------------------------------
+
+
+async def test_a_server_says_goaway_twice_around_a_ping(autojump_clock: object) -> None:
+    go = trio.Event()
+
+    async def handler(stream: ServerStream) -> None:
+        await answer_on(go, stream)
+
+    async with served(handler) as (peer, session):
+        peer.auto_ack = False
+        first = await peer.request()
+        await peer.expect_headers(first)
+        assert (session.draining, session.closed) == (False, False)
+        session.shutdown()
+        session.shutdown()  # once is enough
+        assert (session.draining, session.closed) == (True, True)
+        await session.wait_draining()
+        await peer.expect_goaway(ErrorCode.NO_ERROR, last_stream_id=LAST)
+        ping = await peer.expect(PingFrame, ack=False)
+        # The client did not know yet: this request is still served.
+        third = await peer.request()
+        await peer.expect_headers(third, status=200)
+        await peer.expect_nothing()
+        await peer.send_ping(ping.data, ack=True)
+        await peer.expect_goaway(ErrorCode.NO_ERROR, last_stream_id=third)
+        fifth = await peer.request()  # this one knew, and is not
+        await peer.expect_nothing(5)
+        assert fifth not in {frame.stream_id for frame in peer.frames if isinstance(frame, HeadersFrame)}
+        go.set()
+        assert await peer.collect_body(first) == b"done"
+        assert await peer.collect_body(third) == b"done"
+        await peer.expect_eof()
+        await peer.aclose()
+        await session.wait_closed()
+        assert sum(isinstance(frame, GoAwayFrame) for frame in peer.frames) == 2
+
+
+async def test_a_server_without_streams_ends_after_the_round_trip(autojump_clock: object) -> None:
+    async with served(hello) as (peer, session):
+        start = trio.current_time()
+        session.shutdown()
+        await peer.expect_goaway(last_stream_id=LAST)
+        await peer.expect_goaway(last_stream_id=0)
+        await peer.expect_eof()
+        await peer.aclose()
+        await session.wait_closed()
+        assert trio.current_time() == start
+        assert session.statistics().ledger.held == 0
+
+
+async def test_the_last_response_reaches_a_slow_client(autojump_clock: object) -> None:
+    """All streams have ended once the last octet is framed; the transport still takes its time."""
+
+    go = trio.Event()
+
+    async def handler(stream: ServerStream) -> None:
+        await go.wait()
+        await stream.respond(body=bytes(60_000))
+
+    async with served(handler, capacity=100) as (peer, session):
+        await peer.request()
+        session.shutdown()
+        await peer.until(GoAwayFrame, last_stream_id=1)
+        go.set()
+        await trio.sleep(10)
+        await peer.expect_headers(1)
+        assert len(await peer.collect_body(1, grant=False)) == 60_000
+        await peer.expect_eof()
+
+
+async def test_the_server_waits_for_the_clients_end(autojump_clock: object) -> None:
+    """Octets that nobody reads make TCP reset the connection, which may destroy the last response: so it reads on."""
+    async with served(hello) as (peer, session):
+        await peer.request()
+        session.shutdown()
+        await peer.until(GoAwayFrame, last_stream_id=1)
+        await peer.expect_eof()
+        await peer.send_window_update(0, 5)  # the transport would raise if the other end were closed
+        await settle()
+        assert not session._closed.is_set()
+        await peer.aclose()
+        await session.wait_closed()
+
+
+async def test_the_server_does_not_wait_for_ever_for_the_clients_end(autojump_clock: object) -> None:
+    async with served(hello, config=ServerConfig(close_timeout=2)) as (peer, session):
+        start = trio.current_time()
+        session.shutdown()
+        await peer.until(GoAwayFrame, last_stream_id=0)
+        await session.wait_closed()
+        assert trio.current_time() - start == pytest.approx(2)
+
+
+# -- aclose --------------------------------------------------------------------------------------------------------
+
+
+async def test_aclose_cancels_handlers_after_the_grace(autojump_clock: object) -> None:
+    async with served(forever) as (peer, session):
+        first = await peer.request()
+        start = trio.current_time()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(session.aclose, 7)
+            await peer.expect_goaway(last_stream_id=LAST)
+            await peer.expect_goaway(last_stream_id=first)
+            peer.timeout = 60
+            await peer.expect_rst(first, ErrorCode.CANCEL)
+            await peer.expect_eof()
+        assert trio.current_time() - start == pytest.approx(7)
+        await session.wait_closed()
+        await settle()
+        assert session.statistics().running_handlers == 0
+
+
+async def test_the_default_grace_is_the_drain_timeout(autojump_clock: object) -> None:
+    async with served(forever, config=ServerConfig(drain_timeout=4)) as (peer, session):
+        await peer.request()
+        await settle()
+        start = trio.current_time()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(session.aclose)
+            await peer.until(GoAwayFrame, last_stream_id=1)
+        assert trio.current_time() - start == pytest.approx(4)
+
+
+async def test_aclose_returns_early_when_all_is_done(autojump_clock: object) -> None:
+    async def handler(stream: ServerStream) -> None:
+        await stream.session.wait_draining()
+        await stream.respond(body=b"had to go")
+
+    async with served(handler) as (peer, session):
+        await peer.request()
+        await settle()
+        start = trio.current_time()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(session.aclose, math.inf)
+            await peer.expect_goaway(last_stream_id=LAST)
+            await peer.expect_headers(1, status=200)
+            await peer.expect_data(1, b"had to go", end_stream=True)
+            await peer.expect_goaway(last_stream_id=1)
+            await peer.expect_eof()
+            await peer.aclose()
+        assert trio.current_time() == start
+        await session.aclose()  # idempotent
+
+
+async def test_aclose_cancelled_cuts_at_once(autojump_clock: object) -> None:
+    async with served(forever) as (peer, session):
+        await peer.request()
+        await settle()
+        start = trio.current_time()
+        with trio.move_on_after(2) as scope:
+            await session.aclose(100)
+        assert scope.cancelled_caught
+        assert trio.current_time() - start == pytest.approx(2)
+        await peer.until(GoAwayFrame)
+        await peer.pick(GoAwayFrame, last_stream_id=1)
+        await peer.expect_rst(1, ErrorCode.CANCEL)
+        await peer.expect_eof()
+
+
+@pytest.mark.parametrize("grace", [-1, math.nan])
+async def test_a_grace_that_is_none_is_refused_before_anything_happens(grace: float) -> None:
+    async with served(hello) as (_, session):
+        with pytest.raises(ValueError, match="grace"):
+            await session.aclose(grace)
+        with pytest.raises(TypeError, match="grace"):
+            await session.aclose("soon")  # type: ignore[arg-type]  # that is the point
+        assert not session.draining
+
+
+async def test_a_handler_cannot_wait_for_itself(autojump_clock: object) -> None:
+    refused: list[str] = []
+
+    async def child(stream: ServerStream) -> None:
+        assert isinstance(stream.session, ServerSession)
+        with pytest.raises(RuntimeError, match="shutdown"):
+            await stream.session.aclose()
+        refused.append("child")
+
+    async def handler(stream: ServerStream) -> None:
+        assert isinstance(stream.session, ServerSession)
+        with pytest.raises(RuntimeError, match="shutdown"):
+            await stream.session.aclose()
+        refused.append("handler")
+        async with trio.open_nursery() as nursery, trio.open_nursery() as inner:
+            nursery.start_soon(child, stream)
+            inner.start_soon(child, stream)
+        assert not stream.session.draining
+        await stream.respond(body=b"")
+
+    async with served(handler) as (peer, _):
+        await peer.request()
+        await peer.expect_headers(1, status=200)
+    assert refused == ["handler", "child", "child"]
+
+
+async def test_a_handler_may_begin_the_shutdown(autojump_clock: object) -> None:
+    async def handler(stream: ServerStream) -> None:
+        stream.session.shutdown()
+        await stream.respond(body=b"bye")
+
+    async with served(handler) as (peer, session):
+        await peer.request()
+        await peer.expect_goaway(last_stream_id=LAST)
+        await peer.expect_headers(1)
+        await peer.expect_data(1, b"bye")
+        await peer.expect_goaway(last_stream_id=1)
+        await peer.expect_eof()
+        await session.wait_closed()
+
+
+async def test_aclose_waits_for_handlers_that_outlived_a_broken_session(autojump_clock: object) -> None:
+    """With cancel_handler_on_reset=False nothing but the grace ends them."""
+    ended: list[float] = []
+
+    async def handler(stream: ServerStream) -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            ended.append(trio.current_time())
+
+    async with served(handler, cancel_handler_on_reset=False) as (peer, session):
+        await peer.request()
+        await settle()
+        await peer.aclose()
+        with pytest.raises(SessionError):
+            await session.wait_closed()
+        start = trio.current_time()
+        assert session.statistics().running_handlers == 1
+        await session.aclose(5)
+        assert ended == [start + 5]
+
+
+async def test_draining_still_notices_a_dead_peer(autojump_clock: object) -> None:
+    """B17, and its keep-alive is answered as ever."""
+    async with served(forever, config=ServerConfig(ping_interval=10, ping_timeout=5)) as (peer, session):
+        await peer.request()
+        session.shutdown()
+        await peer.until(GoAwayFrame, last_stream_id=1)
+        peer.timeout = math.inf
+        await peer.expect(PingFrame, ack=False)
+        await peer.expect(PingFrame, ack=False)
+        assert session.statistics().open_streams == 1  # those that were accepted live on
+        peer.auto_ack = False
+        await peer.expect(PingFrame, ack=False)
+        with pytest.raises(KeepaliveTimeoutError):
+            await session.wait_closed()
+
+
+async def test_a_client_that_never_answers_the_ping_is_cut_after_the_grace(autojump_clock: object) -> None:
+    async with served(hello) as (peer, session):
+        peer.auto_ack = False
+        start = trio.current_time()
+        await session.aclose(3)
+        assert trio.current_time() - start == pytest.approx(3)
+        await peer.expect_goaway(last_stream_id=LAST)
+        await peer.expect(PingFrame)
+        await peer.expect_goaway(last_stream_id=0)
+        await peer.expect_eof()
+
+
+async def test_a_peer_that_closes_while_we_drain_is_no_error(autojump_clock: object) -> None:
+    async with served(hello) as (peer, session):
+        peer.auto_ack = False
+        session.shutdown()
+        await peer.expect_goaway()
+        await peer.aclose()
+        await session.wait_closed()
+        with pytest.raises(trio.ClosedResourceError):
+            await session.ping()
+
+
+# -- the client ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_client_says_goaway_once_and_finishes_its_streams(autojump_clock: object) -> None:
+    async with connected() as (session, peer):
+        stream = await session.open_stream("GET")
+        await peer.expect_headers(1)
+        session.shutdown()
+        session.shutdown()
+        assert session.draining
+        assert session.closed
+        with pytest.raises(trio.ClosedResourceError):
+            await session.open_stream("GET")
+        await peer.expect_goaway(ErrorCode.NO_ERROR, last_stream_id=0)
+        await peer.expect_nothing(5)
+        await peer.respond(1, body=b"late")
+        await stream.receive_response()
+        assert await stream.receive_some() == b"late"
+        await peer.expect_eof()
+        await session.wait_closed()
+        assert await stream.receive_some() == b""
+        await stream.aclose()
+    assert sum(isinstance(frame, GoAwayFrame) for frame in peer.frames) == 1
+
+
+async def test_requests_in_line_are_told_when_the_client_shuts_down(autojump_clock: object) -> None:
+    async with connected(settings={3: 0}) as (session, _), trio.open_nursery() as nursery:
+
+        async def wait() -> None:
+            with pytest.raises(trio.ClosedResourceError):
+                await session.open_stream("GET")
+
+        nursery.start_soon(wait)
+        nursery.start_soon(wait)
+        await settle()
+        assert session.statistics().waiting_for_slot == 2
+        session.shutdown()
+
+
+async def test_client_aclose_resets_what_is_left_after_the_grace(autojump_clock: object) -> None:
+    async with connected() as (session, peer):
+        stream = await session.open_stream("GET")
+        await peer.expect_headers(1)
+        start = trio.current_time()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(session.aclose, 4)
+            await peer.expect_goaway()
+            await peer.expect_rst(1, ErrorCode.CANCEL)
+            await peer.expect_eof()
+        assert trio.current_time() - start == pytest.approx(4)
+        with pytest.raises(trio.ClosedResourceError):
+            await stream.receive_response()
+        with pytest.raises(trio.ClosedResourceError):
+            await session.ping()
+        await session.wait_closed()
+
+
+async def test_our_close_beats_the_peers(autojump_clock: object) -> None:
+    """Both sides leave: what this side asked for is what it hears of."""
+    async with connected() as (session, peer):
+        stream = await session.open_stream("GET")
+        session.shutdown()
+        await peer.send_goaway(1, ErrorCode.NO_ERROR)
+        await peer.until(GoAwayFrame)
+        await peer.respond(1)
+        await stream.receive_response()
+        await session.wait_closed()
+        with pytest.raises(trio.ClosedResourceError):
+            await session.ping()
+        with pytest.raises(trio.ClosedResourceError):
+            await session.open_stream("GET")
+
+
+# -- the end of a block --------------------------------------------------------------------------------------------
+
+
+async def test_leaving_the_client_block_resets_streams_of_outer_tasks(autojump_clock: object) -> None:
+    raised: list[type[BaseException]] = []
+
+    async def use(stream: ClientStream) -> None:
+        try:
+            await stream.receive_response()
+        except trio.ClosedResourceError as exc:
+            raised.append(type(exc))
+
+    ours, theirs = memory_transports()
+    async with trio.open_nursery() as nursery, ScriptedPeer(theirs, client=False) as peer:
+        async with connect("http://localhost", transport=ours) as session:
+            await peer.handshake()
+            stream = await session.open_stream("POST", end_stream=False)
+            await peer.expect_headers(1)
+            nursery.start_soon(use, stream)
+            await settle()
+            start = trio.current_time()
+        assert trio.current_time() == start
+        await peer.expect_rst(1, ErrorCode.CANCEL)
+        await peer.expect_goaway(ErrorCode.NO_ERROR)
+        await peer.expect_eof()
+    assert raised == [trio.ClosedResourceError]
+
+
+@pytest.mark.parametrize("client", [True, False])
+async def test_a_cancelled_session_is_prompt_even_if_the_peer_never_reads(client: bool, autojump_clock: object) -> None:
+    ours, _theirs = memory_transports(capacity=10)
+    start = trio.current_time()
+    with trio.move_on_after(10) as scope:
+        if client:
+            async with connect("http://localhost", transport=ours, config=PATIENT_CLIENT) as session:
+                await session.open_stream("POST", body=bytes(100_000))
+                await trio.sleep_forever()
+        else:
+            await serve_stream(forever, ours, config=PATIENT_SERVER)
+    assert scope.cancelled_caught
+    assert trio.current_time() - start == pytest.approx(11)
+    with pytest.raises(trio.ClosedResourceError):
+        await ours.send_all(b"x")
+
+
+async def test_a_cancelled_client_says_goodbye(autojump_clock: object) -> None:
+    ours, theirs = memory_transports()
+    async with ScriptedPeer(theirs, client=False) as peer:
+        start = trio.current_time()
+        with trio.CancelScope() as scope:
+            async with connect("http://localhost", transport=ours) as session:
+                await peer.handshake()
+                await session.open_stream("GET")
+                await peer.expect_headers(1)
+                scope.cancel()
+                await trio.sleep_forever()
+        assert trio.current_time() == start
+        await peer.expect_rst(1, ErrorCode.CANCEL)
+        await peer.expect_goaway(ErrorCode.NO_ERROR)
+        await peer.expect_eof()
+
+
+async def test_a_cancelled_server_says_goodbye(autojump_clock: object) -> None:
+    ours, theirs = memory_transports()
+    async with ScriptedPeer(theirs, client=True) as peer, trio.open_nursery() as nursery:
+        await nursery.start(serve_stream, forever, ours)
+        await peer.handshake()
+        await peer.request()
+        await settle()
+        start = trio.current_time()
+        nursery.cancel_scope.cancel()
+        with trio.CancelScope(shield=True):
+            await peer.expect_rst(1, ErrorCode.CANCEL)
+            await peer.expect_goaway(ErrorCode.NO_ERROR, last_stream_id=1)
+            await peer.expect_eof()
+        assert trio.current_time() == start
+
+
+async def test_the_users_error_leaves_the_block_as_it_is(autojump_clock: object) -> None:
+    with pytest.raises(ZeroDivisionError) as caught:
+        async with connected() as (session, _):
+            await session.open_stream("GET")
+            raise ZeroDivisionError
+    assert caught.value.__context__ is None
+
+
+def test_the_client_has_no_idle_timeout_of_its_own() -> None:
+    assert ClientConfig().idle_timeout == math.inf
