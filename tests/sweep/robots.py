@@ -47,6 +47,7 @@ class _Robot:
         self.peer = ScriptedPeer(transport, client=client, timeout=float("inf"))
         self.streams: dict[int, Line] = {}
         self.saw_end = False
+        self._gone = False
         self._settings = {SettingCode.INITIAL_WINDOW_SIZE: window}
 
     async def step(self) -> Frame | None:
@@ -55,15 +56,24 @@ class _Robot:
             for stream_id, line in list(self.streams.items()):
                 await self._send(stream_id, line)
         except trio.BrokenResourceError:
-            pass  # it is gone: what it has said is still there to be read
+            self._is_gone()
         try:
             frame = await self.peer.receive_frame()
         except PeerClosedError as exc:
             assert not exc.partial, f"the end cut a frame: {exc}"
             self.saw_end = True
             return None
-        await self._received(frame)
+        try:
+            if not self._gone:
+                await self._received(frame)
+        except trio.BrokenResourceError:
+            self._is_gone()
         return frame
+
+    def _is_gone(self) -> None:
+        """Nobody listens any more: all that is left to do is to read what was said before."""
+        self._gone = True
+        self.streams.clear()
 
     async def _send(self, stream_id: int, line: Line) -> None:
         peer = self.peer
@@ -136,7 +146,10 @@ class RobotServer(_Robot):
 
     async def run(self) -> None:
         """Serves until the client ends."""
-        await self.peer.handshake(self._settings, wait_ack=False)
+        try:
+            await self.peer.handshake(self._settings, wait_ack=False)
+        except trio.BrokenResourceError:
+            self._is_gone()
         while await self.step() is not None:
             pass
         await self.peer.aclose()
@@ -203,6 +216,17 @@ class RobotClient(_Robot):
 
     async def exchange(self, path: str) -> Line:
         """Sends a request and returns what has become of it."""
+        line = await self._ask(path)
+        while not line.over:
+            assert await self.step() is not None, f"the server closed the connection: {line}"
+        return line
+
+    async def ask_and_read_to_end(self, path: str) -> None:
+        """Sends a request and reads until the server closes the connection."""
+        await self._ask(path)
+        await self.read_to_end()
+
+    async def _ask(self, path: str) -> Line:
         stream_id, line = self.peer.next_stream_id(), Line(path, bytearray(BODIES[path][0]))
         line.last = True
         line.sent_end = not line.to_send
@@ -210,14 +234,12 @@ class RobotClient(_Robot):
         method = "POST" if line.to_send else "GET"
         fields = {":method": method, ":scheme": "http", ":authority": "localhost", ":path": path}
         await self.peer.send_headers(stream_id, fields, end_stream=line.sent_end)
-        while not line.over:
-            assert await self.step() is not None, f"the server closed the connection: {line}"
         return line
 
     async def read_to_end(self) -> None:
         """Reads until the server closes, and closes."""
-        while await self.step() is not None:
-            pass
+        while not self.saw_end:
+            await self.step()
         await self.peer.aclose()
 
     async def _headers(self, frame: HeadersFrame, line: Line | None) -> None:

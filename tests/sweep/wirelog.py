@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import hpack
+import trio
 
 from trio_h2.testing import (
     CLIENT_PREFACE,
@@ -25,9 +26,8 @@ from trio_h2.testing._frames import FRAME_HEADER_LENGTH, frame_length, parse_fra
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    import trio
-
 NO_ERROR = 0x0
+REFUSED_STREAM = 0x7
 CANCEL = 0x8
 CLIENT, SERVER = "client", "server"
 
@@ -48,12 +48,12 @@ class Tap(FaultyStream):
 
     async def _send(self, data: memoryview) -> None:
         log, side = self._log, self._side
-        # Octets taken from the engine are owed to the wire: after a write that was cut, nothing may follow.
-        assert side not in log.cut, f"the {side} goes on sending after a write that was cut"
+        # Octets taken from the engine are owed to the wire: after a write that was cancelled, nothing may follow.
+        assert side not in log.cut, f"the {side} goes on sending after a write that was cancelled"
         log.writes.append((side, bytes(data)))
         try:
             await super()._send(data)
-        except BaseException:
+        except trio.Cancelled:
             log.cut.add(side)
             raise
 
@@ -74,7 +74,7 @@ class WireLog:
 
     Attributes:
         writes: Who wrote what.
-        cut: Who was interrupted in a write.
+        cut: Who was cancelled in a write.
     """
 
     def __init__(self) -> None:
@@ -116,11 +116,12 @@ class WireLog:
             if sender == side and isinstance(frame, DataFrame)
         )
 
-    def check(self, complete: Mapping[str, tuple[bytes, bytes]]) -> None:
+    def check(self, complete: Mapping[str, tuple[bytes, bytes]], *, may_refuse: bool = False) -> None:
         """Fails if a side has broken a rule.
 
         Args:
             complete: For each path the whole bodies of request and response; no other body may be ended.
+            may_refuse: Whether the server may refuse streams that it has not begun to answer.
         """
         halves = self._play()
         for (side, stream_id), half in halves.items():
@@ -132,9 +133,10 @@ class WireLog:
                 assert bytes(half.body) == whole, f"{what}: ended with {len(half.body)} of {len(whole)} octets"
             else:
                 assert whole.startswith(half.body), f"{what}: not what was to be sent"
-            assert half.reset in (None, NO_ERROR, CANCEL), f"{what}: reset with code {half.reset}"
+            if not (may_refuse and half.reset == REFUSED_STREAM and side == SERVER and not half.headers):
+                assert half.reset in (None, NO_ERROR, CANCEL), f"{what}: reset with code {half.reset}"
             status = half.headers.get(":status", "200")
-            assert status == "200", f"{what}: status {status}"
+            assert status in ("103", "200"), f"{what}: status {status}"
         for side in (CLIENT, SERVER):
             codes = self.goaways(side)
             assert not any(codes), f"the {side} found something wrong: GOAWAY {codes}"
@@ -157,7 +159,9 @@ class WireLog:
             half = halves.setdefault((side, stream_id), Half())
             assert half.reset is None, f"the {side} sent this after RST_STREAM: {frame!r}"
             if half.ended:
-                assert isinstance(frame, RstStreamFrame | WindowUpdateFrame), f"the {side} sent after its end: {frame!r}"
+                assert isinstance(frame, RstStreamFrame | WindowUpdateFrame), (
+                    f"the {side} sent after its end: {frame!r}"
+                )
             match frame:
                 case HeadersFrame():
                     fields = decoders[side].decode(frame.fragment)
