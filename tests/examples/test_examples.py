@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -9,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+"""The examples use this checkout, whatever is installed."""
 SELF_CONTAINED = {
     "full_duplex.py": "6553600 octets came back, unharmed\n",
     "timeouts.py": "gave up: True\nthe session lives on: 200\n",
@@ -28,13 +32,13 @@ def test_every_example_is_tested() -> None:
 
 @pytest.mark.parametrize("name", sorted(SELF_CONTAINED))
 def test_a_self_contained_example_prints_what_it_should(name: str) -> None:
-    done = subprocess.run(command(name), capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command(name), capture_output=True, text=True, timeout=30, env=ENVIRONMENT)
     assert (done.returncode, done.stdout, done.stderr) == (0, SELF_CONTAINED[name], "")
 
 
 def start_server(name: str) -> tuple[subprocess.Popen[str], str]:
     """Starts an example server on a free port; returns its process and URL."""
-    server = subprocess.Popen(command(name, "0"), stdout=subprocess.PIPE, text=True)
+    server = subprocess.Popen(command(name, "0"), stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
     assert server.stdout is not None
     words = server.stdout.readline().split()
     assert words[:2] == ["Listening", "on"]
@@ -45,7 +49,9 @@ def test_the_hello_client_talks_to_the_hello_server() -> None:
     server, url = start_server("hello_server.py")
     with server:
         try:
-            done = subprocess.run(command("hello_client.py", url), capture_output=True, text=True, timeout=30)
+            done = subprocess.run(
+                command("hello_client.py", url), capture_output=True, text=True, timeout=30, env=ENVIRONMENT
+            )
         finally:
             server.kill()
     assert (done.returncode, done.stderr) == (0, "")
@@ -57,7 +63,11 @@ def test_a_running_exchange_survives_the_signal() -> None:
     with server:
         try:
             get = subprocess.Popen(
-                [sys.executable, "-m", "trio_h2", "get", url], stdout=subprocess.PIPE, text=True, bufsize=1
+                [sys.executable, "-m", "trio_h2", "get", url],
+                stdout=subprocess.PIPE,
+                text=True,
+                bufsize=1,
+                env=ENVIRONMENT,
             )
             with get:
                 assert get.stdout is not None
