@@ -42,6 +42,19 @@ def check_over(session: trio_h2.Session) -> None:
     assert numbers.waiting_for_slot == 0
 
 
+def _watched(handler: Handler, errors: list[AssertionError]) -> Handler:
+    """Makes failed assertions of a handler fail the test: the session would only log them."""
+
+    async def watched(stream: trio_h2.ServerStream) -> None:
+        try:
+            await handler(stream)
+        except AssertionError as exc:
+            errors.append(exc)
+            raise
+
+    return watched
+
+
 @asynccontextmanager
 async def pair(
     handler: Handler,
@@ -52,8 +65,9 @@ async def pair(
     cancel_handler_on_reset: bool = True,
 ) -> AsyncGenerator[Sessions, None]:
     """As `session_pair`; every stream must be closed before the block ends, or with it."""
+    errors: list[AssertionError] = []
     async with session_pair(
-        handler,
+        _watched(handler, errors),
         client_config=client_config,
         server_config=server_config,
         capacity=capacity,
@@ -62,6 +76,8 @@ async def pair(
         yield sessions
         for session in sessions:
             check_open(session)
+    for error in errors:
+        raise error
     for session in sessions:
         check_over(session)
 
@@ -94,9 +110,10 @@ async def scripted_client(
 ) -> AsyncGenerator[tuple[trio_h2.ServerSession, ScriptedPeer], None]:
     """A server session whose client is a script, after the handshake."""
     client_end, server_end = memory_transports(capacity)
+    errors: list[AssertionError] = []
     serve = partial(
         trio_h2.serve_stream,
-        handler,
+        _watched(handler, errors),
         server_end,
         config=config,
         cancel_handler_on_reset=cancel_handler_on_reset,
@@ -107,6 +124,8 @@ async def scripted_client(
         yield session, peer
         await trio.testing.wait_all_tasks_blocked()
         check_open(session)
+    for error in errors:
+        raise error
     check_over(session)
 
 
