@@ -1,0 +1,251 @@
+"""GOAWAY of the peer (RFC 9113 §6.8; lessons P1, B16, B18)."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+from tests.session.scripted import connected, hello, served, settle
+from trio_h2 import (
+    ClientConfig,
+    ClientSession,
+    ClientStream,
+    ErrorCode,
+    GoAwayError,
+    Initiator,
+    ServerStream,
+    SessionError,
+    StreamRefusedError,
+)
+from trio_h2.testing import GoAwayFrame, PingFrame, ScriptedPeer
+
+
+async def three_streams(session: ClientSession, peer: ScriptedPeer) -> list[ClientStream]:
+    streams = [await session.open_stream("GET", f"/{number}") for number in range(3)]
+    for stream in streams:
+        await peer.expect_headers(stream.id)
+    return streams
+
+
+async def assert_refused(stream: ClientStream) -> None:
+    with pytest.raises(StreamRefusedError) as caught:
+        await stream.receive_response()
+    assert caught.value.retryable
+    assert caught.value.stream_id == stream.id
+    assert caught.value.initiator is Initiator.REMOTE
+
+
+async def assert_answered(stream: ClientStream, peer: ScriptedPeer) -> None:
+    await peer.respond(stream.id, body=b"%d" % stream.id)
+    response = await stream.receive_response()
+    assert response.status == 200
+    assert await stream.receive_some() == b"%d" % stream.id
+    assert await stream.receive_some() == b""
+
+
+@pytest.mark.parametrize("last", [0, 1, 3, 5, 6, 7, 2**31 - 1])
+async def test_streams_up_to_the_last_id_finish_and_others_may_be_retried(last: int, autojump_clock: object) -> None:
+    """Below, equal, above, between: equal is processed."""
+    async with connected() as (session, peer):
+        streams = await three_streams(session, peer)
+        await peer.send_goaway(last)
+        await settle()
+        assert (session.closed, session.draining) == (True, True)
+        with pytest.raises((GoAwayError, trio.ClosedResourceError)):
+            await session.open_stream("GET")
+        for stream in streams:
+            if stream.id > last:
+                await assert_refused(stream)
+        for stream in streams:
+            if stream.id <= last:
+                await assert_answered(stream, peer)
+        # The last permitted stream has ended, so the session ends by itself, and that is no failure.
+        await peer.expect_goaway(ErrorCode.NO_ERROR)
+        await peer.expect_eof()
+        await session.wait_closed()
+
+
+async def test_no_new_streams_after_goaway(autojump_clock: object) -> None:
+    async with connected() as (session, peer):
+        (first, *_) = await three_streams(session, peer)
+        await peer.send_goaway(5, ErrorCode.NO_ERROR, b"moving house")
+        await session.wait_draining()
+        with pytest.raises(GoAwayError) as caught:
+            await session.open_stream("GET")
+        assert caught.value.retryable
+        assert caught.value.code == ErrorCode.NO_ERROR
+        assert caught.value.debug_data == b"moving house"
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(session.ping)  # everything else goes on
+            await settle()
+            await peer.ping()
+        await assert_answered(first, peer)
+
+
+async def test_two_goaways(autojump_clock: object) -> None:
+    """As a server says it that drains: the streams in between were under way."""
+    async with connected() as (session, peer):
+        first, second, third = await three_streams(session, peer)
+        await peer.send_goaway(2**31 - 1)
+        await peer.ping()
+        await peer.send_goaway(3)
+        await assert_refused(third)
+        await assert_answered(first, peer)
+        await assert_answered(second, peer)
+        await session.wait_closed()
+
+
+async def test_a_second_goaway_cannot_take_back_the_first(autojump_clock: object) -> None:
+    """RFC 9113 §6.8: "Endpoints MUST NOT increase the value they send in the last stream identifier"."""
+    async with connected() as (session, peer):
+        first, second, third = await three_streams(session, peer)
+        await peer.send_goaway(1)
+        await peer.send_goaway(5)
+        await peer.respond(3, body=b"too late")
+        await assert_refused(second)
+        await assert_refused(third)
+        await assert_answered(first, peer)
+
+
+async def test_an_error_code_is_told(autojump_clock: object) -> None:
+    async with connected() as (session, peer):
+        first, second, _ = await three_streams(session, peer)
+        await peer.send_goaway(1, ErrorCode.ENHANCE_YOUR_CALM, b"too_many_pings")
+        await assert_refused(second)
+        await assert_answered(first, peer)
+        with pytest.raises(GoAwayError, match="too_many_pings") as caught:
+            await session.wait_closed()
+        assert caught.value.code == ErrorCode.ENHANCE_YOUR_CALM
+        assert caught.value.initiator is Initiator.REMOTE
+
+
+@pytest.mark.parametrize("code", [ErrorCode.NO_ERROR, ErrorCode.INTERNAL_ERROR])
+async def test_goaway_and_the_end_in_one_read(code: ErrorCode, autojump_clock: object) -> None:
+    async with connected() as (session, peer):
+        first, second, third = await three_streams(session, peer)
+        async with peer.batch():
+            await peer.send_goaway(3, code, b"bye")
+        await peer.aclose()
+        await assert_refused(third)
+        for stream in (first, second):
+            with pytest.raises(GoAwayError) as caught:
+                await stream.receive_response()
+            assert not caught.value.retryable  # it may have been processed
+            assert caught.value.code == code
+            assert caught.value.debug_data == b"bye"
+        with pytest.raises(GoAwayError):
+            await session.wait_closed()
+        with pytest.raises(GoAwayError) as caught:
+            await session.open_stream("GET")
+        assert caught.value.retryable
+
+
+async def test_goaway_then_data(autojump_clock: object) -> None:
+    """Both in one read: data of a refused stream is credited, data of the others delivered."""
+    async with connected() as (session, peer):
+        first, second, _ = await three_streams(session, peer)
+        async with peer.batch():
+            await peer.respond(1, end_stream=False)
+            await peer.respond(3, end_stream=False)
+            await peer.send_goaway(1)
+            await peer.send_data(3, bytes(10_000))
+            await peer.send_data(1, b"mine", end_stream=True)
+        assert await first.receive_some() == b"mine"
+        with pytest.raises(StreamRefusedError):
+            await second.receive_some()
+        ledger = session.statistics().ledger
+        assert (ledger.received, ledger.taken, ledger.held) == (10_004, 4, 0)
+        await session.wait_closed()
+
+
+async def test_requests_in_line_may_be_retried(autojump_clock: object) -> None:
+    async with connected(settings={3: 1}) as (session, peer):
+        first = await session.open_stream("GET")
+        errors: list[GoAwayError] = []
+
+        async def queue() -> None:
+            with pytest.raises(GoAwayError) as caught:
+                await session.open_stream("GET")
+            errors.append(caught.value)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(queue)
+            nursery.start_soon(queue)
+            await settle()
+            await peer.send_goaway(1)
+        assert [error.retryable for error in errors] == [True, True]
+        assert session.statistics().waiting_for_slot == 0
+        await peer.expect_headers(1)
+        await assert_answered(first, peer)
+
+
+async def test_goaway_on_an_idle_session_ends_it_at_once(autojump_clock: object) -> None:
+    async with connected() as (session, peer):
+        start = trio.current_time()
+        await peer.send_goaway(0)
+        await peer.expect_goaway(ErrorCode.NO_ERROR)
+        await peer.expect_eof()
+        await session.wait_closed()
+        assert trio.current_time() == start
+        with pytest.raises(GoAwayError) as caught:
+            await session.ping()
+        assert caught.value.retryable
+
+
+async def test_keepalive_watches_over_what_is_left(autojump_clock: object) -> None:
+    """B17: draining neither kills accepted streams nor stops detecting a dead peer."""
+    async with connected(config=ClientConfig(ping_interval=5, ping_timeout=5)) as (session, peer):
+        peer.timeout = 60
+        first, *_ = await three_streams(session, peer)
+        await peer.send_goaway(1)
+        await peer.expect(PingFrame, ack=False)
+        await peer.expect(PingFrame, ack=False)
+        peer.auto_ack = False
+        await peer.expect(PingFrame, ack=False)
+        with pytest.raises(SessionError):
+            await first.receive_response()
+
+
+@pytest.mark.parametrize("last", [0, 2, 7, 2**31 - 1])
+async def test_a_clients_goaway_is_about_pushes(last: int, autojump_clock: object) -> None:
+    """B18: whatever id it names, the client's own streams are not meant."""
+    go = trio.Event()
+
+    async def handler(stream: ServerStream) -> None:
+        await stream.session.wait_draining()
+        await go.wait()
+        await stream.respond(body=b"still here")
+
+    async with served(handler) as (peer, session):
+        await peer.request()
+        await peer.send_goaway(last)
+        await peer.ping()
+        assert session.closed
+        await peer.expect_nothing(5)
+        go.set()
+        await peer.expect_headers(1, status=200)
+        assert await peer.collect_body(1) == b"still here"
+        await peer.expect_goaway(ErrorCode.NO_ERROR, last_stream_id=1)
+        await peer.expect_eof()
+        await peer.aclose()
+        await session.wait_closed()
+
+
+async def test_a_client_that_leaves_an_idle_server(autojump_clock: object) -> None:
+    async with served(hello) as (peer, session):
+        await peer.send_goaway()
+        await peer.expect_goaway(ErrorCode.NO_ERROR, last_stream_id=0)
+        await peer.expect_eof()
+        await peer.aclose()
+        await session.wait_closed()
+
+
+async def test_a_server_that_drains_needs_no_ping_from_a_client_that_leaves(autojump_clock: object) -> None:
+    async with served(hello) as (peer, session):
+        peer.auto_ack = False
+        session.shutdown()
+        await peer.send_goaway()
+        await peer.until(GoAwayFrame, last_stream_id=0)
+        await peer.expect_eof()
+        await peer.aclose()
+        await session.wait_closed()
