@@ -14,7 +14,7 @@ import trio
 
 from ._args import DemoOptions, GetOptions, ServeOptions, parse
 from ._demo import demo
-from ._errors import report
+from ._errors import is_bug, report
 from ._get import get
 from ._interrupt import interruptible
 from ._serve import prepare, serve
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as exc:  # argparse, after --help and --version
         code = exc.code if isinstance(exc.code, int) else 0
     except BaseException as exc:
-        if sys.flags.dev_mode:  # python -X dev: for those who look for a bug in here
+        if sys.flags.dev_mode and is_bug(exc):
             raise
         code = report(exc)
     return _flush(code)

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, NoReturn
 from trio_h2 import __version__
 
 from ._errors import USAGE, one_line
+from ._output import print_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from _typeshed import SupportsWrite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +109,13 @@ def _serve_options(parser: argparse.ArgumentParser, arguments: argparse.Namespac
 
 
 class _Parser(argparse.ArgumentParser):
-    """Complains in one line."""
+    """Complains in one line; does not hide that its help could not be written."""
+
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
+        if file is sys.stdout:
+            print_text(message)
+        else:
+            super()._print_message(message, file)
 
     def error(self, message: str) -> NoReturn:
         if sys.stderr is not None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from trio_h2 import LocalProtocolError
+
 from ._errors import CommandError, reason
 
 if TYPE_CHECKING:
@@ -49,6 +51,8 @@ class Body:
             if left:
                 raise CommandError(f"{self.path} became shorter while it was sent")
             await stream.send_eof()
+        except LocalProtocolError as exc:
+            raise CommandError(str(exc)) from exc  # a content-length of the user's own that is wrong
         except trio.BrokenResourceError:
             # The server wants no more of it, or is gone. Which of the two, and whether it matters, is told by the
             # receiving side.

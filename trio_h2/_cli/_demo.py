@@ -15,7 +15,8 @@ import trio_h2
 
 from ._certs import throwaway_authority
 from ._demo_server import DemoServer
-from ._errors import CommandError
+from ._errors import CommandError, leaf_of
+from ._output import print_text
 
 if TYPE_CHECKING:
     import ssl
@@ -39,11 +40,11 @@ class Tour:
     def step(self, title: str) -> None:
         """Begins a step."""
         self.steps += 1
-        print(f"\n{self.steps}. {title}", flush=True)
+        print_text(f"\n{self.steps}. {title}\n")
 
     def note(self, text: str) -> None:
         """Says something."""
-        print(f"   {text}", flush=True)
+        print_text(f"   {text}\n")
 
     def check(self, what: str, true: bool) -> None:
         """Checks that what was promised is so.
@@ -52,9 +53,9 @@ class Tour:
             CommandError: it is not.
         """
         self.checks += 1
-        print(f"   {'ok' if true else 'FAILED'}: {what}", flush=True)
+        print_text(f"   {'ok' if true else 'FAILED'}: {what}\n")
         if not true:
-            raise CommandError(f"the demo failed: {what}: no")
+            raise CommandError(f"it is not so that {what}")
 
 
 async def demo(_options: DemoOptions) -> int:
@@ -67,12 +68,15 @@ async def demo(_options: DemoOptions) -> int:
         CommandError: something was not as it should be.
     """
     tour = Tour()
-    print("trio_h2: HTTP/2 over TLS, server and client in this process, nothing leaves the machine")
-    with trio.move_on_after(_PATIENCE) as patience:
-        await run_tour(tour)
-    if patience.cancelled_caught:
-        raise CommandError(f"the demo failed: step {tour.steps} was not finished after {_PATIENCE} seconds")
-    print(f"\nAll {tour.checks} checks passed. Next: 'trio-h2 serve --self-signed', 'trio-h2 get --help'.")
+    print_text("trio_h2: HTTP/2 over TLS, server and client in this process, nothing leaves the machine\n")
+    try:
+        with trio.fail_after(_PATIENCE):
+            await run_tour(tour)
+    except Exception as exc:
+        error = leaf_of(exc)
+        why = str(error) if isinstance(error, CommandError) else f"{type(error).__name__}: {error}"
+        raise CommandError(f"the demo failed in step {tour.steps}: {why}") from exc
+    print_text(f"\nAll {tour.checks} checks passed. Next: 'trio-h2 serve --self-signed', 'trio-h2 get --help'.\n")
     return 0
 
 

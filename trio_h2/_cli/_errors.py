@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 
@@ -43,7 +44,7 @@ def report(exc: BaseException, *, doing: str = "") -> int:
     Returns:
         The exit code.
     """
-    error = _leaf(exc)
+    error = leaf_of(exc)
     line = one_line(f"{doing}: {describe(error)}" if doing else describe(error))
     # Nobody can be told that stderr is closed.
     with contextlib.suppress(OSError, ValueError):
@@ -63,7 +64,12 @@ def describe(error: BaseException) -> str:
         return f"{error.strerror}: {error.filename}" if error.filename is not None else error.strerror
     if isinstance(error, (CommandError, OSError)) and str(error):
         return str(error)
-    return f"{type(error).__name__}: {error}"
+    return f"a bug of trio-h2, shown in full by 'python -X dev -m trio_h2': {type(error).__name__}: {error}"
+
+
+def is_bug(exc: BaseException) -> bool:
+    """Whether an error is none of those that can be expected of a command."""
+    return not isinstance(leaf_of(exc), (CommandError, OSError, KeyboardInterrupt))
 
 
 def reason(error: OSError) -> str:
@@ -72,7 +78,9 @@ def reason(error: OSError) -> str:
     while isinstance(cause, BaseExceptionGroup):
         cause = cause.exceptions[0]
     if error.errno is None and isinstance(cause, OSError):
-        error = cause
+        return reason(cause)
+    if error.errno is not None and error.errno > 0:  # those of getaddrinfo are negative
+        return os.strerror(error.errno)
     return error.strerror or str(error) or type(error).__name__
 
 
@@ -81,8 +89,8 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
-def _leaf(exc: BaseException) -> BaseException:
-    """Returns the one error to tell of: the user's Ctrl-C, else what is described already, else the first."""
+def leaf_of(exc: BaseException) -> BaseException:
+    """Returns the error in a group to tell of: the user's Ctrl-C, else what is described already, else the first."""
     leaves = list(_leaves(exc))
     for kind in (KeyboardInterrupt, CommandError):
         for leaf in leaves:

@@ -96,6 +96,20 @@ class Output:
                 raise CommandError(f"cannot write to {self.name}: {reason(error)}") from error
 
 
+def print_text(text: str) -> None:
+    """Prints to stdout at once. For the few words of a command; bodies go through `Output`.
+
+    Raises:
+        CommandError: it cannot be written.
+    """
+    try:
+        if sys.stdout is not None:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+    except OSError as exc:
+        raise CommandError(f"cannot write to stdout: {reason(exc)}") from exc
+
+
 def write_all(fd: int, data: bytes) -> None:
     """Writes all of *data*; blocks."""
     left = memoryview(data)

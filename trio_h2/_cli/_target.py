@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import ssl
 
 _SCHEME = re.compile(r"[^/?#]*://")
-_PORTS = {"http": 80, "https": 443}
+_PORTS = {"http": 80, "https": 443}  # what an origin leaves out
 _ASCII = "".join(map(chr, range(0x21, 0x7F)))
 
 
@@ -48,13 +48,16 @@ def parse_target(url: str) -> Target:
         trio_h2.connect(full)  # only checks the URL: nothing is done before the block is entered
         parts = urlsplit(full)
         scheme = parts.scheme.lower()
-        host, port = parts.hostname or "", parts.port or _PORTS[scheme]
+        host, port = parts.hostname or "", parts.port
     except ValueError as exc:
         raise UsageError(str(exc)) from exc
     if "@" in parts.netloc:
         raise UsageError(f"no user name or password in a URL, please: send -H 'authorization: …' to {host}")
     path = quote(parts.path or "/", safe=_ASCII) + (f"?{quote(parts.query, safe=_ASCII)}" if parts.query else "")
-    return Target(url, f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}", path)
+    origin = f"{scheme}://{f'[{host}]' if ':' in host else host}"
+    if port is not None and port != _PORTS[scheme]:
+        origin += f":{port}"
+    return Target(url, origin, path)
 
 
 def parse_headers(lines: tuple[str, ...]) -> list[tuple[str, bytes]]:

@@ -1,0 +1,111 @@
+"""What the arguments mean, and which are refused."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+import trio_h2
+from tests.cli.tools import assert_one_line
+from trio_h2._cli import main
+from trio_h2._cli._args import DemoOptions, GetOptions, ServeOptions, parse
+
+
+def test_serve_by_default_serves_here() -> None:
+    assert parse(["serve"]) == ServeOptions(directory=".", host="localhost", port=0)
+
+
+def test_serve_takes_everything() -> None:
+    argv = ["serve", "--app", "x.py:f", "--host", "::1", "--port", "65535", "--self-signed", "--write-ca", "ca.pem"]
+    assert parse(argv) == ServeOptions(app="x.py:f", host="::1", port=65535, self_signed=True, write_ca="ca.pem")
+    assert parse(["serve", "dir", "--cert", "c", "--key", "k"]) == ServeOptions(directory="dir", cert="c", key="k")
+
+
+def test_get_takes_everything() -> None:
+    argv = ["get", "u", "-X", "PUT", "-H", "a: b", "-H", "c: d", "-d", "@f", "-o", "o", "-i", "--ca", "c", "--fail"]
+    assert parse(argv) == GetOptions(
+        urls=("u",),
+        method="PUT",
+        headers=("a: b", "c: d"),
+        data="@f",
+        output="o",
+        include=True,
+        ca="c",
+        fail=True,
+    )
+
+
+def test_urls_may_stand_anywhere() -> None:
+    options = parse(["get", "one", "-i", "two", "--insecure", "three"])
+    assert options == GetOptions(urls=("one", "two", "three"), include=True, insecure=True)
+
+
+def test_demo_has_no_options() -> None:
+    assert parse(["demo"]) == DemoOptions()
+
+
+@pytest.mark.parametrize(
+    ("argv", "word"),
+    [
+        ("", "COMMAND"),
+        ("fetch", "fetch"),
+        ("get", "URL"),
+        ("get u -z", "-z"),
+        ("get u --ins", "--ins"),
+        ("get u -i v -z w", "-z"),
+        ("get u -X", "-X"),
+        ("get u --ca f --insecure", "--insecure"),
+        ("serve a b", "b"),
+        ("serve a --app f.py:n", "--app"),
+        ("serve --port x", "'x'"),
+        ("serve --port -1", "--port"),
+        ("serve --port 65536", "65535"),
+        ("serve --port ²", "--port"),
+        ("serve --key k", "--cert"),
+        ("serve --cert c --self-signed", "--self-signed"),
+        ("serve --write-ca f", "--self-signed"),
+        ("serve --write-ca f --cert c", "--self-signed"),
+        ("serve --host=", "--host"),
+        ("serve --workers 2", "--workers"),
+        ("serve --allow-http1", "--allow-http1"),
+        ("get u -v", "-v"),
+        ("get u --proxy p", "--proxy"),
+        ("proxy", "proxy"),
+        ("demo now", "now"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_2(argv: str, word: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(argv.split()) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert_one_line(err, word, "--help")
+
+
+def test_wrong_usage_with_a_line_break_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["get\n\x1b[31m"]) == 2
+    assert_one_line(capfd.readouterr().err, r"get\n\x1b[31m")
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["serve", "--help"], ["get", "-h"], ["demo", "-h"]])
+def test_help(argv: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(argv) == 0
+    out, err = capfd.readouterr()
+    assert out.startswith("usage: trio-h2")
+    assert err == ""
+
+
+def test_help_promises_nothing_that_is_not_there(capfd: pytest.CaptureFixture[str]) -> None:
+    for command in ("serve", "get", "demo"):
+        main([command, "--help"])
+    options = set(re.findall(r"(?<![\w-])--?[a-zA-Z][\w-]*", capfd.readouterr().out))
+    assert options == {
+        *["-h", "--help"],
+        *["--app", "--host", "--port", "--cert", "--key", "--self-signed", "--write-ca"],
+        *["-X", "-H", "-d", "-o", "-i", "--ca", "--insecure", "--fail"],
+    }
+
+
+def test_version(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capfd.readouterr().out == f"trio-h2 {trio_h2.__version__}\n"

@@ -1,0 +1,293 @@
+"""Serving a directory: every octet of what is in it, and nothing of what is not."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from contextlib import asynccontextmanager
+from io import FileIO
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+import trio
+
+import trio_h2
+from tests.cli.tools import read_all
+from trio_h2._cli import _files
+from trio_h2._cli._errors import UsageError
+from trio_h2._cli._files import FileHandler, path_segments
+from trio_h2.testing import memory_transports
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+    from pathlib import Path
+
+    from trio_h2 import ClientSession, Headers
+
+SECRET = b"the secret outside"
+BIG = os.urandom(1_000_003)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A directory with everything that is served, and all around it what is not."""
+    root = tmp_path / "site"
+    (root / "sub" / "deep").mkdir(parents=True)
+    (root / "bare").mkdir()
+    (root / ".hidden").mkdir()
+    (root / "a.txt").write_bytes(b"hello\n")
+    (root / "empty").write_bytes(b"")
+    (root / "big.bin").write_bytes(BIG)
+    (root / "sub" / "index.html").write_bytes(b"<p>index</p>")
+    (root / "sub" / "deep" / "x y ü.tar.gz").write_bytes(b"compressed")
+    (root / "%2e%2e").write_bytes(b"an odd name")
+    (root / "a\\b").write_bytes(b"a backslash")
+    (root / ".env").write_bytes(SECRET)
+    (root / ".hidden" / "x").write_bytes(SECRET)
+    (tmp_path / "secret").write_bytes(SECRET)
+    (tmp_path / "site2").mkdir()
+    (tmp_path / "site2" / "x").write_bytes(SECRET)
+    (root / "inside").symlink_to("a.txt")
+    (root / "within").symlink_to("sub", target_is_directory=True)
+    (root / "out").symlink_to(tmp_path / "secret")
+    (root / "updir").symlink_to(tmp_path, target_is_directory=True)
+    (root / "sibling").symlink_to(tmp_path / "site2", target_is_directory=True)
+    (root / "to-hidden").symlink_to(".env")
+    (root / "loop").symlink_to("loop")
+    (root / "dangling").symlink_to("nowhere")
+    (root / "bare" / "index.html").symlink_to(tmp_path / "secret")
+    (root / "dir" / "index.html").mkdir(parents=True)
+    os.mkfifo(root / "fifo")
+    with socket.socket(socket.AF_UNIX) as sock:
+        here = os.getcwd()
+        os.chdir(root)  # the whole path could be too long for a socket
+        sock.bind("socket")
+        os.chdir(here)
+    return root
+
+
+class Answer(NamedTuple):
+    headers: Headers
+    body: bytes
+
+    @property
+    def status(self) -> int:
+        return self.headers.status
+
+
+@asynccontextmanager
+async def session_with(handler: FileHandler) -> AsyncGenerator[ClientSession, None]:
+    ours, theirs = memory_transports()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio_h2.serve_stream, handler, theirs)
+        async with trio_h2.connect("http://server.test", transport=ours) as session:
+            yield session
+
+
+async def ask(session: ClientSession, path: str, method: str = "GET", body: bytes = b"") -> Answer:
+    async with session.request(method, path, body=body) as stream:
+        return Answer(await stream.receive_response(), await read_all(stream))
+
+
+@pytest.mark.parametrize(
+    ("path", "content_type", "body"),
+    [
+        ("/a.txt", "text/plain", b"hello\n"),
+        ("/a.txt?query=1", "text/plain", b"hello\n"),
+        ("/%61%2Etxt", "text/plain", b"hello\n"),
+        ("/empty", "application/octet-stream", b""),
+        ("/big.bin", "application/octet-stream", BIG),
+        ("/sub", "text/html", b"<p>index</p>"),
+        ("/sub/", "text/html", b"<p>index</p>"),
+        ("/sub/index.html", "text/html", b"<p>index</p>"),
+        ("/within/index.html", "text/html", b"<p>index</p>"),
+        ("/inside", "application/octet-stream", b"hello\n"),
+        ("/sub/deep/x%20y%20%C3%BC.tar.gz", "application/gzip", b"compressed"),
+        ("/%252e%252e", "application/octet-stream", b"an odd name"),
+        ("/a%5Cb", "application/octet-stream", b"a backslash"),
+    ],
+)
+async def test_files(root: Path, path: str, content_type: str, body: bytes) -> None:
+    async with session_with(FileHandler(root)) as session:
+        got = await ask(session, path)
+        assert got.status == 200
+        assert got.body == body
+        assert got.headers["content-type"] == content_type
+        assert got.headers["content-length"] == str(len(body))
+        head = await ask(session, path, "HEAD")
+        assert (head.status, head.body) == (200, b"")
+        for name in ("content-type", "content-length"):
+            assert head.headers[name] == got.headers[name]
+
+
+NOT_SERVED = [
+    *["/", "/absent", "/absent/", "/a.txt/", "/a.txt/x", "/sub/absent", "/sub/deep", "/sub/deep/", "/empty/"],
+    *["//a.txt", "/sub//index.html", "//", "/sub//"],
+    *["/..", "/../secret", "/sub/../../secret", "/sub/../a.txt", "/./a.txt", "/.", "/sub/..", "/sub/."],
+    *["/%2e%2e/secret", "/%2E%2E/secret", "/.%2e/secret", "/%2e./secret", "/sub/%2e%2e/%2e%2e/secret"],
+    *["/..%2fsecret", "/%2e%2e%2fsecret", "/sub%2findex.html", "/sub%2Fdeep", "/%2fetc%2fpasswd", "//etc/passwd"],
+    *["/..%5csecret", "/%5c..%5csecret", "/%252e%252e/secret", "/..%252fsecret", "/..;/secret"],
+    *["/%c0%ae%c0%ae/secret", "/%c0%af../secret", "/%ff", "/%uff0e%uff0e/secret", "/%EF%BC%8E%EF%BC%8E/secret"],
+    *["/a.txt%00", "/a.txt%00.html", "/%00", "/sub%00/index.html", "/a.txt%0a", "/%", "/%2", "/%zz"],
+    *["/.env", "/%2eenv", "/.hidden/x", "/.hidden/", "/.hidden", "/to-hidden", "/sub/.hidden"],
+    *["/out", "/updir/secret", "/updir/site2/x", "/updir/", "/sibling/x", "/sibling", "/loop", "/loop/x", "/dangling"],
+    *["/bare", "/bare/", "/bare/index.html", "/dir", "/dir/", "/fifo", "/socket", "/" + "x" * 5000, "/~root"],
+]
+
+
+async def test_what_is_not_served(root: Path) -> None:
+    """All are answered like a file that does not exist, and none holds the session up."""
+    async with session_with(FileHandler(root)) as session:
+        for path in NOT_SERVED:
+            for method in ("GET", "HEAD"):
+                got = await ask(session, path, method)
+                assert got.status == 404, path
+                assert got.body == (b"404 Not Found\n" if method == "GET" else b""), path
+                assert got.headers["content-type"] == "text/plain"
+                assert str(root.parent) not in repr(got.headers)
+        assert (await ask(session, "/a.txt")).status == 200
+
+
+@pytest.mark.parametrize("path", ["", "*", "/\0", "/..", "/a//b", "/a/./b", "/.a", "/a%2f", "/a%00b", "a/.b"])
+def test_segments_of_tricks(path: str) -> None:
+    with pytest.raises(FileNotFoundError):
+        path_segments(path)
+
+
+def test_segments() -> None:
+    assert path_segments("/") == [""]
+    assert path_segments("/a/b%20c/?x/../y") == ["a", "b c", ""]
+    assert path_segments("/a%252fb") == ["a%2fb"]
+    assert path_segments("/%ff") == [os.fsdecode(b"\xff")]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "BREW"])
+async def test_other_methods(root: Path, method: str) -> None:
+    async with session_with(FileHandler(root)) as session:
+        for path in ("/a.txt", "/../secret"):
+            got = await ask(session, path, method, b"a body that nobody reads")
+            assert (got.status, got.body) == (405, b"405 Method Not Allowed\n")
+            assert got.headers["allow"] == "GET, HEAD"
+        assert (root / "a.txt").read_bytes() == b"hello\n"
+
+
+async def test_connect_is_refused(root: Path) -> None:
+    fields = {":authority": "a:1"}
+    async with session_with(FileHandler(root)) as session, session.request("CONNECT", headers=fields) as stream:
+        assert (await stream.receive_response()).status == 405
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), OSError(24, "Too many open files")])
+async def test_errors_do_not_name_the_path(
+    root: Path, error: OSError, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(path: object, *_: object) -> int:
+        error.filename = path
+        raise error
+
+    async with session_with(FileHandler(root)) as session:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "open", fail)
+            got = await ask(session, "/a.txt")
+        if isinstance(error, PermissionError):
+            assert (got.status, got.body, caplog.text) == (403, b"403 Forbidden\n", "")
+        else:
+            assert (got.status, got.body) == (500, b"500 Internal Server Error\n")
+            assert "Too many open files" in caplog.text
+        assert (await ask(session, "/a.txt")).status == 200
+
+
+async def test_a_file_that_becomes_shorter_never_looks_complete(root: Path) -> None:
+    async with session_with(FileHandler(root)) as session:
+        async with session.request("GET", "/big.bin") as stream:
+            assert (await stream.receive_response())["content-length"] == str(len(BIG))
+            await stream.receive_some()  # so the file is open, and not all of it was read
+            os.truncate(root / "big.bin", 600_000)
+            with pytest.raises(trio_h2.StreamResetError) as caught:
+                await read_all(stream)
+        assert caught.value.code == trio_h2.ErrorCode.INTERNAL_ERROR
+        assert (await ask(session, "/a.txt")).status == 200
+
+
+async def test_a_file_that_becomes_longer_is_sent_as_announced(root: Path) -> None:
+    async with session_with(FileHandler(root)) as session, session.request("GET", "/big.bin") as stream:
+        received = await stream.receive_some()
+        (root / "big.bin").write_bytes(BIG + b"more")
+        assert received + await read_all(stream) == BIG
+
+
+async def test_a_file_that_cannot_be_read_to_its_end(
+    root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(FileIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            if self.tell():
+                raise OSError(5, "Input/output error")
+            return super().read(-1 if size is None else size)
+
+    monkeypatch.setattr(_files, "FileIO", Broken)
+    async with session_with(FileHandler(root)) as session, session.request("GET", "/big.bin") as stream:
+        with pytest.raises(trio_h2.StreamResetError):
+            await read_all(stream)
+    (record,) = caplog.records
+    assert record.getMessage() == "reading /big.bin failed: [Errno 5] Input/output error"
+    assert record.exc_info is None
+
+
+async def test_a_file_is_read_no_faster_than_it_is_sent(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that does not read costs what its window holds and one chunk, not a file."""
+    (root / "huge.bin").touch()
+    os.truncate(root / "huge.bin", 1024**3)
+    window = trio_h2.ClientConfig().stream_window
+    sizes: list[int] = []
+    window_read = threading.Event()
+
+    class Counting(FileIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            sizes.append(-1 if size is None else size)
+            if sum(sizes) >= window:
+                window_read.set()
+            return super().read(-1 if size is None else size)
+
+    monkeypatch.setattr(_files, "FileIO", Counting)
+    async with session_with(FileHandler(root)) as session, session.request("GET", "/huge.bin"):
+        await trio.to_thread.run_sync(window_read.wait)
+        for _ in range(10):
+            await session.ping()
+    assert min(sizes) > 0
+    assert max(sizes) <= 256 * 1024
+    assert sum(sizes) <= window + 2 * max(sizes)
+
+
+async def test_files_are_closed_when_the_client_leaves(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[FileIO] = []
+
+    class Kept(FileIO):
+        def __init__(self, fd: int, mode: str) -> None:
+            super().__init__(fd, mode)
+            opened.append(self)
+
+    monkeypatch.setattr(_files, "FileIO", Kept)
+    async with session_with(FileHandler(root)) as session:
+        for _ in range(5):
+            async with session.request("GET", "/big.bin") as stream:
+                await stream.receive_some(1)
+        assert (await ask(session, "/fifo")).status == 404
+    assert len(opened) == 6
+    assert all(file.closed for file in opened)
+
+
+def test_only_a_directory_is_served(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for name in ("file", "absent"):
+        with pytest.raises(UsageError, match="not a directory"):
+            FileHandler(tmp_path / name)
+
+
+async def test_the_directory_may_itself_be_a_link_or_hidden(root: Path) -> None:
+    link = root.parent / ".link"
+    link.symlink_to(root, target_is_directory=True)
+    async with session_with(FileHandler(link)) as session:
+        assert (await ask(session, "/a.txt")).status == 200
+        assert (await ask(session, "/out")).status == 404

@@ -1,0 +1,249 @@
+"""The command line as the shell sees it: processes, pipes, terminals and signals."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import trio
+
+import trio_h2
+from tests.cli.tools import ENVIRONMENT, PROGRAM, assert_one_line, run, running, served
+
+if TYPE_CHECKING:
+    from trio_h2 import ServerStream
+    from trio_h2.testing import ThrowawayAuthority
+
+MIB = 1024 * 1024
+
+
+async def endless(stream: ServerStream) -> None:
+    await stream.respond(200)
+    while True:
+        await stream.send_all(bytes(65536))
+
+
+# -- the program ---------------------------------------------------------------------------------------------------
+
+
+async def test_python_m() -> None:
+    ended = await run("--version")
+    assert (ended.code, ended.out, ended.err) == (0, f"trio-h2 {trio_h2.__version__}\n".encode(), "")
+
+
+async def test_the_console_script() -> None:
+    """It is installed beside the interpreter that runs the tests, in an environment made for them."""
+    script = shutil.which("trio-h2", path=str(Path(sys.executable).parent))
+    code = "import sys; from importlib.metadata import EntryPoint; "
+    code += "sys.exit(EntryPoint('trio-h2', 'trio_h2._cli:main', 'console_scripts').load()())"
+    command = [sys.executable, "-c", code] if script is None else [script]
+    done = await trio.run_process([*command, "--version"], capture_stdout=True, env=ENVIRONMENT)
+    assert done.stdout == f"trio-h2 {trio_h2.__version__}\n".encode()
+
+
+async def test_wrong_usage() -> None:
+    for argv in ([], ["get", "x://y"], ["get", "http://x", "-H", "a\nb: c"], ["serve", "--app", "absent.py:x"]):
+        ended = await run(*argv)
+        assert ended.out == b""
+        ended.failed(2)
+
+
+async def test_a_command_that_cannot_write_what_it_says() -> None:
+    for argv in (["--help"], ["--version"], ["demo"], ["serve"]):
+        reading, writing = os.pipe()
+        os.close(reading)
+        try:
+            done = await trio.run_process(
+                [*PROGRAM, *argv], stdout=writing, capture_stderr=True, check=False, env=ENVIRONMENT
+            )
+        finally:
+            os.close(writing)
+        assert done.returncode == 1, argv
+        assert_one_line(done.stderr.decode(), "cannot write to stdout", "Broken pipe")
+
+
+async def test_no_certificates_without_the_extra(tmp_path: Path) -> None:
+    """As after a plain `pip install trio-h2`."""
+    hidden = "import sys; sys.modules['trustme'] = None; import trio_h2._cli; sys.exit(trio_h2._cli.main())"
+    for argv in (["demo"], ["serve", "--self-signed"]):
+        command = [sys.executable, "-c", hidden, *argv]
+        done = await trio.run_process(command, capture_stderr=True, check=False, env=ENVIRONMENT)
+        assert done.returncode == 1
+        assert_one_line(done.stderr.decode(), "pip install 'trio-h2[cli]'")
+
+
+# -- get: exit codes -----------------------------------------------------------------------------------------------
+
+
+async def test_get_exit_codes(tmp_path: Path) -> None:
+    body = os.urandom(2 * MIB)
+
+    async def handler(stream: ServerStream) -> None:
+        await stream.respond(200 if stream.path == "/" else 404, body=body)
+
+    async with served(handler) as site:
+        ended = await run("get", site.url())
+        assert (ended.code, ended.out == body, ended.err) == (0, True, "")
+        ended = await run("get", site.url("/x"), "--fail")
+        ended.failed(22, "404")
+        ended = await run("get", site.url(), "-d", "@absent", cwd=tmp_path)
+        ended.failed(1, "absent")
+        url = site.url()
+    (await run("get", url)).failed(1, "Connection refused")
+
+
+async def test_get_over_tls(tmp_path: Path, authority: ThrowawayAuthority) -> None:
+    authority.write_ca(tmp_path / "ca.pem")
+
+    async def handler(stream: ServerStream) -> None:
+        await stream.respond(200, body=b"safe")
+
+    async with served(handler, authority.server_context()) as site:
+        (await run("get", site.url())).failed(1, "certificate")
+        ended = await run("get", site.url(), "--ca", "ca.pem", cwd=tmp_path)
+    assert (ended.code, ended.out, ended.err) == (0, b"safe", "")
+
+
+# -- get: pipes and terminals --------------------------------------------------------------------------------------
+
+
+async def test_get_into_a_pipe_that_is_closed() -> None:
+    async with served(endless) as site, running("get", site.url()) as command:
+        stdout = command.process.stdout
+        assert stdout is not None
+        await stdout.receive_some(1)
+        await stdout.aclose()
+        command.process.stdout = None
+        (await command.ended()).failed(1, "cannot write to stdout", "Broken pipe")
+
+
+async def test_get_with_closed_stdout() -> None:
+    async with served(endless) as site:
+        done = await trio.run_process(
+            ["sh", "-c", 'exec "$@" >&-', "sh", *PROGRAM, "get", site.url()],
+            capture_stderr=True,
+            check=False,
+            env=ENVIRONMENT,
+        )
+    assert done.returncode == 1
+    assert_one_line(done.stderr.decode(), "stdout", "closed")
+
+
+async def shown_on_terminal(*argv: str) -> bytes:
+    """Runs `get` with stderr on a terminal; returns what that shows."""
+    master, terminal = os.openpty()
+    shown = bytearray()
+
+    def read() -> None:
+        try:
+            while chunk := os.read(master, 65536):
+                shown.extend(chunk)
+        except OSError:  # how Linux says that nobody has the terminal open any more
+            pass
+
+    async with trio.open_nursery() as nursery:
+        try:
+            async with running("get", *argv, stderr=terminal) as command:
+                nursery.start_soon(trio.to_thread.run_sync, read)
+                await command.ended()
+        finally:
+            os.close(terminal)
+    os.close(master)
+    return bytes(shown)
+
+
+async def test_a_bar_for_a_long_transfer_on_a_terminal(tmp_path: Path) -> None:
+    async def handler(stream: ServerStream) -> None:
+        await stream.respond(200, body=bytes(MIB if stream.path == "/long" else 1000))
+
+    async with served(handler) as site:
+        shown = await shown_on_terminal(site.url("/long"), "-o", str(tmp_path / "out"))
+        assert b"of 1.0 MiB" in shown
+        assert shown.endswith(b"\r\x1b[K")
+        assert await shown_on_terminal(site.url("/short"), "-o", str(tmp_path / "out")) == b""
+        # No terminal, no bar.
+        assert (await run("get", site.url("/long"), "-o", str(tmp_path / "out"))).err == ""
+
+
+async def test_no_bar_for_a_body_on_the_terminal() -> None:
+    """It would be drawn into the body."""
+
+    async def handler(stream: ServerStream) -> None:
+        await stream.respond(200, body=2 * MIB * b"x")
+
+    master, terminal = os.openpty()
+    seen = bytearray()
+
+    def read() -> None:
+        try:
+            while chunk := os.read(master, 65536):
+                seen.extend(chunk)
+        except OSError:
+            pass
+
+    async with served(handler) as site, trio.open_nursery() as nursery:
+        process = await trio.lowlevel.open_process(
+            [*PROGRAM, "get", site.url()], stdin=subprocess.DEVNULL, stdout=terminal, stderr=terminal, env=ENVIRONMENT
+        )
+        os.close(terminal)
+        nursery.start_soon(trio.to_thread.run_sync, read)
+        assert await process.wait() == 0
+    os.close(master)
+    assert bytes(seen) == 2 * MIB * b"x"
+
+
+# -- get: Ctrl-C ---------------------------------------------------------------------------------------------------
+
+
+async def test_ctrl_c_ends_a_transfer(tmp_path: Path) -> None:
+    """What has come is there, the server hears of it, and the exit code is that of an interrupted command."""
+    reset = trio.Event()
+    sent = trio.Event()
+
+    async def handler(stream: ServerStream) -> None:
+        await stream.respond(200)
+        await stream.send_all(b"beginning")
+        sent.set()
+        try:
+            await trio.sleep_forever()
+        finally:
+            if stream.rst_code == trio_h2.ErrorCode.CANCEL:
+                reset.set()
+
+    async with served(handler) as site, running("get", site.url(), "-o", str(tmp_path / "out")) as command:
+        await sent.wait()
+        command.signal(signal.SIGINT)
+        (await command.ended()).failed(130, "interrupted")
+        await reset.wait()
+
+
+async def test_ctrl_c_while_nobody_reads() -> None:
+    """The thread that writes to the pipe is stuck; that keeps nothing from ending."""
+    async with served(endless) as site, running("get", site.url()) as command:
+        assert command.process.stdout is not None
+        await command.process.stdout.receive_some(1)
+        command.signal(signal.SIGINT)
+        assert await command.process.wait() == 130
+        assert_one_line((await command.ended()).err, "interrupted")
+
+
+@pytest.mark.parametrize("argv", [["get", "http://127.0.0.1:{port}", "-d", "@-"]])
+async def test_ctrl_c_while_waiting_for_stdin(argv: list[str]) -> None:
+    begun = trio.Event()
+
+    async def handler(stream: ServerStream) -> None:
+        begun.set()
+        await trio.sleep_forever()
+
+    async with served(handler) as site:
+        command_line = [word.format(port=site.server.port) for word in argv]
+        async with running(*command_line, stdin=subprocess.PIPE) as command:
+            await begun.wait()
+            command.signal(signal.SIGINT)
+            (await command.ended()).failed(130, "interrupted")
