@@ -77,8 +77,11 @@ class App:
         await self._respond_json(stream, dict(stream.headers))
 
     async def at_bytes(self, stream: ServerStream, length: str) -> None:
-        """Streams a body of so many octets, and its checksum as a trailer."""
-        await stream.respond({":status": "200", "content-type": "application/octet-stream", "content-length": length})
+        """Streams a body of so many octets, and its checksum as a trailer.
+
+        Without content-length: a client that knows the length may leave before it has seen the trailer.
+        """
+        await stream.respond({":status": "200", "content-type": "application/octet-stream"})
         digest = hashlib.sha256()
         for piece in pieces(int(length)):
             digest.update(piece)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, ParamSpec
 
 import pytest
 import trio
@@ -16,8 +18,30 @@ from tests.interop.processes import PeerFinder
 from trio_h2.testing import ThrowawayAuthority
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator
-    from pathlib import Path
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+
+_P = ParamSpec("_P")
+
+_FOLDER = Path(__file__).parent
+_TEST_SECONDS = 60
+_MARGIN = 15
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Cancels tests a little before pytest-timeout would end them, so that what they started is stopped."""
+    for item in items:
+        if isinstance(item, pytest.Function) and item.path.is_relative_to(_FOLDER):
+            marker = item.get_closest_marker("timeout")
+            item.obj = _limited(item.obj, float(marker.args[0] if marker else _TEST_SECONDS) - _MARGIN)
+
+
+def _limited(test: Callable[_P, Awaitable[None]], seconds: float) -> Callable[_P, Awaitable[None]]:
+    @functools.wraps(test)
+    async def limited(*args: _P.args, **kwargs: _P.kwargs) -> None:
+        with trio.fail_after(seconds):
+            await test(*args, **kwargs)
+
+    return limited
 
 
 @dataclass(frozen=True, slots=True)

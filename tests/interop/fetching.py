@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -75,10 +76,11 @@ async def echo_sum(session: trio_h2.ClientSession, path: str, length: int) -> tu
             return await receive_sum(stream)
 
 
+@asynccontextmanager
 async def checked_session(
     url: str, tls_files: TlsFiles, config: trio_h2.ClientConfig | None = None
 ) -> AsyncGenerator[trio_h2.ClientSession, None]:
-    """Connects, for fixtures; afterwards nothing may be left of any stream."""
+    """Connects; afterwards nothing may be left of any stream."""
     context = trio_h2.client_ssl_context(tls_files.ca) if url.startswith("https:") else None
     async with trio_h2.connect(url, ssl_context=context, config=config) as session:
         yield session

@@ -48,7 +48,7 @@ async def url(
 
 @pytest.fixture
 async def session(url: str, tls_files: TlsFiles) -> AsyncGenerator[trio_h2.ClientSession, None]:
-    async for session in checked_session(url, tls_files):
+    async with checked_session(url, tls_files) as session:
         yield session
 
 

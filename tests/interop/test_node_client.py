@@ -174,6 +174,7 @@ async def test_failures_of_handlers(node: Node, server: OurServer, caplog: pytes
     assert [record.getMessage().partition(": ")[2] for record in caplog.records] == [
         "the handler of GET /boom raised",
         "the handler of GET /late-boom raised",
+        "the handler of GET /hang was cancelled after handler_timeout=0.1 s",
     ]
     caplog.clear()
 
