@@ -76,7 +76,7 @@ async def test_4_3_undecodable_message_is_a_connection_error(end: End, block: by
 
 @pytest.mark.parametrize("state", ["open", "half_closed_remote", "half_closed_local", "closed", "reset_by_us"])
 async def test_4_3_undecodable_block_is_a_connection_error_in_every_state(end: End, state: str) -> None:
-    """RFC 9113 §5.4, too: the stream error that some of these frames are anyway must not hide that of the connection."""
+    """RFC 9113 §5.4: the stream error that some of these frames are as well must not hide that of the connection."""
     stream_id = await end.in_state(state)
     await end.peer.send_headers(stream_id, UNDECODABLE["index-too-large"], end_stream=True)
     await end.expect_connection_error(ErrorCode.COMPRESSION_ERROR)
@@ -127,7 +127,6 @@ async def test_4_3_header_lists_over_our_limit_still_change_the_decoder(server: 
     await server.peer.expect_headers(stream_id, status=431, end_stream=True)
     fresh = await server.receive_message(server.head(("x-new", "3" * 30)))
     await server.settle()
-    assert server.app(fresh)
     assert server.handled == [fresh]
     await server.expect_ignored()
 

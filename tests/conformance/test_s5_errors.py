@@ -200,7 +200,7 @@ async def test_5_5_extension_frame_inside_a_field_block_is_a_connection_error(en
 
 
 async def test_5_5_only_known_frames_and_settings_are_sent_unasked(end: End) -> None:
-    """An extension that changes existing rules MUST be negotiated first. The only one of ours changes none (RFC 9218)."""
+    """Extensions that change existing rules have to be negotiated. The only one of ours changes none (RFC 9218)."""
     await end.still_works()
     (settings,) = [frame for frame in end.peer.frames if isinstance(frame, SettingsFrame) and not frame.ack]
     assert set(settings.settings) <= {*range(1, 7), SettingCode.NO_RFC7540_PRIORITIES}

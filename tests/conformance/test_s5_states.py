@@ -242,7 +242,7 @@ async def _send_and_fail(end: End, stream_id: int) -> None:
 
 
 async def test_5_1_an_ended_stream_takes_nothing_more_from_the_application(end: End) -> None:
-    """half-closed (local): it "cannot be used for sending frames other than WINDOW_UPDATE, PRIORITY, and RST_STREAM"."""
+    """It "cannot be used for sending frames other than WINDOW_UPDATE, PRIORITY, and RST_STREAM"."""
     stream_id = await end.half_closed_local()
     with pytest.raises(trio.ClosedResourceError):
         await end.app(stream_id).send_all(b"more")
