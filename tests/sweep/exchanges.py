@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from trio_h2 import ClientSession, ClientStream, ServerStream, Stream
-
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import TypeAlias
+
+    from trio_h2 import ClientSession, ClientStream, ServerStream, Stream
 
     Exchange: TypeAlias = Callable[[ClientSession], Awaitable[None]]
 

@@ -40,8 +40,8 @@ async def test_connect_to_our_server(exchange: Exchange, capacity: int | None, a
                 sessions.append(session)
                 await exchange(session)
         assert tasks_living() == tasks
-        for session in sessions:
-            check_over(session)
+        for ended in sessions:
+            check_over(ended)
         # Said goodbye even when it was cancelled at once.
         assert log.goaways(CLIENT) == [0]
         log.check(BODIES)
@@ -105,8 +105,8 @@ async def test_serve_stream(exchange: Exchange, on_session: bool, autojump_clock
             async with run:
                 await serve_stream(handler, log.tap(right, SERVER), config=SERVER_CONFIG, on_session=hook)
         assert tasks_living() == tasks
-        for session in sessions:
-            check_over(session)
+        for ended in sessions:
+            check_over(ended)
         log.check(BODIES, may_refuse=True)
         if run.where is None:
             assert finished

@@ -15,7 +15,6 @@ from tests.sweep.harness import (
     MemoryListener,
     check_over,
     pair,
-    settle,
     sweep,
     tasks_living,
     with_robot_client,

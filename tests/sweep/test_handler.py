@@ -1,4 +1,4 @@
-"""Our server's handlers, cancelled through their streams at every moment: the client hears of it, and the session goes on.
+"""Our server's handlers, cancelled through their streams at every moment: the client hears of it, the session goes on.
 
 The moments are those of the whole exchange, from before the request is sent, so a handler is also cancelled before its
 first step and while its last octets wait for the writer.

@@ -12,7 +12,7 @@ import pytest
 import trio
 
 from tests.sweep.exchanges import BODIES, HANDLERS, HELLO, LONG, PIECES, SHORT, TRAILERS
-from tests.sweep.harness import SEEDS, next_request, pair, settle, sweep, with_robot_client, with_robot_server
+from tests.sweep.harness import next_request, pair, settle, sweep, with_robot_client, with_robot_server
 from tests.sweep.wirelog import CANCEL
 from trio_h2 import ClientSession, ClientStream, LocalProtocolError, ServerStream, Stream
 
@@ -51,7 +51,8 @@ class Steps:
         try:
             await self.do()
         except LocalProtocolError as exc:
-            assert "send_all" in str(exc)
+            if "send_all" not in str(exc):
+                raise
             self.torn = True
             await self._operations[-1]()
 
@@ -220,7 +221,6 @@ async def test_a_cancelled_send_all_happened_not_at_all_or_tears_the_body(
             both.check_idle()
 
     await sweep(one_run)
-    print("torn:", torn, "whole:", whole)
     assert whole > 10
     assert torn > (10 if pieces is PIECES else -1)
 

@@ -159,9 +159,7 @@ class WireLog:
             half = halves.setdefault((side, stream_id), Half())
             assert half.reset is None, f"the {side} sent this after RST_STREAM: {frame!r}"
             if half.ended:
-                assert isinstance(frame, RstStreamFrame | WindowUpdateFrame), (
-                    f"the {side} sent after its end: {frame!r}"
-                )
+                assert isinstance(frame, RstStreamFrame | WindowUpdateFrame), f"the {side} had ended: {frame!r}"
             match frame:
                 case HeadersFrame():
                     fields = decoders[side].decode(frame.fragment)

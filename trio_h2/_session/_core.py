@@ -267,6 +267,8 @@ class SessionCore(metaclass=NoPublicConstructor):
         for stream in list(self._streams.values()):
             stream._fail(failure)
         self._streams.clear()
+        for stream_id in list(self._engine.streams):
+            self._engine.close_stream(stream_id)  # what is unread can still be read
         self._draining.set()
         self._over.set()
         self._pings.fail()
