@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from .._errors import from_failure
+from .._errors import LocalProtocolError, from_failure
 from ._base import Stream
 
 if TYPE_CHECKING:
@@ -60,6 +60,12 @@ class ClientStream(Stream):
             raise trio.ClosedResourceError("this stream was closed on this side")
         assert self._response_failure is not None
         raise from_failure(self._response_failure)
+
+    def _check_can_send_trailers(self) -> None:
+        if self._sent_headers[":method"] == "CONNECT":
+            # RFC 9113 §8.5: of what is sent on a connected stream, HEADERS "MUST NOT be".
+            raise LocalProtocolError("a tunnel has no trailers", stream_id=self._id)
+        super()._check_can_send_trailers()
 
     def _informational_received(self, headers: Headers) -> None:
         self._informational.append(headers)

@@ -142,7 +142,8 @@ class ServerStream(Stream):
         content = None if body is None else bytes(memoryview(body))
         length = self._settle_length(fields, content, end_stream=end_stream)
         self._add_date(fields)
-        head, no_content = self.method == "HEAD", int(fields[0][1]) in _NO_CONTENT
+        status = int(fields[0][1])
+        head, no_content = self.method == "HEAD", status in _NO_CONTENT
         # RFC 9110 §9.3.2: the answer to HEAD ends with its headers, whatever content-length they name.
         ends_now = head or no_content or (not content and (end_stream or content is not None))
         with self._outbox.exclusive():
@@ -151,7 +152,8 @@ class ServerStream(Stream):
             self._check_can_respond()
             self._check_section(fields)
             self._sent_headers = Headers.from_raw(fields)
-            self._no_trailers = head or no_content
+            # RFC 9113 §8.5: in the tunnel of a CONNECT, HEADERS "MUST NOT be sent".
+            self._no_trailers = head or no_content or (self.method == "CONNECT" and status < 300)
             self._port._engine.send_response(self._id, fields, end_stream=ends_now)
             if head:
                 self._outbox.drop_content()
@@ -225,7 +227,7 @@ class ServerStream(Stream):
 
     def _check_can_send_trailers(self) -> None:
         if self._no_trailers:
-            raise LocalProtocolError("this response has no content, so it has no trailers", stream_id=self._id)
+            raise LocalProtocolError("a response without content, or a tunnel, has no trailers", stream_id=self._id)
         super()._check_can_send_trailers()
 
     def _may_end(self) -> bool:

@@ -106,6 +106,7 @@ class MessageReceiver:
         stream = WireStream(stream_id, head.method or b"", StreamCredit(engine.initial_window))
         stream.remote = Side.ENDED if end_stream else Side.OPEN
         stream.expected_length = head.content_length
+        stream.tunnel = head.method == b"CONNECT"
         engine.accept_stream(stream)
         engine.guard.progress(LATE_FRAMES)
         self._reception.events.append(RequestReceived(stream_id, Headers.from_raw(fields), end_stream))
@@ -147,12 +148,12 @@ class MessageReceiver:
             if end_stream:
                 raise MalformedMessageError(f"status {status} with END_STREAM")
             self._reception.overhead()
-            self._engine.conn.book_headers(stream.id, end_stream=False, informational=True)
             self._reception.events.append(InformationalReceived(stream.id, Headers.from_raw(fields)))
             return
         # RFC 9110 §9.3.6: after 2xx to a CONNECT follows the tunnel, whatever content-length says; §6.4.1: no content
         # in answers to HEAD, nor with 204 and 304.
-        if stream.method != b"CONNECT" or status >= 300:
+        stream.tunnel = stream.method == b"CONNECT" and status < 300
+        if not stream.tunnel:
             stream.body_forbidden = stream.method == b"HEAD" or status in (204, 304)
             if not stream.body_forbidden:
                 stream.expected_length = head.content_length
@@ -164,6 +165,11 @@ class MessageReceiver:
             self._remote_ended(stream)
 
     def _trailers(self, stream: WireStream, fields: list[RawField], end_stream: bool) -> None:
+        if stream.tunnel:
+            # RFC 9113 §8.5: "Frame types other than DATA or stream management frames (RST_STREAM, WINDOW_UPDATE, and
+            # PRIORITY) MUST NOT be sent on a connected stream and MUST be treated as a stream error (Section 5.4.2) if
+            # received."
+            raise MalformedMessageError("HEADERS in the tunnel of a CONNECT")
         if not end_stream:
             # RFC 9113 §8.1: "An endpoint that receives a HEADERS frame without the END_STREAM flag set after receiving
             # the HEADERS frame that opens a request or after receiving a final (non-informational) status code MUST
