@@ -25,6 +25,11 @@ PIECES = (LONG[:30], LONG[30:130], LONG[130:])
 SHORT = LONG[:40]
 TRAILERS = {"x-sum": "40"}
 
+BURNT = bytes(65_535 - 100)
+"""All of a connection's first window but 100 octets."""
+STALLED = bytes(40_000)
+BIG = bytes(range(250)) * 280
+
 BODIES = {
     "/plain": (b"", HELLO),
     "/upload": (LONG, HELLO),
@@ -33,6 +38,12 @@ BODIES = {
     "/trailers": (SHORT, SHORT),
     "/early": (LONG, HELLO),
     "/hold": (b"", HELLO),
+    "/burn-up": (BURNT, HELLO),
+    "/burn-down": (b"", BURNT),
+    "/stall-up": (STALLED, HELLO),
+    "/stall-down": (b"", STALLED),
+    "/big-up": (BIG, HELLO),
+    "/big-down": (b"", BIG),
 }
 """The whole bodies of request and response on each path."""
 
@@ -211,6 +222,22 @@ async def _hold(stream: ServerStream) -> None:
     await stream.respond(200, body=HELLO)
 
 
+async def _stall_up(stream: ServerStream) -> None:
+    await hold.park()
+    assert await read_all(stream) == STALLED
+    await stream.respond(200, body=HELLO)
+
+
+async def _receive_whole(stream: ServerStream) -> None:
+    assert await read_all(stream) == BODIES[stream.path][0]
+    await stream.respond(200, body=HELLO)
+
+
+async def _send_whole(stream: ServerStream) -> None:
+    await stream.respond(200)
+    await stream.send_all(BODIES[stream.path][1])
+
+
 HANDLERS: dict[str, Callable[[ServerStream], Awaitable[None]]] = {
     "/plain": _plain,
     "/upload": _upload,
@@ -219,4 +246,9 @@ HANDLERS: dict[str, Callable[[ServerStream], Awaitable[None]]] = {
     "/trailers": _trailers,
     "/early": _plain,
     "/hold": _hold,
+    "/burn-down": _send_whole,
+    "/stall-up": _stall_up,
+    "/stall-down": _send_whole,
+    "/big-up": _receive_whole,
+    "/big-down": _send_whole,
 }

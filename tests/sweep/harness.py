@@ -127,14 +127,14 @@ class WithRobotServer:
 
 @contextlib.asynccontextmanager
 async def with_robot_server(
-    *, config: ClientConfig = CLIENT_CONFIG, max_streams: int = 4, capacity: int | None = None
+    *, config: ClientConfig = CLIENT_CONFIG, max_streams: int = 4, window: int = WINDOW
 ) -> AsyncIterator[WithRobotServer]:
     """Our client and a scripted server in memory; leaving the block closes them, and checks that nothing is left."""
     log = WireLog()
-    left, right = memory_transports(capacity)
+    left, right = memory_transports()
     tasks = tasks_living()
     async with trio.open_nursery() as nursery:
-        robot = RobotServer(log.tap(right, SERVER), window=WINDOW, max_streams=max_streams)
+        robot = RobotServer(log.tap(right, SERVER), window=window, max_streams=max_streams)
         nursery.start_soon(robot.run)
         async with connect("http://localhost", transport=log.tap(left, CLIENT), config=config) as session:
             await settle()
@@ -168,7 +168,7 @@ class WithRobotClient:
 
 @contextlib.asynccontextmanager
 async def with_robot_client(
-    *, config: ServerConfig = SERVER_CONFIG, capacity: int | None = None
+    *, config: ServerConfig = SERVER_CONFIG, window: int = WINDOW, capacity: int | None = None
 ) -> AsyncIterator[WithRobotClient]:
     """A scripted client and our server in memory; leaving the block closes them, and checks that nothing is left."""
     log = WireLog()
@@ -177,7 +177,7 @@ async def with_robot_client(
     async with trio.open_nursery() as nursery:
         serve = partial(serve_stream, handler, log.tap(right, SERVER), config=config)
         session = cast("ServerSession", await nursery.start(serve))
-        robot = RobotClient(log.tap(left, CLIENT), window=WINDOW)
+        robot = RobotClient(log.tap(left, CLIENT), window=window)
         await robot.handshake()
         await settle()
         yield WithRobotClient(robot, session, log)

@@ -101,7 +101,7 @@ class _Robot:
             case HeadersFrame():
                 await self._headers(frame, line)
             case DataFrame():
-                await self._give_back(frame)
+                await self._give_back(frame, line)
                 if line is not None:
                     line.received += frame.data
                     line.got_end = frame.end_stream
@@ -116,11 +116,12 @@ class _Robot:
         if line.over:
             self.streams.pop(stream_id, None)
 
-    async def _give_back(self, frame: DataFrame) -> None:
+    async def _give_back(self, frame: DataFrame, line: Line | None) -> None:
         if not frame.flow_controlled_length:
             return
         async with self.peer.batch():
-            await self.peer.send_window_update(0, frame.flow_controlled_length)
+            if line is None or not line.path.startswith("/burn"):  # what is burnt never comes back
+                await self.peer.send_window_update(0, frame.flow_controlled_length)
             if not frame.end_stream:
                 await self.peer.send_window_update(frame.stream_id, frame.flow_controlled_length)
 
@@ -191,7 +192,7 @@ class RobotServer(_Robot):
         assert bytes(line.received) == BODIES[line.path][0], "a cut body looks complete"
         if line.path == "/trailers":
             await self.peer.send_headers(stream_id, {":status": "103"})
-        if line.path in ("/plain", "/upload", "/trailers"):
+        if line.path in ("/plain", "/upload", "/trailers", "/burn-up"):
             await self._respond(stream_id, line)
 
     async def _respond(self, stream_id: int, line: Line) -> None:
