@@ -242,8 +242,6 @@ def test_receiving_a_message_moves_the_state_machine() -> None:
 def test_receiving_a_response_moves_the_state_machine() -> None:
     conn = adapter()
     conn.send_headers(1, GET, end_stream=True)
-    for _ in range(3):
-        conn.book_headers(1, end_stream=False, informational=True)
     conn.book_headers(1, end_stream=False)
     assert conn.streams[1].state_machine.state is StreamState.HALF_CLOSED_LOCAL, ADVICE
     conn.increment_flow_control_window(1, 1)
@@ -252,7 +250,7 @@ def test_receiving_a_response_moves_the_state_machine() -> None:
 
 
 def test_inputs_of_the_state_machines() -> None:
-    for name in ("RECV_HEADERS", "RECV_INFORMATIONAL_HEADERS", "RECV_DATA", "RECV_END_STREAM"):
+    for name in ("RECV_HEADERS", "RECV_DATA", "RECV_END_STREAM"):
         assert isinstance(getattr(StreamInputs, name), StreamInputs), ADVICE
     for name in ("SEND_SETTINGS", "RECV_HEADERS"):
         assert isinstance(getattr(ConnectionInputs, name), ConnectionInputs), ADVICE

@@ -411,6 +411,18 @@ def test_windows_grow_only_out_of_the_free_rest() -> None:
     assert engine.streams[second].credit.target == 200_000
 
 
+def test_more_announced_streams_leave_less_for_growth() -> None:
+    sender = Sender(ServerConfig(max_concurrent_streams=4, stream_window=100_000, receive_budget=800_000))
+    engine = sender.engine
+    engine.tuner.product = 10**9
+    engine.update_settings({3: 7})
+    stream_id = sender.open()
+    for _ in range(20):
+        engine.take(stream_id, sender.send(stream_id, 16_384))
+        sender.absorb()
+    assert engine.streams[stream_id].credit.target == 200_000
+
+
 def test_growth_and_streams_above_the_guaranteed_number_share_the_budget() -> None:
     """A client with more streams than it is guaranteed, one of them growing: the sum of windows stays within B."""
     config = ClientConfig(stream_window=100_000, receive_budget=1_000_000, peer_max_concurrent_streams=2)

@@ -142,6 +142,15 @@ FLOODS: dict[str, bytes] = {
 }
 
 
+def test_window_updates_that_are_worth_their_frame_are_no_overhead() -> None:
+    peer = server_peer(ServerConfig(overhead_burst=10))
+    peer.feed(peer.headers(1, GET))
+    for _ in range(100):
+        assert not of_type(peer.feed(window_update(0, 1024), window_update(1, 1024)), SessionFailed)
+    events = peer.feed(*[window_update(0, 1023)] * 11)
+    assert "overhead_burst=10" in failure_reason(events)
+
+
 @pytest.mark.parametrize("name", FLOODS)
 def test_floods_end_the_session(name: str) -> None:
     """B33."""

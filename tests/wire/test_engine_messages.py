@@ -151,10 +151,11 @@ def test_connect_makes_a_tunnel_whatever_content_length_says(pair: Pair, status:
     assert events[-1] == StreamClosed(1)
 
 
-def test_refused_connect_has_a_content_length_like_others(pair: Pair) -> None:
+@pytest.mark.parametrize("status", [b"300", b"403"])
+def test_refused_connect_has_a_content_length_like_others(pair: Pair, status: bytes) -> None:
     pair.client.open_stream(b"CONNECT", CONNECT, end_stream=False)
     pair.exchange()
-    pair.server.send_response(1, [(b":status", b"403"), (b"content-length", b"3")], end_stream=False)
+    pair.server.send_response(1, [(b":status", status), (b"content-length", b"3")], end_stream=False)
     pair.server.send_data(1, b"four", end_stream=True)
     events, _ = pair.exchange()
     assert the(events, StreamFailed).failure.code == ErrorCode.PROTOCOL_ERROR

@@ -75,6 +75,8 @@ def test_headers_on_idle_streams_of_a_client(stream_id: int) -> None:
 def test_even_stream_of_a_client() -> None:
     peer = server_peer()
     assert_dies(peer, peer.feed(peer.headers(2, GET)))
+    assert peer.engine.failure is not None
+    assert peer.engine.failure.reason == "the client opened the even stream 2"
 
 
 def test_a_stream_that_was_jumped_over_cannot_be_opened() -> None:

@@ -105,6 +105,9 @@ def test_the_spare_part_of_the_budget() -> None:
     books.grow(StreamCredit(100), 250, spare=200)
     assert books.spare(7, 100) == 50
     assert books.spare(9, 100) == -50
+    closed = StreamCredit(100, held=20)
+    books.close(closed, 100)
+    assert books.spare(7, 100) == 30
 
 
 @pytest.mark.parametrize(("target", "spare", "increment"), [(500, 1000, 400), (500, 10, 10), (500, 0, 0), (50, 99, 0)])

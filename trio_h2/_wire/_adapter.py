@@ -297,13 +297,13 @@ class Connection(H2Connection):
         """The id is used up, whether a stream is made for it or not (refused, malformed)."""
         self.highest_inbound_stream_id = stream_id
 
-    def book_headers(self, stream_id: int, *, end_stream: bool, informational: bool = False) -> None:
-        """Moves h2's stream on by a received, checked field section.
+    def book_headers(self, stream_id: int, *, end_stream: bool) -> None:
+        """Moves h2's stream on by a received, checked field section; interim responses change nothing.
 
         Its own method would police content-length, and knows neither HEAD nor 304 nor CONNECT well enough.
         """
         machine = self.streams[stream_id].state_machine
-        machine.process_input(StreamInputs.RECV_INFORMATIONAL_HEADERS if informational else StreamInputs.RECV_HEADERS)
+        machine.process_input(StreamInputs.RECV_HEADERS)
         if end_stream:
             machine.process_input(StreamInputs.RECV_END_STREAM)
 
