@@ -105,6 +105,23 @@ async def test_a_server_that_has_seen_enough(get: Command, tmp_path: Path, statu
     assert (done.code, done.out, done.err) == (0, b"enough", "")
 
 
+async def test_a_server_that_resets_after_its_response(get: Command, tmp_path: Path) -> None:
+    """RFC 9113 §8.1 wants NO_ERROR for that; whatever the code, the response was complete."""
+    (tmp_path / "body").write_bytes(bytes(8 * MIB))
+
+    async def handler(stream: ServerStream) -> None:
+        await stream.receive_some(1)
+        await stream.respond({":status": 200, "x": "y"}, end_stream=True)
+        (session,) = site.server.sessions
+        await session.ping()  # it is with the client
+        stream.reset(trio_h2.ErrorCode.CANCEL)
+
+    async with served(handler) as site:
+        done = await get(site.url(), "-i", "-d", f"@{tmp_path / 'body'}")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith(b"HTTP/2 200\nx: y\n")
+
+
 async def test_the_body_is_sent_to_its_end_after_an_early_success(get: Command, tmp_path: Path) -> None:
     (tmp_path / "body").write_bytes(bytes(4 * MIB))
     received = 0

@@ -120,8 +120,9 @@ async def distrust(tour: Tour, server: Server) -> None:
 async def connected(tour: Tour, session: ClientSession) -> None:
     """One session, and the time a message takes on it."""
     tour.step("A client that trusts it")
-    answer = await session.ping()
-    tour.note(f"a PING there and back takes {answer.round_trip * 1000:.2f} ms")
+    answers = [await session.ping() for _ in range(5)]
+    fastest = min(answer.round_trip for answer in answers)
+    tour.note(f"a PING there and back takes {fastest * 1000:.2f} ms")
     tour.check("TLS agreed on HTTP/2, and the server answers", not session.closed)
 
 
