@@ -35,7 +35,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.trio(run=run_without_waiting))
 
 
-@pytest.fixture(params=["whole", "bytes"])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Runs tests whole and octet by octet; those with parameters whole only, unless they ask for both ways."""
+    marks = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
+    if "feed" in metafunc.fixturenames and "feed" not in marks:
+        metafunc.parametrize("feed", ["whole"] if marks else ["whole", "bytes"], indirect=True)
+
+
+@pytest.fixture
 def feed(request: pytest.FixtureRequest) -> str:
     """How our endpoint gets what the peer sends: as it comes, or one octet at a time."""
     return str(request.param)

@@ -11,7 +11,7 @@ import abc
 import contextlib
 import functools
 import itertools
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 import pytest
 import trio
@@ -28,10 +28,13 @@ if TYPE_CHECKING:
 
     from trio_h2 import ErrorCode
 
-Pairs = list[tuple[str | bytes, str | bytes]]
+Pairs: TypeAlias = list[tuple[str | bytes, str | bytes]]
+EndT_co = TypeVar("EndT_co", bound="End", covariant=True)
 
 whole_only = pytest.mark.parametrize("feed", ["whole"], indirect=True)
 """For tests that move so many octets that feeding them one by one would take long."""
+both_ways = pytest.mark.parametrize("feed", ["whole", "bytes"], indirect=True)
+"""For tests with parameters that are worth feeding octet by octet, too. Those without parameters always are."""
 
 _REQUEST: Pairs = [(":method", "POST"), (":scheme", "https"), (":authority", "localhost"), (":path", "/hold")]
 _probes = itertools.count()
@@ -286,9 +289,11 @@ class ClientEnd(End):
         await self.settle()
         return stream_id
 
-    async def request(self, method: str = "POST", *, end_stream: bool = False) -> int:
+    async def request(
+        self, method: str = "POST", *, headers: Mapping[str, str] | None = None, end_stream: bool = False
+    ) -> int:
         """Has our client send a request, which the peer has received and not answered."""
-        stream = await self.session.open_stream(method, end_stream=end_stream)
+        stream = await self.session.open_stream(method, headers=headers, end_stream=end_stream)
         self._apps[stream.id] = stream
         await self.peer.expect_headers(stream.id, end_stream=end_stream)
         return stream.id
@@ -326,8 +331,8 @@ class ClientEnd(End):
         await self.peer.expect_nothing()
 
 
-class Start(Protocol):
-    """Starts an endpoint of one role, or of both in turn; see `run_server`."""
+class _Start(Protocol[EndT_co]):
+    """Starts an endpoint; see `run_server`."""
 
     def __call__(
         self,
@@ -336,33 +341,12 @@ class Start(Protocol):
         settings: Mapping[int, int] = ...,
         handshake: bool = ...,
         capacity: int | None = ...,
-    ) -> AbstractAsyncContextManager[End]: ...
+    ) -> AbstractAsyncContextManager[EndT_co]: ...
 
 
-class StartServer(Protocol):
-    """Starts our server; see `run_server`."""
-
-    def __call__(
-        self,
-        *,
-        config: Mapping[str, object] = ...,
-        settings: Mapping[int, int] = ...,
-        handshake: bool = ...,
-        capacity: int | None = ...,
-    ) -> AbstractAsyncContextManager[ServerEnd]: ...
-
-
-class StartClient(Protocol):
-    """Starts our client; see `run_server`."""
-
-    def __call__(
-        self,
-        *,
-        config: Mapping[str, object] = ...,
-        settings: Mapping[int, int] = ...,
-        handshake: bool = ...,
-        capacity: int | None = ...,
-    ) -> AbstractAsyncContextManager[ClientEnd]: ...
+Start: TypeAlias = _Start[End]
+StartServer: TypeAlias = _Start[ServerEnd]
+StartClient: TypeAlias = _Start[ClientEnd]
 
 
 @contextlib.asynccontextmanager

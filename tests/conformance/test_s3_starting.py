@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
+from tests.conformance.ends import both_ways
 from trio_h2 import ErrorCode, SettingCode
 from trio_h2.testing import CLIENT_PREFACE, FrameFlag, FrameType, SettingsFrame, pack_frame
 
@@ -71,6 +72,7 @@ async def test_3_4_settings_of_the_preface_are_acknowledged_after_our_own_prefac
         await end.still_works()
 
 
+@both_ways
 @pytest.mark.parametrize(
     "preface",
     [
@@ -90,6 +92,7 @@ async def test_3_4_wrong_client_preface_is_a_connection_error(start_server: Star
         assert server.handled == []
 
 
+@both_ways
 @pytest.mark.parametrize(
     "frame",
     [

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from tests.conformance.ends import whole_only
+from tests.conformance.ends import both_ways, whole_only
 from trio_h2 import ErrorCode, SettingCode, Settings
 from trio_h2.testing import HeadersFrame, SettingsFrame
 
@@ -68,6 +68,7 @@ async def _start_block(end: End) -> int:
 # ---- §4.3: what cannot be decoded ----
 
 
+@both_ways
 @pytest.mark.parametrize("block", UNDECODABLE.values(), ids=UNDECODABLE.keys())
 async def test_4_3_undecodable_message_is_a_connection_error(end: End, block: bytes) -> None:
     await end.receive_message(block)
@@ -99,6 +100,7 @@ async def test_4_3_block_that_is_too_large_to_be_decoded_is_a_connection_error(e
 # ---- §4.3: blocks that are decoded although nobody wants them ----
 
 
+@both_ways
 @pytest.mark.parametrize("state", ["half_closed_remote", "closed", "reset_by_us", "reset_by_peer"])
 async def test_4_3_discarded_blocks_still_change_the_decoder(end: End, state: str) -> None:
     stream_id = await end.in_state(state)
@@ -134,6 +136,7 @@ async def test_4_3_header_lists_over_our_limit_still_change_the_decoder(server: 
 # ---- §4.3.1: a smaller table of the peer's ----
 
 
+@both_ways
 @pytest.mark.parametrize("size", [0, 100, 4095])
 async def test_4_3_1_we_begin_the_next_block_with_the_reduced_table_size(end: End, size: int) -> None:
     await end.still_works()

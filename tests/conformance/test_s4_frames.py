@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from tests.conformance.ends import whole_only
+from tests.conformance.ends import both_ways, whole_only
 from trio_h2 import ErrorCode, SettingCode
 from trio_h2.testing import DataFrame, FrameFlag, FrameType, HeadersFrame, PingFrame, SettingsFrame, pack_frame
 
@@ -65,6 +65,7 @@ async def test_4_1_frames_of_unknown_type_are_discarded(end: End, state: str, ki
 # ---- §4.1: flags ----
 
 
+@both_ways
 @pytest.mark.parametrize(("kind", "payload"), CONNECTION_FRAMES)
 async def test_4_1_unused_flags_are_ignored_on_the_connection(end: End, kind: FrameType, payload: bytes) -> None:
     await end.peer.send_raw_frame(kind, 0xFF & ~FrameFlag.ACK, 0, payload)
@@ -167,6 +168,7 @@ async def test_4_2_unknown_frames_of_16384_octets_are_received(end: End) -> None
     await end.expect_ignored()
 
 
+@both_ways
 @pytest.mark.parametrize(
     "kind", [FrameType.DATA, FrameType.HEADERS, FrameType.SETTINGS, FrameType.GOAWAY, FrameType.CONTINUATION, 0xFA]
 )
@@ -190,6 +192,7 @@ async def test_4_2_our_own_larger_limit_counts_from_its_acknowledgement_on(start
         await end.expect_connection_error(ErrorCode.FRAME_SIZE_ERROR)
 
 
+@both_ways
 @pytest.mark.parametrize(
     ("kind", "flags", "payload"),
     [

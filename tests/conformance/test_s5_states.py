@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from tests.conformance.ends import whole_only
+from tests.conformance.ends import both_ways, whole_only
 from trio_h2 import ErrorCode, SettingCode, StreamResetError
 from trio_h2.testing import FrameFlag, FrameType, Priority, RstStreamFrame, SettingsFrame, WindowUpdateFrame
 
@@ -28,6 +28,7 @@ CONTINUATION = pytest.param(FrameType.CONTINUATION, FrameFlag.END_HEADERS, b"\x8
 # ---- idle ----
 
 
+@both_ways
 @pytest.mark.parametrize("stream_id", [1001, 1000])
 @pytest.mark.parametrize(
     ("kind", "flags", "payload"), [DATA, EMPTY_DATA, RST_STREAM, WINDOW_UPDATE, PUSH_PROMISE, CONTINUATION]
@@ -99,6 +100,7 @@ def _credit_frames(end: End, stream_id: int) -> list[WindowUpdateFrame]:
 # ---- half-closed (remote) ----
 
 
+@both_ways
 @pytest.mark.parametrize(("kind", "flags", "payload"), [DATA, EMPTY_DATA])
 async def test_5_1_data_after_the_end_is_a_stream_error(end: End, kind: FrameType, flags: int, payload: bytes) -> None:
     stream_id = await end.half_closed_remote()
@@ -153,6 +155,7 @@ async def test_5_1_what_the_peer_sent_before_a_stream_error_is_not_lost(end: End
 # ---- closed ----
 
 
+@both_ways
 @pytest.mark.parametrize("state", ["closed", "reset_by_peer"])
 @pytest.mark.parametrize(("kind", "flags", "payload"), [DATA, EMPTY_DATA])
 async def test_5_1_data_on_a_closed_stream_is_a_stream_error(

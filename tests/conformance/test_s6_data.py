@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.conformance.ends import both_ways
 from trio_h2 import ErrorCode
 from trio_h2.testing import DataFrame, FrameFlag, FrameType
 
@@ -29,6 +30,7 @@ async def test_6_1_data_on_a_stream_that_was_ended_is_a_stream_error(end: End, s
     await end.expect_stream_error(stream_id, ErrorCode.STREAM_CLOSED)
 
 
+@both_ways
 @pytest.mark.parametrize("payload", [b"\x01", b"\x04abc", b"\xff" + bytes(254), b"\x05\x00\x00\x00\x00"])
 async def test_6_1_padding_as_long_as_the_payload_is_a_connection_error(end: End, payload: bytes) -> None:
     stream_id = await end.open()
@@ -36,6 +38,7 @@ async def test_6_1_padding_as_long_as_the_payload_is_a_connection_error(end: End
     await end.expect_connection_error(ErrorCode.PROTOCOL_ERROR)
 
 
+@both_ways
 @pytest.mark.parametrize("padding", [0, 1, 255])
 @pytest.mark.parametrize("data", [b"", b"data"])
 async def test_6_1_padding_is_taken_off(end: End, data: bytes, padding: int) -> None:

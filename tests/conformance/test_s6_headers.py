@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.conformance.ends import both_ways
 from trio_h2 import ErrorCode
 from trio_h2.testing import FrameFlag, FrameType, Priority
 
@@ -37,6 +38,7 @@ async def test_6_2_headers_on_stream_0_are_a_connection_error(end: End) -> None:
     await end.expect_connection_error(ErrorCode.PROTOCOL_ERROR)
 
 
+@both_ways
 @pytest.mark.parametrize(("kind", "flags", "stream_id", "payload"), INTERRUPTIONS)
 async def test_6_2_frames_between_headers_and_continuation_are_a_connection_error(
     end: End, kind: FrameType, flags: int, stream_id: int, payload: bytes
@@ -47,6 +49,7 @@ async def test_6_2_frames_between_headers_and_continuation_are_a_connection_erro
     await end.expect_connection_error(ErrorCode.PROTOCOL_ERROR)
 
 
+@both_ways
 @pytest.mark.parametrize("flags", [0, FrameFlag.PRIORITY], ids=["plain", "priority"])
 @pytest.mark.parametrize("excess", [0, 1, 200])
 async def test_6_2_padding_as_long_as_the_payload_is_a_connection_error(end: End, flags: int, excess: int) -> None:
@@ -147,6 +150,7 @@ async def test_6_10_continuation_on_stream_0_inside_a_block_is_a_connection_erro
     await end.expect_connection_error(ErrorCode.PROTOCOL_ERROR)
 
 
+@both_ways
 @pytest.mark.parametrize("before", ["headers", "continuation", "data", "settings", "nothing"])
 async def test_6_10_continuation_of_nothing_is_a_connection_error(end: End, before: str) -> None:
     stream_id = await end.open()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
+from tests.conformance.ends import both_ways
 from trio_h2 import ErrorCode
 from trio_h2.testing import DataFrame, FrameFlag, FrameType, PingFrame
 
@@ -61,6 +62,7 @@ async def test_6_7_ping_on_a_stream_is_a_connection_error(end: End, stream_id: i
     await end.expect_connection_error(ErrorCode.PROTOCOL_ERROR)
 
 
+@both_ways
 @pytest.mark.parametrize("length", [0, 7, 9])
 @pytest.mark.parametrize("flags", [0, FrameFlag.ACK])
 async def test_6_7_ping_of_another_length_is_a_connection_error(end: End, flags: int, length: int) -> None:

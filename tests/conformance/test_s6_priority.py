@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.conformance.ends import both_ways
 from trio_h2 import ErrorCode
 from trio_h2.testing import FrameType, Priority, PriorityFrame
 
@@ -34,6 +35,7 @@ async def test_6_3_priority_of_another_length_on_an_idle_stream_is_a_connection_
     await end.expect_connection_error(ErrorCode.FRAME_SIZE_ERROR)
 
 
+@both_ways
 @pytest.mark.parametrize(
     "state", ["open", "half_closed_remote", "half_closed_local", "closed", "reset_by_us", "reset_by_peer"]
 )

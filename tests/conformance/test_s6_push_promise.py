@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.conformance.ends import both_ways
 from trio_h2 import ErrorCode, SettingCode
 from trio_h2.testing import FrameFlag, FrameType, PushPromiseFrame, SettingsFrame
 
@@ -26,6 +27,7 @@ async def test_6_6_our_client_switches_push_off(start_client: StartClient) -> No
         await client.peer.send_settings()
 
 
+@both_ways
 @pytest.mark.parametrize("state", ["request", "open", "half_closed_local", "half_closed_remote", "closed"])
 async def test_6_6_push_promise_is_a_connection_error(end: End, state: str) -> None:
     stream_id = await end.in_state(state)

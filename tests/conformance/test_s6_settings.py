@@ -9,7 +9,7 @@ import pytest
 import trio
 
 import trio_h2
-from tests.conformance.ends import whole_only
+from tests.conformance.ends import both_ways, whole_only
 from trio_h2 import ErrorCode, SettingCode, Settings
 from trio_h2.testing import DataFrame, FrameFlag, FrameType, HeadersFrame, PingFrame, PushPromiseFrame, SettingsFrame
 
@@ -36,6 +36,7 @@ async def test_6_5_settings_on_a_stream_are_a_connection_error(end: End, flags: 
     await end.expect_connection_error(ErrorCode.PROTOCOL_ERROR)
 
 
+@both_ways
 @pytest.mark.parametrize("length", [1, 5, 7, 11, 601])
 async def test_6_5_settings_of_another_length_are_a_connection_error(end: End, length: int) -> None:
     await end.peer.send_raw_frame(FrameType.SETTINGS, 0, 0, bytes(length))
@@ -57,7 +58,11 @@ async def test_6_5_settings_may_come_at_any_time(end: End, settings: dict[int, i
 @whole_only
 async def test_6_5_all_settings_are_supported(start: Start) -> None:
     """Each is followed by what we send. HEADER_TABLE_SIZE has its tests in §4.3.1."""
-    settings = {CODE.INITIAL_WINDOW_SIZE: 50_000, CODE.MAX_FRAME_SIZE: 17_000, CODE.MAX_HEADER_LIST_SIZE: 1000}
+    settings: dict[int, int] = {
+        CODE.INITIAL_WINDOW_SIZE: 50_000,
+        CODE.MAX_FRAME_SIZE: 17_000,
+        CODE.MAX_HEADER_LIST_SIZE: 1000,
+    }
     async with start(settings=settings) as end:
         stream_id = await end.send_message()
         async with trio.open_nursery() as nursery:
@@ -119,6 +124,7 @@ async def test_6_5_2_max_frame_size_out_of_range_is_a_connection_error(end: End,
     await end.expect_connection_error(ErrorCode.PROTOCOL_ERROR)
 
 
+@both_ways
 @pytest.mark.parametrize(
     ("code", "value"),
     [

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from tests.conformance.ends import whole_only
+from tests.conformance.ends import both_ways, whole_only
 from trio_h2 import ErrorCode, SettingCode
 from trio_h2.testing import FrameType, PingFrame, WindowUpdateFrame
 
@@ -20,6 +20,7 @@ MAX_WINDOW = 2**31 - 1
 # ---- §6.9 ----
 
 
+@both_ways
 @pytest.mark.parametrize("payload", [b"\x00\x00\x00\x00", b"\x80\x00\x00\x00"], ids=["zero", "reserved-bit"])
 @pytest.mark.parametrize("state", ["open", "half_closed_remote", "half_closed_local"])
 async def test_6_9_increment_of_0_on_a_stream_is_a_stream_error(end: End, state: str, payload: bytes) -> None:
@@ -182,6 +183,7 @@ async def test_6_9_1_frame_headers_are_not_counted(start: Start) -> None:
 # ---- §6.9.1: windows over 2^31-1 ----
 
 
+@both_ways
 @pytest.mark.parametrize("steps", [[MAX_WINDOW], [MAX_WINDOW - 65_535, 1], [2**30, 2**30]])
 @pytest.mark.parametrize("state", ["open", "half_closed_remote"])
 async def test_6_9_1_window_overflow_on_a_stream_is_a_stream_error(end: End, state: str, steps: list[int]) -> None:

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 import trio_h2
-from tests.conformance.ends import whole_only
+from tests.conformance.ends import both_ways, whole_only
 from trio_h2 import ErrorCode, SettingCode
 from trio_h2.testing import DataFrame
 
@@ -39,6 +39,7 @@ async def test_8_1_our_trailers_have_no_pseudo_header_fields(end: End, name: str
     await end.expect_ignored()
 
 
+@both_ways
 @pytest.mark.parametrize("after_data", [False, True])
 @pytest.mark.parametrize("trailers", [False, True])
 async def test_8_1_second_headers_without_end_stream_are_malformed(end: End, trailers: bool, after_data: bool) -> None:
@@ -172,6 +173,7 @@ async def test_8_1_our_server_asks_for_no_more_after_a_whole_response(server: Se
 # ---- §8.1.1: content-length ----
 
 
+@both_ways
 @pytest.mark.parametrize(
     ("length", "pieces"),
     [
