@@ -90,6 +90,18 @@ async def test_a_server_without_streams_ends_after_the_round_trip(autojump_clock
         assert session.statistics().ledger.held == 0
 
 
+async def test_a_client_that_has_said_nothing_holds_no_drain_up(autojump_clock: object) -> None:
+    """Browsers connect in advance, load balancers look whether the port is open."""
+    async with served(hello, handshake=False) as (peer, session):
+        start = trio.current_time()
+        session.shutdown()
+        await peer.until(GoAwayFrame, code=ErrorCode.NO_ERROR, last_stream_id=0)
+        await peer.expect_eof()
+        await peer.aclose()
+        await session.wait_closed()
+        assert trio.current_time() == start
+
+
 async def test_the_last_response_reaches_a_slow_client(autojump_clock: object) -> None:
     """All streams have ended once the last octet is framed; the transport still takes its time."""
 

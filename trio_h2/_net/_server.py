@@ -43,6 +43,7 @@ class Server(metaclass=NoPublicConstructor):
     ) -> None:
         self._listeners = list(listeners)
         self._urls = list(urls)
+        self._port = _port_of(listeners)
         self._handler = handler
         self._config = config
         self._ssl_context = ssl_context
@@ -67,12 +68,9 @@ class Server(metaclass=NoPublicConstructor):
         Raises:
             RuntimeError: the server does not listen on TCP.
         """
-        for listener in self._listeners:
-            if isinstance(listener, trio.SocketListener):
-                address: object = listener.socket.getsockname()
-                if isinstance(address, tuple):
-                    return int(address[1])
-        raise RuntimeError("this server does not listen on a TCP port")
+        if self._port is None:
+            raise RuntimeError("this server does not listen on a TCP port")
+        return self._port
 
     @property
     def urls(self) -> list[str]:
@@ -85,9 +83,14 @@ class Server(metaclass=NoPublicConstructor):
         return list(self._sessions)
 
     def shutdown(self) -> None:
-        """Stops accepting, and lets every session finish what it has begun. Never waits; idempotent."""
+        """Stops accepting, and lets every session finish what it has begun. Never waits; idempotent.
+
+        Connections that are still in their TLS handshake are dropped: nothing was accepted on them.
+        """
         self._draining = True
         self._accepting.cancel()
+        for scope in self._handshakes:
+            scope.cancel()
         for session in self.sessions:
             session.shutdown()
 
@@ -113,8 +116,6 @@ class Server(metaclass=NoPublicConstructor):
         finally:
             for session in self.sessions:
                 session._cut()
-            for scope in self._handshakes:
-                scope.cancel()
         await self._done.wait()
 
     async def _run(self, *, task_status: trio.TaskStatus[Server]) -> None:
@@ -174,6 +175,8 @@ class Server(metaclass=NoPublicConstructor):
         if self._ssl_context is None:
             return transport
         with trio.CancelScope() as scope:
+            if self._draining:
+                scope.cancel()
             self._handshakes.add(scope)
             try:
                 return await wrap_server(transport, self._ssl_context, timeout=self._config.handshake_timeout)
@@ -188,6 +191,15 @@ class Server(metaclass=NoPublicConstructor):
             self._on_session_error(session, error)
         except Exception:
             logger.exception("on_session_error raised")
+
+
+def _port_of(listeners: Sequence[trio.abc.Listener[trio.abc.Stream]]) -> int | None:
+    for listener in listeners:
+        if isinstance(listener, trio.SocketListener):
+            address: object = listener.socket.getsockname()
+            if isinstance(address, tuple):
+                return int(address[1])
+    return None
 
 
 def make_session(

@@ -150,14 +150,15 @@ class Session(SessionCore):
         """Begins to drain: no new streams, running ones finish, then the session closes (RFC 9113 §6.8).
 
         A server says so in two steps, GOAWAY with the highest id, a PING round trip, GOAWAY with the real one, so
-        that no request under way is lost. Never waits; idempotent.
+        that no request under way is lost; one step is enough while the client has not said anything yet. Never
+        waits; idempotent.
         """
         if self._leaving or self._over.is_set():
             return
         self._leaving = True
         self._draining.set()
         self._watcher.leaving()
-        if self._role is Role.SERVER:
+        if self._role is Role.SERVER and self._engine.peer_settings_seen:
             self._engine.goaway(ErrorCode.NO_ERROR, LAST_POSSIBLE_ID)
             self._engine.ping(DRAIN_PAYLOAD)
         else:

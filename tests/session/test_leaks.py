@@ -1,0 +1,150 @@
+"""A thousand streams leave nothing behind on their session (lessons P21, B39)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import trio
+
+from tests.session.scripted import settle
+from trio_h2 import ServerConfig, ServerSession, StreamRefusedError
+from trio_h2.testing import session_pair
+
+if TYPE_CHECKING:
+    from trio_h2 import ClientSession, ServerStream, Session
+
+COUNT = 1000
+WAYS = ["whole", "upload", "trailers", "abandoned", "closed", "reset", "raises"]
+
+
+async def handler(stream: ServerStream) -> None:
+    way = stream.path.strip("/")
+    if way == "whole":
+        await stream.respond(body=b"x" * 2000)
+    elif way == "upload":
+        while await stream.receive_some():
+            pass
+        await stream.respond(body=b"thanks")
+    elif way == "trailers":
+        await stream.respond()
+        await stream.send_all(b"x" * 100)
+        await stream.send_trailers({"a": "b"})
+    elif way == "reset":
+        stream.reset()
+    elif way == "raises":
+        await stream.respond()
+        await stream.send_all(b"half")
+        stream._scope.cancel()
+        await trio.lowlevel.checkpoint()
+    else:
+        await stream.respond()
+        await stream.send_all(b"x" * 3000)
+        if way == "abandoned":
+            await trio.sleep_forever()
+
+
+async def use(session: ClientSession, way: str) -> None:
+    """One request, ended in one of the ways."""
+    body = b"y" * 3000 if way == "upload" else b""
+    method = "POST" if way == "upload" else "GET"
+    if way == "closed":
+        stream = await session.open_stream(method, f"/{way}")
+        await stream.receive_response()
+        await stream.aclose()
+        return
+    async with session.request(method, f"/{way}", body=body) as stream:
+        if way in ("reset", "raises"):
+            with pytest.raises(trio.BrokenResourceError):
+                await stream.receive_trailers()
+            return
+        await stream.receive_response()
+        if way == "abandoned":
+            return
+        while await stream.receive_some():
+            pass
+        assert (await stream.receive_trailers() is not None) is (way == "trailers")
+
+
+async def persist(session: ClientSession, way: str) -> None:
+    """A reset frees no slot on the server until its handler has ended, which takes the handler a step or two."""
+    for _ in range(10):
+        try:
+            await use(session, way)
+        except StreamRefusedError:
+            continue
+        return
+    raise AssertionError("refused ten times")
+
+
+def tasks_below(task: trio.lowlevel.Task) -> int:
+    return 1 + sum(tasks_below(child) for nursery in task.child_nurseries for child in nursery.child_tasks)
+
+
+def sizes(session: Session) -> dict[str, int]:
+    """Everything on a session that could grow with its streams."""
+    engine, writer = session._engine, session._writer
+    counts = {
+        "streams": len(session._streams),
+        "wire streams": len(engine.streams),
+        "h2 streams": len(engine.conn.streams),
+        "credits": len(engine.credits),
+        "slots": len(engine.slots),
+        "running": len(engine._running),
+        "bodies": len(writer._bodies),
+        "ready": len(writer._scheduler),
+        "priorities": len(writer._scheduler._priorities),
+        "lingering": len(session._watcher._lingering),
+        "room wanted": len(session._room_wanted),
+        "queued body": engine.queued_body,
+        "output": engine.output_size,
+        "held": engine.budget.ledger.held,
+        "stranded": engine.budget.stranded,
+        "extra window": engine.budget.extra,
+        "buffered": engine.conn.reader.buffered,
+        "h2 remembers": len(engine.conn._closed_streams),
+        "pings": len(session._pings),
+        "waiting for a slot": session.statistics().waiting_for_slot,
+        "handlers": session.statistics().running_handlers,
+    }
+    if isinstance(session, ServerSession):
+        assert session._nursery is not None
+        counts["waiting for the hook"] = len(session._waiting)
+        counts["handler tasks"] = len(session._nursery.child_tasks)
+    return counts
+
+
+def assert_empty(session: Session) -> None:
+    assert {name: size for name, size in sizes(session).items() if size} == {}
+    ledger = session.statistics().ledger
+    assert ledger.received == ledger.taken + ledger.discarded
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("concurrent", [False, True], ids=["sequential", "concurrent"])
+async def test_a_thousand_streams(way: str, concurrent: bool, autojump_clock: object) -> None:
+    root = trio.lowlevel.current_root_task()
+    assert root is not None
+    async with session_pair(handler, server_config=ServerConfig(reset_burst=10_000)) as (client, server):
+        await use(client, way)
+        await trio.sleep(10)  # whatever lingers
+        await settle()
+        tasks = tasks_below(root)
+        if concurrent:
+            async with trio.open_nursery() as nursery:
+                for _ in range(COUNT):
+                    nursery.start_soon(persist, client, way)
+        else:
+            for _ in range(COUNT):
+                await use(client, way)
+        await trio.sleep(10)
+        await settle()
+        assert tasks_below(root) == tasks
+        assert_empty(client)
+        assert_empty(server)
+        for session in (client, server):
+            # A few of the latest resets are remembered, so that late frames can be told from wrong ones.
+            assert len(session._engine.reset_by_us) <= 4096
+        # The windows are as large as ever: nothing has leaked.
+        assert client._engine.connection_window == server._engine.budget.window
+        assert server._engine.connection_window == client._engine.budget.window

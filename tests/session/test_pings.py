@@ -1,0 +1,123 @@
+"""`Session.ping` (RFC 9113 §6.7)."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+from tests.session.scripted import connected, hello, served, settle
+from trio_h2 import ClientConfig, LocalProtocolError, PingResult
+from trio_h2.testing import PingFrame
+
+
+async def test_the_round_trip_is_measured(autojump_clock: object) -> None:
+    results: list[PingResult] = []
+    async with connected() as (session, peer), trio.open_nursery() as nursery:
+        peer.auto_ack = False
+
+        async def ping() -> None:
+            results.append(await session.ping())
+
+        nursery.start_soon(ping)
+        frame = await peer.expect(PingFrame, ack=False)
+        await trio.sleep(2.5)
+        await peer.send_ping(frame.data, ack=True)
+    (result,) = results
+    assert result.round_trip == pytest.approx(2.5)
+    assert result.payload == frame.data
+
+
+async def test_answers_find_their_questions(autojump_clock: object) -> None:
+    order: list[str] = []
+    async with connected() as (session, peer), trio.open_nursery() as nursery:
+        peer.auto_ack = False
+
+        async def ping(name: str, payload: bytes) -> None:
+            assert (await session.ping(payload)).payload == payload
+            order.append(name)
+
+        for name, payload in [("a1", b"aaaaaaaa"), ("a2", b"aaaaaaaa"), ("b", b"bbbbbbbb")]:
+            nursery.start_soon(ping, name, payload)
+            await settle()
+        for payload in (b"bbbbbbbb", b"unwanted", b"aaaaaaaa", b"aaaaaaaa"):
+            await peer.send_ping(payload, ack=True)
+            await settle()
+    assert order == ["b", "a1", "a2"]
+
+
+async def test_payloads_are_unique_by_default(autojump_clock: object) -> None:
+    async with connected() as (session, peer), trio.open_nursery() as nursery:
+        peer.auto_ack = False
+        for _ in range(10):
+            nursery.start_soon(session.ping)
+        await settle()
+        sent = [(await peer.expect(PingFrame)).data for _ in range(10)]
+        assert len(set(sent)) == 10
+        for payload in sent:
+            await peer.send_ping(payload, ack=True)
+
+
+async def test_the_limit_raises_at_once_and_keepalive_is_not_counted(autojump_clock: object) -> None:
+    async with served(hello) as (peer, session), trio.open_nursery() as nursery:
+        peer.auto_ack = False
+        for _ in range(10):
+            nursery.start_soon(session.ping)
+        await settle()
+        with pytest.raises(LocalProtocolError, match="max_outstanding_pings"):
+            await session.ping()
+        sent = [await peer.expect(PingFrame) for _ in range(10)]
+        await peer.expect_nothing()
+        peer.timeout = 100
+        keepalive = await peer.expect(PingFrame, ack=False)
+        session.shutdown()
+        await peer.expect_goaway()
+        drain = await peer.expect(PingFrame, ack=False)
+        assert keepalive.data != drain.data
+        for frame in sent:
+            await peer.send_ping(frame.data, ack=True)
+        await settle()
+        async with trio.open_nursery() as inner:
+            inner.start_soon(session.ping)
+            await peer.send_ping((await peer.expect(PingFrame)).data, ack=True)
+
+
+async def test_a_cancelled_ping_is_outstanding_until_its_answer(autojump_clock: object) -> None:
+    async with connected(config=ClientConfig(max_outstanding_pings=1)) as (session, peer):
+        peer.auto_ack = False
+        with trio.move_on_after(1):
+            await session.ping()
+        with pytest.raises(LocalProtocolError):
+            await session.ping()
+        await peer.send_ping((await peer.expect(PingFrame)).data, ack=True)
+        await settle()
+        with trio.move_on_after(1):
+            await session.ping()
+        await peer.expect(PingFrame)
+
+
+async def test_wrong_payloads_are_refused_at_the_call() -> None:
+    async with connected() as (session, peer):
+        with pytest.raises(TypeError, match="bytes-like"):
+            await session.ping("12345678")  # type: ignore[arg-type]  # that is the point
+        with pytest.raises(ValueError, match="8 octets"):
+            await session.ping(b"1234567")
+        for reserved in (b"\xffkeep-h2", b"\xffdrain\xffh", b"\xffbdp-h2\xff"):
+            with pytest.raises(ValueError, match="library itself"):
+                await session.ping(reserved)
+        await peer.expect_nothing(strict=False)
+        assert not any(isinstance(frame, PingFrame) for frame in peer.frames)
+
+
+async def test_a_cancelled_task_sends_nothing(autojump_clock: object) -> None:
+    async with connected() as (session, peer):
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await session.ping()
+        await peer.ping()
+        assert not any(isinstance(frame, PingFrame) and not frame.ack for frame in peer.frames)
+
+
+async def test_our_answers(autojump_clock: object) -> None:
+    async with served(hello) as (peer, _):
+        for payload in (b"12345678", b"\xffdrain\xffh", b"\xffkeep-h2"):
+            await peer.ping(payload)

@@ -1,0 +1,182 @@
+"""Waiting for a stream (RFC 9113 §5.1.2; lessons P2, B8, B9, B22)."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+from tests.session.scripted import connected, settle
+from trio_h2 import ClientConfig, ClientSession, ClientStream, LocalProtocolError, SessionError
+from trio_h2.testing import HeadersFrame, ScriptedPeer, StallableStream
+
+MAX_STREAMS = 0x3
+
+
+async def open_some(nursery: trio.Nursery, session: ClientSession, count: int) -> list[tuple[int, ClientStream]]:
+    """Asks for streams, one after the other; the result fills up as they are opened."""
+    opened: list[tuple[int, ClientStream]] = []
+
+    async def open_one(number: int) -> None:
+        opened.append((number, await session.open_stream("GET", f"/{number}")))
+
+    for number in range(count):
+        nursery.start_soon(open_one, number)
+        await settle()
+    return opened
+
+
+async def answer(peer: ScriptedPeer, stream: ClientStream) -> None:
+    await peer.respond(stream.id)
+    await stream.receive_response()
+    await settle()
+
+
+async def test_first_come_first_served(autojump_clock: object) -> None:
+    async with connected(settings={MAX_STREAMS: 2}) as (session, peer), trio.open_nursery() as nursery:
+        opened = await open_some(nursery, session, 5)
+        assert [number for number, _ in opened] == [0, 1]
+        assert session.statistics().waiting_for_slot == 3
+        for index in range(5):
+            await answer(peer, opened[index][1])
+        assert [number for number, _ in opened] == [0, 1, 2, 3, 4]
+        assert [stream.id for _, stream in opened] == [1, 3, 5, 7, 9]
+
+
+async def test_before_settings_a_hundred_are_assumed(autojump_clock: object) -> None:
+    async with connected(handshake=False) as (session, peer), trio.open_nursery() as nursery:
+        opened = await open_some(nursery, session, 103)
+        assert len(opened) == 100
+        await peer.handshake({MAX_STREAMS: 102})
+        await settle()
+        assert len(opened) == 102
+        await peer.send_settings()  # names no number: the old one counts
+        await settle()
+        assert len(opened) == 102
+        await peer.send_settings({MAX_STREAMS: 103})
+        await settle()
+        assert len(opened) == 103
+
+
+async def test_a_limit_below_what_is_open(autojump_clock: object) -> None:
+    """B8: also 0, then raised again."""
+    async with connected(settings={MAX_STREAMS: 3}) as (session, peer), trio.open_nursery() as nursery:
+        opened = await open_some(nursery, session, 4)
+        await peer.send_settings({MAX_STREAMS: 0})
+        for _, stream in opened[:3]:
+            await answer(peer, stream)
+        await trio.sleep(100)
+        assert len(opened) == 3
+        await peer.send_settings({MAX_STREAMS: 1})
+        await settle()
+        assert len(opened) == 4
+
+
+async def test_who_gives_up_leaves_the_line(autojump_clock: object) -> None:
+    async with connected(settings={MAX_STREAMS: 1}) as (session, peer), trio.open_nursery() as nursery:
+        opened = await open_some(nursery, session, 1)
+        scopes = [trio.CancelScope(), trio.CancelScope()]
+
+        async def give_up(scope: trio.CancelScope) -> None:
+            with scope:
+                await session.open_stream("GET", "/never")
+
+        nursery.start_soon(give_up, scopes[0])
+        await settle()
+        nursery.start_soon(give_up, scopes[1])
+        await settle()
+        later = await open_some(nursery, session, 2)
+        scopes[1].cancel()
+        scopes[0].cancel()
+        await settle()
+        assert session.statistics().waiting_for_slot == 2
+        await answer(peer, opened[0][1])
+        await answer(peer, later[0][1])
+        assert [number for number, _ in later] == [0, 1]
+        await peer.ping()
+        paths = [frame.get(":path") for frame in peer.frames if isinstance(frame, HeadersFrame)]
+        assert paths == ["/0", "/0", "/1"]
+
+
+async def test_cancelled_in_the_moment_of_its_turn(autojump_clock: object) -> None:
+    """The slot goes to the next in line."""
+    async with connected(settings={MAX_STREAMS: 1}) as (session, peer), trio.open_nursery() as nursery:
+        opened = await open_some(nursery, session, 1)
+        scope = trio.CancelScope()
+
+        async def unlucky() -> None:
+            with scope:
+                async with session.request("GET"):
+                    await trio.lowlevel.checkpoint()
+                    raise AssertionError("it was cancelled before")
+
+        nursery.start_soon(unlucky)
+        await settle()
+        later = await open_some(nursery, session, 1)
+        opened[0][1].reset()
+        scope.cancel()
+        await settle()
+        assert len(later) == 1
+        await answer(peer, later[0][1])
+
+
+async def test_ids_that_are_used_up(autojump_clock: object) -> None:
+    """B22."""
+    async with connected(settings={MAX_STREAMS: 1}) as (session, peer):
+        session._engine.conn.highest_outbound_stream_id = 2**31 - 3
+        last = await session.open_stream("GET")
+        assert last.id == 2**31 - 1
+        for _ in range(3):
+            with pytest.raises(SessionError, match="used up") as caught:
+                await session.open_stream("GET")
+            assert caught.value.retryable
+        assert session.statistics().waiting_for_slot == 0
+        await peer.expect_headers(2**31 - 1)
+        await answer(peer, last)
+
+
+async def test_headers_too_large_for_the_server_take_no_slot(autojump_clock: object) -> None:
+    async with connected(settings={MAX_STREAMS: 1, 0x6: 200}) as (session, peer):
+        with pytest.raises(LocalProtocolError, match="at most 200"):
+            await session.open_stream("GET", headers={"x": "y" * 200})
+        stream = await session.open_stream("GET")
+        assert stream.id == 1
+        await peer.expect_headers(1)
+
+
+async def test_requests_wait_for_room_among_the_control_octets(autojump_clock: object) -> None:
+    """And are woken when the transport takes them, though no stream ends meanwhile."""
+    walls: list[StallableStream] = []
+
+    def wrap(transport: trio.abc.Stream) -> trio.abc.Stream:
+        walls.append(StallableStream(transport))
+        return walls[0]
+
+    config = ClientConfig(max_queued_control=1000)
+    async with connected(wrap=wrap, config=config) as (session, peer), trio.open_nursery() as nursery:
+        await settle()
+        walls[0].stall_send()
+        opened: list[ClientStream] = []
+
+        async def open_one(number: int) -> None:
+            opened.append(await session.open_stream("GET", headers={"x": f"{number}" + "~" * 900}))
+
+        for number in range(10):
+            nursery.start_soon(open_one, number)
+        await settle()
+        assert 0 < len(opened) < 10
+        walls[0].resume_send()
+        await settle()
+        assert len(opened) == 10
+        for stream in opened:
+            await peer.expect_headers(stream.id)
+
+
+async def test_the_receive_budget_bounds_the_streams_too(autojump_clock: object) -> None:
+    """A client whose server allows more streams than B / window waits for a slot at that count."""
+    config = ClientConfig(stream_window=65_535, receive_budget=3 * 65_535)
+    async with connected(config=config) as (session, peer), trio.open_nursery() as nursery:
+        opened = await open_some(nursery, session, 5)
+        assert len(opened) == 3
+        await answer(peer, opened[1][1])
+        assert len(opened) == 4
+        nursery.cancel_scope.cancel()
