@@ -98,10 +98,10 @@ class Program:
         """The process id, which is also its process group."""
         return self.process.pid
 
-    async def wait_for(self, pattern: str) -> re.Match[str]:
+    async def wait_for(self, pattern: str, seconds: float = _START_SECONDS) -> re.Match[str]:
         """Waits until the output matches a regular expression, in which `^` and `$` are ends of lines."""
         expression = re.compile(pattern, re.MULTILINE)
-        with trio.move_on_after(_START_SECONDS):
+        with trio.move_on_after(seconds):
             while (match := expression.search(self.output)) is None and not self._ended:
                 await self._grown.wait()
             if match is not None:

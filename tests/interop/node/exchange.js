@@ -30,11 +30,11 @@ function closed(session) {
  * Sends a request and resolves, when its stream is closed, to all that was seen of the exchange.
  *
  * options.body: a buffer, or an async iterable of buffers; options.trailers: sent after it;
- * options.onResponse(stream, headers), options.onData(stream, chunk): called on the way.
+ * options.onResponse(stream, headers), options.onData(stream, chunk), options.onEnd(stream): called on the way.
  */
 function exchange(session, headers, options = {}) {
   return new Promise((resolve) => {
-    const { body, trailers, onResponse, onData } = options;
+    const { body, trailers, onResponse, onData, onEnd } = options;
     const stream = session.request(headers, { endStream: body === undefined, waitForTrailers: trailers !== undefined });
     const hash = crypto.createHash('sha256');
     const seen = { status: null, headers: {}, informational: [], length: 0, ended: false, trailers: null, error: null };
@@ -49,7 +49,10 @@ function exchange(session, headers, options = {}) {
       seen.length += chunk.length;
       if (onData) onData(stream, chunk);
     });
-    stream.on('end', () => { seen.ended = true; });
+    stream.on('end', () => {
+      seen.ended = true;
+      if (onEnd) onEnd(stream);
+    });
     stream.on('trailers', (fields) => { seen.trailers = { ...fields }; });
     stream.on('wantTrailers', () => stream.sendTrailers(trailers));
     stream.on('error', (error) => { seen.error = error.code || error.message; });
