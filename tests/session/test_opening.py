@@ -122,8 +122,8 @@ async def test_b12_cancelled_before_the_flush_headers_come_before_the_reset(auto
     async with scripted_server() as (client, peer):
         with trio.CancelScope() as scope:
             async with client.request("POST", body=b"abc"):
-                scope.cancel()  # the writer has not run since
-                await trio.lowlevel.checkpoint()
+                scope.cancel()  # the writer has not run since, and gets its turn later than this task
+                await trio.sleep_forever()
         await peer.expect_headers(1, end_stream=False)
         await peer.expect_rst(1, ErrorCode.CANCEL)
         await peer.expect_nothing()
