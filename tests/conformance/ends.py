@@ -18,9 +18,9 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 import trio_h2
+from tests.conformance.feeds import OctetByOctet, Tap
 from tests.conformance.wire_audit import audit
-from trio_h2.testing import GoAwayFrame, MemoryTransport, ScriptedPeer, TrickleStream, memory_transports
-from trio_h2.testing._faults import FaultyStream
+from trio_h2.testing import GoAwayFrame, MemoryTransport, ScriptedPeer, memory_transports
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -31,26 +31,8 @@ if TYPE_CHECKING:
 Pairs: TypeAlias = list[tuple[str | bytes, str | bytes]]
 EndT_co = TypeVar("EndT_co", bound="End", covariant=True)
 
-whole_only = pytest.mark.parametrize("feed", ["whole"], indirect=True)
-"""For tests that move so many octets that feeding them one by one would take long."""
-both_ways = pytest.mark.parametrize("feed", ["whole", "bytes"], indirect=True)
-"""For tests with parameters that are worth feeding octet by octet, too. Those without parameters always are."""
-
 _REQUEST: Pairs = [(":method", "POST"), (":scheme", "https"), (":authority", "localhost"), (":path", "/hold")]
 _probes = itertools.count()
-
-
-class Tap(FaultyStream):
-    """Keeps a copy of every octet that is received through it."""
-
-    def __init__(self, transport: trio.abc.Stream) -> None:
-        super().__init__(transport)
-        self.octets = bytearray()
-
-    async def _receive(self, max_bytes: int | None) -> bytes:
-        data = await super()._receive(max_bytes)
-        self.octets += data
-        return data
 
 
 class End(abc.ABC):
@@ -364,7 +346,7 @@ async def run_server(
         feed: "whole" lets our side read whatever is there; "bytes" one octet at a time.
         config: Changes to the default configuration.
         settings: The peer's SETTINGS.
-        handshake: Whether the peer's side of the handshake is done first.
+        handshake: Whether the peer does its handshake first.
         capacity: Octets that may be under way in each direction.
     """
     ours, theirs = memory_transports(capacity)
@@ -404,4 +386,4 @@ async def run_client(
 
 
 def _fed(transport: MemoryTransport, feed: str) -> trio.abc.Stream:
-    return TrickleStream(transport, receive_bytes=1, send_bytes=None) if feed == "bytes" else transport
+    return OctetByOctet(transport) if feed == "bytes" else transport

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 import trio_h2
-from tests.conformance.ends import whole_only
+from tests.conformance.feeds import whole_only
 from trio_h2 import ErrorCode, SettingCode
 from trio_h2.testing import DataFrame, FrameFlag, FrameType, GoAwayFrame, PingFrame, RstStreamFrame, SettingsFrame
 
@@ -181,12 +181,12 @@ async def test_5_4_3_streams_cut_by_the_end_of_the_transport_are_not_retryable(c
 # ---- §5.5 ----
 
 
-@pytest.mark.parametrize("code", [0x0, 0x7, 0xFF, 0x100, 0x4A4A, 0xFFFF])
-@pytest.mark.parametrize("value", [0, 2**32 - 1])
-async def test_5_5_unknown_settings_are_ignored_and_acknowledged(end: End, code: int, value: int) -> None:
-    await end.peer.send_settings([(code, value), (SettingCode.MAX_CONCURRENT_STREAMS, 7), (code, value)])
-    await end.peer.expect(SettingsFrame, ack=True)
-    assert end.session.peer_settings.max_concurrent_streams == 7
+async def test_5_5_unknown_settings_are_ignored_and_acknowledged(end: End) -> None:
+    for count, code in enumerate([0x0, 0x7, 0xFF, 0x100, 0x4A4A, 0xFFFF], start=1):
+        pairs = [(code, 0), (SettingCode.MAX_CONCURRENT_STREAMS, count), (code, 2**32 - 1)]
+        await end.peer.send_settings(pairs)
+        await end.peer.expect(SettingsFrame, ack=True)
+        assert end.session.peer_settings.max_concurrent_streams == count
     await end.expect_ignored()
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conformance.ends import both_ways
+from tests.conformance.feeds import both_ways
 from trio_h2 import ErrorCode
 from trio_h2.testing import DataFrame, FrameFlag, FrameType
 

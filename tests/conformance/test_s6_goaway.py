@@ -8,7 +8,7 @@ import pytest
 import trio
 
 import trio_h2
-from tests.conformance.ends import whole_only
+from tests.conformance.feeds import whole_only
 from trio_h2 import ErrorCode
 from trio_h2.testing import FrameType, GoAwayFrame, PingFrame, SettingsFrame
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conformance.ends import both_ways
+from tests.conformance.feeds import both_ways
 from trio_h2 import ErrorCode, SettingCode
 from trio_h2.testing import FrameFlag, FrameType, PushPromiseFrame, SettingsFrame
 

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 import trio_h2
-from tests.conformance.ends import both_ways, whole_only
+from tests.conformance.feeds import both_ways, whole_only
 from trio_h2 import ErrorCode, SettingCode, Settings
 from trio_h2.testing import DataFrame, FrameFlag, FrameType, HeadersFrame, PingFrame, PushPromiseFrame, SettingsFrame
 

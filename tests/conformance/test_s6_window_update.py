@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from tests.conformance.ends import both_ways, whole_only
+from tests.conformance.feeds import both_ways, whole_only
 from trio_h2 import ErrorCode, SettingCode
 from trio_h2.testing import FrameType, PingFrame, WindowUpdateFrame
 

@@ -46,10 +46,10 @@ async def test_7_unknown_codes_in_rst_stream_are_like_any_other(end: End, code: 
     await end.expect_ignored()
 
 
-@pytest.mark.parametrize("code", [*UNKNOWN, *KNOWN.values()])
-async def test_7_no_code_in_rst_stream_ends_the_session(end: End, code: int) -> None:
+async def test_7_no_code_in_rst_stream_ends_the_session(end: End) -> None:
     """Not even those that are meant for connections, as SETTINGS_TIMEOUT."""
-    await end.reset_by_peer(code)
+    for code in [*UNKNOWN, *KNOWN.values()]:
+        await end.reset_by_peer(code)
     await end.expect_ignored()
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import trio_h2
-from tests.conformance.ends import both_ways
+from tests.conformance.feeds import both_ways
 from trio_h2 import ErrorCode
 
 if TYPE_CHECKING:
@@ -83,7 +83,6 @@ async def test_8_2_1_prohibited_character_in_a_name_of_trailers_is_malformed(end
     await end.expect_stream_error(stream_id, ErrorCode.PROTOCOL_ERROR)
 
 
-@both_ways
 @pytest.mark.parametrize("value", WRONG_VALUES.values(), ids=WRONG_VALUES.keys())
 async def test_8_2_1_prohibited_character_in_a_value_is_malformed(end: End, value: bytes) -> None:
     stream_id = await end.receive_message(end.head((b"x-name", value)))
@@ -97,10 +96,10 @@ async def test_8_2_1_prohibited_character_in_a_value_of_trailers_is_malformed(en
 
 
 @pytest.mark.parametrize("name", [b"content-type", b"cookie", b"content-length", b"te"])
-@pytest.mark.parametrize("value", [b"1\n", b" 1", b"1\x00"])
-async def test_8_2_1_prohibited_character_in_a_known_field_is_malformed(end: End, name: bytes, value: bytes) -> None:
-    stream_id = await end.receive_message(end.head((name, value)), end_stream=False)
-    await end.expect_stream_error(stream_id, ErrorCode.PROTOCOL_ERROR)
+async def test_8_2_1_prohibited_character_in_a_known_field_is_malformed(end: End, name: bytes) -> None:
+    for value in (b"1\n", b" 1", b"1\x00"):
+        stream_id = await end.receive_message(end.head((name, value)), end_stream=False)
+        await end.expect_stream_error(stream_id, ErrorCode.PROTOCOL_ERROR)
 
 
 async def test_8_2_1_prohibited_character_in_an_interim_response_is_malformed(client: ClientEnd) -> None:

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 import trio_h2
-from tests.conformance.ends import both_ways, whole_only
+from tests.conformance.feeds import both_ways, whole_only
 from trio_h2 import ErrorCode, SettingCode
 from trio_h2.testing import DataFrame
 
@@ -173,7 +173,6 @@ async def test_8_1_our_server_asks_for_no_more_after_a_whole_response(server: Se
 # ---- §8.1.1: content-length ----
 
 
-@both_ways
 @pytest.mark.parametrize(
     ("length", "pieces"),
     [

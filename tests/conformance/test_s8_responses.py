@@ -8,7 +8,8 @@ import pytest
 import trio
 
 import trio_h2
-from tests.conformance.ends import ClientEnd, ServerEnd, both_ways
+from tests.conformance.ends import ClientEnd, ServerEnd
+from tests.conformance.feeds import both_ways
 from trio_h2 import ErrorCode
 from trio_h2.testing import GoAwayFrame, RstStreamFrame
 
