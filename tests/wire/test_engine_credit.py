@@ -257,6 +257,14 @@ def test_no_stream_credit_after_the_end_of_a_body() -> None:
     assert sender.engine.budget.ledger.discarded == 100
 
 
+def test_padding_of_the_last_frame_is_credited_to_the_session_only() -> None:
+    sender = Sender(ServerConfig(stream_window=400))
+    stream_id = sender.open()
+    sender.send(stream_id, 0, padding=255, end=True)
+    assert stream_windows(sender.absorb(), stream_id) == 0
+    assert sender.engine.budget.ledger.discarded == 256
+
+
 def test_taking_nothing_is_nothing() -> None:
     peer = server_peer()
     peer.engine.take(1, 0)

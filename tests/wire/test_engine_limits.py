@@ -291,6 +291,19 @@ def test_header_list_too_large_is_answered_with_431(reason: str, end: bool) -> N
     assert the(peer.feed(peer.headers(5, exact)), RequestReceived).stream_id == 5
 
 
+@pytest.mark.parametrize("acknowledged", [True, False])
+def test_431_up_to_several_times_the_limit(acknowledged: bool) -> None:
+    """Only what is far beyond ends the session, because the block would have to be decoded all the same."""
+    peer = RawPeer(Role.SERVER)
+    peer.handshake(acknowledge=acknowledged)
+    for stream_id, size in (1, 66_000), (3, 200_000):
+        fields: Fields = [*GET, *[(b"x", bytes(b"~" * 1000))] * (size // 1000)]
+        assert peer.feed(peer.headers(stream_id, fields)) == []
+        assert peer.fields(the(peer.output(), HeadersFrame))[0] == (b":status", b"431")
+    far: Fields = [*GET, *[(b"x", bytes(b"~" * 1000))] * 400]
+    assert_dies(peer, peer.feed(peer.headers(5, far)), CALM)
+
+
 def test_431_on_a_stream_between_others_in_one_read() -> None:
     """The events of the others are untouched."""
     peer = server_peer(ServerConfig(max_header_fields=5))

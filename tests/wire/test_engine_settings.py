@@ -348,9 +348,10 @@ def test_distinct_unknown_settings_are_bounded() -> None:
     for start in range(0x1000, 0x1100, 16):
         peer.feed(settings({code: 1 for code in range(start, start + 16)}))
     assert len(peer.engine.peer_settings) == MAX_UNKNOWN_SETTINGS
-    peer.feed(settings({0x100: 5, WINDOW: 70_000, TABLE: 4096, LIST: 1}))  # known ones still count
+    peer.feed(settings({0x100: 5, WINDOW: 70_000, TABLE: 4096, NO_PRIORITIES: 1}))  # known ones still count
     assert peer.engine.peer_settings[0x100] == 5
     assert peer.engine.peer_settings[WINDOW] == 70_000
+    assert peer.engine.peer_settings[NO_PRIORITIES] == 1
     assert len(peer.engine.conn.remote_settings) < 2 * MAX_UNKNOWN_SETTINGS
 
 
