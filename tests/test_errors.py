@@ -207,6 +207,32 @@ class TestUnwrap:
             leave(BaseExceptionGroup("ours", [own]), own)
         assert caught.value is own
 
+    def test_a_group_of_the_body_is_recognized_in_a_copy(self) -> None:
+        """A cancelled nursery splits what it raises, and so makes new groups."""
+        own = ExceptionGroup("the user's own nursery", [KeyError("mine"), ExceptionGroup("x", [ValueError("too")])])
+        _, copied = BaseExceptionGroup("ours", [own]).split(trio.Cancelled)
+        assert copied is not None
+        assert copied.exceptions[0] is not own
+        with pytest.raises(ExceptionGroup) as caught:
+            leave(copied, own)
+        assert caught.value is own
+
+    def test_what_the_nursery_took_out_stays_out(self) -> None:
+        own = BaseExceptionGroup("the user's own nursery", [KeyError("mine"), KeyboardInterrupt()])
+        rest, _ = BaseExceptionGroup("ours", [own]).split(KeyError)
+        assert rest is not None
+        with pytest.raises(ExceptionGroup) as caught:
+            leave(rest, own)
+        assert caught.value is rest.exceptions[0]
+        assert caught.value.message == "the user's own nursery"
+
+    def test_a_group_beside_another_error_is_not_unwrapped(self) -> None:
+        own = ExceptionGroup("the user's own nursery", [KeyError("mine")])
+        group = BaseExceptionGroup("ours", [own, AssertionError("a bug of a service task")])
+        with pytest.raises(BaseExceptionGroup) as caught:
+            leave(group, own)
+        assert caught.value is group
+
     def test_with_another_error_the_group_comes_out(self) -> None:
         error = KeyError("mine")
         group = BaseExceptionGroup("nursery", [error, AssertionError("a bug of a service task")])
