@@ -202,7 +202,6 @@ class Outbox:
         self._trailers = trailers
         if not self._chunks:
             self._flush_end()
-        self._notify_room()
 
     def _flush_end(self) -> None:
         """Frames the end when nothing is queued before it; it needs no window."""
@@ -301,10 +300,8 @@ class Outbox:
         self.give_up()
 
     def close(self) -> None:
-        """The application closed its side: no task may send any more, and one that does so now is woken."""
+        """The application closed its side: no task may send any more; what is queued is not given up yet."""
         self.closed = True
-        if self.busy:
-            self.give_up()
         self._notify_room()
 
     def give_up(self) -> None:
