@@ -1,0 +1,189 @@
+"""Leaving on the client's side, and the end of blocks that are left or cancelled."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import trio
+
+from tests.session.scripted import connected, forever, settle
+from trio_h2 import (
+    ClientConfig,
+    ClientStream,
+    ErrorCode,
+    ServerConfig,
+    connect,
+    serve_stream,
+)
+from trio_h2.testing import (
+    GoAwayFrame,
+    ScriptedPeer,
+    memory_transports,
+)
+
+PATIENT_CLIENT = ClientConfig(handshake_timeout=99, settings_timeout=99)
+PATIENT_SERVER = ServerConfig(handshake_timeout=99, settings_timeout=99)
+
+
+# -- the client ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_client_says_goaway_once_and_finishes_its_streams(autojump_clock: object) -> None:
+    async with connected() as (session, peer):
+        stream = await session.open_stream("GET")
+        await peer.expect_headers(1)
+        session.shutdown()
+        session.shutdown()
+        assert session.draining
+        assert session.closed
+        with pytest.raises(trio.ClosedResourceError):
+            await session.open_stream("GET")
+        await peer.expect_goaway(ErrorCode.NO_ERROR, last_stream_id=0)
+        await peer.expect_nothing(5)
+        await peer.respond(1, body=b"late")
+        await stream.receive_response()
+        assert await stream.receive_some() == b"late"
+        await peer.expect_eof()
+        await session.wait_closed()
+        assert await stream.receive_some() == b""
+        await stream.aclose()
+    assert sum(isinstance(frame, GoAwayFrame) for frame in peer.frames) == 1
+
+
+async def test_requests_in_line_are_told_when_the_client_shuts_down(autojump_clock: object) -> None:
+    async with connected(settings={3: 0}) as (session, _), trio.open_nursery() as nursery:
+
+        async def wait() -> None:
+            with pytest.raises(trio.ClosedResourceError):
+                await session.open_stream("GET")
+
+        nursery.start_soon(wait)
+        nursery.start_soon(wait)
+        await settle()
+        assert session.statistics().waiting_for_slot == 2
+        session.shutdown()
+
+
+async def test_client_aclose_resets_what_is_left_after_the_grace(autojump_clock: object) -> None:
+    async with connected() as (session, peer):
+        stream = await session.open_stream("GET")
+        await peer.expect_headers(1)
+        start = trio.current_time()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(session.aclose, 4)
+            await peer.expect_goaway()
+            await peer.expect_rst(1, ErrorCode.CANCEL)
+            await peer.expect_eof()
+        assert trio.current_time() - start == pytest.approx(4)
+        with pytest.raises(trio.ClosedResourceError):
+            await stream.receive_response()
+        with pytest.raises(trio.ClosedResourceError):
+            await session.ping()
+        await session.wait_closed()
+
+
+async def test_our_close_beats_the_peers(autojump_clock: object) -> None:
+    """Both sides leave: what this side asked for is what it hears of."""
+    async with connected() as (session, peer):
+        stream = await session.open_stream("GET")
+        session.shutdown()
+        await peer.send_goaway(1, ErrorCode.NO_ERROR)
+        await peer.until(GoAwayFrame)
+        await peer.respond(1)
+        await stream.receive_response()
+        await session.wait_closed()
+        with pytest.raises(trio.ClosedResourceError):
+            await session.ping()
+        with pytest.raises(trio.ClosedResourceError):
+            await session.open_stream("GET")
+
+
+# -- the end of a block --------------------------------------------------------------------------------------------
+
+
+async def test_leaving_the_client_block_resets_streams_of_outer_tasks(autojump_clock: object) -> None:
+    raised: list[type[BaseException]] = []
+
+    async def use(stream: ClientStream) -> None:
+        try:
+            await stream.receive_response()
+        except trio.ClosedResourceError as exc:
+            raised.append(type(exc))
+
+    ours, theirs = memory_transports()
+    async with trio.open_nursery() as nursery, ScriptedPeer(theirs, client=False) as peer:
+        async with connect("http://localhost", transport=ours) as session:
+            await peer.handshake()
+            stream = await session.open_stream("POST", end_stream=False)
+            await peer.expect_headers(1)
+            nursery.start_soon(use, stream)
+            await settle()
+            start = trio.current_time()
+        assert trio.current_time() == start
+        await peer.expect_rst(1, ErrorCode.CANCEL)
+        await peer.expect_goaway(ErrorCode.NO_ERROR)
+        await peer.expect_eof()
+    assert raised == [trio.ClosedResourceError]
+
+
+@pytest.mark.parametrize("client", [True, False])
+async def test_a_cancelled_session_is_prompt_even_if_the_peer_never_reads(client: bool, autojump_clock: object) -> None:
+    ours, _theirs = memory_transports(capacity=10)
+    start = trio.current_time()
+    with trio.move_on_after(10) as scope:
+        if client:
+            async with connect("http://localhost", transport=ours, config=PATIENT_CLIENT) as session:
+                await session.open_stream("POST", body=bytes(100_000))
+                await trio.sleep_forever()
+        else:
+            await serve_stream(forever, ours, config=PATIENT_SERVER)
+    assert scope.cancelled_caught
+    assert trio.current_time() - start == pytest.approx(11)
+    with pytest.raises(trio.ClosedResourceError):
+        await ours.send_all(b"x")
+
+
+async def test_a_cancelled_client_says_goodbye(autojump_clock: object) -> None:
+    ours, theirs = memory_transports()
+    async with ScriptedPeer(theirs, client=False) as peer:
+        start = trio.current_time()
+        with trio.CancelScope() as scope:
+            async with connect("http://localhost", transport=ours) as session:
+                await peer.handshake()
+                await session.open_stream("GET")
+                await peer.expect_headers(1)
+                scope.cancel()
+                await trio.sleep_forever()
+        assert trio.current_time() == start
+        await peer.expect_rst(1, ErrorCode.CANCEL)
+        await peer.expect_goaway(ErrorCode.NO_ERROR)
+        await peer.expect_eof()
+
+
+async def test_a_cancelled_server_says_goodbye(autojump_clock: object) -> None:
+    ours, theirs = memory_transports()
+    async with ScriptedPeer(theirs, client=True) as peer, trio.open_nursery() as nursery:
+        await nursery.start(serve_stream, forever, ours)
+        await peer.handshake()
+        await peer.request()
+        await settle()
+        start = trio.current_time()
+        nursery.cancel_scope.cancel()
+        with trio.CancelScope(shield=True):
+            await peer.expect_rst(1, ErrorCode.CANCEL)
+            await peer.expect_goaway(ErrorCode.NO_ERROR, last_stream_id=1)
+            await peer.expect_eof()
+        assert trio.current_time() == start
+
+
+async def test_the_users_error_leaves_the_block_as_it_is(autojump_clock: object) -> None:
+    with pytest.raises(ZeroDivisionError) as caught:
+        async with connected() as (session, _):
+            await session.open_stream("GET")
+            raise ZeroDivisionError
+    assert caught.value.__context__ is None
+
+
+def test_the_client_has_no_idle_timeout_of_its_own() -> None:
+    assert ClientConfig().idle_timeout == math.inf
