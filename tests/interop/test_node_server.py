@@ -255,7 +255,7 @@ async def test_session_that_the_server_closes(session: trio_h2.ClientSession) ->
     async with session.request("GET", f"/bytes/{2 * MIB}") as stream:
         await stream.receive_response()
         await fetch(session, "/close")
-        await session.ping()  # GOAWAY has come before its answer
+        await session.wait_draining()
         with pytest.raises(trio_h2.GoAwayError) as refused:
             await fetch(session, "/hello")
         assert refused.value.retryable
