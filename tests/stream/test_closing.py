@@ -165,6 +165,32 @@ async def test_data_of_the_peer_does_not_cut_what_is_queued(autojump_clock: Mock
         assert stream.rst_code == ErrorCode.CANCEL
 
 
+async def test_the_last_data_needs_no_reset_behind_what_is_queued(autojump_clock: MockClock) -> None:
+    async with scripted_server() as (client, peer):
+        stream = await client.open_stream("POST", body=bytes(_WINDOW + 3))
+        stream_id = (await peer.expect_headers()).stream_id
+        await stream.aclose()
+        await peer.respond(stream_id, body=b"unwanted")
+        assert await peer.collect_body(stream_id) == bytes(_WINDOW + 3)
+        await peer.expect_nothing(_LINGER * 2)
+        assert stream.rst_code == ErrorCode.NO_ERROR
+
+
+async def test_aclose_wakes_a_wait_for_the_response(autojump_clock: MockClock) -> None:
+    async with scripted_server() as (client, _peer):
+        stream = await client.open_stream("GET")
+
+        async def wait() -> None:
+            with pytest.raises(trio.ClosedResourceError):
+                await stream.receive_response()
+
+        with trio.fail_after(1):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(wait)
+                await trio.testing.wait_all_tasks_blocked()
+                await stream.aclose()
+
+
 async def test_aclose_while_another_task_sends(autojump_clock: MockClock) -> None:
     async with scripted_server() as (client, peer):
         stream = await client.open_stream("POST", end_stream=False)

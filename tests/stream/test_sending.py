@@ -176,6 +176,22 @@ async def test_b11_cancelled_before_a_frame_it_never_happened(autojump_clock: Mo
         assert await peer.collect_body(stream_id) == bytes(_WINDOW) + b"then"
 
 
+async def test_b11_what_never_happened_does_not_count(autojump_clock: MockClock) -> None:
+    length = {"content-length": _WINDOW + 5}
+    async with scripted_server() as (client, peer), client.request("POST", headers=length, end_stream=False) as stream:
+        stream_id = await _request(peer)
+        await stream.send_all(bytes(_WINDOW))
+        with trio.move_on_after(1):
+            await stream.send_all(b"12345")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stream.send_all, b"67890")
+            await trio.testing.wait_all_tasks_blocked()
+            await peer.send_window_update(stream_id, 5)
+            await peer.send_window_update(0, 5)
+        await stream.send_eof()
+        assert await peer.collect_body(stream_id) == bytes(_WINDOW) + b"67890"
+
+
 async def test_b11_cancelled_in_the_middle_it_tears_the_body(autojump_clock: MockClock) -> None:
     async with scripted_server() as (client, peer):
         stream = await client.open_stream("POST", end_stream=False)

@@ -187,10 +187,11 @@ async def test_closing_wakes_a_wait_for_trailers(autojump_clock: MockClock) -> N
             with pytest.raises(trio.ClosedResourceError):
                 await stream.receive_trailers()
 
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(wait)
-            await trio.testing.wait_all_tasks_blocked()
-            await stream.aclose()
+        with trio.fail_after(1):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(wait)
+                await trio.testing.wait_all_tasks_blocked()
+                await stream.aclose()
         await peer.send_data(stream_id, b"more")
         await peer.until(RstStreamFrame, stream_id=stream_id)
 
