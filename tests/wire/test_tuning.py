@@ -14,13 +14,22 @@ def test_one_probe_at_a_time() -> None:
     assert tuner.wants_probe(81_000, 100_000)
 
 
-def test_the_window_is_twice_the_product_but_never_shrinks() -> None:
+def test_a_window_doubles_up_to_four_times_the_product_and_never_shrinks() -> None:
     tuner = WindowTuner()
     assert tuner.target(100_000) == 100_000
     tuner.wants_probe(0, 100_000)
-    tuner.acknowledged(80_000)
+    tuner.acknowledged(40_000)
+    assert tuner.target(60_000) == 120_000
     assert tuner.target(100_000) == 160_000
     assert tuner.target(500_000) == 500_000
+
+
+def test_half_a_window_per_round_trip_is_all_that_a_full_path_shows() -> None:
+    tuner = WindowTuner()
+    tuner.wants_probe(50_000, 100_000)
+    tuner.acknowledged(100_000)  # the half that had not been given back
+    assert tuner.target(100_000) == 200_000
+    assert tuner.wants_probe(100_000, 200_000)
 
 
 def test_a_window_that_is_large_enough_is_left_alone_for_a_while() -> None:

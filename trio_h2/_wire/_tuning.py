@@ -1,8 +1,8 @@
 """Finds out how large a receive window is worth having: the bandwidth-delay product, measured with PINGs.
 
-When a stream has been read by half a window, a PING goes out. What arrives until its answer is what the path can
-deliver in one round trip. If that fills half of the stream's window, the window is the bottleneck, and is enlarged to
-twice the product.
+When half of a stream's window has been read and is given back, a PING goes out. What arrives until its answer was
+permitted by the other half, so it is the product, or as much of it as half a window lets through. Where it is more than
+a quarter of the window, the window may be the bottleneck, and doubles; four times the product is the most it grows to.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ class WindowTuner:
             return
         self._probing = False
         self.product = received - self._start
-        enough = 2 * self.product < self._window
+        enough = 4 * self.product < self._window
         self._next_probe = received + (16 * max(self.product, 16_384) if enough else 0)
 
     def target(self, current: int) -> int:
         """Returns the window (octets) that a stream with the window *current* should have."""
-        return max(current, 2 * self.product)
+        return max(current, min(2 * current, 4 * self.product))
