@@ -6,22 +6,31 @@ held against it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+import pytest
 import trio
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from typing import TypeAlias
+    from collections.abc import Awaitable, Callable, Collection
+
+    from _pytest.mark import ParameterSet
 
     from trio_h2 import ClientSession, ClientStream, ServerStream, Stream
 
-    Exchange: TypeAlias = Callable[[ClientSession], Awaitable[None]]
+    class Exchange(Protocol):
+        """What a client does."""
+
+        __name__: str
+
+        async def __call__(self, session: ClientSession) -> None:
+            """Does it."""
+
 
 HELLO = b"hello"
-LONG = bytes(range(200))
-"""More than three windows."""
-PIECES = (LONG[:30], LONG[30:130], LONG[130:])
+LONG = bytes(range(150))
+"""More than two windows."""
+PIECES = (LONG[:30], LONG[30:110], LONG[110:])
 SHORT = LONG[:40]
 TRAILERS = {"x-sum": "40"}
 
@@ -160,6 +169,13 @@ EXCHANGES: tuple[Exchange, ...] = (
     opened_and_closed,
     abandoned,
 )
+
+
+def wide_and_narrow(exchanges: Collection[Exchange]) -> list[ParameterSet]:
+    """Returns parameters of tests: each exchange over a wide transport, some also where every write has to wait."""
+    wide = [pytest.param(exchange, None, id=exchange.__name__) for exchange in exchanges]
+    narrow = (upload, duplex, trailers, early)
+    return wide + [pytest.param(it, 37, id=f"{it.__name__}-narrow") for it in narrow if it in exchanges]
 
 
 async def expect_response(stream: ClientStream) -> None:

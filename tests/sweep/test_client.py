@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.sweep.exchanges import EXCHANGES
+from tests.sweep.exchanges import EXCHANGES, wide_and_narrow
 from tests.sweep.harness import next_request, pair, settle, sweep, with_robot_server
 
 if TYPE_CHECKING:
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from trio_h2.testing import SweepRun
 
 
-@pytest.mark.parametrize("capacity", [None, 37], ids=["wide", "narrow"])
-@pytest.mark.parametrize("exchange", EXCHANGES)
+@pytest.mark.parametrize(("exchange", "capacity"), wide_and_narrow(EXCHANGES))
 async def test_against_our_server(exchange: Exchange, capacity: int | None, autojump_clock: MockClock) -> None:
     async def one_run(run: SweepRun) -> None:
         async with pair(capacity=capacity) as both:

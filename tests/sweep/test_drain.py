@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from tests.sweep.exchanges import BODIES, HELLO, expect_response, handler, hold, plain, read_all, upload
+from tests.sweep.exchanges import BODIES, HELLO, expect_response, handler, hold, plain, read_all, trailers
 from tests.sweep.harness import (
     CLIENT_CONFIG,
     SERVER_CONFIG,
@@ -35,7 +35,7 @@ ENDED_UNDER_IT = (StreamError, SessionError, trio.ClosedResourceError)
 
 
 class Exchanges:
-    """Two exchanges under way while a session drains: an upload, and one whose handler waits.
+    """Two exchanges under way while a session drains: one that ends by itself, and one whose handler waits.
 
     Attributes:
         finished: How many have come to their proper end.
@@ -48,15 +48,15 @@ class Exchanges:
     async def run(self, session: ClientSession) -> None:
         """Begins both and ends the second a second later, or never."""
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._upload, session)
+            nursery.start_soon(self._trailers, session)
             nursery.start_soon(self._hold, session)
             if self._let_go:
                 await trio.sleep(1)
                 hold.unpark_all()
 
-    async def _upload(self, session: ClientSession) -> None:
+    async def _trailers(self, session: ClientSession) -> None:
         try:
-            await upload(session)
+            await trailers(session)
         except ENDED_UNDER_IT:
             return
         self.finished += 1
@@ -138,12 +138,12 @@ async def settle_for(session: object) -> None:
 
 @pytest.mark.parametrize("let_go", [True, False], ids=["in-time", "too-late"])
 async def test_server(let_go: bool, autojump_clock: MockClock) -> None:
-    """A server with three connections: two exchange something, one is idle."""
+    """A server with two connections, one of which is idle."""
 
     async def one_run(run: SweepRun) -> None:
         tasks = tasks_living()
-        exchanges = [Exchanges(let_go=let_go) for _ in range(2)]
-        logs = [WireLog() for _ in range(3)]
+        exchanges = Exchanges(let_go=let_go)
+        logs = [WireLog(), WireLog()]
         sessions: list[ClientSession] = []
         listener = MemoryListener()
 
@@ -158,9 +158,9 @@ async def test_server(let_go: bool, autojump_clock: MockClock) -> None:
 
         async with trio.open_nursery() as nursery:
             server = await nursery.start(partial(serve_listeners, handler, [listener], config=SERVER_CONFIG))
-            for log, work in zip(logs, [*exchanges, None], strict=True):
-                nursery.start_soon(client, log, work)
-            while len(server.sessions) < 3 or len(sessions) < 3:
+            nursery.start_soon(client, logs[0], exchanges)
+            nursery.start_soon(client, logs[1], None)
+            while len(server.sessions) < 2 or len(sessions) < 2:
                 await trio.lowlevel.checkpoint()
             theirs = server.sessions
             async with run:
@@ -173,7 +173,7 @@ async def test_server(let_go: bool, autojump_clock: MockClock) -> None:
             assert log.goaways(SERVER)
             log.check(BODIES)
         if run.where is None:
-            assert [work.finished for work in exchanges] == ([2, 2] if let_go else [1, 1])
+            assert exchanges.finished == (2 if let_go else 1)
 
     await sweep(one_run)
 

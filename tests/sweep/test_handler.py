@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.sweep import exchanges
-from tests.sweep.exchanges import BODIES, EXCHANGES, HELLO, TRAILERS
+from tests.sweep.exchanges import BODIES, EXCHANGES, HELLO, TRAILERS, wide_and_narrow
 from tests.sweep.harness import HandlerCancel, next_request, pair, settle, sweep, with_robot_client
 from tests.sweep.wirelog import CANCEL, NO_ERROR
 from trio_h2 import StreamResetError
@@ -26,8 +26,7 @@ LONG_EXCHANGES = [exchange for exchange in EXCHANGES if exchange not in (exchang
 """Those whose handlers have something to wait for."""
 
 
-@pytest.mark.parametrize("capacity", [None, 37], ids=["wide", "narrow"])
-@pytest.mark.parametrize("exchange", LONG_EXCHANGES)
+@pytest.mark.parametrize(("exchange", "capacity"), wide_and_narrow(LONG_EXCHANGES))
 async def test_against_our_client(exchange: Exchange, capacity: int | None, autojump_clock: MockClock) -> None:
     hits = 0
 

@@ -10,7 +10,6 @@ import trio
 from tests.sweep.exchanges import (
     HELLO,
     download,
-    duplex,
     expect_response,
     hold,
     plain,
@@ -94,7 +93,7 @@ async def test_line_in_front_of_a_scripted_server(autojump_clock: MockClock) -> 
     await sweep(one_run)
 
 
-@pytest.mark.parametrize("holder", [plain, post, upload, download, duplex])
+@pytest.mark.parametrize("holder", [post, download, trailers])
 async def test_the_slot_of_a_cancelled_request_goes_to_the_next(holder: Exchange, autojump_clock: MockClock) -> None:
     async def one_run(run: SweepRun) -> None:
         async with with_robot_server(max_streams=1) as both:

@@ -15,7 +15,6 @@ from tests.sweep.exchanges import (
     BURNT,
     HELLO,
     STALLED,
-    duplex,
     expect_response,
     hold,
     post,
@@ -49,7 +48,7 @@ WIDE_CLIENT = CLIENT_CONFIG.evolve(stream_window=HALF, peer_max_concurrent_strea
 WIDE_SERVER = SERVER_CONFIG.evolve(stream_window=HALF, max_concurrent_streams=2)
 
 
-@pytest.mark.parametrize("exchange", [post, upload, duplex])
+@pytest.mark.parametrize("exchange", [post, upload])
 async def test_client_whose_server_gives_nothing_back(exchange: Exchange, autojump_clock: MockClock) -> None:
     async def one_run(run: SweepRun) -> None:
         async with with_robot_server(window=LARGE) as both:

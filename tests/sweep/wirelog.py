@@ -24,7 +24,7 @@ from trio_h2.testing import (
 from trio_h2.testing._frames import FRAME_HEADER_LENGTH, frame_length, parse_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 NO_ERROR = 0x0
 REFUSED_STREAM = 0x7
@@ -80,29 +80,37 @@ class WireLog:
     def __init__(self) -> None:
         self.writes: list[tuple[str, bytes]] = []
         self.cut: set[str] = set()
+        # What was parsed and walked through so far.
+        self._frames: list[tuple[str, Frame]] = []
+        self._halves: dict[tuple[str, int], Half] = {}
+        self._rest = {CLIENT: bytearray(), SERVER: bytearray()}
+        self._decoders = {CLIENT: hpack.Decoder(), SERVER: hpack.Decoder()}
+        self._begun = False
+        self._newest = 0
+        self._parsed = self._played = 0
 
     def tap(self, transport: trio.abc.Stream, side: str) -> Tap:
         """Returns the transport with its sending written down."""
         return Tap(transport, self, side)
 
-    def frames(self) -> Iterator[tuple[str, Frame]]:
-        """Yields who sent which frame; what the last write of a side left unfinished fails."""
-        rest = {CLIENT: bytearray(), SERVER: bytearray()}
-        begun = False
-        for side, data in self.writes:
-            buffer = rest[side]
+    def frames(self) -> list[tuple[str, Frame]]:
+        """Returns who sent which frame; what the last write of a side left unfinished fails."""
+        for side, data in self.writes[self._parsed :]:
+            buffer = self._rest[side]
             buffer += data
-            if side == CLIENT and not begun:
+            if side == CLIENT and not self._begun:
                 assert buffer.startswith(CLIENT_PREFACE), f"no preface: {bytes(buffer[:32])!r}"
                 del buffer[: len(CLIENT_PREFACE)]
-                begun = True
+                self._begun = True
             while len(buffer) >= FRAME_HEADER_LENGTH:
                 size = FRAME_HEADER_LENGTH + frame_length(bytes(buffer[:FRAME_HEADER_LENGTH]))
                 if len(buffer) < size:
                     break
-                yield side, parse_frame(bytes(buffer[:size]))
+                self._frames.append((side, parse_frame(bytes(buffer[:size]))))
                 del buffer[:size]
-        assert not any(rest.values()), f"a frame was cut: {rest}"
+        self._parsed = len(self.writes)
+        assert not any(self._rest.values()), f"a frame was cut: {self._rest}"
+        return self._frames
 
     def goaways(self, side: str) -> list[int]:
         """Returns the codes of the GOAWAY frames of a side."""
@@ -143,36 +151,37 @@ class WireLog:
 
     def _play(self) -> dict[tuple[str, int], Half]:
         """Walks through the frames, stream by stream (RFC 9113 §5.1)."""
-        halves: dict[tuple[str, int], Half] = {}
-        decoders = {CLIENT: hpack.Decoder(), SERVER: hpack.Decoder()}
-        newest = 0
-        for side, frame in self.frames():
-            stream_id = frame.stream_id
-            if not stream_id:
-                continue
-            if (CLIENT, stream_id) not in halves:
-                # RFC 9113 §6.4: "RST_STREAM frames MUST NOT be sent for a stream in the "idle" state."
-                assert side == CLIENT, f"the {side} used an idle stream: {frame!r}"
-                assert isinstance(frame, HeadersFrame), f"the {side} used an idle stream: {frame!r}"
-                assert stream_id > newest, f"stream {stream_id} after {newest}"
-                newest = stream_id
-            half = halves.setdefault((side, stream_id), Half())
-            assert half.reset is None, f"the {side} sent this after RST_STREAM: {frame!r}"
-            if half.ended:
-                assert isinstance(frame, RstStreamFrame | WindowUpdateFrame), f"the {side} had ended: {frame!r}"
-            match frame:
-                case HeadersFrame():
-                    fields = decoders[side].decode(frame.fragment)
-                    if not half.opened:
-                        half.headers = {str(name): str(value) for name, value in fields}
-                        half.opened = not half.headers.get(":status", "200").startswith("1")
-                    else:
-                        assert frame.end_stream, f"the {side} sent trailers without END_STREAM: {frame!r}"
-                    half.ended = frame.end_stream
-                case DataFrame():
-                    assert half.opened, f"the {side} sent DATA before its headers: {frame!r}"
-                    half.body += frame.data
-                    half.ended = frame.end_stream
-                case RstStreamFrame():
-                    half.reset = frame.code
-        return halves
+        frames = self.frames()
+        for side, frame in frames[self._played :]:
+            if frame.stream_id:
+                self._play_frame(side, frame)
+        self._played = len(frames)
+        return self._halves
+
+    def _play_frame(self, side: str, frame: Frame) -> None:
+        stream_id = frame.stream_id
+        if (CLIENT, stream_id) not in self._halves:
+            # RFC 9113 §6.4: "RST_STREAM frames MUST NOT be sent for a stream in the "idle" state."
+            assert side == CLIENT, f"the {side} used an idle stream: {frame!r}"
+            assert isinstance(frame, HeadersFrame), f"the {side} used an idle stream: {frame!r}"
+            assert stream_id > self._newest, f"stream {stream_id} after {self._newest}"
+            self._newest = stream_id
+        half = self._halves.setdefault((side, stream_id), Half())
+        assert half.reset is None, f"the {side} sent this after RST_STREAM: {frame!r}"
+        if half.ended:
+            assert isinstance(frame, RstStreamFrame | WindowUpdateFrame), f"the {side} had ended: {frame!r}"
+        match frame:
+            case HeadersFrame():
+                fields = self._decoders[side].decode(frame.fragment)
+                if not half.opened:
+                    half.headers = {str(name): str(value) for name, value in fields}
+                    half.opened = not half.headers.get(":status", "200").startswith("1")
+                else:
+                    assert frame.end_stream, f"the {side} sent trailers without END_STREAM: {frame!r}"
+                half.ended = frame.end_stream
+            case DataFrame():
+                assert half.opened, f"the {side} sent DATA before its headers: {frame!r}"
+                half.body += frame.data
+                half.ended = frame.end_stream
+            case RstStreamFrame():
+                half.reset = frame.code
