@@ -1,94 +1,107 @@
-"""Windows grow to what the path is worth: a long fat pipe in simulated time (lesson P6)."""
+"""Windows that grow with the path: a long one is filled, a slow reader gets no more, and the budget stays (P6)."""
 
 from __future__ import annotations
 
-import contextlib
-import math
+from collections import deque
 from typing import TYPE_CHECKING
 
 import trio
+import trio.testing
 
 import trio_h2
-from trio_h2.testing import memory_transports
+from tests.stream.harness import check_open, check_over
+from trio_h2.testing import session_pair
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-    from contextlib import AbstractAsyncContextManager
-
     from trio.testing import MockClock
 
-SIZE = 16 * 1024 * 1024
-ONE_WAY = 0.025
+_MB = 1_000_000
+_WINDOW = 256 * 1024
+_DELAY = 0.025
+"""Seconds one way: a round trip of 50 ms."""
 
 
-async def delayed(source: trio.abc.ReceiveStream, sink: trio.abc.SendStream) -> None:
-    """Forwards everything `ONE_WAY` seconds later, with endless bandwidth."""
-    send, receive = trio.open_memory_channel[tuple[float, bytes]](math.inf)
+class _Distant(trio.abc.HalfCloseableStream):
+    """A transport whose octets arrive some time after they were sent, however many they are."""
 
-    async def take() -> None:
-        with send, contextlib.suppress(trio.BrokenResourceError):
-            while data := await source.receive_some(2**20):
-                send.send_nowait((trio.current_time() + ONE_WAY, bytes(data)))
+    def __init__(self, below: trio.abc.HalfCloseableStream, sent: deque[float], received: deque[float]) -> None:
+        self._below = below
+        self._sent = sent
+        self._received = received
 
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(take)
-        with contextlib.suppress(trio.BrokenResourceError):  # the other end has been closed meanwhile
-            async for due, data in receive:
-                await trio.sleep_until(due)
-                await sink.send_all(data)
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        self._sent.extend([trio.current_time() + _DELAY] * len(memoryview(data)))
+        await self._below.send_all(data)
 
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._below.wait_send_all_might_not_block()
 
-def long_line() -> AbstractAsyncContextManager[tuple[trio.abc.Stream, trio.abc.Stream]]:
-    """Two ends of a transport with a round trip of 50 ms."""
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        data = await self._below.receive_some(max_bytes)
+        if data:
+            await trio.sleep_until(self._received[len(data) - 1])
+            for _ in data:
+                self._received.popleft()
+        return data
 
-    @contextlib.asynccontextmanager
-    async def block() -> AsyncGenerator[tuple[trio.abc.Stream, trio.abc.Stream], None]:
-        client, left = memory_transports()
-        right, server = memory_transports()
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(delayed, left, right)
-            nursery.start_soon(delayed, right, left)
-            yield client, server
-            nursery.cancel_scope.cancel()
+    async def send_eof(self) -> None:
+        await self._below.send_eof()
 
-    return block()
+    async def aclose(self) -> None:
+        await self._below.aclose()
 
 
-async def bulk(stream: trio_h2.ServerStream) -> None:
-    await stream.respond(200)
-    await stream.send_all(bytes(SIZE))
+async def _download(size: int, config: trio_h2.ClientConfig, pause: float = 0.0) -> tuple[float, int, int]:
+    """Returns the seconds that a download took, the largest window beyond the initial one, and the most ever held."""
 
+    async def handler(stream: trio_h2.ServerStream) -> None:
+        await stream.respond(200)
+        await stream.send_all(bytes(size))
 
-async def download(config: trio_h2.ClientConfig) -> tuple[float, int]:
-    """Returns the simulated seconds that the body took, and the largest window the stream had."""
-    largest = 0
-    async with long_line() as (near, far), trio.open_nursery() as nursery:
-        nursery.start_soon(trio_h2.serve_stream, bulk, far)
-        async with (
-            trio_h2.connect("http://far.example", transport=near, config=config) as session,
-            session.request("GET") as stream,
-        ):
-            await stream.receive_response()
-            started = trio.current_time()
-            received = 0
+    there: deque[float] = deque()
+    back: deque[float] = deque()
+    async with session_pair(
+        handler,
+        client_config=config,
+        wrap_client=lambda end: _Distant(end, there, back),
+        wrap_server=lambda end: _Distant(end, back, there),
+    ) as (client, _server):
+        started = trio.current_time()
+        grown = held = received = 0
+        async with client.request("GET") as stream:
             async for chunk in stream:
                 received += len(chunk)
-                credit = session._engine.credits.get(stream.id)
-                largest = max(largest, credit.target if credit is not None else 0)
-            seconds = trio.current_time() - started
-            assert received == SIZE
-    return seconds, largest
+                held = max(held, client.statistics().ledger.held)
+                grown = max(grown, client._engine.budget.extra)
+                if pause:
+                    await trio.sleep(pause)
+        assert received == size
+        seconds = trio.current_time() - started
+        check_open(client)
+    check_over(client)
+    return seconds, grown, held
 
 
-async def test_p06_a_window_grows_to_the_bandwidth_delay_product(autojump_clock: MockClock) -> None:
-    config = trio_h2.ClientConfig()
-    seconds, largest = await download(config)
-    assert largest >= 4 * config.stream_window
-    assert seconds < SIZE / config.stream_window * 2 * ONE_WAY / 2
+def _config(budget: int) -> trio_h2.ClientConfig:
+    return trio_h2.ClientConfig(stream_window=_WINDOW, receive_budget=budget, peer_max_concurrent_streams=10)
 
 
-async def test_a_window_without_a_free_rest_stays_as_it_is(autojump_clock: MockClock) -> None:
-    config = trio_h2.ClientConfig(stream_window=512 * 1024, receive_budget=512 * 1024, peer_max_concurrent_streams=1)
-    seconds, largest = await download(config)
-    assert largest == config.stream_window
-    assert seconds > SIZE / config.stream_window * 2 * ONE_WAY / 2
+async def test_a_long_path_gets_a_larger_window(autojump_clock: MockClock) -> None:
+    slow, grown, _ = await _download(20 * _MB, _config(10 * _WINDOW))
+    assert grown == 0  # there is no free rest
+    fast, grown, held = await _download(20 * _MB, _config(100 * _WINDOW))
+    assert grown > 10 * _WINDOW
+    assert held <= 100 * _WINDOW
+    assert fast < slow / 4
+
+
+async def test_the_window_grows_out_of_the_free_rest_only(autojump_clock: MockClock) -> None:
+    _, grown, held = await _download(10 * _MB, _config(11 * _WINDOW))
+    assert 0 < grown <= _WINDOW
+    assert held <= 2 * _WINDOW
+
+
+async def test_a_slow_reader_gets_no_larger_window(autojump_clock: MockClock) -> None:
+    _, grown, held = await _download(3 * _MB, _config(100 * _WINDOW), pause=1.0)
+    assert grown <= 2 * _WINDOW
+    assert held <= 3 * _WINDOW
