@@ -50,7 +50,10 @@ class TrailersReceived:
 
 @dataclass(slots=True)
 class DataReceived:
-    """Body bytes, without padding (which has been credited already), and perhaps the end of the peer's side."""
+    """Body bytes, without padding (which has been credited already), and perhaps the end of the peer's side.
+
+    Not one per frame: small frames that were read together come together.
+    """
 
     stream_id: int
     data: bytes

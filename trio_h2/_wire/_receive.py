@@ -63,16 +63,15 @@ class Receiver:
 
     def receive(self, data: bytes, now: float) -> list[Event]:
         """See `Engine.receive_bytes`."""
-        events: list[Event] = []
-        self._reception.events = events
-        self._reception.now = now
-        self._opened.clear()
+        events = self._reception.begin(now)
         try:
             self._engine.conn.receive(data)
         except SessionFaultError as exc:
             failure = SessionFailure(exc.cause, exc.code, Initiator.LIBRARY, exc.reason)
             self._engine.fail(failure)
             events.append(SessionFailed(failure))
+        self._reception.end()
+        self._opened.clear()
         return events
 
     def report(self, event: Event) -> None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from ._reception import Reception
 
 MAX_SKIPPED_RANGES = 100
+MERGED_OCTETS = 4096
+"""DATA frames of one stream and read are reported together up to this size."""
 LATE_FRAMES = 4
 """Frames that may honestly arrive for a stream when it has closed: WINDOW_UPDATE, RST_STREAM, trailers, PRIORITY."""
 
@@ -230,9 +232,24 @@ class MessageReceiver:
         if not data and not end_stream:
             self._reception.overhead()
             return
-        self._reception.events.append(DataReceived(stream_id, data, end_stream))
+        self._report_data(stream_id, data, end_stream)
         if end_stream:
             self._remote_ended(stream)
+
+    def _report_data(self, stream_id: int, data: bytes, end_stream: bool) -> None:
+        """Reports octets of a body; small pieces of one read come together.
+
+        Else thousands of tiny frames, which the window allows, would cost thousands of events that take much more
+        memory than their octets.
+        """
+        newest = self._reception.newest_data
+        last = newest.get(stream_id)
+        if last is not None and len(last.data) + len(data) <= MERGED_OCTETS:
+            last.data += data
+            last.end_stream = end_stream
+        else:
+            newest[stream_id] = event = DataReceived(stream_id, data, end_stream)
+            self._reception.events.append(event)
 
     def _check_data(self, stream: WireStream, size: int, length: int, *, end_stream: bool) -> None:
         if stream.remote is Side.ENDED:

@@ -10,7 +10,7 @@ from ._failure import SessionFaultError, StreamFailure, StreamFaultError
 
 if TYPE_CHECKING:
     from ._engine import Engine
-    from ._events import Event
+    from ._events import DataReceived, Event
 
 
 class Reception:
@@ -20,6 +20,18 @@ class Reception:
         self.engine = engine
         self.events: list[Event] = []
         self.now = 0.0
+        self.newest_data: dict[int, DataReceived] = {}
+        """The last event with DATA of each stream in this read."""
+
+    def begin(self, now: float) -> list[Event]:
+        """A read begins at time *now*; returns the list that its events will be in."""
+        self.now = now
+        return self.events
+
+    def end(self) -> None:
+        """The read is over: an idle session does not keep the octets of its last one."""
+        self.events = []
+        self.newest_data.clear()
 
     def is_idle(self, stream_id: int) -> bool:
         """Whether an id that is not open has never been used (RFC 9113 §5.1.1)."""
