@@ -17,12 +17,13 @@ from tests.wire.engine_pair import (
     check_books,
     data,
     engines,
+    of_type,
     raw_frame,
     the,
     window_update,
 )
 from trio_h2._wire._codes import ErrorCode, Role
-from trio_h2._wire._events import RequestReceived
+from trio_h2._wire._events import DataReceived, RequestReceived
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,6 +74,17 @@ def test_a_released_engine_can_still_be_asked_to_let_go() -> None:
     peer.engine.discard(1, 6)
     assert peer.closed == []
     assert peer.engine.receive_bytes(b"x", 1.0) == []
+
+
+def test_an_idle_session_does_not_keep_its_last_read() -> None:
+    peer = RawPeer(Role.SERVER)
+    peer.handshake()
+    peer.feed(peer.headers(1, POST, end=False))
+    assert of_type(peer.feed(data(1, bytes(16_000))), DataReceived)
+    peer.engine.take(1, 16_000)
+    reception = peer.engine._receiver._reception
+    assert reception.events == []
+    assert reception.newest_data == {}
 
 
 def test_a_long_session_does_not_grow() -> None:

@@ -14,6 +14,7 @@ from tests.wire.engine_pair import (
     Fields,
     RawPeer,
     assert_dies,
+    body,
     client_peer,
     data,
     goaway,
@@ -234,6 +235,32 @@ def test_data_under_way_when_downloads_are_cancelled_is_honest() -> None:
     assert peer.engine.budget.ledger.discarded == 200 * 512 * 1024
     events = peer.feed(*[data(stream_id, b"beyond the window")] * 20)
     assert "overhead" in failure_reason(events)
+
+
+def test_tiny_data_frames_do_not_cost_an_event_each() -> None:
+    """Their octets are bounded by the windows; what they cost must be, too. They keep their order."""
+    peer = server_peer()
+    peer.feed(peer.headers(1, POST, end=False), peer.headers(3, POST, end=False))
+    pieces = [b"%d," % number for number in range(3000)]
+    frames = [data(stream_id, piece) for piece in pieces for stream_id in (1, 3)]
+    events = peer.feed(*frames, data(1, bytes(8000)), data(1, b"end"), data(1, b"", end=True), data(3, b"", end=True))
+    assert len(events) < 12
+    assert body(events, 1) == b"".join(pieces) + bytes(8000) + b"end"
+    assert body(events, 3) == b"".join(pieces)
+    assert [event.end_stream for event in of_type(events, DataReceived) if event.stream_id == 1][-1]
+    assert all(len(event.data) <= 8000 for event in of_type(events, DataReceived))
+    for stream_id in 1, 3:
+        peer.engine.take(stream_id, len(body(events, stream_id)))
+    assert [event.data for event in of_type(peer.feed(*[data(3)] * 2), DataReceived)] == []
+
+
+def test_pieces_of_a_body_are_not_merged_across_reads() -> None:
+    peer = server_peer()
+    peer.feed(peer.headers(1, POST, end=False))
+    first = the(peer.feed(data(1, b"first")), DataReceived)
+    second = the(peer.feed(data(1, b"second", end=True)), DataReceived)
+    assert (first.data, first.end_stream, second.data, second.end_stream) == (b"first", False, b"second", True)
+    peer.engine.discard(1, 11)
 
 
 # -- answers that the peer does not read -------------------------------------------------------------------------------
