@@ -20,7 +20,7 @@ from trio_h2 import (
     Settings,
     TransportLostError,
 )
-from trio_h2.testing import CuttingStream, DataFrame, StallableStream
+from trio_h2.testing import CuttingStream, DataFrame, GoAwayFrame, StallableStream
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -305,6 +305,22 @@ async def test_a_protocol_error_is_told_and_ends_everything(autojump_clock: obje
         await peer.aclose()
         with pytest.raises(RemoteProtocolError):
             await session.wait_closed()
+
+
+async def test_the_peer_can_read_why_before_the_transport_is_closed(autojump_clock: object) -> None:
+    """TCP answers octets that nobody reads with a reset, which may overtake GOAWAY: so they are read for a while."""
+    async with served(forever) as (peer, session):
+        start = trio.current_time()
+        await peer.send_data(0, b"")
+        await peer.until(GoAwayFrame, code=ErrorCode.PROTOCOL_ERROR)
+        await trio.sleep(0.5)
+        await peer.send_bytes(bytes(10_000))  # raises if the other end is closed
+        await settle()
+        assert not session._closed.is_set()
+        await session._closed.wait()
+        assert trio.current_time() - start == pytest.approx(1)
+        with pytest.raises(trio.BrokenResourceError):
+            await peer.send_bytes(b"x")
 
 
 async def test_bugs_propagate(autojump_clock: object) -> None:

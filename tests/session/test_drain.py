@@ -308,6 +308,14 @@ async def test_a_client_that_never_answers_the_ping_is_cut_after_the_grace(autoj
         await peer.expect_eof()
 
 
+async def test_a_session_that_drains_is_not_idle(autojump_clock: object) -> None:
+    async with served(hello, config=ServerConfig(idle_timeout=2)) as (peer, session):
+        peer.auto_ack = False
+        start = trio.current_time()
+        await session.aclose(10)
+        assert trio.current_time() - start == pytest.approx(10)
+
+
 async def test_a_peer_that_closes_while_we_drain_is_no_error(autojump_clock: object) -> None:
     async with served(hello) as (peer, session):
         peer.auto_ack = False

@@ -251,6 +251,19 @@ async def test_errors_beside_a_cancellation_from_outside_stay_inside(caplog: Log
     assert len(errors(caplog)) == 1
 
 
+async def test_what_is_no_exception_passes(caplog: Log, autojump_clock: object) -> None:
+    """KeyboardInterrupt is nobody's failure, even beside one."""
+
+    async def handler(stream: ServerStream) -> None:
+        raise BaseExceptionGroup("both", [ValueError("a bug"), KeyboardInterrupt()])
+
+    with pytest.RaisesGroup(KeyboardInterrupt, flatten_subgroups=True):
+        async with served(handler) as (peer, _):
+            await peer.request()
+            await trio.sleep_forever()
+    assert len(errors(caplog)) == 1
+
+
 async def test_peer_reset_cancels_the_handler(caplog: Log, autojump_clock: object) -> None:
     ended: list[str] = []
 

@@ -58,7 +58,6 @@ class SessionCore(metaclass=NoPublicConstructor):
         """This side drains: `shutdown` was called."""
         self._goaway_final = False
         """The last GOAWAY, the one with the real id, is in the output."""
-        self._cutting = False
         self._lets_peer_finish = False
         """What we sent last matters to the peer, so the transport is read until the peer has closed it."""
         self._write_error: BaseException | None = None
@@ -196,7 +195,7 @@ class SessionCore(metaclass=NoPublicConstructor):
         The writer asks, too, whenever it has written everything: what a slow peer has not been sent yet is no less
         under way than a stream that is open.
         """
-        if not self._draining.is_set() or self._failure is not None or self._cutting:
+        if not self._draining.is_set() or self._failure is not None:
             return
         if self._streams or self._running_handlers or not self._writer.flushed:
             return
@@ -250,7 +249,6 @@ class SessionCore(metaclass=NoPublicConstructor):
         """This side ends the session now: open streams are reset with CANCEL, GOAWAY follows."""
         if self._failure is not None:
             return
-        self._cutting = True
         for stream in list(self._streams.values()):
             stream._abandon()
         self._finish(_closed_here())
