@@ -251,6 +251,16 @@ async def test_cancelled_while_connecting_closes_the_transport(authority: Throwa
         await ours.send_all(b"x")
 
 
+async def test_entering_is_a_checkpoint_and_a_cancelled_one_closes_the_transport() -> None:
+    near, far = memory_transports()
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        async with connect("http://example.test", transport=near):
+            raise AssertionError("not reached")
+    assert scope.cancelled_caught
+    assert await far.receive_some() == b""
+
+
 async def test_the_handshake_takes_too_long(authority: ThrowawayAuthority, autojump_clock: object) -> None:
     ours, _theirs = memory_transports()
     config = ClientConfig(handshake_timeout=3)

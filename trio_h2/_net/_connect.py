@@ -139,6 +139,11 @@ class Connect:
             transport = await trio.open_tcp_stream(self._origin.host, self._origin.port)
         elif isinstance(self._transport, trio.abc.Stream):
             transport = self._transport
+            try:
+                await trio.lowlevel.checkpoint()
+            except BaseException:
+                await trio.aclose_forcefully(transport)
+                raise
         else:
             transport = await self._transport(str(self._origin))
             if not isinstance(transport, trio.abc.Stream):
