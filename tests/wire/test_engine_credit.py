@@ -334,6 +334,21 @@ def test_unread_octets_of_closed_streams_take_their_own_room_only() -> None:
     assert len(peer.engine.credits) == 9
 
 
+def test_a_closed_stream_is_read_in_pieces() -> None:
+    peer = client_peer()
+    peer.open()
+    peer.feed(peer.headers(1, OK, end=False), data(1, bytes(100), end=True))
+    assert not peer.engine.streams
+    seen = []
+    for give in peer.engine.take, peer.engine.discard, peer.engine.take:
+        seen.append(peer.engine.budget.stranded)
+        give(1, 30)
+    assert seen == [100, 70, 40]
+    peer.engine.take(1, peer.engine.credits[1].held)
+    assert not peer.engine.credits
+    assert peer.engine.budget.stranded == 0
+
+
 def test_a_raised_window_counts_for_slots_from_the_asking_on() -> None:
     peer = client_peer(ClientConfig(stream_window=10_000, receive_budget=100_000))
     peer.engine.update_settings({WINDOW: 10_000})

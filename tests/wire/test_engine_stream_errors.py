@@ -9,6 +9,7 @@ import pytest
 from hyperframe.frame import Frame, RstStreamFrame
 
 from tests.wire.engine_pair import (
+    CONNECT,
     GET,
     OK,
     POST,
@@ -212,6 +213,27 @@ def test_trailers_gone_wrong(name: str) -> None:
         assert [type(event) for event in events] == [StreamFailed, StreamClosed]
         assert_one_reset(peer, 1, ErrorCode.PROTOCOL_ERROR)
         assert_alive(peer)
+
+
+@pytest.mark.parametrize("end", [True, False])
+def test_headers_in_the_tunnel_of_a_connect(end: bool) -> None:
+    """RFC 9113 §8.5: trailers included."""
+    server, client = server_peer(), client_peer()
+    server.feed(server.headers(1, CONNECT, end=False))
+    client.open(b"CONNECT", end=False)
+    client.feed(client.headers(1, OK, end=False))
+    for peer in server, client:
+        events = peer.feed(peer.headers(1, [(b"x", b"y")], end=end))
+        assert [type(event) for event in events] == [StreamFailed, StreamClosed]
+        assert_one_reset(peer, 1, ErrorCode.PROTOCOL_ERROR)
+        assert_alive(peer)
+
+
+def test_an_answer_that_refuses_a_tunnel_may_have_trailers() -> None:
+    peer = client_peer()
+    peer.open(b"CONNECT", end=False)
+    events = peer.feed(peer.headers(1, [(b":status", b"502")], end=False), peer.headers(1, [(b"x", b"y")]))
+    assert [type(event) for event in events] == [ResponseReceived, TrailersReceived]
 
 
 @pytest.mark.parametrize("final_first", [False, True])
