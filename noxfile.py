@@ -22,6 +22,7 @@ PEER_PROGRAMS = {
     "nghttpd": "nghttp2",
     "nginx": "nginx",
     "node": "nodejs",
+    "openssl": "openssl",
 }
 # Debian keeps nginx in /usr/sbin, which only root has on its path.
 PEER_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
