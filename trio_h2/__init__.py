@@ -30,6 +30,13 @@ from ._net._tls import client_ssl_context as client_ssl_context
 from ._net._tls import server_ssl_context as server_ssl_context
 from ._session._base import Session as Session
 from ._session._client import ClientSession as ClientSession
+from ._session._happenings import GoAwayReceived as GoAwayReceived
+from ._session._happenings import LocalSettingsAcknowledged as LocalSettingsAcknowledged
+from ._session._happenings import PingReceived as PingReceived
+from ._session._happenings import RemoteSettingsReceived as RemoteSettingsReceived
+from ._session._happenings import SessionClosed as SessionClosed
+from ._session._happenings import SessionHappening as SessionHappening
+from ._session._happenings import Subscription as Subscription
 from ._session._pings import PingResult as PingResult
 from ._session._server import ServerSession as ServerSession
 from ._session._statistics import SessionStatistics as SessionStatistics

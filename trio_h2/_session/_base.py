@@ -14,6 +14,7 @@ from .._wire._settings import Settings
 from .._wire._shutdown import LAST_POSSIBLE_ID
 from .._wire._tuning import PROBE_PAYLOAD
 from ._core import SessionCore
+from ._happenings import DEFAULT_CAPACITY, Subscription
 from ._pings import DRAIN_PAYLOAD, PingResult
 from ._statistics import SessionStatistics
 from ._watcher import KEEPALIVE_PAYLOAD
@@ -45,12 +46,22 @@ class Session(SessionCore):
     @property
     def local_settings(self) -> Settings:
         """Our settings that are in force: an update counts from its acknowledgement (RFC 9113 §6.5.3)."""
-        return _as_settings(self._engine.local_settings)
+        return Settings.from_dict(self._engine.local_settings)
 
     @property
     def peer_settings(self) -> Settings:
         """What the peer's SETTINGS said so far."""
-        return _as_settings(self._engine.peer_settings)
+        return Settings.from_dict(self._engine.peer_settings)
+
+    @property
+    def remote_settings(self) -> Settings:
+        """The peer's settings: all that its SETTINGS said so far; another name of `peer_settings`."""
+        return self.peer_settings
+
+    @property
+    def pending_settings_ack(self) -> bool:
+        """Whether SETTINGS of ours, the first or those of `update_settings`, are not acknowledged yet."""
+        return self._engine.settings_pending
 
     @property
     def transport(self) -> trio.abc.Stream:
@@ -72,6 +83,26 @@ class Session(SessionCore):
             queued_output=engine.output_size,
             memory=engine.memory,
         )
+
+    def subscribe(self, *, capacity: int = DEFAULT_CAPACITY) -> Subscription:
+        """Subscribes to what happens to the session from this call on: ``with`` ends it, ``async for`` waits.
+
+        ::
+
+            with session.subscribe() as events:
+                async for event in events:
+                    match event:
+                        case trio_h2.GoAwayReceived(code=code, debug_data=reason): ...
+
+        The iteration ends when the session is over. Nothing is stored for a session without a subscriber.
+
+        Args:
+            capacity: happenings kept for this subscriber; more drop the oldest, see `Subscription.dropped`.
+
+        Raises:
+            TypeError, ValueError: *capacity* is no int, or less than 1.
+        """
+        return self._happenings.subscribe(capacity)
 
     # -- what the application can do -------------------------------------------------------------------------------
 
@@ -217,6 +248,11 @@ class Session(SessionCore):
         """Whether nothing was lost: closed here, or by the peer with no stream under way and no error to tell."""
         return failure.cause is Cause.CLOSED or (failure.retryable and not failure.code and failure.error is None)
 
+    def _finish(self, failure: SessionFailure) -> None:
+        if self._failure is None:
+            super()._finish(failure)
+            self._happenings.end(None if self._is_clean(failure) else from_failure(failure))
+
     def _check_usable(self) -> None:
         if self._failure is not None:
             raise from_failure(self._failure)
@@ -231,9 +267,3 @@ def checked_grace(grace: float | None, config: SessionConfig) -> float:
     if math.isnan(grace) or grace < 0:
         raise ValueError(f"grace must be 0 seconds or more, not {grace}")
     return grace
-
-
-def _as_settings(values: dict[int, int]) -> Settings:
-    return Settings.unpack(
-        b"".join(code.to_bytes(2, "big") + value.to_bytes(4, "big") for code, value in values.items())
-    )

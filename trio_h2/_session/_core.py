@@ -23,6 +23,7 @@ from .._wire._engine import Engine
 from .._wire._failure import Cause, SessionFailure
 from .._wire._schedule import Scheduler
 from . import _reader
+from ._happenings import Happenings
 from ._pings import DRAIN_PAYLOAD, Pings
 from ._updates import SettingsUpdates
 from ._watcher import Watcher
@@ -63,6 +64,7 @@ class SessionCore(metaclass=NoPublicConstructor):
         self._write_error: BaseException | None = None
         self._pings = Pings()
         self._updates = SettingsUpdates()
+        self._happenings = Happenings()
         self._room_wanted: dict[int, Outbox] = {}
         self._watcher = Watcher(self._role, config)
         self._service_scope = trio.CancelScope(shield=True)

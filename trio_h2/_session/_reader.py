@@ -18,6 +18,7 @@ from .._wire._events import (
     GoAwayReceived,
     InformationalReceived,
     PingAcknowledged,
+    PingReceived,
     RequestReceived,
     ResponseReceived,
     SessionFailed,
@@ -29,6 +30,8 @@ from .._wire._events import (
     WindowOpened,
 )
 from .._wire._failure import Cause, SessionFailure
+from .._wire._settings import Settings
+from . import _happenings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,10 +143,18 @@ def _settings_received(session: Session, event: SettingsReceived) -> None:
         for stream in session._streams.values():
             stream._outbox.window_opened()
     session._settings_changed()
+    if session._happenings.wanted:
+        session._happenings.tell(_happenings.RemoteSettingsReceived(Settings.from_dict(event.changed)))
 
 
 def _settings_acknowledged(session: Session, event: SettingsAcknowledged) -> None:
     session._settings_acknowledged()
+    if session._happenings.wanted:
+        session._happenings.tell(_happenings.LocalSettingsAcknowledged(Settings.from_dict(event.values)))
+
+
+def _ping_received(session: Session, event: PingReceived) -> None:
+    session._happenings.tell(_happenings.PingReceived(event.payload))
 
 
 def _ping_acknowledged(session: Session, event: PingAcknowledged) -> None:
@@ -151,6 +162,7 @@ def _ping_acknowledged(session: Session, event: PingAcknowledged) -> None:
 
 
 def _goaway(session: Session, event: GoAwayReceived) -> None:
+    session._happenings.tell(_happenings.GoAwayReceived(event.last_stream_id, event.code, event.debug_data))
     session._peer_leaving()
 
 
@@ -176,6 +188,7 @@ _HANDLERS = cast(  # each handler gets the events of its own type only
         SettingsReceived: _settings_received,
         SettingsAcknowledged: _settings_acknowledged,
         PingAcknowledged: _ping_acknowledged,
+        PingReceived: _ping_received,
         GoAwayReceived: _goaway,
         SessionFailed: _session_failed,
     },

@@ -111,6 +111,15 @@ class Settings:
         given.update(self.custom)
         return given
 
+    @classmethod
+    def from_dict(cls, values: Mapping[int, int]) -> Settings:
+        """Returns settings given by number, the inverse of `as_dict`.
+
+        Raises:
+            ValueError: A value is out of range.
+        """
+        return cls.unpack(b"".join(_ENTRY.pack(code, value) for code, value in values.items()))
+
     def pack(self) -> bytes:
         """Returns the payload of a SETTINGS frame with the settings that were given."""
         return b"".join(_ENTRY.pack(code, value) for code, value in self.as_dict().items())
