@@ -264,7 +264,9 @@ def from_failure(failure: StreamFailure | SessionFailure) -> Exception:
             retryable=failure.retryable or failure.refused,
         )
     if failure.cause is Cause.CLOSED:
-        return trio.ClosedResourceError(failure.reason)
+        closed = trio.ClosedResourceError(failure.reason)
+        closed.__cause__ = failure.error  # what `Session.destroy` was given
+        return closed
     error = _SESSION_ERRORS[failure.cause](
         failure.reason,
         code=failure.code,

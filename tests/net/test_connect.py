@@ -100,7 +100,7 @@ async def test_cleartext_tcp() -> None:
     async with tcp_server() as server:
         async with connect(f"http://localhost:{server.port}") as session:
             assert await fetch(session, "/x") == f"http|localhost:{server.port}|/x"
-            transport = session.transport
+            transport = session._transport
             assert isinstance(transport, trio.SocketStream)
             assert transport.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         with pytest.raises(trio.ClosedResourceError):
@@ -143,7 +143,7 @@ async def test_any_stream() -> None:
     async with trio.open_nursery() as nursery:
         await nursery.start(serve_stream, tell, theirs)
         async with connect("https://example.org", transport=ours) as session:
-            assert session.transport is ours
+            assert session._transport is ours
             assert await fetch(session) == "https|example.org|/"
 
 
@@ -176,7 +176,7 @@ async def test_tls_over_any_stream(authority: ThrowawayAuthority) -> None:
     async with trio.open_nursery() as nursery:
         await nursery.start(serve_stream, tell, tls)
         async with connect("https://localhost", transport=ours, ssl_context=authority.client_context()) as session:
-            assert isinstance(session.transport, trio.SSLStream)
+            assert session.encrypted
             assert await fetch(session) == "https|localhost|/"
 
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import trio
 
 from .._errors import LocalProtocolError, from_failure
-from .._wire._codes import ErrorCode, Role
+from .._wire._codes import ErrorCode, Initiator, Role, error_code
 from .._wire._failure import Cause, SessionFailure
 from .._wire._settings import Settings
 from .._wire._shutdown import LAST_POSSIBLE_ID
 from .._wire._tuning import PROBE_PAYLOAD
-from ._core import SessionCore
+from ._facts import SessionFacts
 from ._happenings import DEFAULT_CAPACITY, Subscription
 from ._pings import DRAIN_PAYLOAD, PingResult
 from ._statistics import SessionStatistics
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _RESERVED_PAYLOADS = frozenset({DRAIN_PAYLOAD, KEEPALIVE_PAYLOAD, PROBE_PAYLOAD})
 
 
-class Session(SessionCore):
+class Session(SessionFacts):
     """One HTTP/2 connection (RFC 9113 §1: a session here, never "connection").
 
     Made by `connect` and by the ``serve_*`` functions.
@@ -62,11 +62,6 @@ class Session(SessionCore):
     def pending_settings_ack(self) -> bool:
         """Whether SETTINGS of ours, the first or those of `update_settings`, are not acknowledged yet."""
         return self._engine.settings_pending
-
-    @property
-    def transport(self) -> trio.abc.Stream:
-        """The bytes below, for looking (addresses, certificates): reading, writing or closing it breaks the session."""
-        return self._transport
 
     def statistics(self) -> SessionStatistics:
         """Returns a snapshot of what the session holds and may do."""
@@ -177,6 +172,71 @@ class Session(SessionCore):
         if not update.acknowledged:
             self._check_usable()
 
+    async def goaway(
+        self,
+        code: ErrorCode | int = ErrorCode.NO_ERROR,
+        last_stream_id: int | None = None,
+        debug_data: bytes | bytearray | memoryview = b"",
+    ) -> None:
+        """Sends GOAWAY and goes on: the peer opens no new streams, those that are open finish (RFC 9113 §6.8).
+
+        `shutdown` and `aclose` say GOAWAY themselves; this is for what they do not say. The session stays open, also
+        when the last stream has ended. Cancelled: nothing is sent.
+
+        Args:
+            code: why.
+            last_stream_id: the highest stream of the peer that is processed; by default the newest it has opened.
+            debug_data: whatever may help the peer's people; must fit one frame.
+
+        Raises:
+            TypeError: an argument has the wrong type.
+            ValueError: *code* has more than 32 bits, *last_stream_id* more than 31, or *debug_data* is too long.
+            LocalProtocolError: *last_stream_id* is higher than in an earlier GOAWAY.
+            SessionError: the session broke.
+            trio.ClosedResourceError: this side closed the session.
+        """
+        checked_number("code", code, 2**32 - 1)
+        if last_stream_id is not None:
+            checked_number("last_stream_id", last_stream_id, LAST_POSSIBLE_ID)
+        if not isinstance(debug_data, (bytes, bytearray, memoryview)):
+            raise TypeError(f"debug_data must be bytes-like, not {debug_data!r}")
+        debug_data = bytes(debug_data)
+        room = self._engine.max_outbound_frame_size - 8  # beside the id and the code
+        if len(debug_data) > room:
+            raise ValueError(f"debug_data has {len(debug_data)} octets, the peer accepts at most {room}")
+        self._check_usable()
+        await self._control_room()
+        self._check_usable()
+        sent = self._engine.shutdown.sent_last_id
+        if last_stream_id is not None and sent is not None and last_stream_id > sent:
+            # RFC 9113 §6.8: "Endpoints MUST NOT increase the value they send in the last stream identifier".
+            raise LocalProtocolError(f"last_stream_id {last_stream_id} is higher than the {sent} of an earlier GOAWAY")
+        self._engine.goaway(code, last_stream_id, debug_data)
+        self._wake_writer()
+
+    def destroy(self, error: Exception | None = None, code: ErrorCode | int | None = None) -> None:
+        """Ends the session at once: resets every stream, sends GOAWAY, closes the transport without waiting for anyone.
+
+        Every pending and later operation of the session and its streams, and a request that waits its turn, raises
+        `trio.ClosedResourceError`, with *error* as its cause; so does `wait_closed`, if there is an error. Never waits;
+        idempotent.
+
+        Args:
+            error: why; ``None`` if nothing is wrong.
+            code: what GOAWAY says; by default INTERNAL_ERROR with an error, else NO_ERROR.
+
+        Raises:
+            TypeError: *error* is no exception, or *code* no int.
+            ValueError: *code* has more than 32 bits.
+        """
+        if error is not None and not isinstance(error, Exception):
+            raise TypeError(f"error must be an exception, not {error!r}")
+        if code is None:
+            code = ErrorCode.NO_ERROR if error is None else ErrorCode.INTERNAL_ERROR
+        else:
+            code = error_code(checked_number("code", code, 2**32 - 1))
+        self._cut(SessionFailure(Cause.CLOSED, code, Initiator.LOCAL, "this session was destroyed", error=error))
+
     def shutdown(self) -> None:
         """Begins to drain: no new streams, running ones finish, then the session closes (RFC 9113 §6.8).
 
@@ -233,6 +293,7 @@ class Session(SessionCore):
 
         Raises:
             SessionError: it broke, rather than being closed by this side or gracefully by the peer.
+            trio.ClosedResourceError: this side destroyed it with an error, which is the cause.
         """
         await self._closed.wait()
         failure = self._failure
@@ -246,7 +307,9 @@ class Session(SessionCore):
     @staticmethod
     def _is_clean(failure: SessionFailure) -> bool:
         """Whether nothing was lost: closed here, or by the peer with no stream under way and no error to tell."""
-        return failure.cause is Cause.CLOSED or (failure.retryable and not failure.code and failure.error is None)
+        if failure.cause is Cause.CLOSED:
+            return failure.error is None  # `destroy` may have been given one
+        return failure.retryable and not failure.code and failure.error is None
 
     def _finish(self, failure: SessionFailure) -> None:
         if self._failure is None:
@@ -256,6 +319,15 @@ class Session(SessionCore):
     def _check_usable(self) -> None:
         if self._failure is not None:
             raise from_failure(self._failure)
+
+
+def checked_number(name: str, value: object, highest: int) -> int:
+    """Returns *value* if it is a number that its field in a frame can hold."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an int, not {value!r}")
+    if not 0 <= value <= highest:
+        raise ValueError(f"{name} must be in 0..{highest}, not {value}")
+    return value
 
 
 def checked_grace(grace: float | None, config: SessionConfig) -> float:

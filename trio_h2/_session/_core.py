@@ -247,21 +247,26 @@ class SessionCore(metaclass=NoPublicConstructor):
         self._lets_peer_finish = failure.initiator is Initiator.LIBRARY and failure.cause is not Cause.KEEPALIVE
         self._finish(failure)
 
-    def _cut(self) -> None:
+    def _cut(self, failure: SessionFailure | None = None) -> None:
         """This side ends the session now: open streams are reset with CANCEL, GOAWAY follows."""
         if self._failure is not None:
             return
+        failure = failure or _closed_here()
         for stream in list(self._streams.values()):
-            stream._abandon()
-        self._finish(_closed_here())
+            if failure.error is None:
+                stream._abandon()
+            else:
+                stream._destroy(failure)
+        self._finish(failure)
 
     def _finish(self, failure: SessionFailure) -> None:
         """Sets the session's end, wakes everyone who waits, and bounds what is left to do."""
         if self._failure is not None:
             return
-        if not self._goaway_final and failure.cause in (Cause.CLOSED, Cause.GOAWAY):
+        code = (failure.code if failure.cause is Cause.CLOSED else None) or ErrorCode.NO_ERROR
+        if failure.cause in (Cause.CLOSED, Cause.GOAWAY) and (code or not self._goaway_final):
             self._goaway_final = True
-            self._engine.goaway(ErrorCode.NO_ERROR)
+            self._engine.goaway(code)
         self._engine.fail(failure)
         self._failure = failure
         for stream in list(self._streams.values()):

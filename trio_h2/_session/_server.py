@@ -214,10 +214,10 @@ class ServerSession(Session):
         super()._finish(failure)
         self._hook_scope.cancel()
 
-    def _cut(self) -> None:
+    def _cut(self, failure: SessionFailure | None = None) -> None:
         for stream in list(self._handlers):  # even if the session broke before: some handlers outlive that
             stream._scope.cancel()
-        super()._cut()
+        super()._cut(failure)
 
 
 def _is_of(stream: ServerStream, error: BaseException) -> bool:

@@ -37,18 +37,18 @@ async def run_services(session: Session) -> None:
                 if session._lets_peer_finish and not reading.is_set():
                     # A transport closed with unread octets may drop what we sent last (TCP answers them with a reset),
                     # so say that this was all, and read until the peer closes.
-                    await _end_writing(session.transport)
+                    await _end_writing(session._transport)
                     await reading.wait()
                 nursery.cancel_scope.cancel()
             with contextlib.suppress(trio.BrokenResourceError):
-                await session.transport.aclose()
+                await session._transport.aclose()
     finally:
         if session._failure is None:  # a bug ended a service task
             session._cut()
         session._writer.stop()
         # By force, which waits for nothing; shielded, because the block around may be cancelled as well.
         with trio.CancelScope(shield=True), contextlib.suppress(trio.BrokenResourceError):
-            await trio.aclose_forcefully(session.transport)
+            await trio.aclose_forcefully(session._transport)
         session._release()
 
 

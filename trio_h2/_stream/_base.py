@@ -286,6 +286,14 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
 
     # -- for the session -------------------------------------------------------------------------------------------
 
+    def _destroy(self, failure: SessionFailure) -> None:
+        """The session was destroyed with an error, which every operation raises; what is unread is thrown away."""
+        self._fail(failure)
+        self._inbox.discard()
+        if self._alive:
+            self._rst_code = failure.code or ErrorCode.CANCEL
+            self._port._engine.reset(self._id, self._rst_code)
+
     def _data_received(self, data: bytes) -> None:
         if not self._inbox.deliver(data) and self._outbox.reset_after_end is None:
             self._refuse_rest(ErrorCode.CANCEL)

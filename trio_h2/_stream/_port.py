@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    import trio
-
+    from .._wire._codes import ErrorCode
     from .._wire._config import SessionConfig
     from .._wire._engine import Engine
     from .._wire._failure import SessionFailure
     from ._outbox import Outbox
+    from ._transport import TransportView
 
 
 class StreamSession(Protocol):
@@ -24,8 +24,16 @@ class StreamSession(Protocol):
         """Limits and timeouts."""
 
     @property
-    def transport(self) -> trio.abc.Stream:
+    def transport(self) -> TransportView:
         """The bytes below, for looking only."""
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the session speaks TLS."""
+
+    @property
+    def alpn_protocol(self) -> str | None:
+        """What ALPN agreed on; ``"h2c"`` in cleartext."""
 
     @property
     def closed(self) -> bool:
@@ -43,6 +51,9 @@ class StreamSession(Protocol):
 
     def shutdown(self) -> None:
         """Begins to drain."""
+
+    def destroy(self, error: Exception | None = None, code: ErrorCode | int | None = None) -> None:
+        """Ends the session at once."""
 
 
 class SessionPort(StreamSession, Protocol):

@@ -200,6 +200,11 @@ class Engine:
         window = self.conn.stream(stream_id).outbound_flow_control_window
         return max(0, min(window, self.conn.outbound_flow_control_window, self.conn.max_outbound_frame_size))
 
+    @property
+    def max_outbound_frame_size(self) -> int:
+        """The largest payload that the peer accepts in one frame, in octets."""
+        return self.conn.max_outbound_frame_size
+
     def stream_window(self, stream_id: int) -> int:
         """What may be sent on a stream, in octets; negative after the peer shrank its window."""
         return self.conn.stream(stream_id).outbound_flow_control_window

@@ -1,0 +1,149 @@
+"""The transport as applications see it: to look at, not to use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn, TypeVar, cast
+
+import trio
+
+from .._errors import LocalProtocolError
+from .._util import NoPublicConstructor
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+    from typing import TypeAlias
+
+    Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int] | str | bytes
+
+T = TypeVar("T")
+
+
+class TransportView(metaclass=NoPublicConstructor):
+    """What is below a session: addresses, and what TLS agreed on; made by `Session.transport`.
+
+    The bytes belong to the session: reading, writing or closing them here raises `LocalProtocolError`.
+    """
+
+    def __init__(self, transport: trio.abc.Stream) -> None:
+        self._transport = transport
+        self._tls = transport if isinstance(transport, trio.SSLStream) else None
+        below = transport
+        while isinstance(below, trio.SSLStream):
+            below = below.transport_stream
+        # Asked for now: the socket will not tell any more when it is closed.
+        self._local_address: Address | None = None
+        self._peer_address: Address | None = None
+        if isinstance(below, trio.SocketStream):
+            self._local_address = _address(below.socket.getsockname)
+            self._peer_address = _address(below.socket.getpeername)
+
+    def __repr__(self) -> str:
+        tls = " over TLS" if self.encrypted else ""
+        return f"<TransportView {type(self._transport).__name__} to {self._peer_address!r}{tls}>"
+
+    # -- addresses -------------------------------------------------------------------------------------------------
+
+    @property
+    def local_address(self) -> Address | None:
+        """This side's address: ``(host, port, …)``, a Unix path, or ``None`` where there is no socket."""
+        return self._local_address
+
+    @property
+    def peer_address(self) -> Address | None:
+        """The peer's address: ``(host, port, …)``, a Unix path, or ``None`` where there is no socket."""
+        return self._peer_address
+
+    # -- TLS -------------------------------------------------------------------------------------------------------
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the session speaks TLS itself."""
+        return self._tls is not None
+
+    @property
+    def alpn_protocol(self) -> str | None:
+        """What ALPN agreed on; ``None`` where it gave nothing; ``"h2c"`` without TLS (RFC 9113 §3.1)."""
+        tls = self._tls
+        return "h2c" if tls is None else _asked(lambda: tls.selected_alpn_protocol())
+
+    @property
+    def tls_version(self) -> str | None:
+        """The version of TLS, for example ``"TLSv1.3"``; ``None`` without TLS."""
+        tls = self._tls
+        return None if tls is None else _asked(lambda: tls.version())
+
+    @property
+    def cipher(self) -> tuple[str, str, int] | None:
+        """Name, protocol version and secret bits of the cipher in use; ``None`` without TLS."""
+        tls = self._tls
+        return None if tls is None else _asked(lambda: tls.cipher())
+
+    @property
+    def server_hostname(self) -> str | None:
+        """The name that a client asked for and verified; ``None`` on a server and without TLS."""
+        return None if self._tls is None else self._tls.server_hostname
+
+    @property
+    def peer_certificate(self) -> bytes | None:
+        """The peer's certificate in DER; ``None`` if it showed none, and without TLS.
+
+        `ssl.DER_cert_to_PEM_cert` makes PEM of it.
+        """
+        tls = self._tls
+        return None if tls is None else _asked(lambda: tls.getpeercert(binary_form=True))
+
+    @property
+    def peer_certificate_fields(self) -> dict[str, object] | None:
+        """The fields of the peer's certificate, as `ssl.SSLSocket.getpeercert` tells them.
+
+        Empty if it was not verified, ``None`` if there is none.
+        """
+        tls = self._tls
+        return None if tls is None else _asked(lambda: tls.getpeercert())
+
+    @property
+    def ssl_context(self) -> ssl.SSLContext | None:
+        """The context that TLS was set up with; ``None`` without TLS."""
+        return None if self._tls is None else self._tls.context
+
+    # -- refused ---------------------------------------------------------------------------------------------------
+
+    def send_all(self, data: bytes | bytearray | memoryview) -> NoReturn:
+        """Refuses, at the call: `LocalProtocolError`."""
+        _refuse("written to; send on a stream of the session")
+
+    def receive_some(self, max_bytes: int | None = None) -> NoReturn:
+        """Refuses, at the call: `LocalProtocolError`."""
+        _refuse("read; receive from a stream of the session")
+
+    def send_eof(self) -> NoReturn:
+        """Refuses, at the call: `LocalProtocolError`."""
+        _refuse("closed; end the session with aclose() or destroy()")
+
+    def aclose(self) -> NoReturn:
+        """Refuses, at the call: `LocalProtocolError`."""
+        _refuse("closed; end the session with aclose() or destroy()")
+
+
+def _refuse(what: str) -> NoReturn:
+    raise LocalProtocolError(f"the transport belongs to its session and cannot be {what}")
+
+
+def _address(ask: Callable[[], object]) -> Address | None:
+    try:
+        address = ask()
+    except OSError:  # the peer was faster
+        return None
+    return cast("Address", address)
+
+
+def _asked(ask: Callable[[], T]) -> T | None:
+    """Returns what *ask* does, or ``None`` before the handshake of a stream that the application has brought.
+
+    Even looking up a method may raise then, so *ask* does that, too.
+    """
+    try:
+        return ask()
+    except trio.NeedHandshakeError:
+        return None
