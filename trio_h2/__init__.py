@@ -39,6 +39,7 @@ from ._session._happenings import SessionHappening as SessionHappening
 from ._session._happenings import Subscription as Subscription
 from ._session._pings import PingResult as PingResult
 from ._session._server import ServerSession as ServerSession
+from ._session._state import SessionState as SessionState
 from ._session._statistics import SessionStatistics as SessionStatistics
 from ._stream._base import Stream as Stream
 from ._stream._client import ClientStream as ClientStream

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .._stream._transport import TransportView
 from ._core import SessionCore
+from ._state import SessionState
 
 if TYPE_CHECKING:
     import trio
@@ -53,3 +54,21 @@ class SessionFacts(SessionCore):
     def destroyed(self) -> bool:
         """Whether the session is over, and unusable, for whatever reason; `Session.closed` comes before."""
         return self._failure is not None
+
+    @property
+    def state(self) -> SessionState:
+        """A snapshot of the session's windows, ids, output and header tables."""
+        engine = self._engine
+        budget = engine.budget
+        deflate, inflate = engine.table_sizes
+        return SessionState(
+            effective_local_window_size=budget.size,
+            effective_recv_data_length=budget.since_update,
+            next_stream_id=engine.next_stream_id,
+            local_window_size=budget.window,
+            last_proc_stream_id=engine.newest_received_id,
+            remote_window_size=engine.connection_window,
+            outbound_queue_size=self._writer.queued_frames,
+            deflate_dynamic_table_size=deflate,
+            inflate_dynamic_table_size=inflate,
+        )

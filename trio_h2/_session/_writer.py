@@ -33,8 +33,14 @@ class Writer:
         self._idle = trio.lowlevel.ParkingLot()
         self._room = trio.lowlevel.ParkingLot()
         self._writing = False
+        self._frames = 0
         self.stopped = False
         """Nothing will be written any more; `stop` says so."""
+
+    @property
+    def queued_frames(self) -> int:
+        """Frames that are made and not written yet, those of the write under way included."""
+        return self._engine.output_frames + (self._frames if self._writing else 0)
 
     @property
     def flushed(self) -> bool:
@@ -97,6 +103,7 @@ class Writer:
                 break
             if not self._bodies[stream_id].frame():
                 self.body_gone(stream_id)  # framed, or without a window: WINDOW_UPDATE brings it back
+        self._frames = engine.output_frames
         return engine.take_output()
 
     async def room(self, limit: int) -> None:

@@ -130,6 +130,7 @@ class Connection(H2Connection):
         self._initial = local
         self._chunks: list[bytes] = []
         self.output_size = 0
+        self.output_frames = 0
         self.reader = FrameReader(preface=b"" if client else PREFACE)
         self.incoming_buffer = self.reader  # type: ignore[assignment]  # has what h2 uses
         self._frame_dispatch_table = {}  # unused, and its bound methods would be a reference cycle
@@ -161,11 +162,14 @@ class Connection(H2Connection):
     def _prepare_for_sending(self, frames: list[Frame]) -> None:
         """Queues frames for the transport, without copying bodies into one growing buffer."""
         for frame in frames:
+            self.output_frames += 1
             if isinstance(frame, DataFrame) and "PADDED" not in frame.flags:
                 self._queue(_frame_header(frame, len(frame.data)))
                 self._queue(frame.data)
             elif isinstance(frame, (HeadersFrame, PushPromiseFrame)):
-                for part in _fit(frame, self.max_outbound_frame_size):
+                parts = _fit(frame, self.max_outbound_frame_size)
+                self.output_frames += len(parts) - 1
+                for part in parts:
                     self._queue(part.serialize())
             else:
                 self._queue(frame.serialize())
@@ -200,19 +204,31 @@ class Connection(H2Connection):
     @property
     def table_size(self) -> int:
         """Octets in both HPACK tables."""
-        return int(self.encoder.header_table._current_size) + int(self.decoder.header_table._current_size)
+        return self.encoder_table_size + self.decoder_table_size
+
+    @property
+    def encoder_table_size(self) -> int:
+        """Octets in the HPACK table for what we send."""
+        return int(self.encoder.header_table._current_size)
+
+    @property
+    def decoder_table_size(self) -> int:
+        """Octets in the HPACK table for what we receive."""
+        return int(self.decoder.header_table._current_size)
 
     def take_output(self) -> bytes:
         """Returns all queued output; it is owed to the wire from now on."""
         data = b"".join(self._chunks)
         self._chunks.clear()
         self.output_size = 0
+        self.output_frames = 0
         return data
 
     def send_settings(self, values: dict[int, int]) -> None:
         """Queues a SETTINGS frame. hyperframe truncates numbers above 255, so the payload is made here."""
         payload = b"".join(code.to_bytes(2, "big") + value.to_bytes(4, "big") for code, value in values.items())
         self._queue(len(payload).to_bytes(3, "big") + b"\x04\x00" + bytes(4) + payload)
+        self.output_frames += 1
 
     def local_settings_sent(self, values: dict[int, int]) -> None:
         """Enforces what is laxer in *values*, our newest SETTINGS: the peer may act on them before we see its

@@ -70,6 +70,8 @@ class Engine:
         """How many streams the peer may have open."""
         self.queued_body = 0
         """Octets of bodies that the application has handed over and that are not framed yet; kept by those above."""
+        self.newest_received_id = 0
+        """The stream of the newest HEADERS or DATA received."""
         self.slots: set[int] = set()
         """Inbound streams that count against max_concurrent_streams: open, or with a running handler."""
         self.reset_by_us: dict[int, int] = {}
@@ -124,6 +126,16 @@ class Engine:
     def output_size(self) -> int:
         """Octets waiting in the output."""
         return self.conn.output_size
+
+    @property
+    def output_frames(self) -> int:
+        """Frames waiting in the output."""
+        return self.conn.output_frames
+
+    @property
+    def table_sizes(self) -> tuple[int, int]:
+        """Octets in the HPACK tables for what we send, and for what we receive."""
+        return self.conn.encoder_table_size, self.conn.decoder_table_size
 
     def take_output(self) -> bytes:
         """Returns everything that is to be sent; the caller owes it to the wire."""

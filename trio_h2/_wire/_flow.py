@@ -57,13 +57,13 @@ class StreamCredit:
 class ReceiveBudget:
     """The receive budget of one session and its ledger."""
 
-    __slots__ = ("_budget", "_extra", "_owed", "_reserved", "_stranded", "_window", "ledger")
+    __slots__ = ("_announced", "_budget", "_extra", "_owed", "_reserved", "_stranded", "_window", "ledger")
 
     def __init__(self, budget: int, *, window: int, reserved: int) -> None:
         """Starts with the peer's *window* of a *budget*, of which *reserved* belongs to initial windows (octets)."""
         self.ledger = Ledger()
         self._budget = budget
-        self._window = window
+        self._window = self._announced = window
         self._owed = budget - window
         self._reserved = reserved
         self._extra = 0
@@ -78,6 +78,11 @@ class ReceiveBudget:
     def window(self) -> int:
         """What the peer may still send, in octets."""
         return self._window
+
+    @property
+    def since_update(self) -> int:
+        """Octets received since credit was last given back."""
+        return self._announced - self._window
 
     @property
     def owed(self) -> int:
@@ -120,8 +125,12 @@ class ReceiveBudget:
         """
         if self._owed == 0 or self._owed < self._window:
             return 0
+        return self._give_back()
+
+    def _give_back(self) -> int:
         increment, self._owed = self._owed, 0
         self._window += increment
+        self._announced = self._window
         return increment
 
     def reserve(self, size: int) -> None:

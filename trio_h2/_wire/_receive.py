@@ -104,9 +104,11 @@ class Receiver:
             self._reception.stream_error(StreamFaultError(frame.stream_id, ErrorCode.PROTOCOL_ERROR, exc.reason))
 
     def _headers(self, frame: HeadersFrame) -> None:
+        self._engine.newest_received_id = frame.stream_id
         self._messages.headers(frame)
 
     def _data(self, frame: DataFrame) -> None:
+        self._engine.newest_received_id = frame.stream_id
         self._messages.data(frame)
 
     def _window_update(self, frame: WindowUpdateFrame) -> None:
