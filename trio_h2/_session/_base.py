@@ -9,6 +9,7 @@ import trio
 
 from .._errors import LocalProtocolError, from_failure
 from .._wire._codes import ErrorCode, Initiator, Role, error_code
+from .._wire._config import MAX_WINDOW
 from .._wire._failure import Cause, SessionFailure
 from .._wire._settings import Settings
 from .._wire._shutdown import LAST_POSSIBLE_ID
@@ -171,6 +172,27 @@ class Session(SessionFacts):
         await update.done.wait()
         if not update.acknowledged:
             self._check_usable()
+
+    def set_local_window_size(self, size: int) -> None:
+        """Sets the receive window of the session, which is also its receive budget, for as long as it lasts.
+
+        A larger one is told to the peer at once. What the peer was given of a larger one before cannot be taken back:
+        it is used up first, as far as the peer does. Never waits.
+
+        Args:
+            size: octets.
+
+        Raises:
+            TypeError: *size* is no int.
+            ValueError: *size* is out of range, or too small for the streams that the peer may open, each with its
+                window full.
+            SessionError: the session broke.
+            trio.ClosedResourceError: this side closed the session.
+        """
+        checked_number("size", size, MAX_WINDOW)
+        self._check_usable()
+        self._engine.set_receive_budget(size)
+        self._credit_changed()
 
     async def goaway(
         self,

@@ -377,6 +377,27 @@ class Engine:
                 self.conn.send_ping(PROBE_PAYLOAD)
         self.conn.increment_flow_control_window(increment, stream_id)
 
+    def set_receive_budget(self, size: int) -> None:
+        """Changes the session's receive budget, and with it its window.
+
+        Raises:
+            ValueError: the windows that are or may be in use do not fit *size*.
+        """
+        window, budget = self._largest_window, self.budget
+        streams = max(1, len(self.streams))
+        if self.role is Role.SERVER:
+            streams = max(streams, self._settings.planned(SettingCode.MAX_CONCURRENT_STREAMS))
+        if streams * window + budget.extra + budget.stranded > size:
+            raise ValueError(
+                f"a receive window of {size} octets is too small for {streams} streams x initial_window_size {window}, "
+                f"{budget.extra} octets that their windows have grown, and {budget.stranded} unread ones of closed "
+                f"streams"
+            )
+        increment = budget.resize(size)
+        if increment:
+            self.conn.increment_flow_control_window(increment)
+        self._settings_changed()
+
     def credit_padding(self, stream: WireStream, size: int, *, last: bool) -> None:
         """Credits *size* octets of padding at once; the *last* frame of a body needs no window of its stream."""
         self.credit_unread(size)
@@ -454,6 +475,13 @@ class Engine:
         """An estimate of the octets this session holds: unread and queued bodies, unfinished frames, header tables."""
         conn = self.conn
         return self.budget.ledger.held + self.queued_body + conn.output_size + conn.reader.buffered + conn.table_size
+
+    @property
+    def memory_limit(self) -> int:
+        """The octets above which new streams are refused; unless a number was given, it moves with the budget."""
+        if self.config.max_session_memory is not None:
+            return self.config.max_session_memory
+        return self.config.session_memory - self.config.receive_budget + self.budget.size
 
     def release(self) -> None:
         """The session is over: lets go of what refers back, so that nothing waits for the garbage collector."""

@@ -5,8 +5,9 @@ as for every open stream, at all times::
 
     window (what the peer may still send) + held (received, unread) + owed (read, not yet given back) = target
 
-with target = B for the session, so held <= B is a hard bound. A stream's credit is owed when the application takes
-the data. Data that is thrown away is owed, too: `Ledger` keeps count, and must balance whenever a session ends.
+with target = B for the session, so held <= B is a hard bound. After a shrink, owed is negative for a while. A stream's
+credit is owed when the application takes the data. Data that is thrown away is owed, too: `Ledger` keeps count, and
+must balance whenever a session ends.
 
 No number of streams that stall with full windows may starve the others. So the targets of all open streams and the
 unread octets of the closed ones together stay within B: `ReceiveBudget.fits` is asked before a stream opens, and
@@ -123,7 +124,7 @@ class ReceiveBudget:
         Due when more is owed than the peer has left: one per half of what is not held. A fixed threshold would starve
         the last reading stream while all the others stall with full windows.
         """
-        if self._owed == 0 or self._owed < self._window:
+        if self._owed <= 0 or self._owed < self._window:
             return 0
         return self._give_back()
 
@@ -132,6 +133,20 @@ class ReceiveBudget:
         self._window += increment
         self._announced = self._window
         return increment
+
+    def resize(self, size: int) -> int:
+        """Makes the budget *size* octets; the caller has seen that the open streams fit.
+
+        A larger one goes to the peer at once. What the peer was given of a larger one before cannot be taken back:
+        nothing is given back until it is used up, so held stays within what was ever promised, and ends within *size*.
+
+        Returns:
+            The connection's WINDOW_UPDATE increment, or 0.
+        """
+        grows = size > self._budget
+        self._owed += size - self._budget
+        self._budget = size
+        return self._give_back() if grows and self._owed > 0 else self.give_back()
 
     def reserve(self, size: int) -> None:
         """Keeps *size* octets for the initial windows of the streams that the peer may open."""

@@ -121,7 +121,7 @@ class MessageReceiver:
             # limit to be exceeded MUST treat this as a stream error (Section 5.4.2) of type PROTOCOL_ERROR or
             # REFUSED_STREAM"; the latter tells that a retry is safe.
             raise StreamFaultError(stream_id, ErrorCode.REFUSED_STREAM, "too many streams")
-        if engine.memory > engine.config.session_memory:
+        if engine.memory > engine.memory_limit:
             raise StreamFaultError(stream_id, ErrorCode.ENHANCE_YOUR_CALM, "max_session_memory is used up")
 
     def _answer_431(self, stream_id: int, end_stream: bool) -> None:
