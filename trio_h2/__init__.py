@@ -36,6 +36,7 @@ from ._session._happenings import PingReceived as PingReceived
 from ._session._happenings import RemoteSettingsReceived as RemoteSettingsReceived
 from ._session._happenings import SessionClosed as SessionClosed
 from ._session._happenings import SessionHappening as SessionHappening
+from ._session._happenings import SessionIdle as SessionIdle
 from ._session._happenings import Subscription as Subscription
 from ._session._pings import PingResult as PingResult
 from ._session._server import ServerSession as ServerSession

@@ -14,8 +14,8 @@ from .._wire._failure import Cause, SessionFailure
 from .._wire._settings import Settings
 from .._wire._shutdown import LAST_POSSIBLE_ID
 from .._wire._tuning import PROBE_PAYLOAD
-from ._facts import SessionFacts
 from ._happenings import DEFAULT_CAPACITY, Subscription
+from ._idling import IdlingSession
 from ._pings import DRAIN_PAYLOAD, PingResult
 from ._statistics import SessionStatistics
 from ._watcher import KEEPALIVE_PAYLOAD
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _RESERVED_PAYLOADS = frozenset({DRAIN_PAYLOAD, KEEPALIVE_PAYLOAD, PROBE_PAYLOAD})
 
 
-class Session(SessionFacts):
+class Session(IdlingSession):
     """One HTTP/2 connection (RFC 9113 §1: a session here, never "connection").
 
     Made by `connect` and by the ``serve_*`` functions.
@@ -168,6 +168,7 @@ class Session(SessionFacts):
         if not self._engine.settings_pending:
             self._watcher.settings_sent()
         self._engine.update_settings(values)
+        self._watcher.active()
         self._wake_writer()
         await update.done.wait()
         if not update.acknowledged:
@@ -234,6 +235,7 @@ class Session(SessionFacts):
             # RFC 9113 §6.8: "Endpoints MUST NOT increase the value they send in the last stream identifier".
             raise LocalProtocolError(f"last_stream_id {last_stream_id} is higher than the {sent} of an earlier GOAWAY")
         self._engine.goaway(code, last_stream_id, debug_data)
+        self._watcher.active()
         self._wake_writer()
 
     def destroy(self, error: Exception | None = None, code: ErrorCode | int | None = None) -> None:

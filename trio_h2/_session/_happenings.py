@@ -59,6 +59,13 @@ class PingReceived:
 
 
 @dataclass(slots=True, frozen=True)
+class SessionIdle:
+    """Nothing happened for ``idle_timeout`` seconds; what comes of it is `Session.on_idle`'s to say."""
+
+    idle_timeout: float
+
+
+@dataclass(slots=True, frozen=True)
 class SessionClosed:
     """The session is over; always the last happening."""
 
@@ -67,7 +74,7 @@ class SessionClosed:
 
 
 SessionHappening: TypeAlias = (
-    GoAwayReceived | LocalSettingsAcknowledged | RemoteSettingsReceived | PingReceived | SessionClosed
+    GoAwayReceived | LocalSettingsAcknowledged | RemoteSettingsReceived | PingReceived | SessionIdle | SessionClosed
 )
 """Everything that a subscription can bring."""
 

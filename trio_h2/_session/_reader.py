@@ -62,6 +62,8 @@ def received(session: Session, data: bytes) -> None:
     now = trio.current_time()
     session._watcher.heard(now)
     for event in session._engine.receive_bytes(data, now):
+        if not isinstance(event, (PingReceived, PingAcknowledged)):
+            session._watcher.active()
         _HANDLERS.get(type(event), _ignore)(session, event)
     if session._engine.output_size:
         session._wake_writer()

@@ -36,6 +36,7 @@ class Watcher:
         self._settings_deadline = now + config.settings_timeout
         self._busy_since = now
         self._idle_since: float | None = now
+        self.idle_timeout = config.idle_timeout
         self._leaving = False
         self._lingering: dict[int, float] = {}
         self._sleeping_until = -math.inf
@@ -72,6 +73,16 @@ class Watcher:
     def idle(self) -> None:
         """The session has no streams any more."""
         self._idle_since = trio.current_time()
+        self._expect(self._next_deadline())
+
+    def active(self) -> None:
+        """Frames other than PINGs were sent or received: a session without streams is not idle either."""
+        if self._idle_since is not None:
+            self._idle_since = trio.current_time()
+
+    def set_idle_timeout(self, seconds: float) -> None:
+        """Changes how long a session may idle; what it has idled already counts."""
+        self.idle_timeout = seconds
         self._expect(self._next_deadline())
 
     def leaving(self) -> None:
@@ -116,7 +127,7 @@ class Watcher:
         return math.inf if self._ping_sent is None else self._ping_sent + self._config.ping_timeout
 
     def _idle_due(self) -> float:
-        return math.inf if self._idle_since is None or self._leaving else self._idle_since + self._config.idle_timeout
+        return math.inf if self._idle_since is None or self._leaving else self._idle_since + self.idle_timeout
 
     def _linger_due(self) -> float:
         return next(iter(self._lingering.values()), math.inf)  # each has the same time, so the first one is next
@@ -152,7 +163,8 @@ class Watcher:
                 del self._lingering[stream_id]
                 session._lingered(stream_id)
             if now >= self._idle_due():
-                session.shutdown()
+                self._idle_since = now
+                session._idled()
 
 
 def _fail(session: Session, cause: Cause, code: ErrorCode | None, reason: str) -> None:
