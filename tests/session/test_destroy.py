@@ -106,6 +106,20 @@ async def test_handlers_are_cancelled_and_may_destroy(autojump_clock: object) ->
         assert sorted(ended) == [1, 3]
 
 
+@pytest.mark.parity("B14")
+async def test_a_session_that_drains_can_be_destroyed(autojump_clock: object) -> None:
+    """Its GOAWAY has said NO_ERROR, which is not true any more."""
+    async with connected() as (session, peer):
+        await session.open_stream("GET")
+        await peer.expect_headers(1)
+        session.shutdown()
+        await peer.expect_goaway(ErrorCode.NO_ERROR)
+        session.destroy(_OOPS)
+        await peer.expect_rst(1, ErrorCode.INTERNAL_ERROR)
+        await peer.expect_goaway(ErrorCode.INTERNAL_ERROR)
+        await peer.expect_eof()
+
+
 async def test_unread_data_is_credited_when_a_session_is_destroyed(autojump_clock: object) -> None:
     async with connected() as (session, peer):
         await session.open_stream("GET")

@@ -19,9 +19,11 @@ async def test_a_larger_window_is_told_at_once(role: Role, autojump_clock: objec
     async with session_of(role, receive_budget=_OLD, stream_window=1000) as (session, peer):
         session.set_local_window_size(500_000)
         await peer.pick(WindowUpdateFrame, stream_id=0, increment=300_000)
+        session.set_local_window_size(500_001)  # however little more it is
+        await peer.pick(WindowUpdateFrame, stream_id=0, increment=1)
         state = session.state
-        assert (state.effective_local_window_size, state.local_window_size) == (500_000, 500_000)
-        assert session.statistics().receive_budget == 500_000
+        assert (state.effective_local_window_size, state.local_window_size) == (500_001, 500_001)
+        assert session.statistics().receive_budget == 500_001
         assert not session.closed
 
 
