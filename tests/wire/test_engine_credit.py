@@ -27,6 +27,7 @@ from trio_h2._wire._config import ClientConfig, ServerConfig, SessionConfig
 from trio_h2._wire._events import PingReceived, SessionFailed, StreamFailed
 from trio_h2._wire._tuning import PROBE_PAYLOAD
 
+STREAMS = 3
 WINDOW = 4
 
 
@@ -41,7 +42,7 @@ class Sender:
         self.windows: dict[int, int] = {}
         self.peer.start()
         self.absorb()
-        self.peer.handshake()
+        self.peer.handshake({STREAMS: 1000})
         self.engine = self.peer.engine
 
     def absorb(self) -> list[Frame]:

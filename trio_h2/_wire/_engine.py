@@ -141,11 +141,9 @@ class Engine:
 
     @property
     def peer_max_streams(self) -> int:
-        """How many streams the peer lets us have open."""
+        """How many streams the peer lets us have open; what is assumed counts until its SETTINGS name a number."""
         assumed = self.config.peer_max_concurrent_streams if isinstance(self.config, ClientConfig) else 0
-        if not self.peer_settings_seen:
-            return assumed
-        return self.peer_settings.get(SettingCode.MAX_CONCURRENT_STREAMS, 2**32)
+        return self.peer_settings.get(SettingCode.MAX_CONCURRENT_STREAMS, assumed)
 
     def has_slot(self) -> bool:
         """Whether a client may open a stream now: the peer allows it, and the budget has room for its window."""
