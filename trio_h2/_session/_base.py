@@ -215,7 +215,10 @@ class Session(SessionCore):
     @staticmethod
     def _is_clean(failure: SessionFailure) -> bool:
         """Whether nothing was lost: closed here, or by the peer with no stream under way and no error to tell."""
-        return failure.cause is Cause.CLOSED or (failure.retryable and not failure.code and failure.error is None)
+        if failure.cause is Cause.CLOSED:
+            return True
+        # A peer that has said goodbye need not wait for ours: that we could not write it is no error then.
+        return failure.retryable and not failure.code and (failure.cause is Cause.GOAWAY or failure.error is None)
 
     def _check_usable(self) -> None:
         if self._failure is not None:

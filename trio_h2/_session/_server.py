@@ -139,7 +139,7 @@ class ServerSession(Session):
             try:
                 if errors is not None:
                     self._handler_raised(stream, errors)
-                    settled = others is None
+                    settled = True
                 if others is not None:  # Cancelled, say, which belongs to a scope outside
                     raise others from None
             finally:
