@@ -150,6 +150,20 @@ async def test_wrong_types() -> None:
         await serve_tcp(hello, 0, config=ClientConfig())  # type: ignore[arg-type]  # that is the point
     with pytest.raises(TypeError, match="transport"):
         await serve_stream(hello, "stream")  # type: ignore[arg-type]  # that is the point
+    with pytest.raises(TypeError, match="on_session"):
+        await serve_tcp(hello, 0, on_session=7)  # type: ignore[arg-type]  # that is the point
+    with pytest.raises(TypeError, match="on_session_error"):
+        await serve_tcp(hello, 0, on_session_error=7)  # type: ignore[arg-type]  # that is the point
+    with pytest.raises(TypeError, match="port"):
+        await serve_tcp(hello, True)
+
+
+@pytest.mark.parametrize("port", [-1, 65_536])
+async def test_ports_that_do_not_exist(port: int, authority: ThrowawayAuthority) -> None:
+    with pytest.raises(ValueError, match=rf"0\.\.65535, not {port}"):
+        await serve_tcp(hello, port)
+    with pytest.raises(ValueError, match=rf"0\.\.65535, not {port}"):
+        await serve_ssl_over_tcp(hello, port, authority.server_context())
 
 
 async def test_unix_sockets(tmp_path: Path) -> None:
