@@ -51,8 +51,9 @@ async def test_streams_up_to_the_last_id_finish_and_others_may_be_retried(last: 
         await peer.send_goaway(last)
         await settle()
         assert (session.closed, session.draining) == (True, True)
-        with pytest.raises((GoAwayError, trio.ClosedResourceError)):
+        with pytest.raises(GoAwayError) as caught:
             await session.open_stream("GET")
+        assert caught.value.retryable
         for stream in streams:
             if stream.id > last:
                 await assert_refused(stream)

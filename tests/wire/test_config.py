@@ -71,11 +71,12 @@ def test_ranges(config: type[SessionConfig], name: str) -> None:
 def test_seconds_and_rates(config: type[SessionConfig], name: str) -> None:
     for value in 1, 0.001, math.inf:
         assert getattr(with_value(config, name, value), name) == value
+    unit = "seconds" if name in TIMEOUTS else "frames per second"
     for value in 0, -1, -math.inf, math.nan:
-        with pytest.raises(ValueError, match=name):
+        with pytest.raises(ValueError, match=f"{name} must be more than 0 {unit}"):
             with_value(config, name, value)
     for wrong in None, "1", True:
-        with pytest.raises(TypeError, match=name):
+        with pytest.raises(TypeError, match=f"{name} must be {unit} as"):
             with_value(config, name, wrong)
 
 
@@ -94,7 +95,7 @@ def test_numbers_of_one_role() -> None:
 
 
 def test_defaults() -> None:
-    """Those of DESIGN."""
+    """Whoever changes one changes it here, too."""
     server, client = ServerConfig(), ClientConfig()
     assert (server.max_concurrent_streams, server.stream_window, server.receive_budget) == (128, 128 * 1024, 32 * MIB)
     assert (client.stream_window, client.receive_budget) == (512 * 1024, 64 * MIB)

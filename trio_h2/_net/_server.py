@@ -103,6 +103,7 @@ class Server(metaclass=NoPublicConstructor):
             grace: seconds; by default the configuration's ``drain_timeout``.
 
         Raises:
+            TypeError: *grace* is no int or float.
             ValueError: *grace* is negative or not a number.
             RuntimeError: called from one of the server's own handlers, which it would wait for.
         """

@@ -176,6 +176,7 @@ class Session(SessionCore):
             grace: seconds; by default the configuration's ``drain_timeout``.
 
         Raises:
+            TypeError: *grace* is no int or float.
             ValueError: *grace* is negative or not a number.
             RuntimeError: called from one of the session's own handlers, which it would wait for.
         """
@@ -201,7 +202,8 @@ class Session(SessionCore):
         """Waits until the session is over and its transport is closed.
 
         Raises:
-            SessionError: it broke, rather than being closed by this side or gracefully by the peer.
+            SessionError: it broke, or the peer's GOAWAY told of an error; not if this side closed it, or the peer did
+                so gracefully.
         """
         await self._closed.wait()
         failure = self._failure
