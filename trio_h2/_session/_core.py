@@ -128,6 +128,9 @@ class SessionCore(metaclass=NoPublicConstructor):
         if stream is not None:
             stream._lingered()
 
+    def _out_of_patience(self, stream_id: int) -> None:
+        raise AssertionError("only a server's requests wait for a handler")
+
     # -- for the reader --------------------------------------------------------------------------------------------
 
     def _request_received(self, event: RequestReceived) -> None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .._wire._config import SessionConfig
     from ._base import Session
 
+PATIENCE = 1.0
+"""Seconds that a request waits for the end of handlers whose streams are gone, before it is refused."""
 KEEPALIVE_PAYLOAD = b"\xffkeep-h2"
 """The PING of the keep-alive; beside it, the application's pings have a limit of their own."""
 
@@ -38,6 +40,7 @@ class Watcher:
         self._idle_since: float | None = now
         self._leaving = False
         self._lingering: dict[int, float] = {}
+        self._queued: dict[int, float] = {}
         self._sleeping_until = -math.inf
         self._changed = trio.Event()
 
@@ -83,9 +86,19 @@ class Watcher:
         self._lingering[stream_id] = trio.current_time() + self._config.linger_timeout
         self._expect(self._lingering[stream_id])
 
+    def queued(self, stream_id: int) -> None:
+        """A request waits for its handler to be started."""
+        self._queued[stream_id] = trio.current_time() + PATIENCE
+        self._expect(self._queued[stream_id])
+
+    def started(self, stream_id: int) -> None:
+        """It need not wait any longer."""
+        self._queued.pop(stream_id, None)
+
     def forget(self, stream_id: int) -> None:
         """A stream has closed."""
         self._lingering.pop(stream_id, None)
+        self._queued.pop(stream_id, None)
 
     # -- the task --------------------------------------------------------------------------------------------------
 
@@ -118,8 +131,13 @@ class Watcher:
     def _idle_due(self) -> float:
         return math.inf if self._idle_since is None or self._leaving else self._idle_since + self._config.idle_timeout
 
+    # Each of these has the same time, so the first one is next.
+
     def _linger_due(self) -> float:
-        return next(iter(self._lingering.values()), math.inf)  # each has the same time, so the first one is next
+        return next(iter(self._lingering.values()), math.inf)
+
+    def _queue_due(self) -> float:
+        return next(iter(self._queued.values()), math.inf)
 
     def _next_deadline(self) -> float:
         return min(
@@ -129,6 +147,7 @@ class Watcher:
             self._answer_due(),
             self._idle_due(),
             self._linger_due(),
+            self._queue_due(),
         )
 
     def _act(self, session: Session, now: float) -> None:
@@ -151,6 +170,10 @@ class Watcher:
                 stream_id = next(iter(self._lingering))
                 del self._lingering[stream_id]
                 session._lingered(stream_id)
+            while now >= self._queue_due():
+                stream_id = next(iter(self._queued))
+                del self._queued[stream_id]
+                session._out_of_patience(stream_id)
             if now >= self._idle_due():
                 session.shutdown()
 

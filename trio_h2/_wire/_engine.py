@@ -71,7 +71,7 @@ class Engine:
         self.queued_body = 0
         """Octets of bodies that the application has handed over and that are not framed yet; kept by those above."""
         self.slots: set[int] = set()
-        """Inbound streams that count against max_concurrent_streams: open, or with a running handler."""
+        """Inbound streams that are open, or whose handler has not ended."""
         self.reset_by_us: dict[int, int] = {}
         """Streams that we reset or refused, and how many octets of DATA the peer may have under way for each."""
         self.budget = ReceiveBudget(
@@ -382,7 +382,7 @@ class Engine:
         self.credits[stream.id] = stream.credit
 
     def accept_stream(self, stream: WireStream) -> None:
-        """A stream of the peer has opened, and its handler will run: it takes a slot until both are over."""
+        """A stream of the peer has opened, and its handler will run."""
         self.add_stream(stream)
         self.slots.add(stream.id)
         self._running.add(stream.id)
