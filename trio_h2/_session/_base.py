@@ -215,12 +215,17 @@ class Session(SessionCore):
         await self._draining.wait()
 
     @staticmethod
-    def _is_clean(failure: SessionFailure) -> bool:
-        """Whether nothing was lost: closed here, or by the peer with no stream under way and no error to tell."""
-        if failure.cause is Cause.CLOSED:
-            return True
-        # A peer that has said goodbye need not wait for ours: that we could not write it is no error then.
-        return failure.retryable and not failure.code and (failure.cause is Cause.GOAWAY or failure.error is None)
+    def _lost_nothing(failure: SessionFailure) -> bool:
+        """Whether it was closed here, or by the peer with no stream under way and no error code."""
+        return failure.cause is Cause.CLOSED or (failure.retryable and not failure.code)
+
+    @classmethod
+    def _is_clean(cls, failure: SessionFailure) -> bool:
+        """Whether nothing was lost, and nothing broke either.
+
+        A peer that has said goodbye need not wait for ours: that we could not write it is no error then.
+        """
+        return cls._lost_nothing(failure) and (failure.cause is not Cause.LOST or failure.error is None)
 
     def _check_usable(self) -> None:
         if self._failure is not None:
