@@ -47,7 +47,7 @@ def with_value(config: type[SessionConfig], name: str, value: object) -> Session
 def test_every_number_is_checked(config: type[SessionConfig]) -> None:
     """A new field without a range fails here."""
     numbers = {field.name for field in dataclasses.fields(config)} - {"send_date"}
-    own = {"max_concurrent_streams", "handler_timeout", "peer_max_concurrent_streams"}
+    own = {"max_concurrent_streams", "handler_timeout", "handler_wait_timeout", "peer_max_concurrent_streams"}
     assert numbers - own == {*TIMEOUTS, *RATES, *RANGES}
 
 
@@ -88,6 +88,8 @@ def test_numbers_of_one_role() -> None:
             ServerConfig(max_concurrent_streams=value)
     with pytest.raises(ValueError, match="handler_timeout"):
         ServerConfig(handler_timeout=0)
+    with pytest.raises(ValueError, match="handler_wait_timeout"):
+        ServerConfig(handler_wait_timeout=0)
     with pytest.raises(ValueError, match="peer_max_concurrent_streams"):
         ClientConfig(peer_max_concurrent_streams=0)
     with pytest.raises(TypeError, match="max_concurrent_streams"):
@@ -102,6 +104,7 @@ def test_defaults() -> None:
     assert client.peer_max_concurrent_streams == client.guaranteed_streams == 100
     assert (server.idle_timeout, server.ping_interval, server.ping_timeout) == (120.0, 60.0, 20.0)
     assert (client.idle_timeout, client.ping_interval, client.ping_timeout) == (math.inf, 30.0, 15.0)
+    assert (server.handler_timeout, server.handler_wait_timeout) == (math.inf, 1.0)
     assert (server.reset_burst, server.reset_rate, server.drain_timeout) == (1000, 33.0, 30.0)
     for config in server, client:
         assert (config.max_frame_size, config.max_header_list_size, config.max_header_fields) == (16_384, 65_535, 128)

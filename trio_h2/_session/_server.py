@@ -50,6 +50,7 @@ class ServerSession(Session):
         self._on_session = on_session
         self._cancel_handler_on_reset = cancel_handler_on_reset
         self._handler_timeout = config.handler_timeout
+        self._handler_wait_timeout = config.handler_wait_timeout
         self._nursery: trio.Nursery | None = None
         self._context: contextvars.Context | None = None
         self._hook_scope = trio.CancelScope()
@@ -57,6 +58,7 @@ class ServerSession(Session):
         """Streams whose handlers are not started yet: `on_session` has not returned, or as many run as may."""
         self._handlers: dict[ServerStream, trio.lowlevel.Task | None] = {}
         """Every stream whose handler has not ended, with the task that runs it."""
+        self._told_of_handlers = False
         self._ending = False
         """No handler will be started any more."""
         self._handler_ended = trio.lowlevel.ParkingLot()
@@ -100,7 +102,7 @@ class ServerSession(Session):
         if self._ending:
             self._refuse_queued()
         elif stream.id in self._queue and self._nursery is not None:
-            self._watcher.queued(stream.id)
+            self._watcher.queued(stream.id, self._handler_wait_timeout)
 
     def _start_handlers(self) -> None:
         """Starts handlers while fewer run than streams are allowed: a reset frees no place until its handler has ended.
@@ -126,7 +128,9 @@ class ServerSession(Session):
 
     def _out_of_patience(self, stream_id: int) -> None:
         stream = self._queue[stream_id]
-        logger.warning(
+        log = logger.debug if self._told_of_handlers else logger.warning  # a peer must not fill the log
+        self._told_of_handlers = True
+        log(
             "%s: %s %s is refused, since max_concurrent_streams=%d handlers run, some without a stream",
             *(self._label, stream.method, stream.path, self._engine.max_streams),
         )

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from .._wire._config import SessionConfig
     from ._base import Session
 
-PATIENCE = 1.0
-"""Seconds that a request waits for the end of handlers whose streams are gone, before it is refused."""
 KEEPALIVE_PAYLOAD = b"\xffkeep-h2"
 """The PING of the keep-alive; beside it, the application's pings have a limit of their own."""
 
@@ -86,9 +84,9 @@ class Watcher:
         self._lingering[stream_id] = trio.current_time() + self._config.linger_timeout
         self._expect(self._lingering[stream_id])
 
-    def queued(self, stream_id: int) -> None:
-        """A request waits for its handler to be started."""
-        self._queued[stream_id] = trio.current_time() + PATIENCE
+    def queued(self, stream_id: int, seconds: float) -> None:
+        """A request waits for its handler to be started, for *seconds* at most, the same for all."""
+        self._queued[stream_id] = trio.current_time() + seconds
         self._expect(self._queued[stream_id])
 
     def started(self, stream_id: int) -> None:

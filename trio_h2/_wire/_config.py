@@ -139,12 +139,14 @@ class ServerConfig(SessionConfig):
     """Time without a stream after which the session ends gracefully."""
     handler_timeout: float = math.inf
     """How long one handler may run before its stream is reset with CANCEL."""
+    handler_wait_timeout: float = 1.0
+    """How long a request may wait for a handler whose stream is gone to end, before it is refused."""
     send_date: bool = True
     """Whether responses carry a ``date`` field."""
 
     def __post_init__(self) -> None:
         _check_int(self, 0, 2**32 - 1, "max_concurrent_streams")
-        _check_number(self, "seconds", "handler_timeout")
+        _check_number(self, "seconds", "handler_timeout", "handler_wait_timeout")
         SessionConfig.__post_init__(self)
 
     @property
