@@ -1,4 +1,4 @@
-"""What the end of a handler makes of its stream (DESIGN: what ends what). The session always goes on."""
+"""What the end of a handler makes of its stream. The session always goes on."""
 
 from __future__ import annotations
 

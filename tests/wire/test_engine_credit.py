@@ -307,7 +307,7 @@ def test_a_session_may_not_send_more_than_its_window() -> None:
 
 
 def test_slots_of_a_client_are_bounded_by_its_budget() -> None:
-    """DESIGN: a client whose peer allows more streams than B / window waits for a slot at that count."""
+    """A client whose peer allows more streams than B / window waits for a slot at that count."""
     peer = client_peer(ClientConfig(stream_window=10_000, receive_budget=100_000))
     for _ in range(10):
         assert peer.engine.has_slot()
