@@ -85,8 +85,12 @@ class OurServer:
         return self.url.startswith("https:")
 
     def check(self) -> None:
-        """Asserts that no session failed or left anything behind."""
-        assert self.errors == []
+        """Asserts that no session failed or left anything behind.
+
+        A client that has everything may drop the connection as it likes, and curl does so by a TCP reset sometimes.
+        """
+        dropped = [error for error in self.errors if isinstance(error, trio_h2.TransportLostError) and error.retryable]
+        assert [error for error in self.errors if error not in dropped] == []
         for session in self.sessions:
             after = session.statistics()
             ledger = after.ledger

@@ -90,7 +90,7 @@ async def test_large_download(session: trio_h2.ClientSession) -> None:
 
 
 async def test_more_requests_than_the_server_takes_at_a_time(session: trio_h2.ClientSession) -> None:
-    """300 requests at once, of which 10 may be open: none is refused, and the slots are never exceeded."""
+    """300 requests at once, of which 10 may be open: none is refused, and never more are open."""
     finished = 0
     most = 0
 
@@ -106,7 +106,8 @@ async def test_more_requests_than_the_server_takes_at_a_time(session: trio_h2.Cl
     async with trio.open_nursery() as nursery:
         for _ in range(300):
             nursery.start_soon(get)
-    assert (finished, most) == (300, MAX_STREAMS)
+    assert finished == 300
+    assert 1 < most <= MAX_STREAMS
 
 
 async def test_nothing_is_pushed(session: trio_h2.ClientSession) -> None:

@@ -145,6 +145,7 @@ async def test_more_requests_than_the_server_takes_at_a_time(session: trio_h2.Cl
     async def get() -> None:
         sums.append(await download_sum(session, "/medium"))
 
+    await session.ping()  # the server's limit has come
     async with trio.open_nursery() as nursery:
         for _ in range(40):
             nursery.start_soon(get)

@@ -77,7 +77,14 @@ def test_wrong_values(url: str, options: dict[str, object], message: str) -> Non
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("transport", 7), ("ssl_context", "default"), ("config", ServerConfig()), ("config", {"stream_window": 1})],
+    [
+        ("transport", 7),
+        ("ssl_context", "default"),
+        ("server_hostname", 7),
+        ("unix_path", 7),
+        ("config", ServerConfig()),
+        ("config", {"stream_window": 1}),
+    ],
 )
 def test_wrong_types(option: str, value: object) -> None:
     with pytest.raises(TypeError, match=option):

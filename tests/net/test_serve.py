@@ -30,6 +30,7 @@ from trio_h2 import (
     serve_unix,
 )
 from trio_h2.testing import (
+    CuttingStream,
     GoAwayFrame,
     ScriptedPeer,
     ThrowawayAuthority,
@@ -150,6 +151,20 @@ async def test_wrong_types() -> None:
         await serve_tcp(hello, 0, config=ClientConfig())  # type: ignore[arg-type]  # that is the point
     with pytest.raises(TypeError, match="transport"):
         await serve_stream(hello, "stream")  # type: ignore[arg-type]  # that is the point
+    with pytest.raises(TypeError, match="on_session"):
+        await serve_tcp(hello, 0, on_session=7)  # type: ignore[arg-type]  # that is the point
+    with pytest.raises(TypeError, match="on_session_error"):
+        await serve_tcp(hello, 0, on_session_error=7)  # type: ignore[arg-type]  # that is the point
+    with pytest.raises(TypeError, match="port"):
+        await serve_tcp(hello, True)
+
+
+@pytest.mark.parametrize("port", [-1, 65_536])
+async def test_ports_that_do_not_exist(port: int, authority: ThrowawayAuthority) -> None:
+    with pytest.raises(ValueError, match=rf"0\.\.65535, not {port}"):
+        await serve_tcp(hello, port)
+    with pytest.raises(ValueError, match=rf"0\.\.65535, not {port}"):
+        await serve_ssl_over_tcp(hello, port, authority.server_context())
 
 
 async def test_unix_sockets(tmp_path: Path) -> None:
@@ -243,6 +258,40 @@ async def test_bad_connections_are_reported_and_nothing_else(caplog: Log, autoju
     assert kinds == [HandshakeError, HandshakeError, RemoteProtocolError, TransportLostError]
     assert all(isinstance(session, ServerSession) for session, _ in reports)
     assert [record.levelno for record in caplog.records] == [logging.ERROR]  # the handler's bug
+
+
+async def test_a_client_that_resets_an_idle_connection_is_no_news(autojump_clock: object) -> None:
+    """As curl does with TLS: all is read that it wanted, and then it closes with octets unread."""
+    wires: list[CuttingStream] = []
+    sessions: list[ServerSession] = []
+    reports: Reports = []
+
+    class Cutting(MemoryListener):
+        async def accept(self) -> trio.abc.Stream:
+            wires.append(CuttingStream(await super().accept(), error=True))
+            return wires[-1]
+
+    async def hook(session: ServerSession) -> None:
+        sessions.append(session)
+
+    def report(session: ServerSession | None, error: Exception) -> None:
+        reports.append((session, error))
+
+    listener = Cutting()
+    serve = partial(serve_listeners, hello, [listener], on_session=hook, on_session_error=report)
+    async with trio.open_nursery() as nursery:
+        server: Server = await nursery.start(serve)
+        async with ScriptedPeer(listener.connect(), client=True) as peer:
+            await peer.handshake()
+            await peer.request()
+            await peer.expect_headers(1)
+            await peer.collect_body(1)
+            await peer.ping()
+            await wires[0].cut()
+            with pytest.raises(TransportLostError):  # whoever asks is told
+                await sessions[0].wait_closed()
+        await server.aclose()
+    assert reports == []
 
 
 async def test_bad_tls_handshakes(authority: ThrowawayAuthority, autojump_clock: object) -> None:

@@ -15,6 +15,7 @@ from trio_h2 import (
     HandshakeError,
     Initiator,
     RemoteProtocolError,
+    ServerConfig,
     ServerSession,
     SessionError,
     Settings,
@@ -321,6 +322,36 @@ async def test_the_peer_can_read_why_before_the_transport_is_closed(autojump_clo
         assert trio.current_time() - start == pytest.approx(1)
         with pytest.raises(trio.BrokenResourceError):
             await peer.send_bytes(b"x")
+
+
+async def test_nothing_is_written_after_the_goodbye(autojump_clock: object) -> None:
+    """A handler that ends late throws unread octets away; nobody wants their credit any more."""
+    order: list[str] = []
+
+    class Recorder(StallableStream):
+        async def _send(self, data: memoryview) -> None:
+            order.append("data")
+            await super()._send(data)
+
+        async def send_eof(self) -> None:
+            order.append("eof")
+            await trio.sleep(0.5)
+            await super().send_eof()
+
+    async def handler(stream: ServerStream) -> None:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(0.2)
+
+    config = ServerConfig(stream_window=65_535, receive_budget=65_535, max_concurrent_streams=1)
+    async with served(handler, config=config, wrap=Recorder) as (peer, session):
+        await peer.request("POST", end_stream=False)
+        for _ in range(4):
+            await peer.send_data(1, bytes(15_000))
+        await peer.send_data(0, b"")
+        await session._closed.wait()
+        assert session.statistics().ledger.discarded == 60_000
+        assert session.statistics().queued_output > 0
+        assert order[-2:] == ["data", "eof"]
 
 
 async def test_bugs_propagate(autojump_clock: object) -> None:

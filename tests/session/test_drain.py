@@ -7,7 +7,7 @@ import math
 import pytest
 import trio
 
-from tests.session.scripted import forever, hello, served, settle
+from tests.session.scripted import connected, forever, hello, served, settle
 from trio_h2 import (
     ClientConfig,
     ErrorCode,
@@ -16,6 +16,8 @@ from trio_h2 import (
     ServerSession,
     ServerStream,
     SessionError,
+    SettingCode,
+    Settings,
 )
 from trio_h2.testing import (
     GoAwayFrame,
@@ -32,6 +34,10 @@ async def answer_on(go: trio.Event, stream: ServerStream) -> None:
     await stream.respond()
     await go.wait()
     await stream.send_all(b"done")
+
+
+async def answer_with_a_lot(stream: ServerStream) -> None:
+    await stream.respond(body=bytes(1000))
 
 
 # -- the server's two steps ----------------------------------------------------------------------------------------
@@ -325,3 +331,37 @@ async def test_a_peer_that_closes_while_we_drain_is_no_error(autojump_clock: obj
         await session.wait_closed()
         with pytest.raises(trio.ClosedResourceError):
             await session.ping()
+
+
+async def test_what_follows_the_end_of_a_drain_in_the_same_read(autojump_clock: object) -> None:
+    async with connected() as (session, peer), trio.open_nursery() as nursery:
+        stream = await session.open_stream("GET")
+        peer.auto_ack = False
+
+        async def update() -> None:
+            with pytest.raises(trio.ClosedResourceError):
+                await session.update_settings(Settings(max_header_list_size=70_000))
+
+        nursery.start_soon(update)
+        await settle()
+        session.shutdown()
+        await settle()
+        async with peer.batch():
+            await peer.send_headers(stream.id, {":status": "200"}, end_stream=True)  # ends the stream, so the session
+            await peer.send_settings(ack=True)
+        await session.wait_closed()
+
+
+async def test_a_request_behind_the_end_of_a_drain_in_the_same_read(autojump_clock: object) -> None:
+    async with served(answer_with_a_lot, settings={SettingCode.INITIAL_WINDOW_SIZE: 10}) as (peer, session):
+        first = await peer.request()
+        await settle()  # its handler has ended, its body has not
+        async with peer.batch():
+            await peer.send_goaway()
+            await peer.send_rst(first, ErrorCode.CANCEL)
+            third = await peer.request("POST", end_stream=False)
+            await peer.send_data(third, b"unread")
+        await session.wait_closed()
+        statistics = session.statistics()
+        assert (statistics.open_streams, statistics.running_handlers) == (0, 0)
+        assert (statistics.ledger.received, statistics.ledger.held) == (6, 0)

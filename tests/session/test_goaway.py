@@ -17,7 +17,7 @@ from trio_h2 import (
     SessionError,
     StreamRefusedError,
 )
-from trio_h2.testing import GoAwayFrame, PingFrame, ScriptedPeer
+from trio_h2.testing import GoAwayFrame, PingFrame, ScriptedPeer, StallableStream
 
 
 async def three_streams(session: ClientSession, peer: ScriptedPeer) -> list[ClientStream]:
@@ -51,8 +51,9 @@ async def test_streams_up_to_the_last_id_finish_and_others_may_be_retried(last: 
         await peer.send_goaway(last)
         await settle()
         assert (session.closed, session.draining) == (True, True)
-        with pytest.raises((GoAwayError, trio.ClosedResourceError)):
+        with pytest.raises(GoAwayError) as caught:
             await session.open_stream("GET")
+        assert caught.value.retryable
         for stream in streams:
             if stream.id > last:
                 await assert_refused(stream)
@@ -190,6 +191,32 @@ async def test_goaway_on_an_idle_session_ends_it_at_once(autojump_clock: object)
         with pytest.raises(GoAwayError) as caught:
             await session.ping()
         assert caught.value.retryable
+
+
+@pytest.mark.parametrize("leaving", [False, True])
+async def test_a_goodbye_that_cannot_be_sent_any_more(leaving: bool, autojump_clock: object) -> None:
+    """The peer said its own and closed: nothing is lost, so nothing is wrong."""
+    walls: list[StallableStream] = []
+
+    def wrap(transport: trio.abc.Stream) -> trio.abc.Stream:
+        walls.append(StallableStream(transport))
+        return walls[0]
+
+    async with connected(wrap=wrap) as (session, peer):
+        await settle()
+        walls[0].stall_receive()
+        if not leaving:
+            await peer.send_goaway(0)
+        await peer.aclose()
+        if leaving:
+            session.shutdown()
+        else:
+            session._engine.ping(b"12345678")
+            session._wake_writer()
+        await settle()
+        assert session._writer.stopped  # the write has failed
+        walls[0].resume_receive()
+        await session.wait_closed()
 
 
 async def test_keepalive_watches_over_what_is_left(autojump_clock: object) -> None:

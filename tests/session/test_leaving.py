@@ -17,6 +17,7 @@ from trio_h2 import (
     serve_stream,
 )
 from trio_h2.testing import (
+    CLIENT_PREFACE,
     GoAwayFrame,
     ScriptedPeer,
     memory_transports,
@@ -187,3 +188,19 @@ async def test_the_users_error_leaves_the_block_as_it_is(autojump_clock: object)
 
 def test_the_client_has_no_idle_timeout_of_its_own() -> None:
     assert ClientConfig().idle_timeout == math.inf
+
+
+async def test_a_transport_that_was_closed_is_not_broken_by_force_then(autojump_clock: object) -> None:
+    """A stream of another session, say: its END_STREAM is no reset."""
+    async with connected() as (outer, peer):
+        tunnel = await outer.open_stream("CONNECT", headers={":authority": "inner:80"}, end_stream=False)
+        await peer.expect_headers(tunnel.id)
+        await peer.send_headers(tunnel.id, {":status": "200"})
+        async with connect("http://inner", transport=tunnel):
+            await settle()
+        body = await peer.collect_body(tunnel.id)  # to its END_STREAM
+        assert body.startswith(CLIENT_PREFACE)
+        await peer.expect_nothing(1)
+        await peer.send_data(tunnel.id, end_stream=True)
+        await peer.ping()
+        assert tunnel.rst_code is ErrorCode.NO_ERROR

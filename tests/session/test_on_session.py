@@ -107,6 +107,25 @@ async def test_a_hook_ends_with_its_session(autojump_clock: object) -> None:
         assert len(ended) == 1
 
 
+async def test_streams_that_are_gone_when_the_hook_returns_have_no_handler(autojump_clock: object) -> None:
+    started: list[int] = []
+
+    async def hook(session: ServerSession) -> None:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(5)
+
+    async def handler(stream: ServerStream) -> None:
+        started.append(stream.id)
+
+    ours, theirs = memory_transports()
+    async with trio.open_nursery() as nursery, ScriptedPeer(theirs, client=True) as peer:
+        nursery.start_soon(_serve, handler, ours, hook)
+        await peer.handshake()
+        await peer.request()
+        await peer.ping()
+    assert not started
+
+
 async def test_a_hook_may_close_the_session(autojump_clock: object) -> None:
     async def hook(session: ServerSession) -> None:
         await session.aclose(0)

@@ -130,7 +130,7 @@ async def test_b12_cancelled_before_the_flush_headers_come_before_the_reset(auto
 
 
 async def test_b13_ids_increase_on_the_wire(autojump_clock: MockClock) -> None:
-    config = trio_h2.ClientConfig(stream_window=65_535)
+    config = trio_h2.ClientConfig(stream_window=65_535, peer_max_concurrent_streams=200)
     async with scripted_server(config=config) as (client, peer), trio.open_nursery() as nursery:
 
         async def ask(number: int) -> None:

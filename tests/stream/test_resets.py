@@ -105,6 +105,28 @@ async def test_b23_a_request_reset_after_its_end(autojump_clock: MockClock) -> N
         await peer.expect_nothing()
 
 
+async def test_b23_a_request_whose_response_nobody_wants(autojump_clock: MockClock) -> None:
+    """NO_ERROR: what the handler still sends is dropped, headers included."""
+    exchanges = Exchanges()
+    async with scripted_client(exchanges.handle, cancel_handler_on_reset=False) as (_server, peer):
+        streams = []
+        for _ in range(2):
+            stream_id = await peer.request("POST", body=b"request")
+            streams.append(await exchanges.next())
+            await peer.send_rst(stream_id, ErrorCode.NO_ERROR)
+        await peer.ping()
+        piecewise, whole = streams
+        await piecewise.send_informational(103)
+        await piecewise.respond(200)
+        assert piecewise.headers_sent
+        await piecewise.send_all(b"dropped")
+        await piecewise.send_trailers({"also": "dropped"})
+        await whole.respond(200, body=b"dropped")
+        assert await whole.receive_some() == b"request"
+        exchanges.finish()
+        await peer.expect_nothing()
+
+
 async def test_after_an_own_reset_what_was_received_stays(autojump_clock: MockClock) -> None:
     async with scripted_server() as (client, peer), client.request("GET") as stream:
         stream_id = await answer(peer, b"abc")

@@ -288,7 +288,7 @@ def check_empty(session: Session) -> None:
     assert statistics.waiting_for_slot == 0
     if isinstance(session, ServerSession):
         assert not session._handlers
-        assert not session._waiting
+        assert not session._queue
 
 
 async def next_request(session: ClientSession) -> None:

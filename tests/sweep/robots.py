@@ -152,7 +152,11 @@ class RobotServer(_Robot):
             await self.peer.handshake(self._settings, wait_ack=False)
         except trio.BrokenResourceError:
             self._is_gone()
-        while await self.step() is not None:
+        except PeerClosedError as exc:
+            if exc.partial:
+                raise
+            self.saw_end = True  # the client never began
+        while not self.saw_end and await self.step() is not None:
             pass
         await self.peer.aclose()
 

@@ -41,8 +41,8 @@ async def test_connect_to_our_server(exchange: Exchange, capacity: int | None, a
         assert tasks_living() == tasks
         for ended in sessions:
             check_over(ended)
-        # Said goodbye even when it was cancelled at once.
-        assert log.goaways(CLIENT) == [0]
+        # Said goodbye even when it was cancelled at once, unless it never began.
+        assert log.goaways(CLIENT) == [0] * (len(sessions) - 1)
         log.check(BODIES)
 
     await sweep(one_run)
@@ -54,6 +54,7 @@ async def test_connect_to_a_scripted_server(exchange: Exchange, autojump_clock: 
         tasks = tasks_living()
         log = WireLog()
         left, right = memory_transports()
+        sessions: list[ClientSession] = []
         async with trio.open_nursery() as nursery:
             robot = RobotServer(log.tap(right, SERVER), window=WINDOW, max_streams=1)
             nursery.start_soon(robot.run)
@@ -61,11 +62,13 @@ async def test_connect_to_a_scripted_server(exchange: Exchange, autojump_clock: 
                 run,
                 connect("http://localhost", transport=log.tap(left, CLIENT), config=CLIENT_CONFIG) as session,
             ):
+                sessions.append(session)
                 await exchange(session)
         assert robot.saw_end
         assert tasks_living() == tasks
-        check_over(session)
-        assert log.goaways(CLIENT) == [0]
+        for ended in sessions:
+            check_over(ended)
+        assert log.goaways(CLIENT) == [0] * len(sessions)
         log.check(BODIES)
 
     await sweep(one_run)

@@ -137,7 +137,7 @@ class WireLog:
             whole = complete[path][side == SERVER]
             what = f"{side} on stream {stream_id} ({path})"
             if half.ended:
-                # DESIGN: "a cut body never looks complete".
+                # A cut body never looks complete.
                 assert bytes(half.body) == whole, f"{what}: ended with {len(half.body)} of {len(whole)} octets"
             else:
                 assert whole.startswith(half.body), f"{what}: not what was to be sent"

@@ -47,7 +47,7 @@ def with_value(config: type[SessionConfig], name: str, value: object) -> Session
 def test_every_number_is_checked(config: type[SessionConfig]) -> None:
     """A new field without a range fails here."""
     numbers = {field.name for field in dataclasses.fields(config)} - {"send_date"}
-    own = {"max_concurrent_streams", "handler_timeout", "peer_max_concurrent_streams"}
+    own = {"max_concurrent_streams", "handler_timeout", "handler_wait_timeout", "peer_max_concurrent_streams"}
     assert numbers - own == {*TIMEOUTS, *RATES, *RANGES}
 
 
@@ -71,11 +71,12 @@ def test_ranges(config: type[SessionConfig], name: str) -> None:
 def test_seconds_and_rates(config: type[SessionConfig], name: str) -> None:
     for value in 1, 0.001, math.inf:
         assert getattr(with_value(config, name, value), name) == value
+    unit = "seconds" if name in TIMEOUTS else "frames per second"
     for value in 0, -1, -math.inf, math.nan:
-        with pytest.raises(ValueError, match=name):
+        with pytest.raises(ValueError, match=f"{name} must be more than 0 {unit}"):
             with_value(config, name, value)
     for wrong in None, "1", True:
-        with pytest.raises(TypeError, match=name):
+        with pytest.raises(TypeError, match=f"{name} must be {unit} as"):
             with_value(config, name, wrong)
 
 
@@ -87,6 +88,8 @@ def test_numbers_of_one_role() -> None:
             ServerConfig(max_concurrent_streams=value)
     with pytest.raises(ValueError, match="handler_timeout"):
         ServerConfig(handler_timeout=0)
+    with pytest.raises(ValueError, match="handler_wait_timeout"):
+        ServerConfig(handler_wait_timeout=0)
     with pytest.raises(ValueError, match="peer_max_concurrent_streams"):
         ClientConfig(peer_max_concurrent_streams=0)
     with pytest.raises(TypeError, match="max_concurrent_streams"):
@@ -94,13 +97,14 @@ def test_numbers_of_one_role() -> None:
 
 
 def test_defaults() -> None:
-    """Those of DESIGN."""
+    """Whoever changes one changes it here, too."""
     server, client = ServerConfig(), ClientConfig()
     assert (server.max_concurrent_streams, server.stream_window, server.receive_budget) == (128, 128 * 1024, 32 * MIB)
     assert (client.stream_window, client.receive_budget) == (512 * 1024, 64 * MIB)
     assert client.peer_max_concurrent_streams == client.guaranteed_streams == 100
     assert (server.idle_timeout, server.ping_interval, server.ping_timeout) == (120.0, 60.0, 20.0)
     assert (client.idle_timeout, client.ping_interval, client.ping_timeout) == (math.inf, 30.0, 15.0)
+    assert (server.handler_timeout, server.handler_wait_timeout) == (math.inf, 1.0)
     assert (server.reset_burst, server.reset_rate, server.drain_timeout) == (1000, 33.0, 30.0)
     for config in server, client:
         assert (config.max_frame_size, config.max_header_list_size, config.max_header_fields) == (16_384, 65_535, 128)

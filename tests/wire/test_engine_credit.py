@@ -27,6 +27,7 @@ from trio_h2._wire._config import ClientConfig, ServerConfig, SessionConfig
 from trio_h2._wire._events import PingReceived, SessionFailed, StreamFailed
 from trio_h2._wire._tuning import PROBE_PAYLOAD
 
+STREAMS = 3
 WINDOW = 4
 
 
@@ -41,7 +42,7 @@ class Sender:
         self.windows: dict[int, int] = {}
         self.peer.start()
         self.absorb()
-        self.peer.handshake()
+        self.peer.handshake({STREAMS: 1000})
         self.engine = self.peer.engine
 
     def absorb(self) -> list[Frame]:
@@ -306,7 +307,7 @@ def test_a_session_may_not_send_more_than_its_window() -> None:
 
 
 def test_slots_of_a_client_are_bounded_by_its_budget() -> None:
-    """DESIGN: a client whose peer allows more streams than B / window waits for a slot at that count."""
+    """A client whose peer allows more streams than B / window waits for a slot at that count."""
     peer = client_peer(ClientConfig(stream_window=10_000, receive_budget=100_000))
     for _ in range(10):
         assert peer.engine.has_slot()

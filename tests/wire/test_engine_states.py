@@ -220,20 +220,24 @@ def test_the_highest_id_a_client_can_use() -> None:
     assert the(peer.feed(peer.headers(HIGHEST_STREAM_ID, GET)), RequestReceived).stream_id == HIGHEST_STREAM_ID
 
 
-def test_streams_with_a_running_handler_take_a_slot() -> None:
-    """DESIGN: running handlers, not open streams, count against max_concurrent_streams."""
+def test_a_running_handler_holds_its_stream_beside_the_open_ones() -> None:
+    """A client that keeps the limit is not refused because a handler takes a step longer; those above let it wait."""
     peer = server_peer(ServerConfig(max_concurrent_streams=1))
     peer.feed(peer.headers(1, GET), reset(1))
     assert not peer.engine.streams
-    assert not of_type(peer.feed(peer.headers(3, GET)), RequestReceived)
+    assert of_type(peer.feed(peer.headers(3, GET)), RequestReceived)
+    assert peer.engine.slots == {1, 3}
+    assert not of_type(peer.feed(peer.headers(5, GET)), RequestReceived)
+    assert the(peer.output(), RstStreamFrame).error_code == ErrorCode.REFUSED_STREAM
+    peer.feed(reset(3))
+    assert not of_type(peer.feed(peer.headers(7, GET)), RequestReceived)  # but not without end
     assert the(peer.output(), RstStreamFrame).error_code == ErrorCode.REFUSED_STREAM
     peer.engine.handler_done(1)
-    assert of_type(peer.feed(peer.headers(5, GET)), RequestReceived)
-    peer.engine.handler_done(5)
-    assert peer.engine.slots == {5}  # its stream is still open
-    peer.engine.send_response(5, OK, end_stream=True)
-    assert not peer.engine.slots
-    assert of_type(peer.feed(peer.headers(7, GET)), RequestReceived)
+    assert of_type(peer.feed(peer.headers(9, GET)), RequestReceived)
+    peer.engine.handler_done(9)
+    assert peer.engine.slots == {3, 9}  # its stream is still open
+    peer.engine.send_response(9, OK, end_stream=True)
+    assert peer.engine.slots == {3}
 
 
 def test_window_updates_are_reported_once_per_read() -> None:

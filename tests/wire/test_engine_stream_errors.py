@@ -356,7 +356,7 @@ def test_priority_signals_are_accepted_and_ignored() -> None:
 
 
 def test_response_headers_too_large_end_their_stream_only() -> None:
-    """DESIGN: over the limit, in octets or fields: a client resets the stream."""
+    """Over the limit, in octets or fields: a client resets the stream."""
     peer = client_peer(ClientConfig(max_header_fields=10, max_header_list_size=1000))
     many: Fields = [*OK, *((b"x", b"y") for _ in range(10))]
     large: Fields = [*OK, (b"x", bytes(b"y" * 1000))]

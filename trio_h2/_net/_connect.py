@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -16,7 +17,6 @@ from ._address import Origin, parse_url
 from ._tls import client_ssl_context, wrap_client
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import AsyncGenerator, Awaitable, Callable
     from contextlib import AbstractAsyncContextManager
     from types import TracebackType
@@ -71,6 +71,10 @@ def connect(
         raise TypeError(f"ssl_context must be an ssl.SSLContext, not {ssl_context!r}")
     if ssl_context is not None and origin.scheme == "http":
         raise ValueError("an http:// URL takes no ssl_context; did you mean https://?")
+    if server_hostname is not None and not isinstance(server_hostname, str):
+        raise TypeError(f"server_hostname must be a str, not {server_hostname!r}")
+    if unix_path is not None and not isinstance(unix_path, (str, bytes, os.PathLike)):
+        raise TypeError(f"unix_path must be a str, bytes or path, not {unix_path!r}")
     if config is not None and not isinstance(config, ClientConfig):
         raise TypeError(f"config must be a ClientConfig, not {config!r}")
     if origin.scheme == "https" and transport is None and ssl_context is None:

@@ -23,9 +23,18 @@ if TYPE_CHECKING:
 _FREE_PORT_ATTEMPTS = 20
 
 
-def _checked(handler: Handler, config: ServerConfig | None) -> ServerConfig:
+def _checked(
+    handler: Handler,
+    config: ServerConfig | None,
+    on_session: SessionHook | None,
+    on_session_error: ErrorHook | None = None,
+) -> ServerConfig:
+    """Checks what all servers have in common; returns the configuration."""
     if not callable(handler):
         raise TypeError(f"handler must be an async function, not {handler!r}")
+    for name, hook in (("on_session", on_session), ("on_session_error", on_session_error)):
+        if hook is not None and not callable(hook):
+            raise TypeError(f"{name} must be a function, not {hook!r}")
     if config is None:
         return ServerConfig()
     if not isinstance(config, ServerConfig):
@@ -65,9 +74,10 @@ async def serve_tcp(
 
     Raises:
         TypeError: an argument has the wrong type.
+        ValueError: *port* is out of range.
         OSError: the port cannot be bound.
     """
-    config = _checked(handler, config)
+    config = _checked(handler, config, on_session, on_session_error)
     listeners = await _open_listeners(port, host, backlog)
     server = Server._create(
         listeners,
@@ -111,10 +121,11 @@ async def serve_ssl_over_tcp(
 
     Raises:
         TypeError: an argument has the wrong type.
-        ValueError: *ssl_context* does not offer HTTP/2 by ALPN; found before the port is bound.
+        ValueError: *port* is out of range, or *ssl_context* does not offer HTTP/2 by ALPN; found before the port is
+            bound.
         OSError: the port cannot be bound.
     """
-    config = _checked(handler, config)
+    config = _checked(handler, config, on_session, on_session_error)
     if not isinstance(ssl_context, ssl.SSLContext):
         raise TypeError(f"ssl_context must be an ssl.SSLContext, not {ssl_context!r}")
     check_server_context(ssl_context)
@@ -159,7 +170,7 @@ async def serve_unix(
         TypeError: an argument has the wrong type.
         OSError: the socket cannot be made.
     """
-    config = _checked(handler, config)
+    config = _checked(handler, config, on_session, on_session_error)
     name = os.fspath(path)
     sock = trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_STREAM)
     try:
@@ -213,7 +224,7 @@ async def serve_listeners(
         TypeError: an argument has the wrong type.
         ValueError: *ssl_context* does not offer HTTP/2 by ALPN.
     """
-    config = _checked(handler, config)
+    config = _checked(handler, config, on_session, on_session_error)
     if ssl_context is not None:
         check_server_context(ssl_context)
     server = Server._create(
@@ -247,14 +258,15 @@ async def serve_stream(
         handler: async function that gets a `ServerStream`, in a task of its own for every stream.
         transport: the bytes below.
         config: limits and timeouts.
-        on_session: async function that gets the session before its first stream.
+        on_session: async function that gets the session before its first stream. What it raises ends the session and
+            is raised here, in a group.
         cancel_handler_on_reset: whether handlers end with their stream.
         task_status: ``started(session)`` is called with the `ServerSession`.
 
     Raises:
         TypeError: an argument has the wrong type.
     """
-    config = _checked(handler, config)
+    config = _checked(handler, config, on_session)
     if not isinstance(transport, trio.abc.Stream):
         raise TypeError(f"transport must be a trio.abc.Stream, not {transport!r}")
     session = make_session(
@@ -265,6 +277,10 @@ async def serve_stream(
 
 async def _open_listeners(port: int, host: str | bytes | None, backlog: int | None) -> list[trio.SocketListener]:
     """Opens the TCP listeners; a free port (0) is the same for every address of *host*."""
+    if isinstance(port, bool) or not isinstance(port, int):
+        raise TypeError(f"port must be an int, not {port!r}")
+    if not 0 <= port <= 65_535:  # getaddrinfo() would take it modulo 65536
+        raise ValueError(f"port must be in 0..65535, not {port}")
     listeners = await trio.open_tcp_listeners(port, host=host, backlog=backlog)
     if port != 0 or len(listeners) < 2:
         return listeners

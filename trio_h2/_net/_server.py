@@ -103,6 +103,7 @@ class Server(metaclass=NoPublicConstructor):
             grace: seconds; by default the configuration's ``drain_timeout``.
 
         Raises:
+            TypeError: *grace* is no int or float.
             ValueError: *grace* is negative or not a number.
             RuntimeError: called from one of the server's own handlers, which it would wait for.
         """
@@ -146,7 +147,8 @@ class Server(metaclass=NoPublicConstructor):
                 session.shutdown()
             await session._run(task_status=trio.TASK_STATUS_IGNORED)
             failure = session._failure
-            if failure is not None and not session._is_clean(failure):
+            # Many clients that are done close their sockets with octets unread, which TCP makes a reset: no news.
+            if failure is not None and not session._lost_nothing(failure):
                 self._report(session, from_failure(failure))
         except HandshakeError as exc:
             logger.info("a connection could not be served: %s", exc)

@@ -291,6 +291,7 @@ class Session(IdlingSession):
             grace: seconds; by default the configuration's ``drain_timeout``.
 
         Raises:
+            TypeError: *grace* is no int or float.
             ValueError: *grace* is negative or not a number.
             RuntimeError: called from one of the session's own handlers, which it would wait for.
         """
@@ -316,7 +317,8 @@ class Session(IdlingSession):
         """Waits until the session is over and its transport is closed.
 
         Raises:
-            SessionError: it broke, rather than being closed by this side or gracefully by the peer.
+            SessionError: it broke, or the peer's GOAWAY told of an error; not if this side closed it, or the peer did
+                so gracefully.
             trio.ClosedResourceError: this side destroyed it with an error, which is the cause.
         """
         await self._closed.wait()
@@ -329,11 +331,19 @@ class Session(IdlingSession):
         await self._draining.wait()
 
     @staticmethod
-    def _is_clean(failure: SessionFailure) -> bool:
-        """Whether nothing was lost: closed here, or by the peer with no stream under way and no error to tell."""
+    def _lost_nothing(failure: SessionFailure) -> bool:
+        """Whether it was closed here, or by the peer with no stream under way and no error code."""
         if failure.cause is Cause.CLOSED:
             return failure.error is None  # `destroy` may have been given one
-        return failure.retryable and not failure.code and failure.error is None
+        return failure.retryable and not failure.code
+
+    @classmethod
+    def _is_clean(cls, failure: SessionFailure) -> bool:
+        """Whether nothing was lost, and nothing broke either.
+
+        A peer that has said goodbye need not wait for ours: that we could not write it is no error then.
+        """
+        return cls._lost_nothing(failure) and (failure.cause is not Cause.LOST or failure.error is None)
 
     def _finish(self, failure: SessionFailure) -> None:
         if self._failure is None:

@@ -130,6 +130,9 @@ class SessionCore(metaclass=NoPublicConstructor):
         if stream is not None:
             stream._lingered()
 
+    def _out_of_patience(self, stream_id: int) -> None:
+        raise AssertionError("only a server's requests wait for a handler")
+
     # -- for the reader --------------------------------------------------------------------------------------------
 
     def _request_received(self, event: RequestReceived) -> None:
@@ -231,7 +234,7 @@ class SessionCore(metaclass=NoPublicConstructor):
     def _transport_lost(self, reason: str, error: BaseException | None) -> None:
         self._writer.stop()
         error = error or self._write_error
-        if error is None and self._leaving and not self._streams and not self._running_handlers:
+        if self._leaving and not self._streams and not self._running_handlers:
             self._finish(_closed_here())  # the peer understood that we leave, and was faster
         else:
             _forget_frames(error)

@@ -62,6 +62,8 @@ def received(session: Session, data: bytes) -> None:
     now = trio.current_time()
     session._watcher.heard(now)
     for event in session._engine.receive_bytes(data, now):
+        if session._failure is not None and not isinstance(event, DataReceived):
+            continue  # one of these events was the end of a drain; of the rest, only the credit of DATA matters
         if not isinstance(event, (PingReceived, PingAcknowledged)):
             session._watcher.active()
         _HANDLERS.get(type(event), _ignore)(session, event)

@@ -50,13 +50,17 @@ class ServerSession(Session):
         self._on_session = on_session
         self._cancel_handler_on_reset = cancel_handler_on_reset
         self._handler_timeout = config.handler_timeout
+        self._handler_wait_timeout = config.handler_wait_timeout
         self._nursery: trio.Nursery | None = None
         self._context: contextvars.Context | None = None
         self._hook_scope = trio.CancelScope()
-        self._waiting: list[ServerStream] = []
-        """Streams that came before `on_session` returned."""
+        self._queue: dict[int, ServerStream] = {}
+        """Streams whose handlers are not started yet: `on_session` has not returned, or as many run as may."""
         self._handlers: dict[ServerStream, trio.lowlevel.Task | None] = {}
         """Every stream whose handler has not ended, with the task that runs it."""
+        self._told_of_handlers = False
+        self._ending = False
+        """No handler will be started any more."""
         self._handler_ended = trio.lowlevel.ParkingLot()
 
     async def _run(self, *, task_status: trio.TaskStatus[ServerSession]) -> None:
@@ -71,20 +75,15 @@ class ServerSession(Session):
                 async with trio.open_nursery() as handlers:
                     self._nursery = handlers
                     try:
-                        self._start_waiting()
+                        self._start_handlers()
                         task_status.started(self)
                         await self._over.wait()
                     finally:
-                        self._nursery = None  # a nursery that is being left may refuse new tasks
+                        self._refuse_queued()  # a nursery that is being left may refuse new tasks
             finally:
-                self._context = None
-                self._start_waiting()
+                self._nursery = self._context = None
+                self._refuse_queued()
                 self._cut()
-
-    def _start_waiting(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for stream in waiting:
-            self._start_handler(stream)
 
     # -- handlers --------------------------------------------------------------------------------------------------
 
@@ -98,20 +97,57 @@ class ServerSession(Session):
             self._scheduler.prioritize(stream.id, parse_priority(priority))
         if event.end_stream:
             stream._remote_ended()
-        if self._context is None:
-            self._waiting.append(stream)
-        else:
-            self._start_handler(stream)
+        self._queue[stream.id] = stream
+        self._start_handlers()
+        if self._ending:
+            self._refuse_queued()
+        elif stream.id in self._queue and self._nursery is not None:
+            self._watcher.queued(stream.id, self._handler_wait_timeout)
 
-    def _start_handler(self, stream: ServerStream) -> None:
-        if self._nursery is None or self._context is None or self._over.is_set():
-            # RFC 9113 §8.7: it tells "that the stream is being closed prior to any processing having occurred".
+    def _start_handlers(self) -> None:
+        """Starts handlers while fewer run than streams are allowed: a reset frees no place until its handler has ended.
+
+        Those that have to wait are no more than streams may be open, since one that is reset leaves the queue.
+        """
+        while self._queue and not self._ending and self._nursery is not None and self._context is not None:
+            if len(self._handlers) - len(self._queue) >= self._engine.max_streams:
+                return
+            stream_id = next(iter(self._queue))
+            stream = self._queue.pop(stream_id)
+            self._watcher.started(stream_id)
+            name = f"trio_h2 {stream.method} {stream.path or stream.authority} #{stream_id}"
+            # A task copies the context of whoever starts it: that of on_session, not of the reader.
+            self._context.run(self._spawn, self._nursery, stream, name)
+
+    def _refuse_queued(self) -> None:
+        """The session ends: RFC 9113 §8.7 tells "that the stream is being closed prior to any processing"."""
+        self._ending = True
+        for stream in list(self._queue.values()):
             stream._reset(ErrorCode.REFUSED_STREAM, Initiator.LIBRARY, "the server is ending")
+            self._leave_queue(stream.id)
+
+    def _out_of_patience(self, stream_id: int) -> None:
+        stream = self._queue[stream_id]
+        log = logger.debug if self._told_of_handlers else logger.warning  # a peer must not fill the log
+        self._told_of_handlers = True
+        log(
+            "%s: %s %s is refused, since max_concurrent_streams=%d handlers run, some without a stream",
+            *(self._label, stream.method, stream.path, self._engine.max_streams),
+        )
+        stream._reset(ErrorCode.REFUSED_STREAM, Initiator.LIBRARY, "too many handlers have not ended")
+
+    def _leave_queue(self, stream_id: int) -> None:
+        stream = self._queue.pop(stream_id, None)
+        if stream is not None:
             self._handler_over(stream)
-            return
-        name = f"trio_h2 {stream.method} {stream.path or stream.authority} #{stream.id}"
-        # A task copies the context of whoever starts it: that of on_session, not of the reader.
-        self._context.run(self._spawn, self._nursery, stream, name)
+
+    def _settings_acknowledged(self) -> None:
+        super()._settings_acknowledged()
+        self._start_handlers()  # max_concurrent_streams may be larger now
+
+    def _stream_closed(self, stream_id: int) -> None:
+        super()._stream_closed(stream_id)
+        self._leave_queue(stream_id)
 
     def _spawn(self, nursery: trio.Nursery, stream: ServerStream, name: str) -> None:
         nursery.start_soon(self._handle, stream, name=name)
@@ -139,7 +175,7 @@ class ServerSession(Session):
             try:
                 if errors is not None:
                     self._handler_raised(stream, errors)
-                    settled = others is None
+                    settled = True
                 if others is not None:  # Cancelled, say, which belongs to a scope outside
                     raise others from None
             finally:
@@ -157,6 +193,7 @@ class ServerSession(Session):
         del self._handlers[stream]
         self._engine.handler_done(stream.id)
         self._handler_ended.unpark_all()
+        self._start_handlers()
         self._check_idle()
 
     def _handler_returned(self, stream: ServerStream) -> None:
@@ -212,6 +249,7 @@ class ServerSession(Session):
 
     def _finish(self, failure: SessionFailure) -> None:
         super()._finish(failure)
+        self._refuse_queued()
         self._hook_scope.cancel()
 
     def _cut(self, failure: SessionFailure | None = None) -> None:

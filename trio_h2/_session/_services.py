@@ -24,6 +24,7 @@ async def run_services(session: Session) -> None:
     What a peer or a network does never raises here, it ends the session; what raises is a bug.
     """
     label = session._label
+    closed = False
     try:
         with session._service_scope:
             async with trio.open_nursery() as nursery:
@@ -42,13 +43,15 @@ async def run_services(session: Session) -> None:
                 nursery.cancel_scope.cancel()
             with contextlib.suppress(trio.BrokenResourceError):
                 await session._transport.aclose()
+            closed = True
     finally:
         if session._failure is None:  # a bug ended a service task
             session._cut()
         session._writer.stop()
-        # By force, which waits for nothing; shielded, because the block around may be cancelled as well.
-        with trio.CancelScope(shield=True), contextlib.suppress(trio.BrokenResourceError):
-            await trio.aclose_forcefully(session._transport)
+        if not closed:  # else force would still break what was closed gracefully: a stream of another session, say
+            # By force, which waits for nothing; shielded, because the block around may be cancelled as well.
+            with trio.CancelScope(shield=True), contextlib.suppress(trio.BrokenResourceError):
+                await trio.aclose_forcefully(session._transport)
         session._release()
 
 

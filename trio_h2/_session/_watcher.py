@@ -39,6 +39,7 @@ class Watcher:
         self.idle_timeout = config.idle_timeout
         self._leaving = False
         self._lingering: dict[int, float] = {}
+        self._queued: dict[int, float] = {}
         self._sleeping_until = -math.inf
         self._changed = trio.Event()
 
@@ -94,9 +95,19 @@ class Watcher:
         self._lingering[stream_id] = trio.current_time() + self._config.linger_timeout
         self._expect(self._lingering[stream_id])
 
+    def queued(self, stream_id: int, seconds: float) -> None:
+        """A request waits for its handler to be started, for *seconds* at most, the same for all."""
+        self._queued[stream_id] = trio.current_time() + seconds
+        self._expect(self._queued[stream_id])
+
+    def started(self, stream_id: int) -> None:
+        """It need not wait any longer."""
+        self._queued.pop(stream_id, None)
+
     def forget(self, stream_id: int) -> None:
         """A stream has closed."""
         self._lingering.pop(stream_id, None)
+        self._queued.pop(stream_id, None)
 
     # -- the task --------------------------------------------------------------------------------------------------
 
@@ -129,8 +140,13 @@ class Watcher:
     def _idle_due(self) -> float:
         return math.inf if self._idle_since is None or self._leaving else self._idle_since + self.idle_timeout
 
+    # Each of these has the same time, so the first one is next.
+
     def _linger_due(self) -> float:
-        return next(iter(self._lingering.values()), math.inf)  # each has the same time, so the first one is next
+        return next(iter(self._lingering.values()), math.inf)
+
+    def _queue_due(self) -> float:
+        return next(iter(self._queued.values()), math.inf)
 
     def _next_deadline(self) -> float:
         return min(
@@ -140,6 +156,7 @@ class Watcher:
             self._answer_due(),
             self._idle_due(),
             self._linger_due(),
+            self._queue_due(),
         )
 
     def _act(self, session: Session, now: float) -> None:
@@ -162,6 +179,10 @@ class Watcher:
                 stream_id = next(iter(self._lingering))
                 del self._lingering[stream_id]
                 session._lingered(stream_id)
+            while now >= self._queue_due():
+                stream_id = next(iter(self._queued))
+                del self._queued[stream_id]
+                session._out_of_patience(stream_id)
             if now >= self._idle_due():
                 self._idle_since = now
                 session._idled()

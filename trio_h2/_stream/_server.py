@@ -134,7 +134,8 @@ class ServerStream(Stream):
                 *end_stream*.
             LocalProtocolError: the headers were sent before, or they are larger than the client accepts; content with
                 status 204, 205 or 304.
-            StreamResetError: the client reset the stream.
+            StreamResetError: the client reset the stream. After a complete request and RST_STREAM(NO_ERROR) the
+                response is silently dropped instead: the client does not want it.
             SessionError: the session broke.
             trio.ClosedResourceError: this side closed the stream.
         """
@@ -154,6 +155,8 @@ class ServerStream(Stream):
             self._sent_headers = Headers.from_raw(fields)
             # RFC 9113 §8.5: in the tunnel of a CONNECT, HEADERS "MUST NOT be sent".
             self._no_trailers = head or no_content or (self.method == "CONNECT" and status < 300)
+            if self._outbox.ended:
+                return  # the client's RST_STREAM(NO_ERROR) after its request: it wants no response
             self._port._engine.send_response(self._id, fields, end_stream=ends_now)
             if head:
                 self._outbox.drop_content()
@@ -205,8 +208,8 @@ class ServerStream(Stream):
 
         Raises:
             ValueError: the status or a field is not allowed.
-            LocalProtocolError: the final headers were sent before.
-            StreamResetError: the client reset the stream.
+            LocalProtocolError: the final headers were sent before, or these are larger than the client accepts.
+            StreamResetError: the client reset the stream; as in `respond`.
             SessionError: the session broke.
             trio.ClosedResourceError: this side closed the stream.
         """
@@ -217,6 +220,8 @@ class ServerStream(Stream):
             self._check_can_respond()
             self._check_section(fields)
             self._sent_info_headers.append(Headers.from_raw(fields))
+            if self._outbox.ended:
+                return  # as in respond()
             self._port._engine.send_informational(self._id, fields)
             self._port._wake_writer()
 

@@ -25,13 +25,13 @@ def _check_int(config: SessionConfig, low: int, high: int, *names: str) -> None:
             raise ValueError(f"{name} must be in {low}..{high}, not {value}")
 
 
-def _check_seconds(config: SessionConfig, *names: str) -> None:
+def _check_number(config: SessionConfig, unit: str, *names: str) -> None:
     for name in names:
         value = getattr(config, name)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise TypeError(f"{name} must be seconds as int or float, not {value!r}")
+            raise TypeError(f"{name} must be {unit} as int or float, not {value!r}")
         if not value > 0:  # refuses NaN, too
-            raise ValueError(f"{name} must be more than 0 seconds (math.inf turns it off), not {value}")
+            raise ValueError(f"{name} must be more than 0 {unit} (math.inf turns it off), not {value}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,9 +101,9 @@ class SessionConfig:
             _check_int(self, 1, 2**63, "max_session_memory")
         _check_int(self, 1, 2**31, "max_queued_control", "max_queued_replies", "reset_burst", "overhead_burst")
         _check_int(self, 1, 2**31, "max_outstanding_pings")
-        _check_seconds(self, "handshake_timeout", "settings_timeout", "ping_interval", "ping_timeout")
-        _check_seconds(self, "idle_timeout", "drain_timeout", "close_timeout", "linger_timeout")
-        _check_seconds(self, "reset_rate", "overhead_rate")
+        _check_number(self, "seconds", "handshake_timeout", "settings_timeout", "ping_interval", "ping_timeout")
+        _check_number(self, "seconds", "idle_timeout", "drain_timeout", "close_timeout", "linger_timeout")
+        _check_number(self, "frames per second", "reset_rate", "overhead_rate")
         streams = self.guaranteed_streams
         if streams * self.stream_window > self.receive_budget:
             raise ValueError(
@@ -139,12 +139,14 @@ class ServerConfig(SessionConfig):
     """Time without a stream after which the session ends gracefully."""
     handler_timeout: float = math.inf
     """How long one handler may run before its stream is reset with CANCEL."""
+    handler_wait_timeout: float = 1.0
+    """How long a request may wait for a handler whose stream is gone to end, before it is refused."""
     send_date: bool = True
     """Whether responses carry a ``date`` field."""
 
     def __post_init__(self) -> None:
         _check_int(self, 0, 2**32 - 1, "max_concurrent_streams")
-        _check_seconds(self, "handler_timeout")
+        _check_number(self, "seconds", "handler_timeout", "handler_wait_timeout")
         SessionConfig.__post_init__(self)
 
     @property

@@ -73,7 +73,7 @@ class Engine:
         self.newest_received_id = 0
         """The stream of the newest HEADERS or DATA received."""
         self.slots: set[int] = set()
-        """Inbound streams that count against max_concurrent_streams: open, or with a running handler."""
+        """Inbound streams that are open, or whose handler has not ended."""
         self.reset_by_us: dict[int, int] = {}
         """Streams that we reset or refused, and how many octets of DATA the peer may have under way for each."""
         self.budget = ReceiveBudget(
@@ -153,11 +153,9 @@ class Engine:
 
     @property
     def peer_max_streams(self) -> int:
-        """How many streams the peer lets us have open."""
+        """How many streams the peer lets us have open; what is assumed counts until its SETTINGS name a number."""
         assumed = self.config.peer_max_concurrent_streams if isinstance(self.config, ClientConfig) else 0
-        if not self.peer_settings_seen:
-            return assumed
-        return self.peer_settings.get(SettingCode.MAX_CONCURRENT_STREAMS, 2**32)
+        return self.peer_settings.get(SettingCode.MAX_CONCURRENT_STREAMS, assumed)
 
     def has_slot(self) -> bool:
         """Whether a client may open a stream now: the peer allows it, and the budget has room for its window."""
@@ -422,7 +420,7 @@ class Engine:
         self.credits[stream.id] = stream.credit
 
     def accept_stream(self, stream: WireStream) -> None:
-        """A stream of the peer has opened, and its handler will run: it takes a slot until both are over."""
+        """A stream of the peer has opened, and its handler will run."""
         self.add_stream(stream)
         self.slots.add(stream.id)
         self._running.add(stream.id)

@@ -116,7 +116,9 @@ class MessageReceiver:
     def _refuse_surplus(self, stream_id: int) -> None:
         """Refuses a stream for which there is no room."""
         engine = self._engine
-        if len(engine.slots) >= engine.max_streams:
+        # Streams that are gone while their handlers still end take no place on the wire; the session starts no handler
+        # before one has ended, and drops who leaves before its turn, so as many again may wait at most.
+        if len(engine.streams) >= engine.max_streams or len(engine.slots) >= 2 * engine.max_streams:
             # RFC 9113 §5.1.2: "An endpoint that receives a HEADERS frame that causes its advertised concurrent stream
             # limit to be exceeded MUST treat this as a stream error (Section 5.4.2) of type PROTOCOL_ERROR or
             # REFUSED_STREAM"; the latter tells that a retry is safe.
