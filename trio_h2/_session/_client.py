@@ -185,7 +185,7 @@ class ClientSession(Session):
     def _response_received(self, event: ResponseReceived) -> None:
         stream = self._streams.get(event.stream_id)
         if isinstance(stream, ClientStream):
-            stream._response_received(event.headers)
+            stream._response_received(event.headers, end_stream=event.end_stream)
             if event.end_stream:
                 stream._remote_ended()
 
@@ -204,7 +204,18 @@ class Request:
         self._body = body
         self._end_stream = end_stream
         self._stream: ClientStream | None = None
+        self._id: int | None = None
         self._used = False
+
+    @property
+    def pending(self) -> bool:
+        """Whether the request has no stream id yet: it is not sent, or waits for the server to allow a stream."""
+        return self.id is None
+
+    @property
+    def id(self) -> int | None:
+        """The identifier of its stream, ``None`` while the request is `pending`."""
+        return self._id
 
     async def __aenter__(self) -> ClientStream:
         """Sends the request, see `ClientSession.open_stream`."""
@@ -212,6 +223,7 @@ class Request:
             raise RuntimeError("a request block can be entered only once; call request() again")
         self._used = True
         self._stream = await self._session._open(self._fields, self._body, self._end_stream)
+        self._id = self._stream.id
         return self._stream
 
     async def __aexit__(

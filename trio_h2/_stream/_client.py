@@ -23,7 +23,7 @@ class ClientStream(Stream):
 
     def __init__(self, port: SessionPort, stream_id: int, sent_headers: Headers) -> None:
         super().__init__(port, stream_id)
-        self._sent_headers = sent_headers
+        self._sent_headers: Headers = sent_headers
         self._informational: list[Headers] = []
         self._response: Headers | None = None
         self._response_failure: StreamFailure | SessionFailure | None = None
@@ -57,7 +57,7 @@ class ClientStream(Stream):
         if self._response is not None:
             return self._response
         if self._closed:
-            raise trio.ClosedResourceError("this stream was closed on this side")
+            raise self._inbox.closed_error()
         assert self._response_failure is not None
         raise from_failure(self._response_failure)
 
@@ -70,8 +70,9 @@ class ClientStream(Stream):
     def _informational_received(self, headers: Headers) -> None:
         self._informational.append(headers)
 
-    def _response_received(self, headers: Headers) -> None:
-        self._response = headers
+    def _response_received(self, headers: Headers, *, end_stream: bool) -> None:
+        self._response = self._received_headers = headers
+        self._end_after_headers = end_stream
         self._response_known.set()
 
     def _fail(self, failure: StreamFailure | SessionFailure) -> None:
@@ -84,6 +85,6 @@ class ClientStream(Stream):
         super()._close()
         self._response_known.set()
 
-    def _abandon(self) -> None:
-        super()._abandon()
+    def _abandon(self, error: BaseException | None = None) -> None:
+        super()._abandon(error)
         self._response_known.set()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from .._errors import from_failure
-from .._util import ConflictDetector
+from .._util import ConflictDetector, closed_here
 
 if TYPE_CHECKING:
     from .._wire._failure import SessionFailure, StreamFailure
@@ -40,6 +40,7 @@ class Inbox:
         "_receive",
         "_send",
         "_stream_id",
+        "destroyed_by",
         "ended",
     )
 
@@ -53,6 +54,8 @@ class Inbox:
         self._failure: StreamFailure | SessionFailure | None = None
         self._discarding = False
         self._closed = False
+        self.destroyed_by: BaseException | None = None
+        """Why the application destroyed the stream, if it said so."""
         self.ended = trio.Event()
         """Set when nothing more will come: the peer ended its side, or the stream broke."""
 
@@ -105,6 +108,7 @@ class Inbox:
             data = self._take(max_bytes)
             if not data and not self.ended.is_set():
                 await self._wait_for_chunk()
+                self._check_open()
                 data = self._take(max_bytes)
             if not data and self._failure is not None:
                 raise from_failure(self._failure)
@@ -117,7 +121,6 @@ class Inbox:
             return
         if self._discarding:  # closed while the chunk was on its way to this task
             self._port._discarded(self._stream_id, len(chunk))
-            self._check_open()
             return
         self._leftover = memoryview(chunk)
 
@@ -137,7 +140,11 @@ class Inbox:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise trio.ClosedResourceError("this stream was closed on this side")
+            raise self.closed_error()
+
+    def closed_error(self) -> trio.ClosedResourceError:
+        """Returns what operations on a stream raise that was closed on this side."""
+        return closed_here(self.destroyed_by)
 
     def _take(self, limit: int) -> bytes:
         """Takes up to *limit* octets of what is buffered, and credits them."""

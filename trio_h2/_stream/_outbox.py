@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from .._errors import LocalProtocolError, from_failure
-from .._util import ConflictDetector
+from .._util import ConflictDetector, closed_here
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,6 +53,7 @@ class Outbox:
         "_torn",
         "_trailers",
         "closed",
+        "destroyed_by",
         "ended",
         "framed",
         "framed_end",
@@ -71,6 +72,8 @@ class Outbox:
         self._failure: StreamFailure | SessionFailure | None = None
         self._room: trio.Event | None = None
         self._trailers: Sequence[RawField] | None = None
+        self.destroyed_by: BaseException | None = None
+        """Why the application destroyed the stream, if it said so."""
         self.framed = 0
         """Octets that are in frames."""
         self.closed = False
@@ -118,7 +121,7 @@ class Outbox:
     def check(self) -> None:
         """Raises what keeps the application from sending now."""
         if self.closed:
-            raise trio.ClosedResourceError("this stream was closed on this side")
+            raise closed_here(self.destroyed_by)
         if self._failure is not None:
             raise from_failure(self._failure)
         if self._torn:

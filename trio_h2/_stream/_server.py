@@ -59,11 +59,10 @@ class ServerExchange(Protocol):
 class ServerStream(Stream):
     """The server's side of one exchange; given to the handler."""
 
-    def __init__(self, port: SessionPort, stream_id: int, headers: Headers) -> None:
+    def __init__(self, port: SessionPort, stream_id: int, headers: Headers, end_stream: bool) -> None:
         super().__init__(port, stream_id)
-        self._headers = headers
-        self._sent_headers: Headers | None = None
-        self._sent_info_headers: list[Headers] = []
+        self._headers = self._received_headers = headers
+        self._end_after_headers = end_stream
         self._no_trailers = False
         self._scope = trio.CancelScope()
         self._cancel_on_reset = True
@@ -92,16 +91,6 @@ class ServerStream(Stream):
     def authority(self) -> str:
         """The host (and port) the client asked for: ``:authority``, else the ``host`` field."""
         return self._headers.get(":authority") or self._headers.get("host") or ""
-
-    @property
-    def sent_headers(self) -> Headers | None:
-        """The final response headers, once they were sent."""
-        return self._sent_headers
-
-    @property
-    def sent_info_headers(self) -> list[Headers]:
-        """The 1xx responses that were sent, in order."""
-        return list(self._sent_info_headers)
 
     @property
     def headers_sent(self) -> bool:

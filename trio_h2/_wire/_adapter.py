@@ -36,7 +36,7 @@ from hyperframe.frame import (
 
 from ._codes import ErrorCode, Role, SettingCode
 from ._failure import SessionFaultError, StreamFaultError
-from ._framing import FrameReader
+from ._framing import FrameReader, frame_flags
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -358,11 +358,7 @@ def _ignore(frame: object) -> None:
 
 def _frame_header(frame: Frame, length: int) -> bytes:
     """Returns the 9 octets before a frame's payload (RFC 9113 §4.1)."""
-    flags = 0
-    for name, bit in frame.defined_flags:
-        if name in frame.flags:
-            flags |= bit
-    return length.to_bytes(3, "big") + bytes((frame.type or 0, flags)) + frame.stream_id.to_bytes(4, "big")
+    return length.to_bytes(3, "big") + bytes((frame.type or 0, frame_flags(frame))) + frame.stream_id.to_bytes(4, "big")
 
 
 def _fit(frame: HeadersFrame | PushPromiseFrame, limit: int) -> list[Frame]:
