@@ -62,7 +62,7 @@ class Stream(StreamView):
             SessionError: the session broke.
             trio.ClosedResourceError: this side closed the stream. trio.BusyResourceError: another task is receiving.
         """
-        return await self._inbox.receive(max_bytes)
+        return await self._inbox.receive(max_bytes, self._about_to_wait)
 
     async def receive_trailers(self) -> Headers | None:
         """Waits for the end of the body, discarding (and crediting) what is unread, and returns the trailers.
@@ -77,8 +77,11 @@ class Stream(StreamView):
             SessionError: the session broke.
             trio.ClosedResourceError: this side closed the stream. trio.BusyResourceError: another task is receiving.
         """
-        await self._inbox.drain()
+        await self._inbox.drain(self._about_to_wait)
         return self._trailers
+
+    def _about_to_wait(self) -> None:
+        """A task is about to wait for the peer's body."""
 
     # -- sending ---------------------------------------------------------------------------------------------------
 

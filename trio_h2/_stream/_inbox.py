@@ -20,6 +20,8 @@ from .._errors import from_failure
 from .._util import ConflictDetector, closed_here
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .._wire._failure import SessionFailure, StreamFailure
     from ._port import SessionPort
 
@@ -93,8 +95,8 @@ class Inbox:
                 self._send.close()
         return self._receive
 
-    async def receive(self, max_bytes: int | None) -> bytes:
-        """See `Stream.receive_some`."""
+    async def receive(self, max_bytes: int | None, about_to_wait: Callable[[], None]) -> bytes:
+        """See `Stream.receive_some`; calls *about_to_wait* when nothing is there yet."""
         if max_bytes is None:
             max_bytes = DEFAULT_RECEIVE
         elif isinstance(max_bytes, bool) or not isinstance(max_bytes, int):
@@ -107,6 +109,7 @@ class Inbox:
             self._check_open()
             data = self._take(max_bytes)
             if not data and not self.ended.is_set():
+                about_to_wait()
                 await self._wait_for_chunk()
                 self._check_open()
                 data = self._take(max_bytes)
@@ -124,15 +127,18 @@ class Inbox:
             return
         self._leftover = memoryview(chunk)
 
-    async def drain(self) -> None:
-        """Discards the body, credits it, and waits for its end. Cancelled: the body is gone, the wait can be
-        repeated.
+    async def drain(self, about_to_wait: Callable[[], None]) -> None:
+        """Discards the body, credits it, and waits for its end, which *about_to_wait* is called before if need be.
+
+        Cancelled: the body is gone, the wait can be repeated.
         """
         with self._conflict:
             self._check_open()
             await trio.lowlevel.checkpoint()
             self._check_open()
             self.discard()
+            if not self.ended.is_set():
+                about_to_wait()
             await self.ended.wait()
             self._check_open()
             if self._failure is not None:

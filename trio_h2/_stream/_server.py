@@ -93,6 +93,16 @@ class ServerStream(Stream):
         return self._headers.get(":authority") or self._headers.get("host") or ""
 
     @property
+    def expects_continue(self) -> bool:
+        """Whether the client asked for 100 before it sends the body (RFC 9110 §10.1.1).
+
+        The first wait for the body sends it, unless the handler decided before: by `send_informational` with status
+        100, or by responding, with 417 for example.
+        """
+        expectations = str(self._headers.get("expect", "")).lower().split(",")
+        return not self._end_after_headers and "100-continue" in (one.strip() for one in expectations)
+
+    @property
     def headers_sent(self) -> bool:
         """Whether the final response headers were sent."""
         return self._sent_headers is not None
@@ -205,9 +215,20 @@ class ServerStream(Stream):
             await self._port._control_room()
             self._check_can_respond()
             self._check_section(fields)
-            self._sent_info_headers.append(Headers.from_raw(fields))
-            self._port._engine.send_informational(self._id, fields)
-            self._port._wake_writer()
+            self._send_informational(fields)
+
+    def _about_to_wait(self) -> None:
+        wire = self._port._engine.streams.get(self._id)
+        if wire is None or wire.received_length or not self.expects_continue:
+            return  # RFC 9110 §10.1.1: 100 may be omitted if "some or all of the content" has come already
+        answered = self._sent_headers is not None or any(sent.status == 100 for sent in self._sent_info_headers)
+        if not answered and self._alive and not self._outbox.closed:
+            self._send_informational(informational_fields(100, None))
+
+    def _send_informational(self, fields: list[RawField]) -> None:
+        self._sent_info_headers.append(Headers.from_raw(fields))
+        self._port._engine.send_informational(self._id, fields)
+        self._port._wake_writer()
 
     def _check_can_send(self) -> None:
         super()._check_can_send()
