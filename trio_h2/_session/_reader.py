@@ -60,6 +60,7 @@ def received(session: Session, data: bytes) -> None:
     session._watcher.heard(now)
     for event in session._engine.receive_bytes(data, now):
         _HANDLERS.get(type(event), _ignore)(session, event)
+    session._watcher.streams_active(session._engine)
     if session._engine.output_size:
         session._wake_writer()
 

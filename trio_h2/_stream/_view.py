@@ -42,6 +42,7 @@ class StreamView(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
         self._aborted = False
         self._broken: StreamFailure | SessionFailure | None = None
         self._closed = False
+        self._idle_timeout = port.config.stream_idle_timeout
         self._wire_over = trio.Event()
 
     def __repr__(self) -> str:

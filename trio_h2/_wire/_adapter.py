@@ -130,6 +130,8 @@ class Connection(H2Connection):
         self._initial = local
         self._chunks: list[bytes] = []
         self.output_size = 0
+        self.sent_on: set[int] = set()
+        """Streams with frames in the output."""
         self.reader = FrameReader(preface=b"" if client else PREFACE)
         self.incoming_buffer = self.reader  # type: ignore[assignment]  # has what h2 uses
         self._frame_dispatch_table = {}  # unused, and its bound methods would be a reference cycle
@@ -161,6 +163,7 @@ class Connection(H2Connection):
     def _prepare_for_sending(self, frames: list[Frame]) -> None:
         """Queues frames for the transport, without copying bodies into one growing buffer."""
         for frame in frames:
+            self.sent_on.add(frame.stream_id)
             if isinstance(frame, DataFrame) and "PADDED" not in frame.flags:
                 self._queue(_frame_header(frame, len(frame.data)))
                 self._queue(frame.data)

@@ -25,13 +25,22 @@ def _check_int(config: SessionConfig, low: int, high: int, *names: str) -> None:
             raise ValueError(f"{name} must be in {low}..{high}, not {value}")
 
 
+def check_seconds(name: str, value: object) -> None:
+    """Checks a timeout.
+
+    Raises:
+        TypeError: *value* is no number.
+        ValueError: it is not more than 0.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be seconds as int or float, not {value!r}")
+    if not value > 0:  # refuses NaN, too
+        raise ValueError(f"{name} must be more than 0 seconds (math.inf turns it off), not {value}")
+
+
 def _check_seconds(config: SessionConfig, *names: str) -> None:
     for name in names:
-        value = getattr(config, name)
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise TypeError(f"{name} must be seconds as int or float, not {value!r}")
-        if not value > 0:  # refuses NaN, too
-            raise ValueError(f"{name} must be more than 0 seconds (math.inf turns it off), not {value}")
+        check_seconds(name, getattr(config, name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +92,8 @@ class SessionConfig:
     """Silence after that PING which ends the session."""
     idle_timeout: float = math.inf
     """Time without a stream after which the session ends gracefully."""
+    stream_idle_timeout: float = math.inf
+    """Time without a frame on a stream after which it is reset with CANCEL, see `Stream.idle_timeout`."""
     drain_timeout: float = 30.0
     """The grace that `aclose()` gives running streams."""
     close_timeout: float = 1.0
@@ -103,6 +114,7 @@ class SessionConfig:
         _check_int(self, 1, 2**31, "max_outstanding_pings")
         _check_seconds(self, "handshake_timeout", "settings_timeout", "ping_interval", "ping_timeout")
         _check_seconds(self, "idle_timeout", "drain_timeout", "close_timeout", "linger_timeout")
+        _check_seconds(self, "stream_idle_timeout")
         _check_seconds(self, "reset_rate", "overhead_rate")
         streams = self.guaranteed_streams
         if streams * self.stream_window > self.receive_budget:
