@@ -46,6 +46,7 @@ from ._stream._base import Stream as Stream
 from ._stream._client import ClientStream as ClientStream
 from ._stream._server import ServerExchange as ServerExchange
 from ._stream._server import ServerStream as ServerStream
+from ._stream._state import StreamState as StreamState
 from ._stream._transport import TransportView as TransportView
 from ._version import __version__ as __version__
 from ._wire._codes import ErrorCode as ErrorCode

@@ -25,6 +25,13 @@ class NoPublicConstructor(abc.ABCMeta):
         return type.__call__(cls, *args, **kwargs)  # type: ignore[no-any-return]  # what a class returns is its instance
 
 
+def closed_here(cause: BaseException | None = None) -> trio.ClosedResourceError:
+    """Returns what operations on a stream raise that this side has closed, because of *cause* if there is one."""
+    error = trio.ClosedResourceError("this stream was closed on this side")
+    error.__cause__ = cause
+    return error
+
+
 class ConflictDetector:
     """Refuses a second task in one direction of a stream, where Trio's own streams would.
 

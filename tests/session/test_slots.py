@@ -31,6 +31,7 @@ async def answer(peer: ScriptedPeer, stream: ClientStream) -> None:
     await settle()
 
 
+@pytest.mark.parity("C2")
 async def test_first_come_first_served(autojump_clock: object) -> None:
     async with connected(settings={MAX_STREAMS: 2}) as (session, peer), trio.open_nursery() as nursery:
         opened = await open_some(nursery, session, 5)
@@ -42,6 +43,7 @@ async def test_first_come_first_served(autojump_clock: object) -> None:
         assert [stream.id for _, stream in opened] == [1, 3, 5, 7, 9]
 
 
+@pytest.mark.parity("C2", "H7")
 async def test_before_settings_a_hundred_are_assumed(autojump_clock: object) -> None:
     async with connected(handshake=False) as (session, peer), trio.open_nursery() as nursery:
         opened = await open_some(nursery, session, 103)
@@ -71,6 +73,7 @@ async def test_a_limit_below_what_is_open(autojump_clock: object) -> None:
         assert len(opened) == 4
 
 
+@pytest.mark.parity("C2")
 async def test_who_gives_up_leaves_the_line(autojump_clock: object) -> None:
     async with connected(settings={MAX_STREAMS: 1}) as (session, peer), trio.open_nursery() as nursery:
         opened = await open_some(nursery, session, 1)
@@ -119,6 +122,7 @@ async def test_cancelled_in_the_moment_of_its_turn(autojump_clock: object) -> No
         await answer(peer, later[0][1])
 
 
+@pytest.mark.parity("C1")
 async def test_ids_that_are_used_up(autojump_clock: object) -> None:
     """B22."""
     async with connected(settings={MAX_STREAMS: 1}) as (session, peer):

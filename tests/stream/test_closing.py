@@ -23,6 +23,7 @@ _LINGER = trio_h2.ClientConfig().linger_timeout
 # -- aclose() ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parity("D1")
 async def test_aclose_ends_our_side_and_waits_for_nobody(autojump_clock: MockClock) -> None:
     async with scripted_server() as (client, peer):
         stream = await client.open_stream("POST", end_stream=False)
@@ -74,6 +75,7 @@ async def test_aclose_sends_what_is_queued_first(autojump_clock: MockClock) -> N
         await peer.respond(stream_id)
 
 
+@pytest.mark.parity("C7")
 async def test_aclose_credits_what_is_unread(autojump_clock: MockClock) -> None:
     async with scripted_server() as (client, peer):
         stream = await client.open_stream("POST", end_stream=False)
@@ -274,6 +276,7 @@ async def test_a_block_that_raises_resets_at_once(autojump_clock: MockClock) -> 
         await peer.expect_nothing()
 
 
+@pytest.mark.parity("C7")
 @pytest.mark.parametrize("queued", [b"", bytes(_WINDOW + 1)])
 async def test_leaving_a_request_early_resets_at_once(autojump_clock: MockClock, queued: bytes) -> None:
     async with scripted_server() as (client, peer):
@@ -316,6 +319,7 @@ async def test_a_request_block_is_used_once(autojump_clock: MockClock) -> None:
         await peer.expect_nothing()
 
 
+@pytest.mark.parity("C7", "D2")
 async def test_the_peer_learns_of_a_cancelled_request(autojump_clock: MockClock) -> None:
     exchanges = Exchanges()
     async with pair(exchanges.handle, cancel_handler_on_reset=False) as (client, _server):

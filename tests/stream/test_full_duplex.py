@@ -36,6 +36,7 @@ async def test_request_and_response_run_at_the_same_time(autojump_clock: MockClo
         assert await stream.receive_some() == b""
 
 
+@pytest.mark.parity("C1")
 @pytest.mark.parametrize("size", [10, 3_000_000])
 async def test_a_given_body_is_sent_while_the_response_is_read(autojump_clock: MockClock, size: int) -> None:
     async with pair(_echo) as (client, _server), client.request("POST", body=bytes(size)) as stream:
@@ -173,6 +174,7 @@ async def test_b01_a_transport_that_stalls_does_not_stop_the_reader(autojump_clo
         await peer.expect_data(stream_id, end_stream=True)
 
 
+@pytest.mark.parity("D8")
 async def test_a_handler_reaches_its_session(autojump_clock: MockClock) -> None:
     async def handler(stream: trio_h2.ServerStream) -> None:
         assert isinstance(stream.session, trio_h2.ServerSession)

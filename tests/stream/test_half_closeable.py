@@ -51,6 +51,7 @@ async def _fill(stream: trio_h2.Stream) -> None:
     await stream.send_all(bytes(_WINDOW))
 
 
+@pytest.mark.parity("D1")
 @pytest.mark.parametrize("turned", [False, True], ids=["client-first", "server-first"])
 async def test_a_stream_is_a_half_closeable_stream(autojump_clock: MockClock, turned: bool) -> None:
     async with _stream_makers() as (exchanges, (client, _server)):
@@ -68,6 +69,7 @@ async def test_a_stream_is_a_half_closeable_stream(autojump_clock: MockClock, tu
         await trio.testing.check_half_closeable_stream(make, make_clogged)
 
 
+@pytest.mark.parity("D1")
 async def test_a_stream_can_be_iterated(autojump_clock: MockClock) -> None:
     async def handler(stream: trio_h2.ServerStream) -> None:
         body = b"".join([chunk async for chunk in stream])
@@ -78,6 +80,7 @@ async def test_a_stream_can_be_iterated(autojump_clock: MockClock) -> None:
         assert await stream.receive_some() == b""
 
 
+@pytest.mark.parity("A1")
 async def test_streams_cannot_be_made_by_users() -> None:
     for kind in (trio_h2.ClientStream, trio_h2.ServerStream):
         with pytest.raises(TypeError, match="no public constructor"):
@@ -85,6 +88,7 @@ async def test_streams_cannot_be_made_by_users() -> None:
         assert issubclass(kind, trio.abc.HalfCloseableStream)
 
 
+@pytest.mark.parity("D1", "K2")
 async def test_one_task_per_direction(autojump_clock: MockClock) -> None:
     async with _stream_makers() as (exchanges, (client, _server)):
         near, far = await _open(exchanges, client)

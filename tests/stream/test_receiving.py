@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from trio.testing import MockClock
 
 
+@pytest.mark.parity("D1")
 async def test_it_returns_what_is_buffered_and_keeps_the_rest(autojump_clock: MockClock) -> None:
     async with scripted_server() as (client, peer), client.request("GET") as stream:
         await answer(peer, b"abc", b"defgh", b"", b"ij", end_stream=True)
@@ -51,6 +52,7 @@ async def test_it_never_waits_for_more_than_there_is(autojump_clock: MockClock) 
             assert await stream.receive_some(100) == b"later"
 
 
+@pytest.mark.parity("D1", "C3")
 async def test_before_the_response_it_waits_for_it_and_keeps_it(autojump_clock: MockClock) -> None:
     async with scripted_server() as (client, peer), client.request("GET") as stream:
         async with trio.open_nursery() as nursery:
@@ -75,6 +77,7 @@ async def test_a_response_without_a_body_ends_a_wait_for_one(autojump_clock: Moc
         assert got == [b""]
 
 
+@pytest.mark.parity("D1", "K1")
 @pytest.mark.parametrize("number", [0, -1])
 async def test_a_number_below_one_is_refused(autojump_clock: MockClock, number: int) -> None:
     async with scripted_server() as (client, _peer), client.request("GET") as stream:
@@ -205,6 +208,7 @@ async def test_what_was_received_outlives_the_session(autojump_clock: MockClock)
         await unfinished.aclose()
 
 
+@pytest.mark.parity("K5")
 async def test_after_the_own_close_nothing_can_be_received(autojump_clock: MockClock) -> None:
     async with scripted_server() as (client, peer), client.request("GET") as stream:
         await answer(peer, b"abc", end_stream=True)

@@ -42,6 +42,7 @@ async def test_b23_after_the_end_a_reset_leaves_the_data(autojump_clock: MockClo
         await peer.expect_nothing()
 
 
+@pytest.mark.parity("D2", "K4")
 @pytest.mark.parametrize("code", [ErrorCode.NO_ERROR, ErrorCode.CANCEL])
 async def test_b23_before_the_end_a_reset_comes_after_the_data(autojump_clock: MockClock, code: int) -> None:
     async with scripted_server() as (client, peer), client.request("GET") as stream:
@@ -72,6 +73,7 @@ async def test_b23_a_reset_in_one_read_with_the_data(autojump_clock: MockClock) 
         await peer.expect_nothing()
 
 
+@pytest.mark.parity("D2", "K4")
 async def test_b23_a_reset_wakes_whoever_waits(autojump_clock: MockClock) -> None:
     async with scripted_server() as (client, peer), client.request("POST", end_stream=False) as stream:
         stream_id = (await peer.expect_headers()).stream_id
@@ -127,6 +129,7 @@ async def test_b23_a_request_whose_response_nobody_wants(autojump_clock: MockClo
         await peer.expect_nothing()
 
 
+@pytest.mark.parity("D7")
 async def test_after_an_own_reset_what_was_received_stays(autojump_clock: MockClock) -> None:
     async with scripted_server() as (client, peer), client.request("GET") as stream:
         stream_id = await answer(peer, b"abc")
@@ -141,6 +144,7 @@ async def test_after_an_own_reset_what_was_received_stays(autojump_clock: MockCl
         await peer.expect_nothing()
 
 
+@pytest.mark.parity("D7", "K1")
 @pytest.mark.parametrize(
     ("code", "error"), [(-1, ValueError), (2**32, ValueError), ("8", TypeError), (True, TypeError)]
 )

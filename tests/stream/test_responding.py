@@ -51,6 +51,7 @@ class _Responds:
 # -- one unit ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parity("E4")
 async def test_without_arguments_it_is_200(autojump_clock: MockClock) -> None:
     headers, body = await _answer_of(_Responds())
     assert (headers.fields, body) == (((b":status", b"200"),), b"")
@@ -69,6 +70,7 @@ async def test_an_empty_body_ends_with_the_headers(autojump_clock: MockClock) ->
     assert headers.get("content-length") == "0"
 
 
+@pytest.mark.parity("E4")
 async def test_end_stream_ends_with_the_headers(autojump_clock: MockClock) -> None:
     headers, _ = await _answer_of(_Responds(403, end_stream=True))
     assert headers.end_stream
@@ -99,6 +101,7 @@ async def test_a_long_body_is_sent_after_the_handler_has_returned(autojump_clock
 # -- content-length ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parity("E4", "J8", "K1")
 @pytest.mark.parametrize(
     ("headers", "body", "end_stream"),
     [
@@ -164,6 +167,7 @@ async def test_b29_a_handler_cannot_send_too_much(autojump_clock: MockClock) -> 
 # -- no content --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parity("E4")
 @pytest.mark.parametrize("respond_with_body", [True, False])
 async def test_b28_head_ends_with_the_headers_and_drops_the_body(
     autojump_clock: MockClock, respond_with_body: bool
@@ -206,6 +210,7 @@ async def test_b28_after_the_answer_to_head_no_reset_matters(autojump_clock: Moc
             await done.wait()
 
 
+@pytest.mark.parity("E4", "K2")
 @pytest.mark.parametrize("status", [204, 205, 304])
 async def test_b28_content_where_there_must_be_none_is_refused(autojump_clock: MockClock, status: int) -> None:
     class Handler:
@@ -225,6 +230,7 @@ async def test_b28_content_where_there_must_be_none_is_refused(autojump_clock: M
 # -- order -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parity("E4", "K2")
 async def test_a_second_response_is_refused(autojump_clock: MockClock) -> None:
     class Handler:
         async def handle(self, stream: trio_h2.ServerStream) -> None:
@@ -244,6 +250,7 @@ async def test_a_second_response_is_refused(autojump_clock: MockClock) -> None:
     assert (headers.status, body) == (202, b"still fine")
 
 
+@pytest.mark.parity("E4", "K2")
 async def test_after_the_whole_response_nothing_can_be_sent(autojump_clock: MockClock) -> None:
     class Handler:
         async def handle(self, stream: trio_h2.ServerStream) -> None:
@@ -270,6 +277,7 @@ async def test_after_the_own_close_no_response(autojump_clock: MockClock) -> Non
         await peer.expect_nothing()
 
 
+@pytest.mark.parity("E1")
 async def test_interim_responses_come_first(autojump_clock: MockClock) -> None:
     async def handler(stream: trio_h2.ServerStream) -> None:
         with trio.testing.assert_checkpoints():
@@ -290,6 +298,7 @@ async def test_interim_responses_come_first(autojump_clock: MockClock) -> None:
         ]
 
 
+@pytest.mark.parity("E4", "K1")
 @pytest.mark.parametrize(
     ("headers", "error"),
     [
@@ -344,6 +353,7 @@ async def test_headers_larger_than_the_client_takes_are_refused(autojump_clock: 
         await peer.expect_nothing()
 
 
+@pytest.mark.parity("E4")
 @pytest.mark.parametrize("given", [True, False])
 async def test_a_date_is_added(autojump_clock: MockClock, given: bool) -> None:
     own = "Thu, 01 Jan 1970 00:00:00 GMT"
@@ -357,3 +367,17 @@ async def test_a_date_is_added(autojump_clock: MockClock, given: bool) -> None:
         assert len(dates) == 1
         assert parsedate_to_datetime(dates[0]).tzinfo is not None
         assert (dates[0] == own) is given
+
+
+@pytest.mark.parity("E2")
+async def test_it_is_known_whether_the_headers_were_sent(autojump_clock: MockClock) -> None:
+    async def handler(stream: trio_h2.ServerStream) -> None:
+        known = [stream.headers_sent]
+        await stream.send_informational(103)
+        known.append(stream.headers_sent)
+        await stream.respond()
+        known.append(stream.headers_sent)
+        assert known == [False, False, True]
+
+    async with pair(handler) as (client, _server), client.request("GET") as stream:
+        assert await stream.receive_some() == b""

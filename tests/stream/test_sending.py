@@ -28,6 +28,7 @@ async def _request(peer: ScriptedPeer) -> int:
 # -- waiting -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parity("D1", "D6")
 async def test_it_returns_when_the_last_octet_is_framed(autojump_clock: MockClock) -> None:
     async with scripted_server() as (client, peer), client.request("POST", end_stream=False) as stream:
         stream_id = await _request(peer)
@@ -80,6 +81,7 @@ async def test_it_takes_whatever_is_like_bytes(
         assert await peer.collect_body(stream_id) == b"abc"
 
 
+@pytest.mark.parity("K1")
 async def test_it_takes_nothing_else(autojump_clock: MockClock) -> None:
     async with scripted_server() as (client, peer), client.request("POST", end_stream=False) as stream:
         with pytest.raises(TypeError):
@@ -278,6 +280,7 @@ async def test_b11_every_cancelled_stream_leaves_the_others_whole(autojump_clock
 # -- content-length ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parity("J8", "K2")
 async def test_more_than_content_length_is_refused(autojump_clock: MockClock) -> None:
     async with scripted_server() as (client, peer):
         stream = await client.open_stream("POST", headers={"content-length": 5}, end_stream=False)
@@ -293,6 +296,7 @@ async def test_more_than_content_length_is_refused(autojump_clock: MockClock) ->
         assert await peer.collect_body(stream_id) == b"abcde"
 
 
+@pytest.mark.parity("J8", "K2")
 @pytest.mark.parametrize("trailers", [False, True])
 async def test_less_than_content_length_cannot_be_ended(autojump_clock: MockClock, trailers: bool) -> None:
     async with scripted_server() as (client, peer):
@@ -309,6 +313,7 @@ async def test_less_than_content_length_cannot_be_ended(autojump_clock: MockCloc
 # -- the end -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parity("K2")
 async def test_the_end_is_said_once(autojump_clock: MockClock) -> None:
     async with scripted_server() as (client, peer), client.request("POST", end_stream=False) as stream:
         stream_id = await _request(peer)
@@ -378,6 +383,7 @@ async def test_a_body_given_at_first_goes_before_what_is_sent(autojump_clock: Mo
         assert await peer.collect_body(stream_id) == b"ab"
 
 
+@pytest.mark.parity("K4", "K5")
 async def test_the_peers_reset_refuses_what_is_sent(autojump_clock: MockClock) -> None:
     exchanges = Exchanges()
     async with scripted_client(exchanges.handle, cancel_handler_on_reset=False) as (_server, peer):

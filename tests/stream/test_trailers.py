@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _WINDOW = 65_535
 
 
+@pytest.mark.parity("C6", "D5")
 async def test_trailers_go_both_ways(autojump_clock: MockClock) -> None:
     async def handler(stream: trio_h2.ServerStream) -> None:
         body = b"".join([chunk async for chunk in stream])
@@ -39,6 +40,7 @@ async def test_trailers_go_both_ways(autojump_clock: MockClock) -> None:
             assert trailers.get_all("second") == ["a", "b"]
 
 
+@pytest.mark.parity("C6", "D5")
 async def test_b27_trailers_without_a_body(autojump_clock: MockClock) -> None:
     async with scripted_server() as (client, peer), client.request("POST", end_stream=False) as stream:
         await stream.send_trailers({"sent": "1"})
@@ -52,6 +54,7 @@ async def test_b27_trailers_without_a_body(autojump_clock: MockClock) -> None:
         assert trailers.raw == [(b"received", b"1")]
 
 
+@pytest.mark.parity("D5", "K2")
 @pytest.mark.parametrize("given", [True, False])
 async def test_b27_trailers_wait_for_a_blocked_body(autojump_clock: MockClock, given: bool) -> None:
     """`send_trailers` itself does not wait: it queues them behind the body."""
@@ -87,6 +90,7 @@ async def test_empty_trailers_are_an_end(autojump_clock: MockClock) -> None:
         await peer.expect_nothing()
 
 
+@pytest.mark.parity("D5", "K2")
 @pytest.mark.parametrize(
     ("method", "status"), [("HEAD", 200), ("HEAD", 404), ("GET", 204), ("GET", 205), ("GET", 304), ("HEAD", 304)]
 )
@@ -102,6 +106,7 @@ async def test_b27_no_trailers_where_there_is_no_content(autojump_clock: MockClo
         await peer.expect_nothing()
 
 
+@pytest.mark.parity("D5", "K1")
 @pytest.mark.parametrize(
     "fields", [{":status": "200"}, {":path": "/"}, {"connection": "close"}, {"content-length": "1"}, {"a b": "c"}]
 )
@@ -115,6 +120,7 @@ async def test_what_is_no_trailer_is_refused(autojump_clock: MockClock, fields: 
         await peer.expect_headers(stream_id, end_stream=True)
 
 
+@pytest.mark.parity("D5", "K2")
 async def test_trailers_come_after_the_response_headers(autojump_clock: MockClock) -> None:
     async def handler(stream: trio_h2.ServerStream) -> None:
         for send in (stream.send_trailers({"a": "b"}), stream.send_all(b"x"), stream.send_eof()):
@@ -128,6 +134,7 @@ async def test_trailers_come_after_the_response_headers(autojump_clock: MockCloc
         assert await stream.receive_trailers() == {"a": "b"}
 
 
+@pytest.mark.parity("C6")
 async def test_waiting_for_trailers_discards_and_credits_the_body(autojump_clock: MockClock) -> None:
     async def handler(stream: trio_h2.ServerStream) -> None:
         await stream.respond(200)

@@ -144,7 +144,7 @@ class WireLog:
             if not (may_refuse and half.reset == REFUSED_STREAM and side == SERVER and not half.headers):
                 assert half.reset in (None, NO_ERROR, CANCEL), f"{what}: reset with code {half.reset}"
             status = half.headers.get(":status", "200")
-            assert status in ("103", "200"), f"{what}: status {status}"
+            assert status in ("100", "103", "200"), f"{what}: status {status}"
         for side in (CLIENT, SERVER):
             codes = self.goaways(side)
             assert not any(codes), f"the {side} found something wrong: GOAWAY {codes}"

@@ -19,6 +19,7 @@ TIMEOUTS = [
     "drain_timeout",
     "close_timeout",
     "linger_timeout",
+    "stream_idle_timeout",
 ]
 RATES = ["reset_rate", "overhead_rate"]
 RANGES: dict[str, tuple[int, int]] = {

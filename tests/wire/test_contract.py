@@ -110,7 +110,8 @@ def test_the_adapter_overrides_nothing_by_accident() -> None:
     assert ours & inherited == {*OVERRIDDEN, "open_outbound_streams"}, ADVICE
     instance = plain()
     attributes = set(vars(adapter())) - set(vars(instance))
-    assert attributes == {"_on_frame", "_initial", "_chunks", "output_frames", "output_size", "reader"}, ADVICE
+    ours = {"_on_frame", "_initial", "_chunks", "output_frames", "output_size", "reader", "sent_on"}
+    assert attributes == ours, ADVICE
 
 
 def test_every_command_puts_its_frames_out_through_one_method() -> None:

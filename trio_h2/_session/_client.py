@@ -49,6 +49,7 @@ class ClientSession(Session):
         headers: HeadersInput | None = None,
         body: bytes | bytearray | memoryview = b"",
         end_stream: bool = True,
+        expect_continue: bool = False,
     ) -> Request:
         """Prepares a request; ``async with`` sends it and gives its `ClientStream`.
 
@@ -61,6 +62,9 @@ class ClientSession(Session):
             headers: a mapping or pairs; ``":scheme"`` and ``":authority"`` override those of the session.
             body: octets that are sent while the response is already being read.
             end_stream: whether the request ends with *body*; ``False`` leaves the send side open for `Stream.send_all`.
+            expect_continue: sends ``expect: 100-continue`` and holds the body, also that of `Stream.send_all`, until
+                the server answers 100 or finally (RFC 9110 §10.1.1). After a final status from 400 on it is never
+                sent: what is held or handed over later is dropped, and the stream reset when the response has ended.
 
         Returns:
             A block; nothing has been sent yet.
@@ -72,7 +76,9 @@ class ClientSession(Session):
         """
         content = bytes(memoryview(body))  # a snapshot: content-length is settled now
         fields = self._fields(method, path, headers, len(content), end_stream=end_stream)
-        return Request(self, fields, content, end_stream)
+        if expect_continue:
+            _expect_continue(fields, has_body=bool(content) or not end_stream)
+        return Request(self, fields, content, end_stream, expect_continue)
 
     async def open_stream(
         self,
@@ -82,6 +88,7 @@ class ClientSession(Session):
         headers: HeadersInput | None = None,
         body: bytes | bytearray | memoryview = b"",
         end_stream: bool = True,
+        expect_continue: bool = False,
     ) -> ClientStream:
         """Sends a request and returns its stream, which the caller must close.
 
@@ -93,6 +100,7 @@ class ClientSession(Session):
             headers: a mapping or pairs.
             body: octets that the writer sends.
             end_stream: whether the request ends with *body*.
+            expect_continue: whether the body waits for the server's 100.
 
         Raises:
             TypeError, ValueError: an argument is not allowed.
@@ -103,7 +111,9 @@ class ClientSession(Session):
         """
         content = bytes(memoryview(body))
         fields = self._fields(method, path, headers, len(content), end_stream=end_stream)
-        return await self._open(fields, content, end_stream)
+        if expect_continue:
+            _expect_continue(fields, has_body=bool(content) or not end_stream)
+        return await self._open(fields, content, end_stream, expect_continue)
 
     def _fields(
         self, method: str, path: str, headers: HeadersInput | None, length: int, *, end_stream: bool
@@ -122,7 +132,7 @@ class ClientSession(Session):
             raise ValueError(f"content-length is {named}, the body has {length} octets")
         return fields
 
-    async def _open(self, fields: list[RawField], body: bytes, end_stream: bool) -> ClientStream:
+    async def _open(self, fields: list[RawField], body: bytes, end_stream: bool, hold: bool) -> ClientStream:
         ticket = Signal()
         try:
             await self._slots.wait_turn(ticket, self._has_slot, self._check_can_open)
@@ -138,6 +148,7 @@ class ClientSession(Session):
             if ends_now:
                 outbox.end_with_headers()
             else:
+                outbox.held = hold
                 outbox.promise(content_length_of(fields))
                 outbox.queue(body)
                 if end_stream:
@@ -185,7 +196,7 @@ class ClientSession(Session):
     def _response_received(self, event: ResponseReceived) -> None:
         stream = self._streams.get(event.stream_id)
         if isinstance(stream, ClientStream):
-            stream._response_received(event.headers)
+            stream._response_received(event.headers, end_stream=event.end_stream)
             if event.end_stream:
                 stream._remote_ended()
 
@@ -195,23 +206,57 @@ class ClientSession(Session):
             stream._informational_received(event.headers)
 
 
+def _expect_continue(fields: list[RawField], *, has_body: bool) -> None:
+    """Adds the expectation, unless it is there.
+
+    Raises:
+        ValueError: there is another one, or no body that could be held.
+    """
+    if fields[0][1] == b"CONNECT":
+        raise ValueError("expect_continue: a CONNECT has no body that could wait")
+    if not has_body:
+        # RFC 9110 §10.1.1: "A client MUST NOT generate a 100-continue expectation in a request that does not include
+        # content."
+        raise ValueError("expect_continue: the request has no body that could wait")
+    given = [value.lower() for name, value in fields if name == b"expect"]
+    if not given:
+        fields.append((b"expect", b"100-continue"))
+    elif given != [b"100-continue"]:
+        raise ValueError("expect_continue: the header field 'expect' says something else")
+
+
 class Request:
     """The block of one request: ``async with session.request(…) as stream``. Use it once."""
 
-    def __init__(self, session: ClientSession, fields: list[RawField], body: bytes, end_stream: bool) -> None:
+    def __init__(
+        self, session: ClientSession, fields: list[RawField], body: bytes, end_stream: bool, hold: bool
+    ) -> None:
         self._session = session
         self._fields = fields
         self._body = body
         self._end_stream = end_stream
+        self._hold = hold
         self._stream: ClientStream | None = None
+        self._id: int | None = None
         self._used = False
+
+    @property
+    def pending(self) -> bool:
+        """Whether the request has no stream id yet: it is not sent, or waits for the server to allow a stream."""
+        return self.id is None
+
+    @property
+    def id(self) -> int | None:
+        """The identifier of its stream, ``None`` while the request is `pending`."""
+        return self._id
 
     async def __aenter__(self) -> ClientStream:
         """Sends the request, see `ClientSession.open_stream`."""
         if self._used:
             raise RuntimeError("a request block can be entered only once; call request() again")
         self._used = True
-        self._stream = await self._session._open(self._fields, self._body, self._end_stream)
+        self._stream = await self._session._open(self._fields, self._body, self._end_stream, self._hold)
+        self._id = self._stream.id
         return self._stream
 
     async def __aexit__(

@@ -122,6 +122,9 @@ class SessionCore(metaclass=NoPublicConstructor):
         for outbox in wanted.values():
             outbox.window_opened()
 
+    def _set_idle_timeout(self, stream_id: int, timeout: float) -> None:
+        self._watcher.stream_timeout(self._engine, stream_id, timeout)
+
     def _linger(self, stream_id: int) -> None:
         self._watcher.linger(stream_id)
 
@@ -152,6 +155,7 @@ class SessionCore(metaclass=NoPublicConstructor):
 
     def _output_taken(self) -> None:
         """The engine's output is on its way to the transport, so there is room for more."""
+        self._watcher.streams_active(self._engine)
         self._slots_changed()
 
     def _settings_acknowledged(self) -> None:
@@ -176,6 +180,7 @@ class SessionCore(metaclass=NoPublicConstructor):
     def _stream_opened(self, stream: Stream) -> None:
         self._streams[stream.id] = stream
         self._watcher.busy()
+        self._set_idle_timeout(stream.id, stream.idle_timeout)
 
     def _stream_closed(self, stream_id: int) -> None:
         """A stream has ended on the wire, in both directions."""

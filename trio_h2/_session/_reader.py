@@ -67,6 +67,7 @@ def received(session: Session, data: bytes) -> None:
         if not isinstance(event, (PingReceived, PingAcknowledged)):
             session._watcher.active()
         _HANDLERS.get(type(event), _ignore)(session, event)
+    session._watcher.streams_active(session._engine)
     if session._engine.output_size:
         session._wake_writer()
 

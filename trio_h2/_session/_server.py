@@ -88,7 +88,9 @@ class ServerSession(Session):
     # -- handlers --------------------------------------------------------------------------------------------------
 
     def _request_received(self, event: RequestReceived) -> None:
-        stream = ServerStream._create(cast("SessionPort", self), event.stream_id, event.headers)
+        stream = ServerStream._create(
+            cast("SessionPort", self), event.stream_id, event.headers, end_stream=event.end_stream
+        )
         stream._cancel_on_reset = self._cancel_handler_on_reset
         self._handlers[stream] = None
         self._stream_opened(stream)

@@ -14,9 +14,11 @@ import trio
 
 from .._wire._codes import ErrorCode, Initiator, Role
 from .._wire._failure import Cause, SessionFailure
+from ._stream_idle import StreamTimers
 
 if TYPE_CHECKING:
     from .._wire._config import SessionConfig
+    from .._wire._engine import Engine
     from ._base import Session
 
 KEEPALIVE_PAYLOAD = b"\xffkeep-h2"
@@ -40,6 +42,7 @@ class Watcher:
         self._leaving = False
         self._lingering: dict[int, float] = {}
         self._queued: dict[int, float] = {}
+        self._stream_timers = StreamTimers()
         self._sleeping_until = -math.inf
         self._changed = trio.Event()
 
@@ -106,8 +109,18 @@ class Watcher:
 
     def forget(self, stream_id: int) -> None:
         """A stream has closed."""
+        self._stream_timers.forget(stream_id)
         self._lingering.pop(stream_id, None)
         self._queued.pop(stream_id, None)
+
+    def stream_timeout(self, engine: Engine, stream_id: int, timeout: float) -> None:
+        """From now on a stream may have no frames for so many seconds."""
+        self._expect(self._stream_timers.set(engine, stream_id, timeout, trio.current_time()))
+
+    def streams_active(self, engine: Engine) -> None:
+        """Frames were sent or received."""
+        if engine.touched:
+            self._stream_timers.book(engine, trio.current_time())
 
     # -- the task --------------------------------------------------------------------------------------------------
 
@@ -157,6 +170,7 @@ class Watcher:
             self._idle_due(),
             self._linger_due(),
             self._queue_due(),
+            self._stream_timers.next(),
         )
 
     def _act(self, session: Session, now: float) -> None:
@@ -183,6 +197,10 @@ class Watcher:
                 stream_id = next(iter(self._queued))
                 del self._queued[stream_id]
                 session._out_of_patience(stream_id)
+            for stream_id in self._stream_timers.due(now):
+                stream = session._streams.get(stream_id)  # a hook may have ended another one
+                if stream is not None:
+                    stream._idle()
             if now >= self._idle_due():
                 self._idle_since = now
                 session._idled()

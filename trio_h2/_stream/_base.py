@@ -7,28 +7,32 @@ time.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import trio
 
 from .._errors import LocalProtocolError
-from .._util import NoPublicConstructor
 from .._wire._codes import ErrorCode, Initiator
+from .._wire._config import check_number
 from .._wire._failure import StreamFailure
+from .._wire._headers import Headers
 from .._wire._outbound import trailer_fields
-from ._inbox import Inbox
-from ._outbox import Outbox
+from ._view import StreamView
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
     from .._wire._failure import SessionFailure
-    from .._wire._headers import Headers, HeadersInput, RawField
-    from ._port import SessionPort, StreamSession
+    from .._wire._headers import HeadersInput, RawField
+    from ._port import SessionPort
 
 
-class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
+logger = logging.getLogger("trio_h2.stream")
+
+
+class Stream(StreamView):
     """One HTTP/2 stream: a bidirectional, half-closeable `trio.abc.HalfCloseableStream` with headers and trailers.
 
     Made by sessions only. One task may send while another receives; a second task in the same direction gets
@@ -37,37 +41,12 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
     """
 
     def __init__(self, port: SessionPort, stream_id: int) -> None:
-        self._port = port
-        self._id = stream_id
-        self._inbox = Inbox(port, stream_id)
-        self._outbox = Outbox(port, stream_id)
-        self._trailers: Headers | None = None
-        self._rst_code: ErrorCode | int | None = None
-        self._closed = False
+        super().__init__(port, stream_id)
         self._framed_at_linger = 0
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} #{self._id}>"
-
-    @property
-    def id(self) -> int:
-        """The stream identifier (RFC 9113 §5.1.1)."""
-        return self._id
-
-    @property
-    def session(self) -> StreamSession:
-        """The session of this stream: how a handler learns that it drains, for instance."""
-        return self._port
-
-    @property
-    def rst_code(self) -> ErrorCode | int | None:
-        """``None`` while it is open, then the code of the RST_STREAM that ended it; NO_ERROR on a normal end."""
-        return self._rst_code
-
-    @property
-    def buffer_size(self) -> int:
-        """Octets accepted for sending that are not framed yet."""
-        return self._outbox.buffered
+        self.on_idle: Callable[[Stream], object] | None = None
+        """Called (as a plain function, from a task of the session) when `idle_timeout` is over, instead of the reset
+        with CANCEL; the time then begins anew. If it raises, that is logged and the stream reset with INTERNAL_ERROR.
+        """
 
     @property
     def _alive(self) -> bool:
@@ -92,7 +71,7 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
             SessionError: the session broke.
             trio.ClosedResourceError: this side closed the stream. trio.BusyResourceError: another task is receiving.
         """
-        return await self._inbox.receive(max_bytes)
+        return await self._inbox.receive(max_bytes, self._about_to_wait)
 
     async def receive_trailers(self) -> Headers | None:
         """Waits for the end of the body, discarding (and crediting) what is unread, and returns the trailers.
@@ -107,8 +86,11 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
             SessionError: the session broke.
             trio.ClosedResourceError: this side closed the stream. trio.BusyResourceError: another task is receiving.
         """
-        await self._inbox.drain()
+        await self._inbox.drain(self._about_to_wait)
         return self._trailers
+
+    def _about_to_wait(self) -> None:
+        """A task is about to wait for the peer's body."""
 
     # -- sending ---------------------------------------------------------------------------------------------------
 
@@ -186,6 +168,7 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
             self._check_can_send_trailers()
             self._check_section(fields)
             self._outbox.finish(fields)
+            self._sent_trailers = Headers.from_raw(fields)
 
     def _check_can_send_trailers(self) -> None:
         self._check_can_send()
@@ -194,6 +177,36 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
         too_large = self._port._engine.section_too_large(fields)
         if too_large is not None:
             raise LocalProtocolError(too_large, stream_id=self._id)
+
+    # -- inactivity ------------------------------------------------------------------------------------------------
+
+    @property
+    def idle_timeout(self) -> float:
+        """Seconds without a frame sent or received on the stream, of whatever kind, after which it is reset with CANCEL
+        (`StreamResetError` here), or `on_idle` is called; `math.inf` turns it off.
+
+        Set at any time, it counts anew from then. By default ``stream_idle_timeout`` of the configuration.
+        """
+        return self._idle_timeout
+
+    @idle_timeout.setter
+    def idle_timeout(self, seconds: float) -> None:
+        check_number("idle_timeout", seconds)
+        self._idle_timeout = seconds
+        if self._alive:
+            self._port._set_idle_timeout(self._id, seconds)
+
+    def _idle(self) -> None:
+        """Nothing has happened for ``idle_timeout``. For the watcher task."""
+        if self.on_idle is None:
+            reason = f"no frame was sent or received on the stream for idle_timeout={self._idle_timeout:g} s"
+            self._reset(ErrorCode.CANCEL, Initiator.LIBRARY, reason)
+            return
+        try:
+            self.on_idle(self)
+        except Exception:  # a hook must not end its session
+            logger.exception("%r: on_idle raised", self)
+            self._reset(ErrorCode.INTERNAL_ERROR, Initiator.LIBRARY, "on_idle raised")
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
@@ -268,11 +281,30 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
         """Whether END_STREAM makes sense: our headers are out."""
         return True
 
-    def _abandon(self) -> None:
+    def destroy(self, error: BaseException | None = None) -> None:
+        """Ends the stream at once, and drops (and credits) what is unread. Never blocks; a second call does nothing.
+
+        Sends RST_STREAM unless both sides have ended: CANCEL, or INTERNAL_ERROR if there is an *error*. Every pending
+        and later operation raises `trio.ClosedResourceError`, with *error* as its cause.
+
+        Args:
+            error: why.
+
+        Raises:
+            TypeError: *error* is no exception.
+        """
+        if error is not None and not isinstance(error, BaseException):
+            raise TypeError(f"error must be an exception or None, not {error!r}")
+        self._abandon(error)
+
+    def _abandon(self, error: BaseException | None = None) -> None:
         """Gives the stream up at once: RST_STREAM(CANCEL) unless both sides have ended; never END_STREAM."""
+        if error is not None and not self._closed:
+            self._inbox.destroyed_by = self._outbox.destroyed_by = error
         self._closed = True
         self._outbox.close()
-        self._reset(ErrorCode.CANCEL, Initiator.LOCAL, "the stream was cancelled on this side")
+        code = ErrorCode.CANCEL if error is None else ErrorCode.INTERNAL_ERROR
+        self._reset(code, Initiator.LOCAL, "the stream was cancelled on this side")
         self._inbox.close()
 
     async def __aexit__(
@@ -313,16 +345,16 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
 
     def _fail(self, failure: StreamFailure | SessionFailure) -> None:
         """The stream broke, by RST_STREAM of either side or with its session."""
-        if isinstance(failure, StreamFailure):
-            self._rst_code = failure.code
-            wanted_no_more = failure.initiator is Initiator.REMOTE and failure.code == ErrorCode.NO_ERROR
-            if wanted_no_more and self._inbox.ended.is_set() and self._inbox.failure is None:
-                self._outbox.stop()
-                return
+        wanted_no_more = (
+            isinstance(failure, StreamFailure)
+            and failure.initiator is Initiator.REMOTE
+            and failure.code == ErrorCode.NO_ERROR
+            and self._inbox.ended.is_set()
+            and self._inbox.failure is None
+        )
+        self._note_failure(failure, harmless=wanted_no_more)
+        if wanted_no_more:
+            self._outbox.stop()
+            return
         self._outbox.fail(failure)
         self._inbox.fail(failure)
-
-    def _wire_closed(self) -> None:
-        """Both sides have ended on the wire."""
-        if self._rst_code is None:
-            self._rst_code = self._outbox.reset_after_end or ErrorCode.NO_ERROR

@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING
 import trio
 
 from .._errors import from_failure
-from .._util import ConflictDetector
+from .._util import ConflictDetector, closed_here
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .._wire._failure import SessionFailure, StreamFailure
     from ._port import SessionPort
 
@@ -40,6 +42,7 @@ class Inbox:
         "_receive",
         "_send",
         "_stream_id",
+        "destroyed_by",
         "ended",
     )
 
@@ -53,6 +56,8 @@ class Inbox:
         self._failure: StreamFailure | SessionFailure | None = None
         self._discarding = False
         self._closed = False
+        self.destroyed_by: BaseException | None = None
+        """Why the application destroyed the stream, if it said so."""
         self.ended = trio.Event()
         """Set when nothing more will come: the peer ended its side, or the stream broke."""
 
@@ -90,8 +95,8 @@ class Inbox:
                 self._send.close()
         return self._receive
 
-    async def receive(self, max_bytes: int | None) -> bytes:
-        """See `Stream.receive_some`."""
+    async def receive(self, max_bytes: int | None, about_to_wait: Callable[[], None]) -> bytes:
+        """See `Stream.receive_some`; calls *about_to_wait* when nothing is there yet."""
         if max_bytes is None:
             max_bytes = DEFAULT_RECEIVE
         elif isinstance(max_bytes, bool) or not isinstance(max_bytes, int):
@@ -104,7 +109,9 @@ class Inbox:
             self._check_open()
             data = self._take(max_bytes)
             if not data and not self.ended.is_set():
+                about_to_wait()
                 await self._wait_for_chunk()
+                self._check_open()
                 data = self._take(max_bytes)
             if not data and self._failure is not None:
                 raise from_failure(self._failure)
@@ -117,19 +124,21 @@ class Inbox:
             return
         if self._discarding:  # closed while the chunk was on its way to this task
             self._port._discarded(self._stream_id, len(chunk))
-            self._check_open()
             return
         self._leftover = memoryview(chunk)
 
-    async def drain(self) -> None:
-        """Discards the body, credits it, and waits for its end. Cancelled: the body is gone, the wait can be
-        repeated.
+    async def drain(self, about_to_wait: Callable[[], None]) -> None:
+        """Discards the body, credits it, and waits for its end, which *about_to_wait* is called before if need be.
+
+        Cancelled: the body is gone, the wait can be repeated.
         """
         with self._conflict:
             self._check_open()
             await trio.lowlevel.checkpoint()
             self._check_open()
             self.discard()
+            if not self.ended.is_set():
+                about_to_wait()
             await self.ended.wait()
             self._check_open()
             if self._failure is not None:
@@ -137,7 +146,11 @@ class Inbox:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise trio.ClosedResourceError("this stream was closed on this side")
+            raise self.closed_error()
+
+    def closed_error(self) -> trio.ClosedResourceError:
+        """Returns what operations on a stream raise that was closed on this side."""
+        return closed_here(self.destroyed_by)
 
     def _take(self, limit: int) -> bytes:
         """Takes up to *limit* octets of what is buffered, and credits them."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from .._errors import LocalProtocolError, from_failure
-from .._util import ConflictDetector
+from .._util import ConflictDetector, closed_here
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,9 +53,11 @@ class Outbox:
         "_torn",
         "_trailers",
         "closed",
+        "destroyed_by",
         "ended",
         "framed",
         "framed_end",
+        "held",
         "reset_after_end",
     )
 
@@ -71,12 +73,16 @@ class Outbox:
         self._failure: StreamFailure | SessionFailure | None = None
         self._room: trio.Event | None = None
         self._trailers: Sequence[RawField] | None = None
+        self.destroyed_by: BaseException | None = None
+        """Why the application destroyed the stream, if it said so."""
         self.framed = 0
         """Octets that are in frames."""
         self.closed = False
         """The application closed its side, see `close`."""
         self.ended = False
         """Nothing more will be accepted; the end follows what is queued."""
+        self.held = False
+        """What is accepted waits for the peer's 100 (RFC 9110 §10.1.1), see `release`."""
         self.framed_end = False
         """The end is framed."""
         self.reset_after_end: int | None = None
@@ -118,7 +124,7 @@ class Outbox:
     def check(self) -> None:
         """Raises what keeps the application from sending now."""
         if self.closed:
-            raise trio.ClosedResourceError("this stream was closed on this side")
+            raise closed_here(self.destroyed_by)
         if self._failure is not None:
             raise from_failure(self._failure)
         if self._torn:
@@ -224,7 +230,7 @@ class Outbox:
 
     def frame(self) -> bool:
         """Frames at most one DATA frame; returns whether another one could follow at once. For the writer task."""
-        if not self._chunks:
+        if not self._chunks or self.held:
             return False
         engine = self._port._engine
         chunk = self._chunks[0]
@@ -269,7 +275,7 @@ class Outbox:
     def _full(self) -> bool:
         if self.ended or self._failure is not None:
             return False
-        return bool(self._chunks) or self._port._engine.sendable(self._stream_id) == 0
+        return bool(self._chunks) or self.held or self._port._engine.sendable(self._stream_id) == 0
 
     def _notify_room(self) -> None:
         if self._room is not None:
@@ -281,6 +287,12 @@ class Outbox:
         self._notify_room()
         if self._chunks:
             self._port._body_ready(self._stream_id, self)
+
+    def release(self) -> None:
+        """The peer has answered: what was held may go. For the reader task."""
+        if self.held:
+            self.held = False
+            self.window_opened()
 
     # -- the end ---------------------------------------------------------------------------------------------------
 

@@ -87,5 +87,8 @@ class SessionPort(StreamSession, Protocol):
     def _want_room(self, stream_id: int, outbox: Outbox) -> None:
         """A task waits for the session's window to open."""
 
+    def _set_idle_timeout(self, stream_id: int, timeout: float) -> None:
+        """From now on a stream may have no frames for so many seconds."""
+
     def _linger(self, stream_id: int) -> None:
         """The application has closed a stream whose peer has not ended its side."""

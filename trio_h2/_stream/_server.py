@@ -59,11 +59,10 @@ class ServerExchange(Protocol):
 class ServerStream(Stream):
     """The server's side of one exchange; given to the handler."""
 
-    def __init__(self, port: SessionPort, stream_id: int, headers: Headers) -> None:
+    def __init__(self, port: SessionPort, stream_id: int, headers: Headers, end_stream: bool) -> None:
         super().__init__(port, stream_id)
-        self._headers = headers
-        self._sent_headers: Headers | None = None
-        self._sent_info_headers: list[Headers] = []
+        self._headers = self._received_headers = headers
+        self._end_after_headers = end_stream
         self._no_trailers = False
         self._scope = trio.CancelScope()
         self._cancel_on_reset = True
@@ -94,14 +93,14 @@ class ServerStream(Stream):
         return self._headers.get(":authority") or self._headers.get("host") or ""
 
     @property
-    def sent_headers(self) -> Headers | None:
-        """The final response headers, once they were sent."""
-        return self._sent_headers
+    def expects_continue(self) -> bool:
+        """Whether the client asked for 100 before it sends the body (RFC 9110 §10.1.1).
 
-    @property
-    def sent_info_headers(self) -> list[Headers]:
-        """The 1xx responses that were sent, in order."""
-        return list(self._sent_info_headers)
+        The first wait for the body sends it, unless the handler decided before: by `send_informational` with status
+        100, or by responding, with 417 for example.
+        """
+        expectations = str(self._headers.get("expect", "")).lower().split(",")
+        return not self._end_after_headers and "100-continue" in (one.strip() for one in expectations)
 
     @property
     def headers_sent(self) -> bool:
@@ -219,11 +218,22 @@ class ServerStream(Stream):
             await self._port._control_room()
             self._check_can_respond()
             self._check_section(fields)
-            self._sent_info_headers.append(Headers.from_raw(fields))
-            if self._outbox.ended:
-                return  # as in respond()
-            self._port._engine.send_informational(self._id, fields)
-            self._port._wake_writer()
+            self._send_informational(fields)
+
+    def _about_to_wait(self) -> None:
+        wire = self._port._engine.streams.get(self._id)
+        if wire is None or wire.received_length or not self.expects_continue:
+            return  # RFC 9110 §10.1.1: 100 may be omitted if "some or all of the content" has come already
+        answered = self._sent_headers is not None or any(sent.status == 100 for sent in self._sent_info_headers)
+        if not answered and self._alive and not self._outbox.closed:
+            self._send_informational(informational_fields(100, None))
+
+    def _send_informational(self, fields: list[RawField]) -> None:
+        self._sent_info_headers.append(Headers.from_raw(fields))
+        if self._outbox.ended:
+            return  # as in respond()
+        self._port._engine.send_informational(self._id, fields)
+        self._port._wake_writer()
 
     def _check_can_send(self) -> None:
         super()._check_can_send()

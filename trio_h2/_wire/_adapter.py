@@ -36,7 +36,7 @@ from hyperframe.frame import (
 
 from ._codes import ErrorCode, Role, SettingCode
 from ._failure import SessionFaultError, StreamFaultError
-from ._framing import FrameReader
+from ._framing import FrameReader, frame_flags
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -131,6 +131,8 @@ class Connection(H2Connection):
         self._chunks: list[bytes] = []
         self.output_size = 0
         self.output_frames = 0
+        self.sent_on: set[int] = set()
+        """Streams with frames in the output."""
         self.reader = FrameReader(preface=b"" if client else PREFACE)
         self.incoming_buffer = self.reader  # type: ignore[assignment]  # has what h2 uses
         self._frame_dispatch_table = {}  # unused, and its bound methods would be a reference cycle
@@ -163,6 +165,7 @@ class Connection(H2Connection):
         """Queues frames for the transport, without copying bodies into one growing buffer."""
         for frame in frames:
             self.output_frames += 1
+            self.sent_on.add(frame.stream_id)
             if isinstance(frame, DataFrame) and "PADDED" not in frame.flags:
                 self._queue(_frame_header(frame, len(frame.data)))
                 self._queue(frame.data)
@@ -374,11 +377,7 @@ def _ignore(frame: object) -> None:
 
 def _frame_header(frame: Frame, length: int) -> bytes:
     """Returns the 9 octets before a frame's payload (RFC 9113 §4.1)."""
-    flags = 0
-    for name, bit in frame.defined_flags:
-        if name in frame.flags:
-            flags |= bit
-    return length.to_bytes(3, "big") + bytes((frame.type or 0, flags)) + frame.stream_id.to_bytes(4, "big")
+    return length.to_bytes(3, "big") + bytes((frame.type or 0, frame_flags(frame))) + frame.stream_id.to_bytes(4, "big")
 
 
 def _fit(frame: HeadersFrame | PushPromiseFrame, limit: int) -> list[Frame]:

@@ -25,13 +25,22 @@ def _check_int(config: SessionConfig, low: int, high: int, *names: str) -> None:
             raise ValueError(f"{name} must be in {low}..{high}, not {value}")
 
 
-def _check_number(config: SessionConfig, unit: str, *names: str) -> None:
+def check_number(name: str, value: object, unit: str = "seconds") -> None:
+    """Checks a timeout or a rate.
+
+    Raises:
+        TypeError: *value* is no number.
+        ValueError: it is not more than 0.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be {unit} as int or float, not {value!r}")
+    if not value > 0:  # refuses NaN, too
+        raise ValueError(f"{name} must be more than 0 {unit} (math.inf turns it off), not {value}")
+
+
+def _check_numbers(config: SessionConfig, unit: str, *names: str) -> None:
     for name in names:
-        value = getattr(config, name)
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise TypeError(f"{name} must be {unit} as int or float, not {value!r}")
-        if not value > 0:  # refuses NaN, too
-            raise ValueError(f"{name} must be more than 0 {unit} (math.inf turns it off), not {value}")
+        check_number(name, getattr(config, name), unit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +92,8 @@ class SessionConfig:
     """Silence after that PING which ends the session."""
     idle_timeout: float = math.inf
     """Time without a stream after which the session ends gracefully."""
+    stream_idle_timeout: float = math.inf
+    """Time without a frame on a stream after which it is reset with CANCEL, see `Stream.idle_timeout`."""
     drain_timeout: float = 30.0
     """The grace that `aclose()` gives running streams."""
     close_timeout: float = 1.0
@@ -101,9 +112,10 @@ class SessionConfig:
             _check_int(self, 1, 2**63, "max_session_memory")
         _check_int(self, 1, 2**31, "max_queued_control", "max_queued_replies", "reset_burst", "overhead_burst")
         _check_int(self, 1, 2**31, "max_outstanding_pings")
-        _check_number(self, "seconds", "handshake_timeout", "settings_timeout", "ping_interval", "ping_timeout")
-        _check_number(self, "seconds", "idle_timeout", "drain_timeout", "close_timeout", "linger_timeout")
-        _check_number(self, "frames per second", "reset_rate", "overhead_rate")
+        _check_numbers(self, "seconds", "handshake_timeout", "settings_timeout", "ping_interval", "ping_timeout")
+        _check_numbers(self, "seconds", "idle_timeout", "drain_timeout", "close_timeout", "linger_timeout")
+        _check_numbers(self, "frames per second", "reset_rate", "overhead_rate")
+        _check_numbers(self, "seconds", "stream_idle_timeout")
         streams = self.guaranteed_streams
         if streams * self.stream_window > self.receive_budget:
             raise ValueError(
@@ -146,7 +158,7 @@ class ServerConfig(SessionConfig):
 
     def __post_init__(self) -> None:
         _check_int(self, 0, 2**32 - 1, "max_concurrent_streams")
-        _check_number(self, "seconds", "handler_timeout", "handler_wait_timeout")
+        _check_numbers(self, "seconds", "handler_timeout", "handler_wait_timeout")
         SessionConfig.__post_init__(self)
 
     @property

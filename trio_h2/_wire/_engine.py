@@ -68,6 +68,8 @@ class Engine:
         """The largest header list we accept."""
         self.max_streams = config.max_concurrent_streams if isinstance(config, ServerConfig) else 0
         """How many streams the peer may have open."""
+        self.touched: set[int] | None = None
+        """Streams with a frame sent or received since somebody asked; collected for those above, if they want it."""
         self.queued_body = 0
         """Octets of bodies that the application has handed over and that are not framed yet; kept by those above."""
         self.newest_received_id = 0
@@ -115,6 +117,8 @@ class Engine:
             self._receiving = False
 
     def _frame_received(self, frame: Frame | StreamFaultError) -> None:
+        if self.touched is not None:
+            self.touched.add(frame.stream_id)
         self._receiver.on_frame(frame)
 
     @property
@@ -139,6 +143,9 @@ class Engine:
 
     def take_output(self) -> bytes:
         """Returns everything that is to be sent; the caller owes it to the wire."""
+        if self.touched is not None:
+            self.touched |= self.conn.sent_on
+        self.conn.sent_on.clear()
         self.guard.replies_taken()
         return self.conn.take_output()
 

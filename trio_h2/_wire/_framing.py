@@ -195,6 +195,15 @@ class FrameReader:
         return block
 
 
+def frame_flags(frame: Frame) -> int:
+    """Returns the flags of a frame as the number in its header (RFC 9113 §4.1)."""
+    flags = 0
+    for name, bit in frame.defined_flags:
+        if name in frame.flags:
+            flags |= bit
+    return flags
+
+
 def _window_update(payload: bytes, stream_id: int) -> Frame | StreamFaultError:
     increment = int.from_bytes(payload, "big") & 0x7FFF_FFFF  # the reserved bit is ignored; hyperframe refuses it
     if not increment:
@@ -223,7 +232,8 @@ def _priority_fault(payload: bytes, kind: int, stream_id: int) -> StreamFaultErr
 
 def _parse(header: bytes, payload: bytes) -> Frame:
     kind, flags = header[3], header[4]
-    if flags & _PADDED and kind in (HEADERS, PUSH_PROMISE):
+    padded = flags & _PADDED and kind in (HEADERS, PUSH_PROMISE)
+    if padded:
         payload = _without_padding(payload, 4 if kind == PUSH_PROMISE else 5 if flags & _PRIORITY else 0)
         header = header[:4] + bytes([flags & ~_PADDED]) + header[5:]
     try:
@@ -235,6 +245,8 @@ def _parse(header: bytes, payload: bytes) -> Frame:
         raise SessionFaultError(ErrorCode.PROTOCOL_ERROR, f"malformed frame: {exc}") from exc
     except HyperframeError as exc:
         raise SessionFaultError(ErrorCode.FRAME_SIZE_ERROR, f"malformed frame: {exc}") from exc
+    if padded:
+        frame.flags.add("PADDED")  # as it came
     return frame
 
 

@@ -186,8 +186,10 @@ class Headers(Mapping[str, str | list[str]]):
     Nothing is parsed before it is asked for, so a message that is only passed on costs nothing here.
     """
 
-    __slots__ = ("_index", "_raw", "_sensitive")
+    __slots__ = ("_index", "_raw", "_sensitive", "flags")
 
+    flags: int
+    """The flags of the HEADERS frame that they came in (RFC 9113 §6.2), as a number; 0 if they were made here."""
     _raw: list[RawField]
     _index: dict[str, list[str]] | None
     _sensitive: frozenset[str] | None
@@ -209,6 +211,7 @@ class Headers(Mapping[str, str | list[str]]):
         names = {encode_name(name) for name in sensitive}
         fields = encode_fields(raw)
         self._raw = [NeverIndexedHeaderTuple(*field) if field[0] in names else field for field in fields]
+        self.flags = 0
         self._index = None
         self._sensitive = frozenset(name.decode("ascii") for name in names)
         if isinstance(raw, Headers):
@@ -216,10 +219,11 @@ class Headers(Mapping[str, str | list[str]]):
         self._sensitive |= _never_indexed(self._raw)
 
     @classmethod
-    def from_raw(cls, raw: list[RawField]) -> Headers:
+    def from_raw(cls, raw: list[RawField], *, flags: int = 0) -> Headers:
         """Wraps a list of fields without checking or copying it; whoever calls this gives the list away."""
         self = cls.__new__(cls)
         self._raw = raw
+        self.flags = flags
         self._index = None
         self._sensitive = None
         return self

@@ -14,6 +14,7 @@ from ._events import DataReceived, InformationalReceived, RequestReceived, Respo
 from ._failure import SessionFaultError, StreamFaultError
 from ._fields import MalformedMessageError, check_request, check_response, check_trailers, field_section_size
 from ._flow import StreamCredit
+from ._framing import frame_flags
 from ._headers import Headers
 from ._state import Side, WireStream
 
@@ -63,9 +64,9 @@ class MessageReceiver:
         if self._too_large(fields):
             raise StreamFaultError(stream.id, ErrorCode.ENHANCE_YOUR_CALM, "header list larger than we advertised")
         if stream.remote is Side.IDLE:
-            self._response(stream, fields, end_stream)
+            self._response(stream, frame, fields, end_stream)
         else:
-            self._trailers(stream, fields, end_stream)
+            self._trailers(stream, frame, fields, end_stream)
 
     def _too_large(self, fields: list[RawField]) -> bool:
         engine = self._engine
@@ -111,7 +112,8 @@ class MessageReceiver:
         stream.tunnel = head.method == b"CONNECT"
         engine.accept_stream(stream)
         engine.guard.progress(LATE_FRAMES)
-        self._reception.events.append(RequestReceived(stream_id, Headers.from_raw(fields), end_stream))
+        headers = Headers.from_raw(fields, flags=frame_flags(frame))
+        self._reception.events.append(RequestReceived(stream_id, headers, end_stream))
 
     def _refuse_surplus(self, stream_id: int) -> None:
         """Refuses a stream for which there is no room."""
@@ -145,14 +147,15 @@ class MessageReceiver:
         conn.forget(stream_id)
         engine.guard.count_reply()
 
-    def _response(self, stream: WireStream, fields: list[RawField], end_stream: bool) -> None:
+    def _response(self, stream: WireStream, frame: HeadersFrame, fields: list[RawField], end_stream: bool) -> None:
         head = check_response(fields)
+        headers = Headers.from_raw(fields, flags=frame_flags(frame))
         status = head.status or 0
         if status < 200:
             if end_stream:
                 raise MalformedMessageError(f"status {status} with END_STREAM")
             self._reception.overhead()
-            self._reception.events.append(InformationalReceived(stream.id, Headers.from_raw(fields)))
+            self._reception.events.append(InformationalReceived(stream.id, headers))
             return
         # RFC 9110 §9.3.6: after 2xx to a CONNECT follows the tunnel, whatever content-length says; §6.4.1: no content
         # in answers to HEAD, nor with 204 and 304.
@@ -164,11 +167,11 @@ class MessageReceiver:
         self._check_length(stream, 0, end_stream=end_stream)
         self._engine.conn.book_headers(stream.id, end_stream=end_stream)
         stream.remote = Side.OPEN
-        self._reception.events.append(ResponseReceived(stream.id, Headers.from_raw(fields), end_stream))
+        self._reception.events.append(ResponseReceived(stream.id, headers, end_stream))
         if end_stream:
             self._remote_ended(stream)
 
-    def _trailers(self, stream: WireStream, fields: list[RawField], end_stream: bool) -> None:
+    def _trailers(self, stream: WireStream, frame: HeadersFrame, fields: list[RawField], end_stream: bool) -> None:
         if stream.tunnel:
             # RFC 9113 §8.5: "Frame types other than DATA or stream management frames (RST_STREAM, WINDOW_UPDATE, and
             # PRIORITY) MUST NOT be sent on a connected stream and MUST be treated as a stream error (Section 5.4.2) if
@@ -182,7 +185,7 @@ class MessageReceiver:
         check_trailers(fields)
         self._check_length(stream, 0, end_stream=True)
         self._engine.conn.book_headers(stream.id, end_stream=True)
-        self._reception.events.append(TrailersReceived(stream.id, Headers.from_raw(fields)))
+        self._reception.events.append(TrailersReceived(stream.id, Headers.from_raw(fields, flags=frame_flags(frame))))
         self._remote_ended(stream)
 
     def _remote_ended(self, stream: WireStream) -> None:

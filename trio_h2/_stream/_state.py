@@ -1,0 +1,59 @@
+"""A look at one stream from outside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .._wire._state import Side
+
+if TYPE_CHECKING:
+    from .._wire._engine import Engine
+
+DEFAULT_WEIGHT = 16
+"""RFC 7540 §5.3.5: what a stream weighs whose peer has said nothing."""
+
+
+@dataclass(slots=True, frozen=True)
+class StreamState:
+    """A snapshot of one stream on the wire; windows are octets."""
+
+    name: str
+    """The state of RFC 9113 §5.1: ``"open"``, ``"half-closed (local)"``, ``"half-closed (remote)"`` or ``"closed"``.
+    """
+    local_closed: bool
+    """Whether our END_STREAM or a RST_STREAM is framed."""
+    remote_closed: bool
+    """Whether the peer's END_STREAM or a RST_STREAM has come."""
+    local_window_size: int
+    """What the peer may still send on the stream; negative after we shrank its window."""
+    remote_window_size: int
+    """What we may still send on the stream, as far as the session's window lets us; negative after the peer shrank it.
+    """
+    weight: int = DEFAULT_WEIGHT
+    """The weight of RFC 7540 §5.3.2, 1 … 256."""
+    sum_dependency_weight: int = 0
+    """The weights of the streams that depend on it. RFC 9113 §5.3.2 gave the tree up, and none is kept: always 0."""
+
+
+_NAMES = {
+    (False, False): "open",
+    (True, False): "half-closed (local)",
+    (False, True): "half-closed (remote)",
+    (True, True): "closed",
+}
+
+
+def stream_state(engine: Engine, stream_id: int, *, over: bool) -> StreamState:
+    """Returns the state of a stream that was opened once; *over*: its session is."""
+    stream = engine.streams.get(stream_id)
+    if stream is None or over:
+        return StreamState(_NAMES[True, True], True, True, 0, 0)
+    local, remote = stream.local is Side.ENDED, stream.remote is Side.ENDED
+    return StreamState(
+        _NAMES[local, remote],
+        local,
+        remote,
+        engine.conn.inbound_window(stream_id),
+        engine.stream_window(stream_id),
+    )
