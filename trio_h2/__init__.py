@@ -30,6 +30,8 @@ from ._net._tls import client_ssl_context as client_ssl_context
 from ._net._tls import server_ssl_context as server_ssl_context
 from ._session._base import Session as Session
 from ._session._client import ClientSession as ClientSession
+from ._session._extensions import AltSvcReceived as AltSvcReceived
+from ._session._extensions import OriginReceived as OriginReceived
 from ._session._pings import PingResult as PingResult
 from ._session._server import ServerSession as ServerSession
 from ._session._statistics import SessionStatistics as SessionStatistics

@@ -14,6 +14,7 @@ from .._wire._codes import Initiator, Role
 from .._wire._headers import Headers
 from .._wire._outbound import content_length_of, request_fields
 from ._base import Session
+from ._extensions import OriginReceived, OriginSet
 from ._slots import SlotLine
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from .._stream._port import SessionPort
     from .._wire._config import ClientConfig
-    from .._wire._events import InformationalReceived, ResponseReceived
+    from .._wire._events import InformationalReceived, OriginsAnnounced, ResponseReceived
     from .._wire._headers import HeadersInput, RawField
 
 _EXPECT_CONTENT = frozenset({"POST", "PUT", "PATCH"})
@@ -40,6 +41,16 @@ class ClientSession(Session):
         self._scheme = scheme
         self._authority = authority
         self._slots = SlotLine()
+        # RFC 8336 §2.3 speaks of certificates and of the name in the TLS handshake: no origin set without TLS.
+        self._origin_set = OriginSet(f"{scheme}://{authority}") if isinstance(transport, trio.SSLStream) else None
+
+    @property
+    def origin_set(self) -> list[str] | None:
+        """For which origins the server says it answers on this session (RFC 8336); ``None`` without TLS.
+
+        Starts with the session's own origin and grows with every ORIGIN frame; at most 1000 are kept.
+        """
+        return None if self._origin_set is None else self._origin_set.as_list()
 
     def request(
         self,
@@ -188,6 +199,11 @@ class ClientSession(Session):
             stream._response_received(event.headers)
             if event.end_stream:
                 stream._remote_ended()
+
+    def _origins_announced(self, event: OriginsAnnounced) -> None:
+        if self._origin_set is not None:
+            self._origin_set.add(event.origins)
+            self._happened(OriginReceived(event.origins))
 
     def _informational_received(self, event: InformationalReceived) -> None:
         stream = self._streams.get(event.stream_id)

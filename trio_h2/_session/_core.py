@@ -23,6 +23,7 @@ from .._wire._engine import Engine
 from .._wire._failure import Cause, SessionFailure
 from .._wire._schedule import Scheduler
 from . import _reader
+from ._extensions import AltSvcReceived
 from ._pings import DRAIN_PAYLOAD, Pings
 from ._updates import SettingsUpdates
 from ._watcher import Watcher
@@ -32,7 +33,13 @@ if TYPE_CHECKING:
     from .._stream._base import Stream
     from .._stream._outbox import Outbox
     from .._wire._config import SessionConfig
-    from .._wire._events import InformationalReceived, RequestReceived, ResponseReceived
+    from .._wire._events import (
+        AltSvcAnnounced,
+        InformationalReceived,
+        OriginsAnnounced,
+        RequestReceived,
+        ResponseReceived,
+    )
 
 logger = logging.getLogger("trio_h2.session")
 
@@ -138,6 +145,15 @@ class SessionCore(metaclass=NoPublicConstructor):
 
     def _informational_received(self, event: InformationalReceived) -> None:
         raise AssertionError("a server gets no responses")
+
+    def _happened(self, event: object) -> None:
+        """Something that the application may want to know of; nothing is kept."""
+
+    def _altsvc_announced(self, event: AltSvcAnnounced) -> None:
+        self._happened(AltSvcReceived(event.alt, event.origin, event.stream_id))
+
+    def _origins_announced(self, event: OriginsAnnounced) -> None:
+        raise AssertionError("a server gets no origins")
 
     def _settings_changed(self) -> None:
         self._slots_changed()

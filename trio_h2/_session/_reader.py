@@ -13,10 +13,12 @@ import trio
 
 from .._wire._codes import Initiator, SettingCode
 from .._wire._events import (
+    AltSvcAnnounced,
     DataReceived,
     Event,
     GoAwayReceived,
     InformationalReceived,
+    OriginsAnnounced,
     PingAcknowledged,
     RequestReceived,
     ResponseReceived,
@@ -154,6 +156,14 @@ def _goaway(session: Session, event: GoAwayReceived) -> None:
     session._peer_leaving()
 
 
+def _altsvc(session: Session, event: AltSvcAnnounced) -> None:
+    session._altsvc_announced(event)
+
+
+def _origins(session: Session, event: OriginsAnnounced) -> None:
+    session._origins_announced(event)
+
+
 def _session_failed(session: Session, event: SessionFailed) -> None:
     session._fail(event.failure)
 
@@ -177,6 +187,8 @@ _HANDLERS = cast(  # each handler gets the events of its own type only
         SettingsAcknowledged: _settings_acknowledged,
         PingAcknowledged: _ping_acknowledged,
         GoAwayReceived: _goaway,
+        AltSvcAnnounced: _altsvc,
+        OriginsAnnounced: _origins,
         SessionFailed: _session_failed,
     },
 )

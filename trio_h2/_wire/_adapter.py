@@ -347,6 +347,10 @@ class Connection(H2Connection):
         """The session is over: drops the reference to the engine."""
         self._on_frame = _ignore
 
+    def send_extension(self, frame: bytes) -> None:
+        """Queues a frame that h2 does not know, or must not judge."""
+        self._queue(frame)
+
     def send_ping(self, payload: bytes, *, ack: bool = False) -> None:
         """Queues PING, or the answer to one."""
         self._prepare_for_sending([PingFrame(0, payload, flags=("ACK",) if ack else ())])

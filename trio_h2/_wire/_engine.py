@@ -12,6 +12,7 @@ from ._adapter import Connection
 from ._codes import ErrorCode, Role, SettingCode
 from ._config import DEFAULT_WINDOW, MAX_WINDOW, ClientConfig, ServerConfig, SessionConfig
 from ._events import StreamClosed
+from ._extframes import frame_octets
 from ._failure import Cause, SessionFailure
 from ._fields import field_section_size
 from ._flow import ReceiveBudget, StreamCredit
@@ -222,6 +223,10 @@ class Engine:
         self.conn.send_reset(stream_id, code)
         self.remember_reset(stream_id, self.conn.inbound_window(stream_id))
         self.close_stream(stream_id)
+
+    def send_extension(self, kind: int, stream_id: int, payload: bytes) -> None:
+        """Sends a frame that moves no state machine: ALTSVC, ORIGIN, PRIORITY_UPDATE, PRIORITY."""
+        self.conn.send_extension(frame_octets(kind, stream_id, payload))
 
     def ping(self, payload: bytes) -> None:
         """Sends PING with 8 octets."""

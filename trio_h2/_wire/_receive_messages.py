@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hyperframe.frame import DataFrame, HeadersFrame
 
     from ._headers import RawField
+    from ._receive_extensions import ExtensionReceiver
     from ._reception import Reception
 
 MAX_SKIPPED_RANGES = 100
@@ -33,8 +34,9 @@ LATE_FRAMES = 4
 class MessageReceiver:
     """Turns HEADERS and DATA of one session into requests, responses, bodies and trailers."""
 
-    def __init__(self, reception: Reception) -> None:
+    def __init__(self, reception: Reception, extensions: ExtensionReceiver) -> None:
         self._reception = reception
+        self._extensions = extensions
         self._engine = reception.engine
         self._skipped: deque[range] = deque(maxlen=MAX_SKIPPED_RANGES)
         """Ids the peer jumped over: they are closed, and were never open."""
@@ -112,6 +114,7 @@ class MessageReceiver:
         engine.accept_stream(stream)
         engine.guard.progress(LATE_FRAMES)
         self._reception.events.append(RequestReceived(stream_id, Headers.from_raw(fields), end_stream))
+        self._extensions.opened(stream_id)
 
     def _refuse_surplus(self, stream_id: int) -> None:
         """Refuses a stream for which there is no room."""
