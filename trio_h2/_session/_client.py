@@ -9,6 +9,7 @@ import trio
 
 from .._errors import GoAwayError, LocalProtocolError, SessionError, from_failure
 from .._stream._client import ClientStream
+from .._stream._priority import check_priority
 from .._util import Signal
 from .._wire._codes import Initiator, Role
 from .._wire._headers import Headers
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from .._wire._config import ClientConfig
     from .._wire._events import InformationalReceived, OriginsAnnounced, ResponseReceived
     from .._wire._headers import HeadersInput, RawField
+    from .._wire._schedule import Priority
 
 _EXPECT_CONTENT = frozenset({"POST", "PUT", "PATCH"})
 """RFC 9110 §8.6: methods whose requests carry content-length even when they have no content."""
@@ -60,6 +62,7 @@ class ClientSession(Session):
         headers: HeadersInput | None = None,
         body: bytes | bytearray | memoryview = b"",
         end_stream: bool = True,
+        priority: Priority | None = None,
     ) -> Request:
         """Prepares a request; ``async with`` sends it and gives its `ClientStream`.
 
@@ -72,6 +75,7 @@ class ClientSession(Session):
             headers: a mapping or pairs; ``":scheme"`` and ``":authority"`` override those of the session.
             body: octets that are sent while the response is already being read.
             end_stream: whether the request ends with *body*; ``False`` leaves the send side open for `Stream.send_all`.
+            priority: how much the response matters; adds the ``priority`` field (RFC 9218 §5).
 
         Returns:
             A block; nothing has been sent yet.
@@ -82,7 +86,7 @@ class ClientSession(Session):
         Entering the block raises what `open_stream` raises.
         """
         content = bytes(memoryview(body))  # a snapshot: content-length is settled now
-        fields = self._fields(method, path, headers, len(content), end_stream=end_stream)
+        fields = self._fields(method, path, headers, len(content), end_stream=end_stream, priority=priority)
         return Request(self, fields, content, end_stream)
 
     async def open_stream(
@@ -93,6 +97,7 @@ class ClientSession(Session):
         headers: HeadersInput | None = None,
         body: bytes | bytearray | memoryview = b"",
         end_stream: bool = True,
+        priority: Priority | None = None,
     ) -> ClientStream:
         """Sends a request and returns its stream, which the caller must close.
 
@@ -104,6 +109,7 @@ class ClientSession(Session):
             headers: a mapping or pairs.
             body: octets that the writer sends.
             end_stream: whether the request ends with *body*.
+            priority: how much the response matters.
 
         Raises:
             TypeError, ValueError: an argument is not allowed.
@@ -113,11 +119,18 @@ class ClientSession(Session):
             trio.ClosedResourceError: this side closed the session.
         """
         content = bytes(memoryview(body))
-        fields = self._fields(method, path, headers, len(content), end_stream=end_stream)
+        fields = self._fields(method, path, headers, len(content), end_stream=end_stream, priority=priority)
         return await self._open(fields, content, end_stream)
 
     def _fields(
-        self, method: str, path: str, headers: HeadersInput | None, length: int, *, end_stream: bool
+        self,
+        method: str,
+        path: str,
+        headers: HeadersInput | None,
+        length: int,
+        *,
+        end_stream: bool,
+        priority: Priority | None,
     ) -> list[RawField]:
         connect = method == "CONNECT"
         fields = (
@@ -125,6 +138,11 @@ class ClientSession(Session):
             if connect
             else request_fields(method, path, self._scheme, self._authority, headers)
         )
+        if priority is not None:
+            check_priority(priority)
+            if any(name == b"priority" for name, _ in fields):
+                raise ValueError("header field 'priority' and the argument priority exclude each other")
+            fields.append((b"priority", str(priority).encode("ascii")))
         named = content_length_of(fields)
         if named is None:
             if end_stream and not connect and (length or method in _EXPECT_CONTENT):

@@ -37,9 +37,11 @@ if TYPE_CHECKING:
         AltSvcAnnounced,
         InformationalReceived,
         OriginsAnnounced,
+        PriorityUpdated,
         RequestReceived,
         ResponseReceived,
     )
+    from .._wire._schedule import Priority
 
 logger = logging.getLogger("trio_h2.session")
 
@@ -127,6 +129,9 @@ class SessionCore(metaclass=NoPublicConstructor):
         for outbox in wanted.values():
             outbox.window_opened()
 
+    def _prioritize(self, stream_id: int, priority: Priority) -> None:
+        self._scheduler.prioritize(stream_id, priority)
+
     def _linger(self, stream_id: int) -> None:
         self._watcher.linger(stream_id)
 
@@ -154,6 +159,9 @@ class SessionCore(metaclass=NoPublicConstructor):
 
     def _origins_announced(self, event: OriginsAnnounced) -> None:
         raise AssertionError("a server gets no origins")
+
+    def _priority_updated(self, event: PriorityUpdated) -> None:
+        raise AssertionError("a client gets no PRIORITY_UPDATE")
 
     def _settings_changed(self) -> None:
         self._slots_changed()

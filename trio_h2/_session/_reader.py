@@ -20,6 +20,7 @@ from .._wire._events import (
     InformationalReceived,
     OriginsAnnounced,
     PingAcknowledged,
+    PriorityUpdated,
     RequestReceived,
     ResponseReceived,
     SessionFailed,
@@ -164,6 +165,10 @@ def _origins(session: Session, event: OriginsAnnounced) -> None:
     session._origins_announced(event)
 
 
+def _priority_updated(session: Session, event: PriorityUpdated) -> None:
+    session._priority_updated(event)
+
+
 def _session_failed(session: Session, event: SessionFailed) -> None:
     session._fail(event.failure)
 
@@ -189,6 +194,7 @@ _HANDLERS = cast(  # each handler gets the events of its own type only
         GoAwayReceived: _goaway,
         AltSvcAnnounced: _altsvc,
         OriginsAnnounced: _origins,
+        PriorityUpdated: _priority_updated,
         SessionFailed: _session_failed,
     },
 )

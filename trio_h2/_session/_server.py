@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from .._stream._port import SessionPort
     from .._wire._config import ServerConfig
-    from .._wire._events import RequestReceived
+    from .._wire._events import PriorityUpdated, RequestReceived
     from .._wire._failure import SessionFailure
     from ._extensions import OriginLike
 
@@ -170,6 +170,11 @@ class ServerSession(Session):
             self._waiting.append(stream)
         else:
             self._start_handler(stream)
+
+    def _priority_updated(self, event: PriorityUpdated) -> None:
+        stream = self._streams.get(event.stream_id)
+        if isinstance(stream, ServerStream) and not stream._priority_fixed:
+            self._scheduler.prioritize(stream.id, parse_priority(event.value))
 
     def _start_handler(self, stream: ServerStream) -> None:
         if self._nursery is None or self._context is None or self._over.is_set():

@@ -18,6 +18,7 @@ from .._wire._failure import StreamFailure
 from .._wire._outbound import trailer_fields
 from ._inbox import Inbox
 from ._outbox import Outbox
+from ._priority import DEFAULT_WEIGHT, PRIORITY, check_priority, dependency_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from .._wire._failure import SessionFailure
     from .._wire._headers import Headers, HeadersInput, RawField
+    from .._wire._schedule import Priority
     from ._port import SessionPort, StreamSession
 
 
@@ -43,6 +45,7 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
         self._outbox = Outbox(port, stream_id)
         self._trailers: Headers | None = None
         self._rst_code: ErrorCode | int | None = None
+        self._weight = DEFAULT_WEIGHT
         self._closed = False
         self._framed_at_linger = 0
 
@@ -194,6 +197,52 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
         too_large = self._port._engine.section_too_large(fields)
         if too_large is not None:
             raise LocalProtocolError(too_large, stream_id=self._id)
+
+    # -- priority --------------------------------------------------------------------------------------------------
+
+    def prioritize(
+        self,
+        priority: Priority | None = None,
+        *,
+        weight: int | None = None,
+        depends_on: int | None = None,
+        exclusive: bool = False,
+        silent: bool = False,
+    ) -> None:
+        """Says how much this stream matters, from its next frame on. Never waits; does nothing once it has ended.
+
+        A *priority* orders what this side sends. A client also tells the server, with PRIORITY_UPDATE (RFC 9218 §7.1);
+        on a server it holds against whatever the client says, now and later. The other arguments make a PRIORITY
+        frame (RFC 7540 §6.3), which RFC 9113 §5.3.2 deprecates: for old peers.
+
+        Args:
+            priority: urgency, and whether the content is incremental.
+            weight: 1 … 256; 16 by default.
+            depends_on: the id of the parent stream; 0 by default.
+            exclusive: whether the stream becomes the parent of its parent's other streams.
+            silent: tells the peer nothing.
+
+        Raises:
+            TypeError: an argument has the wrong type, or none is given.
+            ValueError: *weight* or *depends_on* is out of range, or is this stream.
+        """
+        check_priority(priority)
+        dependency = dependency_of(self._id, weight, depends_on, exclusive)
+        if priority is None and dependency is None:
+            raise TypeError("prioritize() needs a Priority, or a weight, depends_on or exclusive")
+        if not self._alive:
+            return
+        if priority is not None:
+            self._port._prioritize(self._id, priority)
+            self._signal_priority(priority, silent=silent)
+        if dependency is not None:
+            self._weight = dependency.weight
+            if not silent:
+                self._port._engine.send_extension(PRIORITY, self._id, dependency.pack())
+                self._port._wake_writer()
+
+    def _signal_priority(self, priority: Priority, *, silent: bool) -> None:
+        """Tells whom it concerns, beside our own scheduler."""
 
     # -- the end ---------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .._wire._config import SessionConfig
     from .._wire._engine import Engine
     from .._wire._failure import SessionFailure
+    from .._wire._schedule import Priority
     from ._outbox import Outbox
 
 
@@ -75,6 +76,9 @@ class SessionPort(StreamSession, Protocol):
 
     def _want_room(self, stream_id: int, outbox: Outbox) -> None:
         """A task waits for the session's window to open."""
+
+    def _prioritize(self, stream_id: int, priority: Priority) -> None:
+        """Gives the DATA of a stream another place."""
 
     def _linger(self, stream_id: int) -> None:
         """The application has closed a stream whose peer has not ended its side."""
