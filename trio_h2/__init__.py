@@ -52,5 +52,6 @@ from ._wire._config import SessionConfig as SessionConfig
 from ._wire._flow import Ledger as Ledger
 from ._wire._headers import Headers as Headers
 from ._wire._headers import HeadersInput as HeadersInput
+from ._wire._padding import PaddingStrategy as PaddingStrategy
 from ._wire._schedule import Priority as Priority
 from ._wire._settings import Settings as Settings

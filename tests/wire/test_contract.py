@@ -110,7 +110,7 @@ def test_the_adapter_overrides_nothing_by_accident() -> None:
     assert ours & inherited == {*OVERRIDDEN, "open_outbound_streams"}, ADVICE
     instance = plain()
     attributes = set(vars(adapter())) - set(vars(instance))
-    assert attributes == {"_on_frame", "_initial", "_chunks", "output_size", "reader"}, ADVICE
+    assert attributes == {"_on_frame", "_initial", "_chunks", "output_size", "padding", "reader"}, ADVICE
 
 
 def test_every_command_puts_its_frames_out_through_one_method() -> None:

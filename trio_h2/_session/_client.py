@@ -113,7 +113,8 @@ class ClientSession(Session):
 
         Raises:
             TypeError, ValueError: an argument is not allowed.
-            LocalProtocolError: the headers are larger than the server accepts.
+            LocalProtocolError: the headers are larger than the server accepts, or than
+                ``max_send_header_block_length``; nothing was sent.
             GoAwayError: the server takes no new streams, ``retryable`` on a new session.
             SessionError: the session broke, or its stream ids are used up (``retryable``).
             trio.ClosedResourceError: this side closed the session.
@@ -156,7 +157,7 @@ class ClientSession(Session):
         try:
             await self._slots.wait_turn(ticket, self._has_slot, self._check_can_open)
             # From here on nothing waits, so the id is on the wire in the order of the turns.
-            too_large = self._engine.section_too_large(fields)
+            too_large = self._engine.section_too_large(fields) or self._engine.block_too_large(fields)
             if too_large is not None:
                 raise LocalProtocolError(too_large)
             ends_now = end_stream and not body

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from .._errors import LocalProtocolError
+from .._errors import LocalProtocolError, from_failure
 from .._util import NoPublicConstructor
 from .._wire._codes import ErrorCode, Initiator
 from .._wire._failure import StreamFailure
@@ -197,6 +197,11 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
         too_large = self._port._engine.section_too_large(fields)
         if too_large is not None:
             raise LocalProtocolError(too_large, stream_id=self._id)
+        reason = self._port._engine.block_too_large(fields)
+        if reason is not None:
+            # Its frames cannot be sent, and the peer would wait for them: the stream is over.
+            self._reset(ErrorCode.INTERNAL_ERROR, Initiator.LIBRARY, reason)
+            raise from_failure(StreamFailure(self._id, ErrorCode.INTERNAL_ERROR, Initiator.LIBRARY, reason))
 
     # -- priority --------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ Private methods of h2 and hpack that are overridden or called here are covered b
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 import h2.config
@@ -37,6 +38,7 @@ from hyperframe.frame import (
 from ._codes import ErrorCode, Role, SettingCode
 from ._failure import SessionFaultError, StreamFaultError
 from ._framing import FrameReader
+from ._padding import PaddingStrategy, padding_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -130,6 +132,7 @@ class Connection(H2Connection):
         self._initial = local
         self._chunks: list[bytes] = []
         self.output_size = 0
+        self.padding = PaddingStrategy.NONE
         self.reader = FrameReader(preface=b"" if client else PREFACE)
         self.incoming_buffer = self.reader  # type: ignore[assignment]  # has what h2 uses
         self._frame_dispatch_table = {}  # unused, and its bound methods would be a reference cycle
@@ -165,10 +168,19 @@ class Connection(H2Connection):
                 self._queue(_frame_header(frame, len(frame.data)))
                 self._queue(frame.data)
             elif isinstance(frame, (HeadersFrame, PushPromiseFrame)):
+                if isinstance(frame, HeadersFrame):
+                    self._pad(frame)
                 for part in _fit(frame, self.max_outbound_frame_size):
                     self._queue(part.serialize())
             else:
                 self._queue(frame.serialize())
+
+    def _pad(self, frame: HeadersFrame) -> None:
+        """Pads HEADERS; a block that goes on in CONTINUATION leaves no room for it."""
+        extra = padding_for(self.padding, len(frame.data), self.max_outbound_frame_size)
+        if extra:
+            frame.flags.add("PADDED")
+            frame.pad_length = extra - 1
 
     def _queue(self, data: bytes) -> None:
         self._chunks.append(data)
@@ -270,6 +282,13 @@ class Connection(H2Connection):
                 ErrorCode.FLOW_CONTROL_ERROR, "SETTINGS_INITIAL_WINDOW_SIZE overflows the window of a stream"
             ) from exc
         self._prepare_for_sending(frames)
+
+    def block_size(self, fields: Sequence[RawField]) -> int:
+        """Returns the octets of these fields as a field block; what the next one refers to stays as it is.
+
+        A block that was encoded must be sent, else HPACK is out of step. So it is a copy of the encoder that tries.
+        """
+        return len(copy.deepcopy(self.encoder).encode(fields))
 
     def decode_block(self, block: bytes) -> list[RawField]:
         """Decodes a field block.

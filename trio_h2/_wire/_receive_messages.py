@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ._codes import ErrorCode, Role, SettingCode
 from ._events import DataReceived, InformationalReceived, RequestReceived, ResponseReceived, TrailersReceived
-from ._failure import SessionFaultError, StreamFaultError
+from ._failure import SessionFaultError, StreamFaultError, StreamRejectedError
 from ._fields import MalformedMessageError, check_request, check_response, check_trailers, field_section_size
 from ._flow import StreamCredit
 from ._headers import Headers
@@ -123,9 +123,9 @@ class MessageReceiver:
             # RFC 9113 §5.1.2: "An endpoint that receives a HEADERS frame that causes its advertised concurrent stream
             # limit to be exceeded MUST treat this as a stream error (Section 5.4.2) of type PROTOCOL_ERROR or
             # REFUSED_STREAM"; the latter tells that a retry is safe.
-            raise StreamFaultError(stream_id, ErrorCode.REFUSED_STREAM, "too many streams")
+            raise StreamRejectedError(stream_id, ErrorCode.REFUSED_STREAM, "too many streams")
         if engine.memory > engine.config.session_memory:
-            raise StreamFaultError(stream_id, ErrorCode.ENHANCE_YOUR_CALM, "max_session_memory is used up")
+            raise StreamRejectedError(stream_id, ErrorCode.ENHANCE_YOUR_CALM, "max_session_memory is used up")
 
     def _answer_431(self, stream_id: int, end_stream: bool) -> None:
         """Answers a request that nobody above hears of.
