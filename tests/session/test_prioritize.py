@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 import pytest
+import trio
 
 from tests.session.scripted import connected, forever, served, settle
 from trio_h2 import ErrorCode, Priority, ServerConfig
@@ -12,8 +13,6 @@ from trio_h2.testing import DataFrame, PriorityFrame, SettingsFrame, StallableSt
 from trio_h2.testing import Priority as WirePriority
 
 if TYPE_CHECKING:
-    import trio
-
     from trio_h2 import ServerStream
     from trio_h2.testing import ScriptedPeer
 
@@ -120,26 +119,27 @@ async def test_an_incremental_update(autojump_clock: object) -> None:
 
 @pytest.mark.parity("D9")
 async def test_the_server_has_the_last_word(autojump_clock: object) -> None:
-    wall = Wall()
+    """What it decided holds against an update that comes later."""
+    go_on = trio.Event()
 
     async def handler(stream: ServerStream) -> None:
         if stream.path == "/late":
             stream.prioritize(Priority(urgency=7))
-        await stream.respond(body=bytes(65_536))
+        await go_on.wait()
+        await stream.respond(body=bytes(300_000 if stream.path == "/late" else 65_536))
 
-    async with served(handler, settings=LARGE_WINDOWS, wrap=wall) as (peer, _):
+    async with served(handler, settings=LARGE_WINDOWS) as (peer, _):
         await peer.send_window_update(0, 10_000_000)
-        await peer.ping()
-        wall.stall()
         late = await peer.request(path="/late")
         other = await peer.request()
         await settle()
         await peer.send_raw_frame(PRIORITY_UPDATE, 0, 0, update(late, b"u=0"))
-        await settle()
-        wall.resume()
+        await peer.ping()
+        go_on.set()
         order = await order_of_data(peer, 2)
-        assert order[-3:] == [late] * 3
-        assert order.index(other) < 4
+        last = len(order) - 1 - order[::-1].index(other)
+        assert last <= 9  # at most one batch of the other one is before it
+        assert len(order) == 23
 
 
 @pytest.mark.parity("D9")
