@@ -18,6 +18,7 @@ from trio_h2 import (
     LocalProtocolError,
     OriginReceived,
     Server,
+    Session,
     connect,
     serve_listeners,
     serve_ssl_over_tcp,
@@ -38,7 +39,7 @@ def entries(*origins: bytes) -> bytes:
     return b"".join(len(origin).to_bytes(2, "big") + origin for origin in origins)
 
 
-def watch(session: ClientSession, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+def watch(session: Session, monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """Returns the list of what happens on a session."""
     seen: list[object] = []
     monkeypatch.setattr(session, "_happened", seen.append)
@@ -185,12 +186,14 @@ async def test_altsvc_that_is_to_be_ignored(monkeypatch: pytest.MonkeyPatch, aut
 
 @pytest.mark.parity("B22")
 @pytest.mark.parity("B23")
-async def test_a_server_ignores_what_only_servers_send(autojump_clock: object) -> None:
-    async with served(hello) as (peer, _):
+async def test_a_server_ignores_what_only_servers_send(monkeypatch: pytest.MonkeyPatch, autojump_clock: object) -> None:
+    async with served(hello) as (peer, session):
+        seen = watch(session, monkeypatch)
         for payload in b"", b"\0\1x", altsvc(b"clear", b"https://example.org"):
             await peer.send_raw_frame(ALTSVC, 0, 0, payload)
             await peer.send_raw_frame(ORIGIN, 0, 0, payload)
         await peer.ping()
+        assert seen == []
 
 
 # -- ORIGIN ------------------------------------------------------------------------------------------------------------
