@@ -79,7 +79,9 @@ def interop(session: nox.Session) -> None:
     session.install("-e", ".[cli,testing]", *tools("pytest", "pytest-timeout"), *PEER_LIBRARIES)
     path = os.pathsep.join([session.bin, PEER_PATH])
     # A gigabyte each way and twenty thousand requests take longer than any other test may.
-    session.run("python", "-m", "pytest", "--timeout=600", "tests/interop", *session.posargs, env={"PATH": path})
+    session.run(
+        "python", "-m", "pytest", "--timeout=600", "tests/interop", *session.posargs, env={"PATH": path}
+    )
 
 
 def missing_programs() -> list[str]:
@@ -94,7 +96,9 @@ def install_peer_programs(session: nox.Session) -> None:
         packages = sorted({PEER_PROGRAMS[program] for program in missing})
         quiet = {"DEBIAN_FRONTEND": "noninteractive"}
         session.run("apt-get", "update", "-q", external=True, env=quiet)
-        session.run("apt-get", "install", "-qy", "--no-install-recommends", *packages, external=True, env=quiet)
+        session.run(
+            "apt-get", "install", "-qy", "--no-install-recommends", *packages, external=True, env=quiet
+        )
         missing = missing_programs()
     if missing and "--allow-missing" not in session.posargs:
         session.error(f"missing peers: {', '.join(missing)} (`-- --allow-missing` leaves their tests out)")
