@@ -30,6 +30,8 @@ from ._net._tls import client_ssl_context as client_ssl_context
 from ._net._tls import server_ssl_context as server_ssl_context
 from ._session._base import Session as Session
 from ._session._client import ClientSession as ClientSession
+from ._session._extensions import AltSvcReceived as AltSvcReceived
+from ._session._extensions import OriginReceived as OriginReceived
 from ._session._happenings import GoAwayReceived as GoAwayReceived
 from ._session._happenings import LocalSettingsAcknowledged as LocalSettingsAcknowledged
 from ._session._happenings import PingReceived as PingReceived
@@ -61,4 +63,6 @@ from ._wire._config import SessionConfig as SessionConfig
 from ._wire._flow import Ledger as Ledger
 from ._wire._headers import Headers as Headers
 from ._wire._headers import HeadersInput as HeadersInput
+from ._wire._padding import PaddingStrategy as PaddingStrategy
+from ._wire._schedule import Priority as Priority
 from ._wire._settings import Settings as Settings

@@ -57,7 +57,7 @@ async def test_4_1_frames_of_unknown_type_are_discarded(end: End, state: str) ->
     stream_id = {"connection": 0, "idle": 1001}.get(state)
     if stream_id is None:
         stream_id = await end.in_state(state)
-    for kind in (0x0A, 0x0B, 0x0C, 0x0F, 0x10, 0xFF):
+    for kind in (0x0A, 0x0B, 0x0C, 0x0F, 0x11, 0xFF):
         for flags in (0x00, 0xFF):
             await end.peer.send_raw_frame(kind, flags, stream_id, b"\x00\x01\x02 whatever")
     await end.expect_ignored()

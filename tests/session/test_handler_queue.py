@@ -88,7 +88,7 @@ async def test_nobody_waits_for_ever(caplog: pytest.LogCaptureFixture, autojump_
 
 async def test_rapid_reset_starts_no_more_handlers_than_allowed(autojump_clock: object) -> None:
     handler = Holding()
-    async with served(handler, config=TWO) as (peer, session):
+    async with served(handler, config=TWO.evolve(max_session_rejected_streams=1000)) as (peer, session):
         with handler:
             async with peer.batch():
                 for _ in range(500):

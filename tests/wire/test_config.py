@@ -31,6 +31,7 @@ RANGES: dict[str, tuple[int, int]] = {
     "max_header_fields": (4, 2**31),
     "max_encoder_table_size": (0, 1024 * 1024),
     "max_session_memory": (1, 2**63),
+    "max_send_header_block_length": (1, 2**31),
     "max_queued_control": (1, 2**31),
     "max_queued_replies": (1, 2**31),
     "max_outstanding_pings": (1, 2**31),
@@ -47,8 +48,9 @@ def with_value(config: type[SessionConfig], name: str, value: object) -> Session
 @pytest.mark.parametrize("config", CONFIGS)
 def test_every_number_is_checked(config: type[SessionConfig]) -> None:
     """A new field without a range fails here."""
-    numbers = {field.name for field in dataclasses.fields(config)} - {"send_date"}
-    own = {"max_concurrent_streams", "handler_timeout", "handler_wait_timeout", "peer_max_concurrent_streams"}
+    numbers = {field.name for field in dataclasses.fields(config)} - {"send_date", "padding"}
+    own = {"max_session_invalid_frames", "max_session_rejected_streams"}
+    own |= {"max_concurrent_streams", "handler_timeout", "handler_wait_timeout", "peer_max_concurrent_streams"}
     assert numbers - own == {*TIMEOUTS, *RATES, *RANGES}
 
 
@@ -84,6 +86,10 @@ def test_seconds_and_rates(config: type[SessionConfig], name: str) -> None:
 def test_numbers_of_one_role() -> None:
     for value in 0, 2**32 - 1:
         assert ServerConfig(max_concurrent_streams=value, stream_window=0).max_concurrent_streams == value
+    for name in "max_session_invalid_frames", "max_session_rejected_streams":
+        for value in -1, 2**31 + 1:
+            with pytest.raises(ValueError, match=name):
+                ServerConfig().evolve(**{name: value})
     for value in -1, 2**32:
         with pytest.raises(ValueError, match="max_concurrent_streams"):
             ServerConfig(max_concurrent_streams=value)

@@ -110,7 +110,7 @@ def test_the_adapter_overrides_nothing_by_accident() -> None:
     assert ours & inherited == {*OVERRIDDEN, "open_outbound_streams"}, ADVICE
     instance = plain()
     attributes = set(vars(adapter())) - set(vars(instance))
-    ours = {"_on_frame", "_initial", "_chunks", "output_frames", "output_size", "reader", "sent_on"}
+    ours = {"_on_frame", "_initial", "_chunks", "output_frames", "output_size", "padding", "reader", "sent_on"}
     assert attributes == ours, ADVICE
 
 

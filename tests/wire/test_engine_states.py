@@ -261,7 +261,6 @@ def test_unknown_frames_are_discarded() -> None:
             raw_frame(0xA, 0, 0, b"\xff\xffshort"),
             raw_frame(0xA, 0, 1, b""),
             raw_frame(0xC, 0, 0, b"\x00"),
-            raw_frame(0x10, 0, 0, b""),
             raw_frame(0xFE, 0xFF, 2**31 + 99, bytes(100)),
             ping(),
         )

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from .._session._extensions import encode_origins
 from .._wire._config import ServerConfig
 from ._server import Server, make_session
 from ._tls import check_server_context
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
+    from .._session._extensions import OriginLike
     from .._session._server import Handler, ServerSession, SessionHook
     from ._server import ErrorHook
 
@@ -103,6 +105,7 @@ async def serve_ssl_over_tcp(
     on_session: SessionHook | None = None,
     on_session_error: ErrorHook | None = None,
     cancel_handler_on_reset: bool = True,
+    origins: Iterable[OriginLike] = (),
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serves HTTP/2 over TLS, agreed on by ALPN (RFC 9113 §3.2), until it is shut down; otherwise like `serve_tcp`.
@@ -117,15 +120,17 @@ async def serve_ssl_over_tcp(
         on_session: async function that gets every new session.
         on_session_error: called with the error that ended a connection.
         cancel_handler_on_reset: whether handlers end with their stream.
+        origins: origins that every new TLS session names to its client at once (RFC 8336), see `ServerSession.origin`.
         task_status: ``started(server)``.
 
     Raises:
         TypeError: an argument has the wrong type.
-        ValueError: *port* is out of range, or *ssl_context* does not offer HTTP/2 by ALPN; found before the port is
-            bound.
+        ValueError: *port* is out of range, an entry of *origins* has no origin, or *ssl_context* does not offer HTTP/2
+            by ALPN; found before the port is bound.
         OSError: the port cannot be bound.
     """
     config = _checked(handler, config, on_session, on_session_error)
+    named = encode_origins(origins)
     if not isinstance(ssl_context, ssl.SSLContext):
         raise TypeError(f"ssl_context must be an ssl.SSLContext, not {ssl_context!r}")
     check_server_context(ssl_context)
@@ -139,6 +144,7 @@ async def serve_ssl_over_tcp(
         on_session=on_session,
         on_session_error=on_session_error,
         cancel_handler_on_reset=cancel_handler_on_reset,
+        origins=named,
     )
     await server._run(task_status=task_status)
 
@@ -206,6 +212,7 @@ async def serve_listeners(
     on_session: SessionHook | None = None,
     on_session_error: ErrorHook | None = None,
     cancel_handler_on_reset: bool = True,
+    origins: Iterable[OriginLike] = (),
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serves HTTP/2 on listeners of your own, which are closed at the end; otherwise like `serve_tcp`.
@@ -218,13 +225,15 @@ async def serve_listeners(
         on_session: async function that gets every new session.
         on_session_error: called with the error that ended a connection.
         cancel_handler_on_reset: whether handlers end with their stream.
+        origins: origins that every new TLS session names to its client at once (RFC 8336).
         task_status: ``started(server)``.
 
     Raises:
         TypeError: an argument has the wrong type.
-        ValueError: *ssl_context* does not offer HTTP/2 by ALPN.
+        ValueError: an entry of *origins* has no origin, or *ssl_context* does not offer HTTP/2 by ALPN.
     """
     config = _checked(handler, config, on_session, on_session_error)
+    named = encode_origins(origins)
     if ssl_context is not None:
         check_server_context(ssl_context)
     server = Server._create(
@@ -236,6 +245,7 @@ async def serve_listeners(
         on_session=on_session,
         on_session_error=on_session_error,
         cancel_handler_on_reset=cancel_handler_on_reset,
+        origins=named,
     )
     await server._run(task_status=task_status)
 

@@ -40,6 +40,7 @@ class Server(metaclass=NoPublicConstructor):
         on_session: SessionHook | None,
         on_session_error: ErrorHook | None,
         cancel_handler_on_reset: bool,
+        origins: Sequence[bytes] = (),
     ) -> None:
         self._listeners = list(listeners)
         self._urls = list(urls)
@@ -50,6 +51,7 @@ class Server(metaclass=NoPublicConstructor):
         self._on_session = on_session
         self._on_session_error = on_session_error
         self._cancel_handler_on_reset = cancel_handler_on_reset
+        self._origins = origins
         self._sessions: dict[ServerSession, None] = {}
         self._handshakes: set[trio.CancelScope] = set()
         self._accepting = trio.CancelScope()
@@ -141,6 +143,7 @@ class Server(metaclass=NoPublicConstructor):
                 self._config,
                 on_session=self._on_session,
                 cancel_handler_on_reset=self._cancel_handler_on_reset,
+                origins=self._origins,
             )
             self._sessions[session] = None
             if self._draining:
@@ -211,6 +214,7 @@ def make_session(
     *,
     on_session: SessionHook | None,
     cancel_handler_on_reset: bool,
+    origins: Sequence[bytes] = (),
 ) -> ServerSession:
     """Makes the session of one connection, named after the peer."""
     return ServerSession._create(
@@ -220,6 +224,7 @@ def make_session(
         handler=handler,
         on_session=on_session,
         cancel_handler_on_reset=cancel_handler_on_reset,
+        origins=origins if isinstance(transport, trio.SSLStream) else (),
     )
 
 

@@ -9,11 +9,13 @@ import trio
 
 from .._errors import GoAwayError, LocalProtocolError, SessionError, from_failure
 from .._stream._client import ClientStream
+from .._stream._priority import check_priority
 from .._util import Signal
 from .._wire._codes import Initiator, Role
 from .._wire._headers import Headers
 from .._wire._outbound import content_length_of, request_fields
 from ._base import Session
+from ._extensions import OriginReceived, OriginSet
 from ._slots import SlotLine
 
 if TYPE_CHECKING:
@@ -21,8 +23,9 @@ if TYPE_CHECKING:
 
     from .._stream._port import SessionPort
     from .._wire._config import ClientConfig
-    from .._wire._events import InformationalReceived, ResponseReceived
+    from .._wire._events import InformationalReceived, OriginsAnnounced, ResponseReceived
     from .._wire._headers import HeadersInput, RawField
+    from .._wire._schedule import Priority
 
 _EXPECT_CONTENT = frozenset({"POST", "PUT", "PATCH"})
 """RFC 9110 §8.6: methods whose requests carry content-length even when they have no content."""
@@ -40,6 +43,16 @@ class ClientSession(Session):
         self._scheme = scheme
         self._authority = authority
         self._slots = SlotLine()
+        # RFC 8336 §2.3 speaks of certificates and of the name in the TLS handshake: no origin set without TLS.
+        self._origin_set = OriginSet(f"{scheme}://{authority}") if isinstance(transport, trio.SSLStream) else None
+
+    @property
+    def origin_set(self) -> list[str] | None:
+        """For which origins the server says it answers on this session (RFC 8336); ``None`` without TLS.
+
+        Starts with the session's own origin and grows with every ORIGIN frame; at most 1000 are kept.
+        """
+        return None if self._origin_set is None else self._origin_set.as_list()
 
     def request(
         self,
@@ -50,6 +63,7 @@ class ClientSession(Session):
         body: bytes | bytearray | memoryview = b"",
         end_stream: bool = True,
         expect_continue: bool = False,
+        priority: Priority | None = None,
     ) -> Request:
         """Prepares a request; ``async with`` sends it and gives its `ClientStream`.
 
@@ -65,6 +79,7 @@ class ClientSession(Session):
             expect_continue: sends ``expect: 100-continue`` and holds the body, also that of `Stream.send_all`, until
                 the server answers 100 or finally (RFC 9110 §10.1.1). After a final status from 400 on it is never
                 sent: what is held or handed over later is dropped, and the stream reset when the response has ended.
+            priority: how much the response matters; adds the ``priority`` field (RFC 9218 §5).
 
         Returns:
             A block; nothing has been sent yet.
@@ -75,7 +90,7 @@ class ClientSession(Session):
         Entering the block raises what `open_stream` raises.
         """
         content = bytes(memoryview(body))  # a snapshot: content-length is settled now
-        fields = self._fields(method, path, headers, len(content), end_stream=end_stream)
+        fields = self._fields(method, path, headers, len(content), end_stream=end_stream, priority=priority)
         if expect_continue:
             _expect_continue(fields, has_body=bool(content) or not end_stream)
         return Request(self, fields, content, end_stream, expect_continue)
@@ -89,6 +104,7 @@ class ClientSession(Session):
         body: bytes | bytearray | memoryview = b"",
         end_stream: bool = True,
         expect_continue: bool = False,
+        priority: Priority | None = None,
     ) -> ClientStream:
         """Sends a request and returns its stream, which the caller must close.
 
@@ -101,22 +117,31 @@ class ClientSession(Session):
             body: octets that the writer sends.
             end_stream: whether the request ends with *body*.
             expect_continue: whether the body waits for the server's 100.
+            priority: how much the response matters.
 
         Raises:
             TypeError, ValueError: an argument is not allowed.
-            LocalProtocolError: the headers are larger than the server accepts.
+            LocalProtocolError: the headers are larger than the server accepts, or than
+                ``max_send_header_block_length``; nothing was sent.
             GoAwayError: the server takes no new streams, ``retryable`` on a new session.
             SessionError: the session broke, or its stream ids are used up (``retryable``).
             trio.ClosedResourceError: this side closed the session.
         """
         content = bytes(memoryview(body))
-        fields = self._fields(method, path, headers, len(content), end_stream=end_stream)
+        fields = self._fields(method, path, headers, len(content), end_stream=end_stream, priority=priority)
         if expect_continue:
             _expect_continue(fields, has_body=bool(content) or not end_stream)
         return await self._open(fields, content, end_stream, expect_continue)
 
     def _fields(
-        self, method: str, path: str, headers: HeadersInput | None, length: int, *, end_stream: bool
+        self,
+        method: str,
+        path: str,
+        headers: HeadersInput | None,
+        length: int,
+        *,
+        end_stream: bool,
+        priority: Priority | None,
     ) -> list[RawField]:
         connect = method == "CONNECT"
         fields = (
@@ -124,6 +149,11 @@ class ClientSession(Session):
             if connect
             else request_fields(method, path, self._scheme, self._authority, headers)
         )
+        if priority is not None:
+            check_priority(priority)
+            if any(name == b"priority" for name, _ in fields):
+                raise ValueError("header field 'priority' and the argument priority exclude each other")
+            fields.append((b"priority", str(priority).encode("ascii")))
         named = content_length_of(fields)
         if named is None:
             if end_stream and not connect and (length or method in _EXPECT_CONTENT):
@@ -137,7 +167,7 @@ class ClientSession(Session):
         try:
             await self._slots.wait_turn(ticket, self._has_slot, self._check_can_open)
             # From here on nothing waits, so the id is on the wire in the order of the turns.
-            too_large = self._engine.section_too_large(fields)
+            too_large = self._engine.section_too_large(fields) or self._engine.block_too_large(fields)
             if too_large is not None:
                 raise LocalProtocolError(too_large)
             ends_now = end_stream and not body
@@ -199,6 +229,11 @@ class ClientSession(Session):
             stream._response_received(event.headers, end_stream=event.end_stream)
             if event.end_stream:
                 stream._remote_ended()
+
+    def _origins_announced(self, event: OriginsAnnounced) -> None:
+        if self._origin_set is not None:
+            self._origin_set.add(event.origins)
+            self._happenings.tell(OriginReceived(event.origins))
 
     def _informational_received(self, event: InformationalReceived) -> None:
         stream = self._streams.get(event.stream_id)

@@ -23,6 +23,7 @@ from .._wire._engine import Engine
 from .._wire._failure import Cause, SessionFailure
 from .._wire._schedule import Scheduler
 from . import _reader
+from ._extensions import AltSvcReceived
 from ._happenings import Happenings
 from ._pings import DRAIN_PAYLOAD, Pings
 from ._updates import SettingsUpdates
@@ -33,7 +34,15 @@ if TYPE_CHECKING:
     from .._stream._base import Stream
     from .._stream._outbox import Outbox
     from .._wire._config import SessionConfig
-    from .._wire._events import InformationalReceived, RequestReceived, ResponseReceived
+    from .._wire._events import (
+        AltSvcAnnounced,
+        InformationalReceived,
+        OriginsAnnounced,
+        PriorityUpdated,
+        RequestReceived,
+        ResponseReceived,
+    )
+    from .._wire._schedule import Priority
 
 logger = logging.getLogger("trio_h2.session")
 
@@ -125,6 +134,9 @@ class SessionCore(metaclass=NoPublicConstructor):
     def _set_idle_timeout(self, stream_id: int, timeout: float) -> None:
         self._watcher.stream_timeout(self._engine, stream_id, timeout)
 
+    def _prioritize(self, stream_id: int, priority: Priority) -> None:
+        self._scheduler.prioritize(stream_id, priority)
+
     def _linger(self, stream_id: int) -> None:
         self._watcher.linger(stream_id)
 
@@ -146,6 +158,15 @@ class SessionCore(metaclass=NoPublicConstructor):
 
     def _informational_received(self, event: InformationalReceived) -> None:
         raise AssertionError("a server gets no responses")
+
+    def _altsvc_announced(self, event: AltSvcAnnounced) -> None:
+        self._happenings.tell(AltSvcReceived(event.alt, event.origin, event.stream_id))
+
+    def _origins_announced(self, event: OriginsAnnounced) -> None:
+        raise AssertionError("a server gets no origins")
+
+    def _priority_updated(self, event: PriorityUpdated) -> None:
+        raise AssertionError("a client gets no PRIORITY_UPDATE")
 
     def _settings_changed(self) -> None:
         self._slots_changed()

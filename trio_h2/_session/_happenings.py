@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import trio
 
 from .._util import ConflictDetector, NoPublicConstructor
+from ._extensions import AltSvcReceived, OriginReceived
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -74,7 +75,14 @@ class SessionClosed:
 
 
 SessionHappening: TypeAlias = (
-    GoAwayReceived | LocalSettingsAcknowledged | RemoteSettingsReceived | PingReceived | SessionIdle | SessionClosed
+    AltSvcReceived
+    | GoAwayReceived
+    | LocalSettingsAcknowledged
+    | OriginReceived
+    | PingReceived
+    | RemoteSettingsReceived
+    | SessionClosed
+    | SessionIdle
 )
 """Everything that a subscription can bring."""
 

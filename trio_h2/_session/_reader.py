@@ -13,12 +13,15 @@ import trio
 
 from .._wire._codes import Initiator, SettingCode
 from .._wire._events import (
+    AltSvcAnnounced,
     DataReceived,
     Event,
     GoAwayReceived,
     InformationalReceived,
+    OriginsAnnounced,
     PingAcknowledged,
     PingReceived,
+    PriorityUpdated,
     RequestReceived,
     ResponseReceived,
     SessionFailed,
@@ -171,6 +174,18 @@ def _goaway(session: Session, event: GoAwayReceived) -> None:
     session._peer_leaving()
 
 
+def _altsvc(session: Session, event: AltSvcAnnounced) -> None:
+    session._altsvc_announced(event)
+
+
+def _origins(session: Session, event: OriginsAnnounced) -> None:
+    session._origins_announced(event)
+
+
+def _priority_updated(session: Session, event: PriorityUpdated) -> None:
+    session._priority_updated(event)
+
+
 def _session_failed(session: Session, event: SessionFailed) -> None:
     session._fail(event.failure)
 
@@ -195,6 +210,9 @@ _HANDLERS = cast(  # each handler gets the events of its own type only
         PingAcknowledged: _ping_acknowledged,
         PingReceived: _ping_received,
         GoAwayReceived: _goaway,
+        AltSvcAnnounced: _altsvc,
+        OriginsAnnounced: _origins,
+        PriorityUpdated: _priority_updated,
         SessionFailed: _session_failed,
     },
 )

@@ -8,21 +8,25 @@ from typing import TYPE_CHECKING, cast
 
 import trio
 
-from .._errors import SessionError, StreamError
+from .._errors import LocalProtocolError, SessionError, StreamError
 from .._stream._server import ServerStream
 from .._wire._codes import ErrorCode, Initiator, Role
+from .._wire._engine import HIGHEST_STREAM_ID
+from .._wire._extframes import ALTSVC, ORIGIN, origin_payloads
 from .._wire._schedule import parse_priority
 from ._base import Session
+from ._extensions import encode_altsvc, encode_origins, origin_of
 from ._services import run_services
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
     from typing import TypeAlias
 
     from .._stream._port import SessionPort
     from .._wire._config import ServerConfig
-    from .._wire._events import RequestReceived
+    from .._wire._events import PriorityUpdated, RequestReceived
     from .._wire._failure import SessionFailure
+    from ._extensions import OriginLike
 
     Handler: TypeAlias = Callable[[ServerStream], Awaitable[object]]
     SessionHook: TypeAlias = Callable[["ServerSession"], Awaitable[object]]
@@ -44,8 +48,11 @@ class ServerSession(Session):
         handler: Handler,
         on_session: SessionHook | None,
         cancel_handler_on_reset: bool,
+        origins: Sequence[bytes] = (),
     ) -> None:
         super().__init__(transport, config, label=label)
+        if origins:
+            self._send_origins(origins)
         self._handler = handler
         self._on_session = on_session
         self._cancel_handler_on_reset = cancel_handler_on_reset
@@ -62,6 +69,67 @@ class ServerSession(Session):
         self._ending = False
         """No handler will be started any more."""
         self._handler_ended = trio.lowlevel.ParkingLot()
+
+    # -- what the application can announce -------------------------------------------------------------------------
+
+    async def altsvc(self, alt: str, origin_or_stream: OriginLike | int) -> None:
+        """Names alternative services to the client with an ALTSVC frame (RFC 7838 §4).
+
+        Cancelled: nothing was sent.
+
+        Args:
+            alt: an ``Alt-Svc`` field value, ASCII, e.g. ``'h2=":8000"'``; ``"clear"`` withdraws. Not checked further.
+            origin_or_stream: whom they are for: a URL, whose origin counts, or an object with an ``origin``; or the id
+                of an open stream, for the origin of its request.
+
+        Raises:
+            TypeError: an argument has the wrong type.
+            ValueError: *alt* is not ASCII or too long, there is no origin, or no stream can have that id.
+            LocalProtocolError: the stream is not open.
+            SessionError: the session broke.
+            trio.ClosedResourceError: this side closed the session.
+        """
+        stream_id, origin = 0, ""
+        if isinstance(origin_or_stream, int):
+            stream_id = origin_or_stream
+            if isinstance(stream_id, bool) or not 0 < stream_id <= HIGHEST_STREAM_ID:
+                raise ValueError(f"a stream id is in 1..{HIGHEST_STREAM_ID}, not {stream_id}")
+        else:
+            origin = origin_of(origin_or_stream)
+        payload = encode_altsvc(alt, origin, self._engine.conn.max_outbound_frame_size)
+        self._check_usable()
+        await self._control_room()
+        self._check_usable()
+        if stream_id and stream_id not in self._engine.streams:
+            raise LocalProtocolError(f"stream {stream_id} is not open", stream_id=stream_id)
+        self._engine.send_extension(ALTSVC, stream_id, payload)
+        self._wake_writer()
+
+    async def origin(self, *origins: OriginLike) -> None:
+        """Names origins that this server answers for on this session, with ORIGIN frames (RFC 8336).
+
+        Clients heed them on TLS only. Cancelled: nothing was sent.
+
+        Args:
+            origins: URLs, whose origins count, or objects with an ``origin``. None at all says that there is only
+                the one that the client has connected to.
+
+        Raises:
+            TypeError: an argument has the wrong type.
+            ValueError: a URL has no origin.
+            SessionError: the session broke.
+            trio.ClosedResourceError: this side closed the session.
+        """
+        entries = encode_origins(origins)
+        self._check_usable()
+        await self._control_room()
+        self._check_usable()
+        self._send_origins(entries)
+
+    def _send_origins(self, origins: Sequence[bytes]) -> None:
+        for payload in origin_payloads(origins, self._engine.conn.max_outbound_frame_size):
+            self._engine.send_extension(ORIGIN, 0, payload)
+        self._wake_writer()
 
     async def _run(self, *, task_status: trio.TaskStatus[ServerSession]) -> None:
         """Runs the session to its end: services around, handlers inside."""
@@ -105,6 +173,11 @@ class ServerSession(Session):
             self._refuse_queued()
         elif stream.id in self._queue and self._nursery is not None:
             self._watcher.queued(stream.id, self._handler_wait_timeout)
+
+    def _priority_updated(self, event: PriorityUpdated) -> None:
+        stream = self._streams.get(event.stream_id)
+        if isinstance(stream, ServerStream) and not stream._priority_fixed:
+            self._scheduler.prioritize(stream.id, parse_priority(event.value))
 
     def _start_handlers(self) -> None:
         """Starts handlers while fewer run than streams are allowed: a reset frees no place until its handler has ended.

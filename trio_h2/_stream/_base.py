@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from .._errors import LocalProtocolError
+from .._errors import LocalProtocolError, from_failure
 from .._wire._codes import ErrorCode, Initiator
 from .._wire._config import check_number
 from .._wire._failure import StreamFailure
 from .._wire._headers import Headers
 from .._wire._outbound import trailer_fields
+from ._priority import PRIORITY, check_priority, dependency_of
 from ._view import StreamView
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from .._wire._failure import SessionFailure
     from .._wire._headers import HeadersInput, RawField
+    from .._wire._schedule import Priority
     from ._port import SessionPort
 
 
@@ -177,6 +179,57 @@ class Stream(StreamView):
         too_large = self._port._engine.section_too_large(fields)
         if too_large is not None:
             raise LocalProtocolError(too_large, stream_id=self._id)
+        reason = self._port._engine.block_too_large(fields)
+        if reason is not None:
+            # Its frames cannot be sent, and the peer would wait for them: the stream is over.
+            self._reset(ErrorCode.INTERNAL_ERROR, Initiator.LIBRARY, reason)
+            raise from_failure(StreamFailure(self._id, ErrorCode.INTERNAL_ERROR, Initiator.LIBRARY, reason))
+
+    # -- priority --------------------------------------------------------------------------------------------------
+
+    def prioritize(
+        self,
+        priority: Priority | None = None,
+        *,
+        weight: int | None = None,
+        depends_on: int | None = None,
+        exclusive: bool = False,
+        silent: bool = False,
+    ) -> None:
+        """Says how much this stream matters, from its next frame on. Never waits; does nothing once it has ended.
+
+        A *priority* orders what this side sends. A client also tells the server, with PRIORITY_UPDATE (RFC 9218 §7.1);
+        on a server it holds against whatever the client says, now and later. The other arguments make a PRIORITY
+        frame (RFC 7540 §6.3), which RFC 9113 §5.3.2 deprecates: for old peers.
+
+        Args:
+            priority: urgency, and whether the content is incremental.
+            weight: 1 … 256; 16 by default.
+            depends_on: the id of the parent stream; 0 by default.
+            exclusive: whether the stream becomes the parent of its parent's other streams.
+            silent: tells the peer nothing.
+
+        Raises:
+            TypeError: an argument has the wrong type, or none is given.
+            ValueError: *weight* or *depends_on* is out of range, or is this stream.
+        """
+        check_priority(priority)
+        dependency = dependency_of(self._id, weight, depends_on, exclusive)
+        if priority is None and dependency is None:
+            raise TypeError("prioritize() needs a Priority, or a weight, depends_on or exclusive")
+        if not self._alive:
+            return
+        if priority is not None:
+            self._port._prioritize(self._id, priority)
+            self._signal_priority(priority, silent=silent)
+        if dependency is not None:
+            self._weight = dependency.weight
+            if not silent:
+                self._port._engine.send_extension(PRIORITY, self._id, dependency.pack())
+                self._port._wake_writer()
+
+    def _signal_priority(self, priority: Priority, *, silent: bool) -> None:
+        """Tells whom it concerns, beside our own scheduler."""
 
     # -- inactivity ------------------------------------------------------------------------------------------------
 

@@ -9,11 +9,13 @@ import trio
 from .._errors import LocalProtocolError, from_failure
 from .._util import ConflictDetector
 from .._wire._codes import ErrorCode, Initiator
+from .._wire._extframes import PRIORITY_UPDATE, priority_update_payload
 from ._base import Stream
 
 if TYPE_CHECKING:
     from .._wire._failure import SessionFailure, StreamFailure
     from .._wire._headers import Headers
+    from .._wire._schedule import Priority
     from ._port import SessionPort
 
 
@@ -103,6 +105,12 @@ class ClientStream(Stream):
             # RFC 9113 §8.5: of what is sent on a connected stream, HEADERS "MUST NOT be".
             raise LocalProtocolError("a tunnel has no trailers", stream_id=self._id)
         super()._check_can_send_trailers()
+
+    def _signal_priority(self, priority: Priority, *, silent: bool) -> None:
+        if not silent:
+            payload = priority_update_payload(self._id, str(priority).encode("ascii"))
+            self._port._engine.send_extension(PRIORITY_UPDATE, 0, payload)
+            self._port._wake_writer()
 
     def _informational_received(self, headers: Headers) -> None:
         self._informational.append(headers)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .._wire._config import SessionConfig
     from .._wire._engine import Engine
     from .._wire._failure import SessionFailure
+    from .._wire._schedule import Priority
     from ._outbox import Outbox
     from ._transport import TransportView
 
@@ -89,6 +90,9 @@ class SessionPort(StreamSession, Protocol):
 
     def _set_idle_timeout(self, stream_id: int, timeout: float) -> None:
         """From now on a stream may have no frames for so many seconds."""
+
+    def _prioritize(self, stream_id: int, priority: Priority) -> None:
+        """Gives the DATA of a stream another place."""
 
     def _linger(self, stream_id: int) -> None:
         """The application has closed a stream whose peer has not ended its side."""

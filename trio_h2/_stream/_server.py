@@ -18,6 +18,7 @@ from ._base import Stream
 if TYPE_CHECKING:
     from .._wire._failure import SessionFailure
     from .._wire._headers import HeadersInput, RawField
+    from .._wire._schedule import Priority
     from ._port import SessionPort
 
 _NO_CONTENT = frozenset({204, 205, 304})
@@ -66,6 +67,8 @@ class ServerStream(Stream):
         self._no_trailers = False
         self._scope = trio.CancelScope()
         self._cancel_on_reset = True
+        self._priority_fixed = False
+        """Our own priority holds, whatever the client says."""
 
     @property
     def headers(self) -> Headers:
@@ -244,6 +247,9 @@ class ServerStream(Stream):
         if self._no_trailers:
             raise LocalProtocolError("a response without content, or a tunnel, has no trailers", stream_id=self._id)
         super()._check_can_send_trailers()
+
+    def _signal_priority(self, priority: Priority, *, silent: bool) -> None:
+        self._priority_fixed = True
 
     def _may_end(self) -> bool:
         return self._sent_headers is not None

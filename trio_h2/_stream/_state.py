@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .._wire._state import Side
+from ._priority import DEFAULT_WEIGHT
 
 if TYPE_CHECKING:
     from .._wire._engine import Engine
-
-DEFAULT_WEIGHT = 16
-"""RFC 7540 §5.3.5: what a stream weighs whose peer has said nothing."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -44,11 +42,11 @@ _NAMES = {
 }
 
 
-def stream_state(engine: Engine, stream_id: int, *, over: bool) -> StreamState:
+def stream_state(engine: Engine, stream_id: int, weight: int, *, over: bool) -> StreamState:
     """Returns the state of a stream that was opened once; *over*: its session is."""
     stream = engine.streams.get(stream_id)
     if stream is None or over:
-        return StreamState(_NAMES[True, True], True, True, 0, 0)
+        return StreamState(_NAMES[True, True], True, True, 0, 0, weight)
     local, remote = stream.local is Side.ENDED, stream.remote is Side.ENDED
     return StreamState(
         _NAMES[local, remote],
@@ -56,4 +54,5 @@ def stream_state(engine: Engine, stream_id: int, *, over: bool) -> StreamState:
         remote,
         engine.conn.inbound_window(stream_id),
         engine.stream_window(stream_id),
+        weight,
     )

@@ -15,6 +15,7 @@ from .._wire._codes import ErrorCode, Initiator
 from .._wire._failure import Cause, StreamFailure
 from ._inbox import Inbox
 from ._outbox import Outbox
+from ._priority import DEFAULT_WEIGHT
 from ._state import stream_state
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class StreamView(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
         self._rst_code: ErrorCode | int | None = None
         self._aborted = False
         self._broken: StreamFailure | SessionFailure | None = None
+        self._weight = DEFAULT_WEIGHT
         self._closed = False
         self._idle_timeout = port.config.stream_idle_timeout
         self._wire_over = trio.Event()
@@ -71,7 +73,7 @@ class StreamView(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
     @property
     def state(self) -> StreamState:
         """The stream on the wire (RFC 9113 §5.1): state, windows, weights. A snapshot."""
-        return stream_state(self._port._engine, self._id, over=self._port._failure is not None)
+        return stream_state(self._port._engine, self._id, self._weight, over=self._port._failure is not None)
 
     @property
     def closed(self) -> bool:

@@ -12,6 +12,7 @@ Private methods of h2 and hpack that are overridden or called here are covered b
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 import h2.config
@@ -37,6 +38,7 @@ from hyperframe.frame import (
 from ._codes import ErrorCode, Role, SettingCode
 from ._failure import SessionFaultError, StreamFaultError
 from ._framing import FrameReader, frame_flags
+from ._padding import PaddingStrategy, padding_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -133,6 +135,7 @@ class Connection(H2Connection):
         self.output_frames = 0
         self.sent_on: set[int] = set()
         """Streams with frames in the output."""
+        self.padding = PaddingStrategy.NONE
         self.reader = FrameReader(preface=b"" if client else PREFACE)
         self.incoming_buffer = self.reader  # type: ignore[assignment]  # has what h2 uses
         self._frame_dispatch_table = {}  # unused, and its bound methods would be a reference cycle
@@ -170,12 +173,21 @@ class Connection(H2Connection):
                 self._queue(_frame_header(frame, len(frame.data)))
                 self._queue(frame.data)
             elif isinstance(frame, (HeadersFrame, PushPromiseFrame)):
+                if isinstance(frame, HeadersFrame):
+                    self._pad(frame)
                 parts = _fit(frame, self.max_outbound_frame_size)
                 self.output_frames += len(parts) - 1
                 for part in parts:
                     self._queue(part.serialize())
             else:
                 self._queue(frame.serialize())
+
+    def _pad(self, frame: HeadersFrame) -> None:
+        """Pads HEADERS; a block that goes on in CONTINUATION leaves no room for it."""
+        extra = padding_for(self.padding, len(frame.data), self.max_outbound_frame_size)
+        if extra:
+            frame.flags.add("PADDED")
+            frame.pad_length = extra - 1
 
     def _queue(self, data: bytes) -> None:
         self._chunks.append(data)
@@ -290,6 +302,13 @@ class Connection(H2Connection):
             ) from exc
         self._prepare_for_sending(frames)
 
+    def block_size(self, fields: Sequence[RawField]) -> int:
+        """Returns the octets of these fields as a field block; what the next one refers to stays as it is.
+
+        A block that was encoded must be sent, else HPACK is out of step. So it is a copy of the encoder that tries.
+        """
+        return len(copy.deepcopy(self.encoder).encode(fields))
+
     def decode_block(self, block: bytes) -> list[RawField]:
         """Decodes a field block.
 
@@ -365,6 +384,10 @@ class Connection(H2Connection):
     def release(self) -> None:
         """The session is over: drops the reference to the engine."""
         self._on_frame = _ignore
+
+    def send_extension(self, frame: bytes) -> None:
+        """Queues a frame that h2 does not know, or must not judge."""
+        self._queue(frame)
 
     def send_ping(self, payload: bytes, *, ack: bool = False) -> None:
         """Queues PING, or the answer to one."""

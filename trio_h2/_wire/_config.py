@@ -7,6 +7,8 @@ import math
 from dataclasses import dataclass
 from typing import TypeVar
 
+from ._padding import PaddingStrategy
+
 _C = TypeVar("_C", bound="SessionConfig")
 
 MIB = 1024 * 1024
@@ -68,6 +70,10 @@ class SessionConfig:
     """The HPACK table for what we send, whatever larger one the peer allows."""
     max_session_memory: int | None = None
     """Held + queued + header-block octets + tables; above it new streams are refused. ``None``: budget + 16 MiB."""
+    max_send_header_block_length: int | None = None
+    """Compressed octets of one header block that we send; a larger one fails its stream. ``None``: no limit."""
+    padding: PaddingStrategy = PaddingStrategy.NONE
+    """How HEADERS and DATA are padded."""
     max_queued_control: int = 64 * 1024
     """Control octets waiting for the transport above which `respond` and its like wait."""
     max_queued_replies: int = 1000
@@ -110,6 +116,10 @@ class SessionConfig:
         _check_int(self, 0, 1024 * 1024, "max_encoder_table_size")
         if self.max_session_memory is not None:
             _check_int(self, 1, 2**63, "max_session_memory")
+        if self.max_send_header_block_length is not None:
+            _check_int(self, 1, 2**31, "max_send_header_block_length")
+        if not isinstance(self.padding, PaddingStrategy):
+            raise TypeError(f"padding must be a PaddingStrategy, not {self.padding!r}")
         _check_int(self, 1, 2**31, "max_queued_control", "max_queued_replies", "reset_burst", "overhead_burst")
         _check_int(self, 1, 2**31, "max_outstanding_pings")
         _check_numbers(self, "seconds", "handshake_timeout", "settings_timeout", "ping_interval", "ping_timeout")
@@ -149,6 +159,11 @@ class ServerConfig(SessionConfig):
     """SETTINGS_MAX_CONCURRENT_STREAMS; running handlers count, even when their stream is gone."""
     idle_timeout: float = 120.0
     """Time without a stream after which the session ends gracefully."""
+    max_session_invalid_frames: int = 1000
+    """Frames with a mistake that cost the client a stream; after so many on one session, the next one ends it."""
+    max_session_rejected_streams: int = 100
+    """Streams refused because there were too many, or too much memory was used; after so many, the next one ends the
+    session. Those that the client opens before it has acknowledged our SETTINGS do not count."""
     handler_timeout: float = math.inf
     """How long one handler may run before its stream is reset with CANCEL."""
     handler_wait_timeout: float = 1.0
@@ -159,6 +174,7 @@ class ServerConfig(SessionConfig):
     def __post_init__(self) -> None:
         _check_int(self, 0, 2**32 - 1, "max_concurrent_streams")
         _check_numbers(self, "seconds", "handler_timeout", "handler_wait_timeout")
+        _check_int(self, 0, 2**31, "max_session_invalid_frames", "max_session_rejected_streams")
         SessionConfig.__post_init__(self)
 
     @property

@@ -12,11 +12,13 @@ from ._adapter import Connection
 from ._codes import ErrorCode, Role, SettingCode
 from ._config import DEFAULT_WINDOW, MAX_WINDOW, ClientConfig, ServerConfig, SessionConfig
 from ._events import StreamClosed
+from ._extframes import frame_octets
 from ._failure import Cause, SessionFailure
 from ._fields import field_section_size
 from ._flow import ReceiveBudget, StreamCredit
 from ._guard import Guard
 from ._local_settings import LocalSettings
+from ._padding import padding_for
 from ._receive import SMALL_INCREMENT, Receiver
 from ._receive_messages import LATE_FRAMES
 from ._shutdown import Shutdown
@@ -90,6 +92,7 @@ class Engine:
             max_header_list_size=config.max_header_list_size,
             on_frame=self._frame_received,
         )
+        self.conn.padding = config.padding
         self._receiver = Receiver(self)
         self._running: set[int] = set()
         self._on_closed: Callable[[int], None] | None = on_closed
@@ -179,6 +182,14 @@ class Engine:
             return None
         return f"the headers have {size} octets, the peer accepts at most {limit}"
 
+    def block_too_large(self, fields: Sequence[RawField]) -> str | None:
+        """Returns what is wrong if these fields, compressed, are more than we want to send, else ``None``."""
+        limit = self.config.max_send_header_block_length
+        size = 0 if limit is None else self.conn.block_size(fields)
+        if limit is None or size <= limit:
+            return None
+        return f"the header block has {size} octets, max_send_header_block_length is {limit}"
+
     def open_stream(self, method: bytes, fields: Sequence[RawField], *, end_stream: bool) -> int:
         """Sends a request; the caller has seen `has_slot` and `next_stream_id`. Returns the stream's id."""
         stream_id = self.next_stream_id
@@ -228,13 +239,17 @@ class Engine:
 
     def send_data(self, stream_id: int, data: bytes | memoryview, *, end_stream: bool) -> None:
         """Frames *data*, at most `sendable` octets, and perhaps ends our side."""
-        if data:
+        room = min(self.stream_window(stream_id), self.connection_window, self.conn.max_outbound_frame_size)
+        padding = padding_for(self.config.padding, len(data), room)
+        if padding and (data or end_stream):
+            self.conn.send_data(stream_id, data, end_stream=end_stream, pad_length=padding - 1)
+        elif data:
             self.conn.send_data(stream_id, data, end_stream=end_stream)
-            if min(self.stream_window(stream_id), self.connection_window) >= SMALL_INCREMENT:
-                # The frame is as large as the application wanted it, so the peer may return its window as it likes.
-                self.guard.progress(UPDATES_PER_FRAME)
         elif end_stream:
             self.conn.end_stream(stream_id)
+        if data and min(self.stream_window(stream_id), self.connection_window) >= SMALL_INCREMENT:
+            # The frame is as large as the application wanted it, so the peer may return its window as it likes.
+            self.guard.progress(UPDATES_PER_FRAME)
         self._local_moved(stream_id, end_stream=end_stream)
 
     def reset(self, stream_id: int, code: int) -> None:
@@ -244,6 +259,10 @@ class Engine:
         self.conn.send_reset(stream_id, code)
         self.remember_reset(stream_id, self.conn.inbound_window(stream_id))
         self.close_stream(stream_id)
+
+    def send_extension(self, kind: int, stream_id: int, payload: bytes) -> None:
+        """Sends a frame that moves no state machine: ALTSVC, ORIGIN, PRIORITY_UPDATE, PRIORITY."""
+        self.conn.send_extension(frame_octets(kind, stream_id, payload))
 
     def ping(self, payload: bytes) -> None:
         """Sends PING with 8 octets."""

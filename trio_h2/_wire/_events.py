@@ -120,6 +120,30 @@ class GoAwayReceived:
 
 
 @dataclass(slots=True)
+class AltSvcAnnounced:
+    """ALTSVC (client only, RFC 7838 §4): of *origin* on stream 0, else of the stream's own origin."""
+
+    alt: str
+    origin: str
+    stream_id: int
+
+
+@dataclass(slots=True)
+class OriginsAnnounced:
+    """ORIGIN (client only, RFC 8336)."""
+
+    origins: list[str]
+
+
+@dataclass(slots=True)
+class PriorityUpdated:
+    """PRIORITY_UPDATE for an open stream (server only, RFC 9218 §7.1)."""
+
+    stream_id: int
+    value: str
+
+
+@dataclass(slots=True)
 class SessionFailed:
     """A connection error: GOAWAY is in the output, nothing more will be read."""
 
@@ -140,5 +164,8 @@ Event: TypeAlias = (
     | PingReceived
     | PingAcknowledged
     | GoAwayReceived
+    | AltSvcAnnounced
+    | OriginsAnnounced
+    | PriorityUpdated
     | SessionFailed
 )

@@ -80,3 +80,7 @@ class StreamFaultError(Exception):
         self.stream_id = stream_id
         self.code = code
         self.reason = reason
+
+
+class StreamRejectedError(StreamFaultError):
+    """Internal: the peer did nothing wrong on this stream, there is only no room for it."""

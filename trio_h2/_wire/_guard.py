@@ -6,9 +6,11 @@ service." Every limit is a token bucket, so that bursts of honest clients pass, 
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from ._codes import ErrorCode
+from ._config import ServerConfig
 from ._failure import SessionFaultError
 
 if TYPE_CHECKING:
@@ -53,7 +55,16 @@ class TokenBucket:
 class Guard:
     """The budgets of one session."""
 
-    __slots__ = ("_max_replies", "_overhead", "_replies", "_resets")
+    __slots__ = (
+        "_invalid",
+        "_max_invalid",
+        "_max_rejected",
+        "_max_replies",
+        "_overhead",
+        "_rejected",
+        "_replies",
+        "_resets",
+    )
 
     def __init__(self, config: SessionConfig) -> None:
         self._resets = TokenBucket(
@@ -66,11 +77,40 @@ class Guard:
             what="too many frames that move nothing forward",
         )
         self._max_replies = config.max_queued_replies
+        self._max_invalid = config.max_session_invalid_frames if isinstance(config, ServerConfig) else math.inf
+        self._max_rejected = config.max_session_rejected_streams if isinstance(config, ServerConfig) else math.inf
+        self._invalid = self._rejected = 0
         self._replies = 0
 
     def count_reset(self, now: float) -> None:
         """Counts a stream reset by the peer, or by us because of what the peer did (CVE-2023-44487, CVE-2025-8671)."""
         self._resets.spend(now)
+
+    def count_invalid(self) -> None:
+        """Counts a frame that was wrong, though only for its stream.
+
+        Raises:
+            SessionFaultError: ENHANCE_YOUR_CALM, there were too many on this session.
+        """
+        self._invalid += 1
+        if self._invalid > self._max_invalid:
+            raise SessionFaultError(
+                ErrorCode.ENHANCE_YOUR_CALM,
+                f"more than max_session_invalid_frames={self._max_invalid} invalid frames",
+            )
+
+    def count_rejected(self) -> None:
+        """Counts a stream for which there was no room.
+
+        Raises:
+            SessionFaultError: ENHANCE_YOUR_CALM, there were too many on this session.
+        """
+        self._rejected += 1
+        if self._rejected > self._max_rejected:
+            raise SessionFaultError(
+                ErrorCode.ENHANCE_YOUR_CALM,
+                f"more than max_session_rejected_streams={self._max_rejected} streams were rejected",
+            )
 
     def count_overhead(self, now: float) -> None:
         """Counts a frame that moves nothing forward: PING, SETTINGS, PRIORITY, empty DATA, frames on closed streams."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from hyperframe.frame import (
     DataFrame,
+    ExtensionFrame,
     Frame,
     GoAwayFrame,
     HeadersFrame,
@@ -34,6 +35,7 @@ from ._events import (
 from ._failure import SessionFailure, SessionFaultError, StreamFailure, StreamFaultError
 from ._fields import MalformedMessageError
 from ._framing import ReceivedSettings
+from ._receive_extensions import ExtensionReceiver
 from ._receive_messages import MessageReceiver
 from ._reception import Reception
 from ._settings import check_peer_setting
@@ -58,7 +60,8 @@ class Receiver:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._reception = Reception(engine)
-        self._messages = MessageReceiver(self._reception)
+        self._extensions = ExtensionReceiver(self._reception)
+        self._messages = MessageReceiver(self._reception, self._extensions)
         self._opened: set[int] = set()
 
     def receive(self, data: bytes, now: float) -> list[Event]:
@@ -80,7 +83,7 @@ class Receiver:
 
     def release(self) -> None:
         """The session is over: drops the references to the engine."""
-        del self._engine, self._reception, self._messages
+        del self._engine, self._reception, self._messages, self._extensions
 
     def on_frame(self, frame: Frame | StreamFaultError) -> None:
         """Checks and books one frame."""
@@ -91,7 +94,8 @@ class Receiver:
             return
         handler = _HANDLERS.get(type(frame))
         if handler is None:
-            # RFC 9113 §5.5: "Implementations MUST discard frames that have unknown or unsupported types."
+            # PRIORITY. RFC 9113 §5.3.2: what it says is deprecated, and our SETTINGS_NO_RFC7540_PRIORITIES says that
+            # we do not follow it. The reader has parsed it.
             self._reception.overhead()
             return
         try:
@@ -102,6 +106,9 @@ class Receiver:
             # RFC 9113 §8.1.1: "Malformed requests or responses that are detected MUST be treated as a stream error
             # (Section 5.4.2) of type PROTOCOL_ERROR."
             self._reception.stream_error(StreamFaultError(frame.stream_id, ErrorCode.PROTOCOL_ERROR, exc.reason))
+
+    def _extension(self, frame: ExtensionFrame) -> None:
+        self._extensions.frame(frame)
 
     def _headers(self, frame: HeadersFrame) -> None:
         self._engine.newest_received_id = frame.stream_id
@@ -248,5 +255,6 @@ _HANDLERS = cast(  # each handler gets the frames of its own type only
         PingFrame: Receiver._ping,
         GoAwayFrame: Receiver._goaway,
         PushPromiseFrame: Receiver._push_promise,
+        ExtensionFrame: Receiver._extension,
     },
 )

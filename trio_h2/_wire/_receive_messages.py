@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ._codes import ErrorCode, Role, SettingCode
 from ._events import DataReceived, InformationalReceived, RequestReceived, ResponseReceived, TrailersReceived
-from ._failure import SessionFaultError, StreamFaultError
+from ._failure import SessionFaultError, StreamFaultError, StreamRejectedError
 from ._fields import MalformedMessageError, check_request, check_response, check_trailers, field_section_size
 from ._flow import StreamCredit
 from ._framing import frame_flags
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hyperframe.frame import DataFrame, HeadersFrame
 
     from ._headers import RawField
+    from ._receive_extensions import ExtensionReceiver
     from ._reception import Reception
 
 MAX_SKIPPED_RANGES = 100
@@ -34,8 +35,9 @@ LATE_FRAMES = 4
 class MessageReceiver:
     """Turns HEADERS and DATA of one session into requests, responses, bodies and trailers."""
 
-    def __init__(self, reception: Reception) -> None:
+    def __init__(self, reception: Reception, extensions: ExtensionReceiver) -> None:
         self._reception = reception
+        self._extensions = extensions
         self._engine = reception.engine
         self._skipped: deque[range] = deque(maxlen=MAX_SKIPPED_RANGES)
         """Ids the peer jumped over: they are closed, and were never open."""
@@ -114,6 +116,7 @@ class MessageReceiver:
         engine.guard.progress(LATE_FRAMES)
         headers = Headers.from_raw(fields, flags=frame_flags(frame))
         self._reception.events.append(RequestReceived(stream_id, headers, end_stream))
+        self._extensions.opened(stream_id)
 
     def _refuse_surplus(self, stream_id: int) -> None:
         """Refuses a stream for which there is no room."""
@@ -124,9 +127,9 @@ class MessageReceiver:
             # RFC 9113 §5.1.2: "An endpoint that receives a HEADERS frame that causes its advertised concurrent stream
             # limit to be exceeded MUST treat this as a stream error (Section 5.4.2) of type PROTOCOL_ERROR or
             # REFUSED_STREAM"; the latter tells that a retry is safe.
-            raise StreamFaultError(stream_id, ErrorCode.REFUSED_STREAM, "too many streams")
+            raise StreamRejectedError(stream_id, ErrorCode.REFUSED_STREAM, "too many streams")
         if engine.memory > engine.memory_limit:
-            raise StreamFaultError(stream_id, ErrorCode.ENHANCE_YOUR_CALM, "max_session_memory is used up")
+            raise StreamRejectedError(stream_id, ErrorCode.ENHANCE_YOUR_CALM, "max_session_memory is used up")
 
     def _answer_431(self, stream_id: int, end_stream: bool) -> None:
         """Answers a request that nobody above hears of.

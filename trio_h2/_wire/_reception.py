@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ._codes import ErrorCode, Initiator, Role
 from ._events import StreamFailed
-from ._failure import SessionFaultError, StreamFailure, StreamFaultError
+from ._failure import SessionFaultError, StreamFailure, StreamFaultError, StreamRejectedError
 
 if TYPE_CHECKING:
     from ._engine import Engine
@@ -71,6 +71,10 @@ class Reception:
         """Sends one RST_STREAM (RFC 9113 §5.4.2), also for a stream that never opened."""
         engine = self.engine
         engine.guard.count_reset(self.now)
+        if not isinstance(fault, StreamRejectedError):
+            engine.guard.count_invalid()
+        elif not engine.settings_pending:
+            engine.guard.count_rejected()
         stream_id = fault.stream_id
         if stream_id in engine.streams:
             failure = StreamFailure(stream_id, fault.code, Initiator.LIBRARY, fault.reason)

@@ -16,10 +16,31 @@ _URGENCIES = frozenset("01234567")
 
 @dataclass(slots=True, frozen=True)
 class Priority:
-    """RFC 9218 §4: ``urgency`` 0 (first) to 7 (last); ``incremental`` content shares its turn with others."""
+    """How much a response matters (RFC 9218 §4).
+
+    Attributes:
+        urgency: 0 (first) to 7 (last).
+        incremental: whether the content is useful piece by piece, so that it shares its turn with others.
+
+    Raises:
+        TypeError: *urgency* is no int, or *incremental* no bool.
+        ValueError: *urgency* is out of range.
+    """
 
     urgency: int = DEFAULT_URGENCY
     incremental: bool = False
+
+    def __post_init__(self) -> None:
+        if isinstance(self.urgency, bool) or not isinstance(self.urgency, int):
+            raise TypeError(f"urgency must be an int, not {self.urgency!r}")
+        if not 0 <= self.urgency <= 7:
+            raise ValueError(f"urgency must be in 0..7, not {self.urgency}")
+        if not isinstance(self.incremental, bool):
+            raise TypeError(f"incremental must be a bool, not {self.incremental!r}")
+
+    def __str__(self) -> str:
+        """The value of a ``priority`` field, e.g. ``"u=1, i"``."""
+        return f"u={self.urgency}, i" if self.incremental else f"u={self.urgency}"
 
 
 UNSIGNALLED = Priority(DEFAULT_URGENCY, incremental=True)

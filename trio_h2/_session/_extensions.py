@@ -1,0 +1,137 @@
+"""Other places to find an origin at, and other origins at this place: ALTSVC (RFC 7838), ORIGIN (RFC 8336).
+
+What a server announces with them is state of nobody but the client that believes it: a session reports it, and keeps
+the origin set only.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+import idna
+
+from .._wire._extframes import altsvc_payload
+from .._wire._fields import parse_authority
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_URL = re.compile(r"(https?)://(?:[^/?#@]*@)?([^/?#@]+)", re.ASCII | re.IGNORECASE)
+_UNSAFE = re.compile(r"[\x00-\x20\x7f\\]")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+MAX_ORIGINS = 1000
+"""Origins that a client keeps of one session; a server could name any number of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class AltSvcReceived:
+    """The server named alternative services (RFC 7838 §4).
+
+    Attributes:
+        alt: the ``Alt-Svc`` field value as it came, e.g. ``'h2=":8000"'``, or ``"clear"``.
+        origin: the origin they are for, ``""`` if it is that of the stream's request.
+        stream_id: that stream, or 0.
+    """
+
+    alt: str
+    origin: str
+    stream_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class OriginReceived:
+    """The server named origins that it answers for on this session (RFC 8336); only on TLS.
+
+    Attributes:
+        origins: the entries of the frame as they came, in order.
+    """
+
+    origins: list[str]
+
+
+class HasOrigin(Protocol):
+    """Anything that knows its origin."""
+
+    @property
+    def origin(self) -> str:
+        """The origin, or a URL that has it."""
+
+
+OriginLike: TypeAlias = str | HasOrigin
+"""A URL whose origin counts, or an object with an ``origin``."""
+
+
+def origin_of(url: OriginLike) -> str:
+    """Returns the ASCII origin of a URL: ``https://example.org`` for ``https://example.org:443/foo`` (RFC 6454 §6.2).
+
+    Raises:
+        TypeError: *url* is neither text nor has an ``origin`` that is.
+        ValueError: it has no origin: it must begin with ``http://`` or ``https://`` and a host.
+    """
+    text = url if isinstance(url, str) else getattr(url, "origin", None)
+    if not isinstance(text, str):
+        raise TypeError(f"an origin must be a str or have an origin that is one, not {url!r}")
+    match = _URL.match(text)
+    if match is None or _UNSAFE.search(text):
+        raise ValueError(f"{text!r} has no origin: that is http:// or https://, a host, and perhaps a port")
+    scheme = match[1].lower()
+    host, colon, port = match[2].rpartition(":")
+    if not colon or port.endswith("]"):
+        host, port = match[2], ""
+    if not host.isascii():
+        try:
+            host = idna.encode(host, uts46=True).decode("ascii")
+        except idna.IDNAError as exc:
+            raise ValueError(f"{text!r} has no origin: {exc}") from exc
+    authority = parse_authority(f"{host}:{port}".lower().encode("utf-8") if port else host.lower().encode("ascii"))
+    if authority is None or not authority[0]:
+        raise ValueError(f"{text!r} has no origin: its host or port is malformed")
+    host, number = authority[0].decode("ascii"), authority[1]
+    return f"{scheme}://{host}" if number in (None, _DEFAULT_PORTS[scheme]) else f"{scheme}://{host}:{number}"
+
+
+def encode_origins(origins: Iterable[OriginLike]) -> list[bytes]:
+    """Returns the origins of several URLs as ORIGIN carries them; raises like `origin_of`."""
+    if isinstance(origins, str):
+        raise TypeError(f"origins must be several, as in [{origins!r}]")
+    return [origin_of(origin).encode("ascii") for origin in origins]
+
+
+def encode_altsvc(alt: str, origin: str, limit: int) -> bytes:
+    """Returns the payload of an ALTSVC frame, at most *limit* octets.
+
+    Raises:
+        TypeError: *alt* is no str.
+        ValueError: *alt* is not ASCII, or too long.
+    """
+    if not isinstance(alt, str):
+        raise TypeError(f"alt must be a str, not {alt!r}")
+    if not alt.isascii():
+        raise ValueError(f"alt must be ASCII, not {alt!r}")
+    payload = altsvc_payload(alt.encode("ascii"), origin.encode("ascii"))
+    if len(payload) > limit:
+        raise ValueError(f"alt and origin are too long for one frame: {len(payload)} octets of at most {limit}")
+    return payload
+
+
+class OriginSet:
+    """For which origins a server answers on one session (RFC 8336 §2.3): its own at first."""
+
+    def __init__(self, own: str) -> None:
+        self._origins = {own: None}
+
+    def add(self, entries: Iterable[str]) -> None:
+        """Takes the entries of a received ORIGIN frame; RFC 8336 §2.2: one that is no origin is passed over."""
+        for entry in entries:
+            try:
+                origin = origin_of(entry)
+            except ValueError:
+                continue
+            if len(self._origins) < MAX_ORIGINS:
+                self._origins[origin] = None
+
+    def as_list(self) -> list[str]:
+        """Returns the origins, the session's own one first."""
+        return list(self._origins)

@@ -1,0 +1,33 @@
+"""How much padding HEADERS and DATA get (RFC 9113 §10.7): it hides how long their content is."""
+
+from __future__ import annotations
+
+import enum
+
+MAX_PADDING = 256
+"""RFC 9113 §6.1: up to 255 octets, and the one that says how many."""
+
+
+class PaddingStrategy(enum.Enum):
+    """How HEADERS and DATA are padded. Where window or frame size leave less room, they get what fits."""
+
+    NONE = "none"
+    """No padding."""
+    MAX = "max"
+    """As much as there can be: 255 octets and their length."""
+    ALIGNED = "aligned"
+    """So much that the frame, with its 9-octet header, is a multiple of 8 octets."""
+
+
+def padding_for(strategy: PaddingStrategy, size: int, room: int) -> int:
+    """Returns how many octets longer padding makes a payload of *size* octets, the octet with its length included.
+
+    Args:
+        strategy: what is wanted.
+        size: octets of the payload without padding.
+        room: octets that the payload may have at most.
+    """
+    if strategy is PaddingStrategy.NONE:
+        return 0
+    wanted = MAX_PADDING if strategy is PaddingStrategy.MAX else -(9 + size) % 8
+    return max(0, min(wanted, room - size))
