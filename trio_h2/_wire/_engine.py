@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from ._adapter import Connection
 from ._codes import ErrorCode, Role, SettingCode
-from ._config import DEFAULT_WINDOW, MAX_WINDOW, ClientConfig, ServerConfig, SessionConfig
+from ._config import MAX_WINDOW, ClientConfig, ServerConfig, SessionConfig
+from ._credit import CreditKeeper
 from ._events import StreamClosed
 from ._extframes import frame_octets
 from ._failure import Cause, SessionFailure
 from ._fields import field_section_size
-from ._flow import ReceiveBudget, StreamCredit
+from ._flow import StreamCredit
 from ._guard import Guard
 from ._local_settings import LocalSettings
 from ._padding import padding_for
@@ -23,7 +24,6 @@ from ._receive import SMALL_INCREMENT, Receiver
 from ._receive_messages import LATE_FRAMES
 from ._shutdown import Shutdown
 from ._state import Side, WireStream
-from ._tuning import PROBE_PAYLOAD, WindowTuner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,7 +41,7 @@ UPDATES_PER_FRAME = 2
 """WINDOW_UPDATE frames that a peer may honestly send per DATA frame: one for the stream, one for the session."""
 
 
-class Engine:
+class Engine(CreditKeeper):
     """One end of an HTTP/2 session, sans-IO.
 
     Args:
@@ -52,20 +52,15 @@ class Engine:
     """
 
     def __init__(self, role: Role, config: SessionConfig, on_closed: Callable[[int], None]) -> None:
+        super().__init__(config)
         self.role = role
         self.config = config
-        self.streams: dict[int, WireStream] = {}
-        self.credits: dict[int, StreamCredit] = {}
-        """Receive credit of the streams that are open or still have unread data."""
         self.guard = Guard(config)
         self.shutdown = Shutdown()
-        self.tuner = WindowTuner()
         self.failure: SessionFailure | None = None
         self._settings = LocalSettings(config)
         self.peer_settings: dict[int, int] = {}
         self.peer_settings_seen = False
-        self.initial_window = config.stream_window
-        """The initial window of the peer's streams, in force; before the first acknowledgement, what we sent."""
         self.max_header_list_size = config.max_header_list_size
         """The largest header list we accept."""
         self.max_streams = config.max_concurrent_streams if isinstance(config, ServerConfig) else 0
@@ -80,11 +75,6 @@ class Engine:
         """Inbound streams that are open, or whose handler has not ended."""
         self.reset_by_us: dict[int, int] = {}
         """Streams that we reset or refused, and how many octets of DATA the peer may have under way for each."""
-        self.budget = ReceiveBudget(
-            config.receive_budget,
-            window=DEFAULT_WINDOW,
-            reserved=config.guaranteed_streams * config.stream_window,  # kept up by _settings_changed
-        )
         self.conn = Connection(
             role,
             self._settings.in_force,
@@ -96,7 +86,6 @@ class Engine:
         self._receiver = Receiver(self)
         self._running: set[int] = set()
         self._on_closed: Callable[[int], None] | None = on_closed
-        self._largest_window = config.stream_window
         self._receiving = False
 
     # -- bytes -----------------------------------------------------------------------------------------------------
@@ -356,51 +345,6 @@ class Engine:
             streams = settings.planned(SettingCode.MAX_CONCURRENT_STREAMS)
         self.budget.reserve(min(streams * self._largest_window, self.budget.size))
 
-    # -- receive credit --------------------------------------------------------------------------------------------
-
-    def take(self, stream_id: int, size: int) -> None:
-        """The application took *size* octets of a stream's data; credit goes back when half a window is owed."""
-        if size:
-            self.budget.take(size)
-            self._return_credit(stream_id, size, taken=True)
-
-    def discard(self, stream_id: int, size: int) -> None:
-        """*size* octets of a stream's unread data were thrown away; they are credited all the same."""
-        if size:
-            self.budget.discard(size)
-            self._return_credit(stream_id, size, taken=False)
-
-    def _return_credit(self, stream_id: int, size: int, *, taken: bool) -> None:
-        credit = self.credits[stream_id]
-        credit.held -= size
-        self._give_back_connection()
-        stream = self.streams.get(stream_id)
-        if stream is None:
-            self.budget.unstrand(size)
-            if not credit.held:
-                del self.credits[stream_id]
-            return
-        credit.owed += size
-        if stream.remote is not Side.ENDED:
-            self._give_back_stream(stream_id, credit, tune=taken)
-
-    def _give_back_connection(self) -> None:
-        increment = self.budget.give_back()
-        if increment:
-            self.conn.increment_flow_control_window(increment)
-
-    def _give_back_stream(self, stream_id: int, credit: StreamCredit, *, tune: bool) -> None:
-        increment = credit.give_back()
-        if not increment:
-            return
-        spare = self.budget.spare(len(self.streams), self._largest_window)
-        if tune and spare > 0 and credit.held * 4 <= credit.target:  # read promptly: a larger window would be used
-            received = self.budget.ledger.received
-            increment += self.budget.grow(credit, self.tuner.target(credit.target), spare)
-            if self.tuner.wants_probe(received, credit.target):
-                self.conn.send_ping(PROBE_PAYLOAD)
-        self.conn.increment_flow_control_window(increment, stream_id)
-
     def set_receive_budget(self, size: int) -> None:
         """Changes the session's receive budget, and with it its window.
 
@@ -421,22 +365,6 @@ class Engine:
         if increment:
             self.conn.increment_flow_control_window(increment)
         self._settings_changed()
-
-    def credit_padding(self, stream: WireStream, size: int, *, last: bool) -> None:
-        """Credits *size* octets of padding at once; the *last* frame of a body needs no window of its stream."""
-        self.credit_unread(size)
-        stream.credit.owed += size
-        if size and not last:
-            self._give_back_stream(stream.id, stream.credit, tune=False)
-
-    def credit_unread(self, size: int) -> None:
-        """Credits *size* octets that nobody gets, for the session only.
-
-        Also looks whether other credit is due by now: the peer may just have used up what it had, for streams that
-        nobody reads.
-        """
-        self.budget.discard(size)
-        self._give_back_connection()
 
     # -- streams ---------------------------------------------------------------------------------------------------
 
