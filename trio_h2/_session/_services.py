@@ -48,11 +48,14 @@ async def run_services(session: Session) -> None:
         if session._failure is None:  # a bug ended a service task
             session._cut()
         session._writer.stop()
-        if not closed:  # else force would still break what was closed gracefully: a stream of another session, say
-            # By force, which waits for nothing; shielded, because the block around may be cancelled as well.
-            with trio.CancelScope(shield=True), contextlib.suppress(trio.BrokenResourceError):
-                await trio.aclose_forcefully(session._transport)
-        session._release()
+        try:
+            if not closed:  # else force would still break what was closed gracefully: a stream of another session, say
+                # By force; shielded, because the block around may be cancelled as well.
+                timeout = session.config.close_timeout
+                with trio.move_on_after(timeout, shield=True), contextlib.suppress(trio.BrokenResourceError):
+                    await trio.aclose_forcefully(session._transport)
+        finally:
+            session._release()
 
 
 async def _read(session: Session, done: trio.Event) -> None:
