@@ -53,6 +53,7 @@ def authority() -> ThrowawayAuthority:
 # -- listening -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parity("A1")
 async def test_a_server_and_its_properties() -> None:
     async with trio.open_nursery() as nursery:
         server: Server = await nursery.start(serve_tcp, hello, 0)
@@ -132,6 +133,7 @@ async def test_a_port_in_use() -> None:
         await server.aclose()
 
 
+@pytest.mark.parity("A2")
 async def test_a_context_without_http2_is_refused_before_listening(authority: ThrowawayAuthority) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -184,6 +186,7 @@ async def test_unix_sockets(tmp_path: Path) -> None:
     assert not path.exists()
 
 
+@pytest.mark.parity("A1", "A2")
 async def test_listeners_of_ones_own(authority: ThrowawayAuthority) -> None:
     listener = MemoryListener()
     async with trio.open_nursery() as nursery:

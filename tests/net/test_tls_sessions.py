@@ -146,6 +146,7 @@ async def test_clients_without_alpn_are_turned_away(authority: ThrowawayAuthorit
     assert isinstance(error, UnknownProtocolError)
 
 
+@pytest.mark.parity("A2")
 @pytest.mark.parametrize("client_is_ours", [True, False])
 async def test_a_cipher_of_the_block_list(
     client_is_ours: bool, authority: ThrowawayAuthority, autojump_clock: object

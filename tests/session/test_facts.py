@@ -128,6 +128,7 @@ async def test_addresses_and_certificate_of_tls_over_tcp() -> None:
         await server.aclose()
 
 
+@pytest.mark.parity("B11")
 async def test_tls_without_alpn_and_before_its_handshake(autojump_clock: object) -> None:
     authority = ThrowawayAuthority()
     ours, theirs = memory_transports()

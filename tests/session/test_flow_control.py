@@ -85,6 +85,7 @@ async def test_b02_one_burst_of_window_updates_wakes_every_upload(
 # -- B3 ----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parity("C7")
 async def test_b03_a_thousand_half_read_downloads_leak_no_window(autojump_clock: MockClock) -> None:
     async with pair(_send_as_asked, client_config=_SMALL) as (client, _server):
 

@@ -264,6 +264,7 @@ async def test_what_is_no_exception_passes(caplog: Log, autojump_clock: object) 
     assert len(errors(caplog)) == 1
 
 
+@pytest.mark.parity("D2")
 async def test_peer_reset_cancels_the_handler(caplog: Log, autojump_clock: object) -> None:
     ended: list[str] = []
 

@@ -52,6 +52,7 @@ async def test_a_client_that_sends_no_preface(preface: bytes, autojump_clock: ob
             await session.wait_closed()
 
 
+@pytest.mark.parity("B16")
 @pytest.mark.parametrize("client", [True, False])
 async def test_settings_that_are_not_acknowledged(client: bool, autojump_clock: object) -> None:
     if client:
@@ -85,6 +86,7 @@ async def test_settings_in_time_cost_nothing_later(autojump_clock: object) -> No
             await peer.ping()
 
 
+@pytest.mark.parity("B6", "B16")
 async def test_several_updates_each_wait_for_their_own_acknowledgement(autojump_clock: object) -> None:
     async with served(hello) as (peer, session), trio.open_nursery() as nursery:
         done: list[int] = []
@@ -109,6 +111,7 @@ async def test_several_updates_each_wait_for_their_own_acknowledgement(autojump_
             assert session.local_settings.max_frame_size == 16_384 + number
 
 
+@pytest.mark.parity("B16")
 async def test_each_update_has_the_whole_timeout(autojump_clock: object) -> None:
     config = ServerConfig(settings_timeout=5)
     async with served(hello, config=config) as (peer, session), trio.open_nursery() as nursery:

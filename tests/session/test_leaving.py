@@ -30,6 +30,7 @@ PATIENT_SERVER = ServerConfig(handshake_timeout=99, settings_timeout=99)
 # -- the client ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parity("B1")
 async def test_a_client_says_goaway_once_and_finishes_its_streams(autojump_clock: object) -> None:
     async with connected() as (session, peer):
         stream = await session.open_stream("GET")
@@ -103,6 +104,7 @@ async def test_our_close_beats_the_peers(autojump_clock: object) -> None:
 # -- the end of a block --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parity("B1")
 async def test_leaving_the_client_block_resets_streams_of_outer_tasks(autojump_clock: object) -> None:
     raised: list[type[BaseException]] = []
 

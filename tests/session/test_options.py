@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
+from tests.session.ends import both_roles, session_of
 from tests.session.scripted import connected, forever, hello, served, settle
-from trio_h2 import ClientConfig, ErrorCode, ServerConfig
+from trio_h2 import ClientConfig, ErrorCode, Role, ServerConfig
 from trio_h2.testing import RstStreamFrame
 
 if TYPE_CHECKING:
@@ -36,19 +37,30 @@ async def test_the_encoder_table_is_bounded(bound: int, autojump_clock: object) 
         assert known is (bound == 4096)
 
 
-@pytest.mark.parity("H1")
-@pytest.mark.parity("H3")
-@pytest.mark.parity("H7")
+@pytest.mark.parity("H1", "H2", "H3", "H4", "H7", "H8")
 def test_defaults_and_ranges() -> None:
     for config in ClientConfig, ServerConfig:
         assert (config().max_encoder_table_size, config().max_header_fields) == (4096, 128)
         assert config().max_send_header_block_length is None
-        with pytest.raises(ValueError, match=r"max_header_fields must be in 4\.\."):
-            config(max_header_fields=3)
-        with pytest.raises(ValueError, match="max_encoder_table_size"):
-            config(max_encoder_table_size=-1)
+        assert config().max_outstanding_pings == 10
+        assert config().session_memory == config().receive_budget + 16 * 1024 * 1024
+        assert (config().reset_burst, config().reset_rate) == (1000, 33.0)
+        for name, wrong in [
+            ("max_header_fields", 3),
+            ("max_encoder_table_size", -1),
+            ("max_session_memory", 0),
+            ("max_outstanding_pings", 0),
+            ("reset_burst", 0),
+        ]:
+            with pytest.raises(ValueError, match=rf"{name} must be in \d+\.\."):
+                config().evolve(**{name: wrong})
     assert ClientConfig().peer_max_concurrent_streams == 100
     assert (ServerConfig().max_session_invalid_frames, ServerConfig().max_session_rejected_streams) == (1000, 100)
+    for name in "max_session_invalid_frames", "max_session_rejected_streams":
+        with pytest.raises(ValueError, match=rf"{name} must be in 0\.\."):
+            ServerConfig().evolve(**{name: -1})
+    with pytest.raises(ValueError, match=r"peer_max_concurrent_streams must be in 1\.\."):
+        ClientConfig(peer_max_concurrent_streams=0)
 
 
 @pytest.mark.parity("H2")
@@ -120,6 +132,39 @@ async def test_the_number_of_streams_before_the_settings_of_the_server(autojump_
         await settle()
         assert session.statistics().open_streams == 4
         nursery.cancel_scope.cancel()
+
+
+# -- H10 ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parity("H10")
+@both_roles
+async def test_the_first_settings_are_those_of_the_configuration(role: Role, autojump_clock: object) -> None:
+    """This side counts with them at once; the peer tells when it does."""
+    config: dict[str, object] = {"stream_window": 50_000, "header_table_size": 1000}
+    config |= {"max_frame_size": 20_000, "max_header_list_size": 9000}
+    if role is Role.SERVER:
+        config["max_concurrent_streams"] = 7
+    async with session_of(role, handshake=False, **config) as (session, peer):  # type: ignore[arg-type]  # no name twice
+        assert (session.config.stream_window, session.config.header_table_size) == (50_000, 1000)
+        pending = [session.pending_settings_ack]
+        sent = (await peer.handshake()).settings
+        common = {0x1: 1000, 0x4: 50_000, 0x5: 20_000, 0x6: 9000, 0x9: 1}
+        assert sent == {**common, **({0x3: 7} if role is Role.SERVER else {0x2: 0})}
+        await peer.ping()
+        pending.append(session.pending_settings_ack)
+        assert pending == [True, False]
+        assert session.local_settings.as_dict() == sent
+
+
+@pytest.mark.parity("H10")
+async def test_the_first_settings_bind_the_peer(autojump_clock: object) -> None:
+    async with served(forever, config=ServerConfig(stream_window=10, max_concurrent_streams=1)) as (peer, _):
+        stream_id = await peer.request("POST", end_stream=False)
+        await peer.expect_rst(await peer.request(), ErrorCode.REFUSED_STREAM)
+        assert peer.send_window(stream_id) == 10
+        await peer.send_raw_frame(0x0, 0, stream_id, bytes(11))
+        await peer.expect_rst(stream_id, ErrorCode.FLOW_CONTROL_ERROR)
 
 
 # -- H8 ----------------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from trio_h2 import ClientConfig, LocalProtocolError, PingResult
 from trio_h2.testing import PingFrame
 
 
+@pytest.mark.parity("B18")
 async def test_the_round_trip_is_measured(autojump_clock: object) -> None:
     results: list[PingResult] = []
     async with connected() as (session, peer), trio.open_nursery() as nursery:
@@ -27,6 +28,7 @@ async def test_the_round_trip_is_measured(autojump_clock: object) -> None:
     assert result.payload == frame.data
 
 
+@pytest.mark.parity("B18")
 async def test_answers_find_their_questions(autojump_clock: object) -> None:
     order: list[str] = []
     async with connected() as (session, peer), trio.open_nursery() as nursery:
@@ -45,6 +47,7 @@ async def test_answers_find_their_questions(autojump_clock: object) -> None:
     assert order == ["b", "a1", "a2"]
 
 
+@pytest.mark.parity("B18")
 async def test_payloads_are_unique_by_default(autojump_clock: object) -> None:
     async with connected() as (session, peer), trio.open_nursery() as nursery:
         peer.auto_ack = False
@@ -57,6 +60,7 @@ async def test_payloads_are_unique_by_default(autojump_clock: object) -> None:
             await peer.send_ping(payload, ack=True)
 
 
+@pytest.mark.parity("B18", "H4")
 async def test_the_limit_raises_at_once_and_keepalive_is_not_counted(autojump_clock: object) -> None:
     async with served(hello) as (peer, session), trio.open_nursery() as nursery:
         peer.auto_ack = False
@@ -81,6 +85,7 @@ async def test_the_limit_raises_at_once_and_keepalive_is_not_counted(autojump_cl
             await peer.send_ping((await peer.expect(PingFrame)).data, ack=True)
 
 
+@pytest.mark.parity("B18", "H4")
 async def test_a_cancelled_ping_is_outstanding_until_its_answer(autojump_clock: object) -> None:
     async with connected(config=ClientConfig(max_outstanding_pings=1)) as (session, peer):
         peer.auto_ack = False
@@ -95,6 +100,7 @@ async def test_a_cancelled_ping_is_outstanding_until_its_answer(autojump_clock: 
         await peer.expect(PingFrame)
 
 
+@pytest.mark.parity("B18", "K1")
 async def test_wrong_payloads_are_refused_at_the_call() -> None:
     async with connected() as (session, peer):
         with pytest.raises(TypeError, match="bytes-like"):
@@ -121,3 +127,24 @@ async def test_our_answers(autojump_clock: object) -> None:
     async with served(hello) as (peer, _):
         for payload in (b"12345678", b"\xffdrain\xffh", b"\xffkeep-h2"):
             await peer.ping(payload)
+
+
+@pytest.mark.parity("B18", "K5")
+@pytest.mark.parametrize("ours", [False, True])
+async def test_the_end_of_the_session_ends_the_wait(ours: bool, autojump_clock: object) -> None:
+    async with connected() as (session, peer), trio.open_nursery() as nursery:
+        peer.auto_ack = False
+
+        async def ping() -> None:
+            with pytest.raises(trio.ClosedResourceError if ours else trio.BrokenResourceError):
+                await session.ping()
+
+        nursery.start_soon(ping)
+        await peer.expect(PingFrame, ack=False)
+        if ours:
+            session.destroy()
+        else:
+            await peer.send_bytes(b"\0")
+            await peer.aclose()
+        await settle()
+        await ping()  # and every later one

@@ -331,3 +331,25 @@ async def test_the_peer_learns_of_a_cancelled_request(autojump_clock: MockClock)
             await stream.receive_some()
         assert caught.value.code == ErrorCode.CANCEL
         exchanges.finish()
+
+
+@pytest.mark.parity("C7")
+async def test_a_cancelled_request_leaves_the_session_as_it_was(autojump_clock: MockClock) -> None:
+    """RST_STREAM(CANCEL), the whole window of the connection given back, and the next request works."""
+    config = trio_h2.ClientConfig(stream_window=_WINDOW, receive_budget=_WINDOW)
+    async with scripted_server(config=config) as (client, peer):
+        for number in range(3):
+            with trio.move_on_after(1) as scope:
+                async with client.request("GET") as stream:
+                    await answer(peer, *[bytes(16_000)] * 3)
+                    await stream.receive_some(100)
+                    await trio.sleep_forever()
+            assert scope.cancelled_caught
+            assert stream.aborted is False  # the request itself had ended
+            await peer.until(RstStreamFrame, stream_id=2 * number + 1, code=ErrorCode.CANCEL)
+            ledger = client.statistics().ledger
+            assert (ledger.held, ledger.discarded) == (0, (number + 1) * 47_900)
+            assert client.state.local_window_size + client.state.effective_recv_data_length == _WINDOW
+        async with client.request("GET") as stream:
+            await answer(peer, b"fine", end_stream=True)
+            assert [chunk async for chunk in stream] == [b"fine"]

@@ -1,4 +1,4 @@
-"""The wait for a stream's end, and the abrupt end (D3, D7)."""
+"""The wait for a stream's end, and the abrupt end (D3, D7b)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def test_the_end_comes_when_both_sides_have_ended(autojump_clock: MockCloc
         assert await stream.receive_some() == b"hello"
 
 
-@pytest.mark.parity("D3")
+@pytest.mark.parity("D3", "K4")
 async def test_a_reset_raises_where_it_was_not_our_own(autojump_clock: MockClock) -> None:
     async with scripted_server() as (session, peer):
         async with session.request("GET") as stream:
@@ -81,7 +81,7 @@ async def test_no_more_wanted_is_no_failure(autojump_clock: MockClock) -> None:
         await stream.wait_closed()
 
 
-@pytest.mark.parity("D7")
+@pytest.mark.parity("D7b")
 @pytest.mark.parametrize("error", [None, ZeroDivisionError("a bug")])
 async def test_destroy_drops_and_resets(error: Exception | None, autojump_clock: MockClock) -> None:
     async with scripted_server() as (session, peer), session.request("POST", end_stream=False) as stream:
@@ -102,7 +102,7 @@ async def test_destroy_drops_and_resets(error: Exception | None, autojump_clock:
         assert caught.value.__cause__ is error
 
 
-@pytest.mark.parity("D7")
+@pytest.mark.parity("D7b")
 @pytest.mark.parametrize("server", [False, True])
 async def test_whoever_waits_gets_the_error(server: bool, autojump_clock: MockClock) -> None:
     error = ZeroDivisionError("a bug")
@@ -136,7 +136,7 @@ async def test_whoever_waits_gets_the_error(server: bool, autojump_clock: MockCl
             await check(opened)
 
 
-@pytest.mark.parity("D7", "K1")
+@pytest.mark.parity("D7b", "K1")
 async def test_only_exceptions_explain_an_end(autojump_clock: MockClock) -> None:
     async with scripted_server() as (session, _peer), session.request("GET") as stream:
         with pytest.raises(TypeError, match="error must be an exception"):

@@ -81,11 +81,20 @@ async def test_a_stream_can_be_iterated(autojump_clock: MockClock) -> None:
 
 
 @pytest.mark.parity("A1")
-async def test_streams_cannot_be_made_by_users() -> None:
-    for kind in (trio_h2.ClientStream, trio_h2.ServerStream):
+async def test_streams_sessions_and_servers_cannot_be_made_by_users(autojump_clock: MockClock) -> None:
+    kinds = (trio_h2.ClientStream, trio_h2.ServerStream, trio_h2.ClientSession, trio_h2.ServerSession, trio_h2.Server)
+    for kind in kinds:
         with pytest.raises(TypeError, match="no public constructor"):
             cast("Callable[[], object]", kind)()
-        assert issubclass(kind, trio.abc.HalfCloseableStream)
+    exchanges = Exchanges()
+    async with pair(exchanges.handle) as (client, server):
+        async with client.request("GET") as stream:
+            assert isinstance(stream, trio_h2.ClientStream)
+            assert isinstance(stream, trio.abc.HalfCloseableStream)
+            assert isinstance(await exchanges.next(), trio_h2.ServerStream)
+        assert isinstance(client, trio_h2.ClientSession)
+        assert isinstance(server, trio_h2.ServerSession)
+        exchanges.finish()
 
 
 @pytest.mark.parity("D1", "K2")
