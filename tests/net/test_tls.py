@@ -469,6 +469,7 @@ class TestNoHttp2:
 
 
 class TestInadequateSecurity:
+    @pytest.mark.parity("A2")
     @pytest.mark.parametrize("cipher", BLOCKLISTED)
     async def test_blocklisted_cipher(
         self, leaf: trustme.LeafCert, ca_file: Path, cipher: str, autojump_clock: trio.testing.MockClock
@@ -486,6 +487,7 @@ class TestInadequateSecurity:
             assert error.initiator is Initiator.LIBRARY
             assert f"the cipher {cipher} is prohibited" in str(error)
 
+    @pytest.mark.parity("A2")
     @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1:DeprecationWarning")
     async def test_old_version(self, leaf: trustme.LeafCert, ca_file: Path) -> None:
         client_context = ssl.create_default_context(cafile=ca_file)

@@ -11,7 +11,7 @@ import trio.testing
 from tests.session.ends import both_roles, session_of
 from tests.session.scripted import connected, served, settle
 from trio_h2 import ErrorCode, LocalProtocolError, Role, ServerStream
-from trio_h2.testing import GoAwayFrame
+from trio_h2.testing import GoAwayFrame, StallableStream
 
 _OOPS = RuntimeError("oops")
 
@@ -80,6 +80,35 @@ async def test_everything_that_waits_gets_the_error(autojump_clock: object) -> N
         await raises("later", stream.receive_some)
         assert stream.rst_code == ErrorCode.INTERNAL_ERROR
         await peer.pick(GoAwayFrame, code=ErrorCode.INTERNAL_ERROR)
+
+
+@pytest.mark.parity("B14")
+async def test_requests_that_wait_for_an_id_get_the_error(autojump_clock: object) -> None:
+    """All of them at once, though no stream ends that would make room, and nothing can be written."""
+    walls: list[StallableStream] = []
+
+    def wrap(transport: trio.abc.Stream) -> trio.abc.Stream:
+        walls.append(StallableStream(transport))
+        return walls[0]
+
+    async with connected(settings={3: 0}, wrap=wrap) as (session, peer), trio.open_nursery() as nursery:
+        seen: list[BaseException | None] = []
+
+        async def request() -> None:
+            with pytest.raises(trio.ClosedResourceError) as caught:
+                await session.open_stream("GET")
+            seen.append(caught.value.__cause__)
+
+        for _ in range(3):
+            nursery.start_soon(request)
+        await peer.ping()
+        walls[0].stall_send()
+        await session.goaway()  # the write that does not end
+        await settle()
+        session.destroy(_OOPS)
+        await settle()
+        assert seen == [_OOPS] * 3
+        walls[0].resume_send()
 
 
 @pytest.mark.parity("B14")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
@@ -291,6 +292,18 @@ async def test_every_tls_session_starts_with_the_origins(authority: ThrowawayAut
         await peer.handshake(wait_ack=False)
         frame = await peer.until(UnknownFrame, type=ORIGIN, stream_id=0)
         assert frame.payload == entries(b"https://example.org", b"https://example.com")
+
+
+@pytest.mark.parity("A4")
+async def test_a_client_learns_the_origins_over_tcp(authority: ThrowawayAuthority) -> None:
+    async with trio.open_nursery() as nursery:
+        serve = partial(serve_ssl_over_tcp, origins=["https://example.org"])
+        server: Server = await nursery.start(serve, hello, 0, authority.server_context())
+        own = f"https://localhost:{server.port}"
+        async with connect(own, ssl_context=authority.client_context()) as session:
+            await session.ping()
+            assert session.origin_set == [own, "https://example.org"]
+        await server.aclose()
 
 
 @pytest.mark.parity("A4")

@@ -76,7 +76,7 @@ async def test_how_repeated_fields_are_joined(autojump_clock: object) -> None:
 @pytest.mark.parametrize("extra", [[(":path", "/")], [("content-length", "1"), ("content-length", "2")]])
 async def test_what_may_not_be_repeated(extra: list[tuple[str, str]], autojump_clock: object) -> None:
     async with served(forbidden) as (peer, _):
-        await peer.send_headers(1, [*GET.items(), *extra], end_stream=True)
+        await peer.send_headers(1, [*GET.items(), *extra])  # whatever body would follow
         await peer.expect_rst(1, ErrorCode.PROTOCOL_ERROR)
         await peer.ping()
 

@@ -7,11 +7,13 @@ import math
 import pytest
 import trio
 
+from tests.session.ends import both_roles, session_of
 from tests.session.scripted import connected, forever, settle
 from trio_h2 import (
     ClientConfig,
     ClientStream,
     ErrorCode,
+    Role,
     ServerConfig,
     connect,
     serve_stream,
@@ -51,6 +53,24 @@ async def test_a_client_says_goaway_once_and_finishes_its_streams(autojump_clock
         assert await stream.receive_some() == b""
         await stream.aclose()
     assert sum(isinstance(frame, GoAwayFrame) for frame in peer.frames) == 1
+
+
+@pytest.mark.parity("B1")
+@both_roles
+async def test_the_end_of_a_session_is_waited_for(role: Role, autojump_clock: object) -> None:
+    """Until the transport is closed, too."""
+    async with session_of(role) as (session, peer):
+        with trio.move_on_after(10) as scope:
+            await session.wait_closed()
+        assert scope.cancelled_caught
+        start = trio.current_time()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(session.aclose)
+            await peer.until(GoAwayFrame, code=ErrorCode.NO_ERROR, last_stream_id=0)
+            await peer.expect_eof()
+            await peer.aclose()
+            await session.wait_closed()
+        assert trio.current_time() == start
 
 
 async def test_requests_in_line_are_told_when_the_client_shuts_down(autojump_clock: object) -> None:

@@ -126,7 +126,9 @@ async def test_too_many_streams_are_refused(autojump_clock: object) -> None:
         await update(session, peer, Settings(max_concurrent_streams=1))
         await peer.request()
         await settle()
+        start = trio.current_time()
         await peer.expect_rst(await peer.request(), ErrorCode.REFUSED_STREAM)
+        assert trio.current_time() == start
 
 
 @pytest.mark.parity("I6")

@@ -43,6 +43,28 @@ async def test_first_come_first_served(autojump_clock: object) -> None:
         assert [stream.id for _, stream in opened] == [1, 3, 5, 7, 9]
 
 
+@pytest.mark.parity("C2")
+async def test_nobody_overtakes_the_line(autojump_clock: object) -> None:
+    """Whoever comes in the moment in which slots are free, but not taken yet, is last all the same."""
+    async with connected(settings={MAX_STREAMS: 3}) as (session, _), trio.open_nursery() as nursery:
+        opened = await open_some(nursery, session, 6)
+        order: list[str] = []
+
+        async def late() -> None:
+            await session.open_stream("GET", "/late")
+            order.append("late")
+
+        for _, stream in opened[:3]:
+            stream.reset()
+        nursery.start_soon(late)
+        await settle()
+        assert [number for number, _ in opened] == [0, 1, 2, 3, 4, 5]
+        assert not order
+        opened[3][1].reset()
+        await settle()
+        assert order == ["late"]
+
+
 @pytest.mark.parity("C2", "H7")
 async def test_before_settings_a_hundred_are_assumed(autojump_clock: object) -> None:
     async with connected(handshake=False) as (session, peer), trio.open_nursery() as nursery:
@@ -100,6 +122,7 @@ async def test_who_gives_up_leaves_the_line(autojump_clock: object) -> None:
         assert paths == ["/0", "/0", "/1"]
 
 
+@pytest.mark.parity("C2")
 async def test_cancelled_in_the_moment_of_its_turn(autojump_clock: object) -> None:
     """The slot goes to the next in line."""
     async with connected(settings={MAX_STREAMS: 1}) as (session, peer), trio.open_nursery() as nursery:

@@ -284,7 +284,9 @@ async def test_leaving_a_request_early_resets_at_once(autojump_clock: MockClock,
             stream_id = await answer(peer, b"part") if not queued else (await peer.expect_headers()).stream_id
             if not queued:
                 assert await stream.receive_some() == b"part"
+        left = trio.current_time()
         await peer.until(RstStreamFrame, stream_id=stream_id, code=ErrorCode.CANCEL)
+        assert trio.current_time() == left
         await peer.expect_nothing(_LINGER * 2)
         assert client.statistics().queued_body == 0
 
@@ -346,7 +348,9 @@ async def test_a_cancelled_request_leaves_the_session_as_it_was(autojump_clock: 
                     await trio.sleep_forever()
             assert scope.cancelled_caught
             assert stream.aborted is False  # the request itself had ended
+            left = trio.current_time()
             await peer.until(RstStreamFrame, stream_id=2 * number + 1, code=ErrorCode.CANCEL)
+            assert trio.current_time() == left
             ledger = client.statistics().ledger
             assert (ledger.held, ledger.discarded) == (0, (number + 1) * 47_900)
             assert client.state.local_window_size + client.state.effective_recv_data_length == _WINDOW

@@ -53,15 +53,18 @@ async def test_b30_many_informational_responses_come_in_order(autojump_clock: Mo
 async def test_what_came_before_the_response_is_not_lost(autojump_clock: MockClock) -> None:
     async with scripted_server() as (session, peer), session.request("GET") as stream:
         await peer.expect_headers(1)
-        await peer.send_headers(1, {":status": "103"})
+        for number in range(3):
+            await peer.send_headers(1, {":status": str(102 + number)})
         await peer.respond(1)
         assert (await stream.receive_response()).status == 200
         with trio.CancelScope() as scope:
             scope.cancel()
             await stream.receive_informational()
-        early = await stream.receive_informational()
-        assert early is not None
-        assert early.status == 103
+        assert [headers.status for headers in stream.informational] == [102, 103, 104]
+        for number in range(3):
+            early = await stream.receive_informational()
+            assert early is not None
+            assert early.status == 102 + number
         assert await stream.receive_informational() is None
 
 

@@ -172,11 +172,15 @@ async def test_b29_a_handler_cannot_send_too_much(autojump_clock: MockClock) -> 
 async def test_b28_head_ends_with_the_headers_and_drops_the_body(
     autojump_clock: MockClock, respond_with_body: bool
 ) -> None:
+    finished = False
+
     class Page:
         async def handle(self, stream: trio_h2.ServerStream) -> None:
             """One handler for GET and HEAD."""
+            nonlocal finished
             if respond_with_body:
                 await stream.respond(body=b"0123456789")
+                finished = True
                 return
             await stream.respond({"content-length": 10})
             with trio.testing.assert_checkpoints():
@@ -186,8 +190,10 @@ async def test_b28_head_ends_with_the_headers_and_drops_the_body(
             await stream.wait_send_all_might_not_block()
             await stream.send_eof()
             await stream.send_eof()
+            finished = True
 
     headers, body = await _answer_of(Page(), "HEAD")
+    assert finished
     assert headers.end_stream
     assert headers.get("content-length") == "10"
     assert body == b""

@@ -180,6 +180,25 @@ async def test_a_session_that_breaks_ends_its_streams(code: ErrorCode | None, au
 
 
 @pytest.mark.parity("D8")
+async def test_a_stream_is_closed_by_both_sides_and_destroyed_when_given_up_too(autojump_clock: MockClock) -> None:
+    async with scripted_server() as (session, peer):
+        first, second = await session.open_stream("GET"), await session.open_stream("POST", end_stream=False)
+        assert (first.id, second.id) == (1, 3)
+        assert (first.pending, second.pending) == (False, False)
+        await first.aclose()  # on this side; the server may still end it
+        assert (first.closed, first.destroyed, first.rst_code) == (False, False, None)
+        await peer.expect_headers(1)
+        await peer.respond(1)
+        await peer.ping()
+        assert (first.closed, first.destroyed, first.rst_code) == (True, True, ErrorCode.NO_ERROR)
+        await peer.send_rst(3, ErrorCode.CANCEL)
+        await peer.ping()
+        assert (second.closed, second.destroyed, second.rst_code) == (True, False, ErrorCode.CANCEL)
+        await second.aclose()
+        assert second.destroyed
+
+
+@pytest.mark.parity("D8")
 async def test_a_destroyed_stream_has_no_session(autojump_clock: MockClock) -> None:
     async with scripted_server() as (session, peer), session.request("GET") as stream:
         await peer.expect_headers(1)
