@@ -9,15 +9,15 @@ import enum
 import importlib
 import inspect
 import re
-import textwrap
+import sys
 import types
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
 _ROW_ID = re.compile(r"[A-Z]\d+[a-z]?")
 _CODE = re.compile(r"`([^`]+)`")
@@ -51,6 +51,8 @@ def rows_of(page: str) -> list[Row]:
     for line in page.splitlines():
         cells = [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
         if cells and _ROW_ID.fullmatch(cells[0]):
+            if len(cells) != 4:
+                raise ValueError(f"row {cells[0]} has {len(cells)} cells, not 4")
             rows.append(Row(*cells))
     return rows
 
@@ -159,16 +161,20 @@ def _declared(cls: type) -> dict[str, bool]:
     """
     declared: dict[str, bool] = {}
     for base in reversed(inspect.getmro(cls)):
-        try:
-            source = textwrap.dedent(inspect.getsource(base))
-        except (OSError, TypeError):
-            continue  # not written in Python
-        tree = ast.parse(source).body[0]
-        assert isinstance(tree, ast.ClassDef)
+        file = getattr(sys.modules.get(base.__module__), "__file__", None) or ""
+        tree = _classes(file).get(base.__qualname__) if file.endswith(".py") else None
+        if tree is None:
+            continue  # not written in Python, or inside of something
         text = base.__doc__ or ""
         for name, described in _annotated(tree):
             declared[name] = described or re.search(rf"^\s+{name}: \S", text, re.MULTILINE) is not None
     return declared
+
+
+@cache
+def _classes(file: str) -> dict[str, ast.ClassDef]:
+    tree = ast.parse(Path(file).read_text(encoding="utf-8"))
+    return {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
 
 
 def _annotated(tree: ast.ClassDef) -> Iterator[tuple[str, bool]]:

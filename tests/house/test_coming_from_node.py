@@ -182,6 +182,11 @@ def test_what_is_wrong_with_a_page_is_found(old: str, new: str, problem: str, fa
     assert any(line.startswith(problem) for line in found), found
 
 
+def test_a_row_has_four_cells() -> None:
+    with pytest.raises(ValueError, match="row X1 has 3 cells"):
+        rows_of("| X1 | `a` | `Session.ping` |")
+
+
 def test_marks_are_found_wherever_they_stand() -> None:
     assert marks_of(_SHOWN) == {
         "test_shown": {"X1", "X2"},
