@@ -114,7 +114,6 @@ async def test_cleartext_tcp() -> None:
             await session.ping()
 
 
-@pytest.mark.parity("A2")
 async def test_tls(authority: ThrowawayAuthority) -> None:
     async with trio.open_nursery() as nursery:
         server: Server = await nursery.start(serve_ssl_over_tcp, tell, 0, authority.server_context())

@@ -59,7 +59,7 @@ def everything(session: ClientSession, stream: ClientStream) -> list[Callable[[]
     ]
 
 
-@pytest.mark.parity("K4", "K5")
+@pytest.mark.parity("B0", "B3")
 @pytest.mark.parametrize("how", ["eof", "cut", "protocol"])
 async def test_every_waiter_raises_at_once(how: str, autojump_clock: object) -> None:
     wires: list[CuttingStream] = []

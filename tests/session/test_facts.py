@@ -96,9 +96,7 @@ async def test_a_hook_sees_a_connected_session() -> None:
 # -- the view of the transport -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parity("B20")
-@pytest.mark.parity("B11")
-@pytest.mark.parity("B13")
+@pytest.mark.parity("A2", "B11", "B13", "B20")
 async def test_addresses_and_certificate_of_tls_over_tcp() -> None:
     authority = ThrowawayAuthority()
     async with trio.open_nursery() as nursery:

@@ -110,7 +110,7 @@ async def test_a_second_goaway_cannot_take_back_the_first(autojump_clock: object
         await assert_answered(first, peer)
 
 
-@pytest.mark.parity("B5", "K4")
+@pytest.mark.parity("B5", "B3")
 async def test_an_error_code_is_told(autojump_clock: object) -> None:
     async with connected() as (session, peer):
         first, second, _ = await three_streams(session, peer)
