@@ -23,6 +23,7 @@ from trio_h2 import (
     StreamRefusedError,
     StreamResetError,
 )
+from trio_h2.testing import PingFrame
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -167,3 +168,24 @@ async def test_generic_code_for_trio_streams_knows_the_errors(how: str, autojump
             assert issubclass(kind, StreamError if how == "stream" else SessionError)
             with pytest.raises(trio.BrokenResourceError):
                 await stream.send_all(b"x")
+
+
+@pytest.mark.parity("B18", "K5")
+@pytest.mark.parametrize("ours", [False, True])
+async def test_the_end_of_the_session_ends_the_wait_of_a_ping(ours: bool, autojump_clock: object) -> None:
+    async with connected() as (session, peer), trio.open_nursery() as nursery:
+        peer.auto_ack = False
+
+        async def ping() -> None:
+            with pytest.raises(trio.ClosedResourceError if ours else trio.BrokenResourceError):
+                await session.ping()
+
+        nursery.start_soon(ping)
+        await peer.expect(PingFrame, ack=False)
+        if ours:
+            session.destroy()
+        else:
+            await peer.send_bytes(b"\0")
+            await peer.aclose()
+        await settle()
+        await ping()  # and every later one

@@ -114,27 +114,6 @@ async def test_wrong_payloads_are_refused_at_the_call() -> None:
         assert not any(isinstance(frame, PingFrame) for frame in peer.frames)
 
 
-@pytest.mark.parity("B18", "K5")
-@pytest.mark.parametrize("ours", [False, True])
-async def test_the_end_of_the_session_ends_the_wait(ours: bool, autojump_clock: object) -> None:
-    async with connected() as (session, peer), trio.open_nursery() as nursery:
-        peer.auto_ack = False
-
-        async def ping() -> None:
-            with pytest.raises(trio.ClosedResourceError if ours else trio.BrokenResourceError):
-                await session.ping()
-
-        nursery.start_soon(ping)
-        await peer.expect(PingFrame, ack=False)
-        if ours:
-            session.destroy()
-        else:
-            await peer.send_bytes(b"\0")
-            await peer.aclose()
-        await settle()
-        await ping()  # and every later one
-
-
 async def test_a_cancelled_task_sends_nothing(autojump_clock: object) -> None:
     async with connected() as (session, peer):
         with trio.CancelScope() as scope:
