@@ -97,7 +97,7 @@ def name_problem(name: str, package: str = "trio_h2") -> str | None:
         return _parameter_problem(name, found, parameter)
     if inspect.isclass(owner) and path[-1] in _declared(owner):
         return None if _declared(owner)[path[-1]] else f"{name}: the attribute has no docstring"
-    if isinstance(found, enum.Enum) or not _can_have_docstring(found):
+    if owner is builtins or isinstance(found, enum.Enum) or not _can_have_docstring(found):
         return None
     return None if _docstring(owner, path[-1], found) else f"{name}: no docstring"
 
