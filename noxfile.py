@@ -16,15 +16,17 @@ nox.options.error_on_external_run = True
 # Peers of the interop tests: Python libraries, and programs with the Debian package that has them.
 PEER_LIBRARIES = ["httpx[http2]>=0.28", "hypercorn[trio]>=0.17"]
 PEER_PROGRAMS = {
+    "chromium": "chromium",
     "curl": "curl",
     "h2load": "nghttp2",
+    "haproxy": "haproxy",
     "nghttp": "nghttp2",
     "nghttpd": "nghttp2",
     "nginx": "nginx",
     "node": "nodejs",
     "openssl": "openssl",
 }
-# Debian keeps nginx in /usr/sbin, which only root has on its path.
+# Debian keeps nginx and haproxy in /usr/sbin, which only root has on its path.
 PEER_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 
 

@@ -67,7 +67,7 @@ def test_demo_has_no_options() -> None:
         ("serve --write-ca f", "--self-signed"),
         ("serve --write-ca f --cert c", "--self-signed"),
         ("serve --host=", "--host"),
-        ("serve --workers 2", "--workers"),
+        ("serve --workers 0", "--workers"),
         ("serve --allow-http1", "--allow-http1"),
         ("get u -v", "-v"),
         ("get u --proxy p", "--proxy"),
@@ -101,7 +101,7 @@ def test_help_promises_nothing_that_is_not_there(capfd: pytest.CaptureFixture[st
     options = set(re.findall(r"(?<![\w-])--?[a-zA-Z][\w-]*", capfd.readouterr().out))
     assert options == {
         *["-h", "--help"],
-        *["--app", "--host", "--port", "--cert", "--key", "--self-signed", "--write-ca"],
+        *["--app", "--host", "--port", "--cert", "--key", "--self-signed", "--write-ca", "--workers"],
         *["-X", "-H", "-d", "-o", "-i", "--ca", "--insecure", "--fail"],
     }
 

@@ -18,6 +18,7 @@ from ._errors import is_bug, report
 from ._get import get
 from ._interrupt import interruptible
 from ._serve import prepare, serve
+from ._workers import serve_with_workers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(options: ServeOptions | GetOptions | DemoOptions) -> int:
     match options:
+        case ServeOptions(workers=int(workers)):
+            return trio.run(serve_with_workers, options, workers)
         case ServeOptions():
             # Outside of Trio: loading an app runs whatever its author wrote on the top level of the file.
             return trio.run(serve, prepare(options))

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from _typeshed import SupportsWrite
 
+MAX_WORKERS = 512
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeOptions:
@@ -32,6 +34,8 @@ class ServeOptions:
     key: str | None = None
     self_signed: bool = False
     write_ca: str | None = None
+    workers: int | None = None
+    """How many processes serve; `None` for this one alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +109,7 @@ def _serve_options(parser: argparse.ArgumentParser, arguments: argparse.Namespac
         key=arguments.key,
         self_signed=arguments.self_signed,
         write_ca=arguments.write_ca,
+        workers=arguments.workers,
     )
 
 
@@ -152,6 +157,12 @@ def _add_serve(commands: argparse._SubParsersAction[_Parser]) -> None:
     tls.add_argument("--self-signed", action="store_true", help="TLS with a throw-away certificate")
     serve.add_argument("--key", metavar="F", help="the private key, unless --cert holds it too")
     serve.add_argument("--write-ca", metavar="FILE", help="write what clients must trust for --self-signed to FILE")
+    serve.add_argument(
+        "--workers",
+        metavar="N",
+        type=_workers,
+        help="serve with N processes on the same port; one that dies is replaced, SIGUSR1 replaces all, one by one",
+    )
 
 
 def _add_get(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -177,4 +188,10 @@ def _add_get(commands: argparse._SubParsersAction[_Parser]) -> None:
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) <= 65535):
         raise argparse.ArgumentTypeError(f"must be a number from 0 to 65535, not {text!r}")
+    return int(text)
+
+
+def _workers(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MAX_WORKERS):
+        raise argparse.ArgumentTypeError(f"must be a number from 1 to {MAX_WORKERS}, not {text!r}")
     return int(text)

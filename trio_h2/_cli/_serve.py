@@ -21,6 +21,9 @@ from ._output import Output
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Awaitable, Callable
+
+    from trio_h2.testing import ThrowawayAuthority
 
     from ._app import Handler
     from ._args import ServeOptions
@@ -58,15 +61,22 @@ def _ssl_context(options: ServeOptions) -> ssl.SSLContext | None:
             raise CommandError(str(exc)) from exc
         except OSError as exc:
             raise CommandError(f"cannot read the certificate: {describe(exc)}") from exc
-    if not options.self_signed:
-        return None
+    return None if not options.self_signed else self_signed(options).server_context()
+
+
+def self_signed(options: ServeOptions) -> ThrowawayAuthority:
+    """Makes the certificate of `--self-signed`, and writes the file of `--write-ca`.
+
+    Raises:
+        CommandError: that cannot be done.
+    """
     authority = throwaway_authority(options.host)
     if options.write_ca is not None:
         try:
             authority.write_ca(options.write_ca)
         except OSError as exc:
             raise CommandError(f"cannot write to {options.write_ca}: {reason(exc)}") from exc
-    return authority.server_context()
+    return authority
 
 
 async def serve(service: Service) -> int:
@@ -78,14 +88,41 @@ async def serve(service: Service) -> int:
     Raises:
         CommandError: the port cannot be bound.
     """
+
+    async def announce(server: trio_h2.Server) -> None:
+        await say_listening(server.urls[0])
+
+    return await serve_until_told(partial(_start, service), announce)
+
+
+async def say_listening(url: str) -> None:
+    """Tells the user, or the program that started us, that connections are accepted."""
+    await Output().say(f"Listening on {url}\n".encode("ascii"))
+
+
+async def serve_until_told(
+    start: Callable[[trio.Nursery], Awaitable[trio_h2.Server]],
+    announce: Callable[[trio_h2.Server], Awaitable[None]],
+    orphaned: Callable[[], Awaitable[None]] = trio.sleep_forever,
+) -> int:
+    """Runs a server until a signal, or until nobody is there any more to send one; then lets requests finish.
+
+    Args:
+        start: starts the server in the nursery it gets.
+        announce: called when connections are accepted.
+        orphaned: returns when the server has to end without a signal.
+
+    Returns:
+        The exit code, as for `serve`.
+    """
     # What goes wrong in an app is shown with its traceback: it is the user's own.
     logging.basicConfig(format="trio-h2: %(message)s", level=logging.WARNING)
     code = 0
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
-            server = await _start(service, nursery)
-            await Output().say(f"Listening on {server.urls[0]}\n".encode("ascii"))
-            await anext(signals)
+            server = await start(nursery)
+            await announce(server)
+            await _either(partial(anext, signals), orphaned)
 
             async def end_at_once() -> None:
                 nonlocal code
@@ -96,6 +133,18 @@ async def serve(service: Service) -> int:
             await server.aclose()
             nursery.cancel_scope.cancel()
     return code
+
+
+async def _either(*waits: Callable[[], Awaitable[object]]) -> None:
+    """Waits until one of these returns; the others are cancelled."""
+    async with trio.open_nursery() as nursery:
+
+        async def wait(one: Callable[[], Awaitable[object]]) -> None:
+            await one()
+            nursery.cancel_scope.cancel()
+
+        for one in waits:
+            nursery.start_soon(wait, one)
 
 
 async def _start(service: Service, nursery: trio.Nursery) -> trio_h2.Server:

@@ -1,0 +1,92 @@
+"""One of the processes of `trio-h2 serve --workers`: serves on sockets it inherits, until it is told to stop.
+
+It is told by SIGTERM, or by the end of its control socket: the process that supervises it is gone then, however it
+ended, and nobody else would stop this one.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from dataclasses import asdict, dataclass
+from functools import partial
+
+import trio
+
+import trio_h2
+
+from ._args import ServeOptions
+from ._errors import report
+from ._serve import Service, prepare, serve_until_told
+from ._sockets import adopt
+
+READY = b"ready"
+_BOOT = (
+    "import json, sys\n"
+    "assignment = json.loads(sys.argv.pop())\n"
+    "sys.path[:] = assignment.pop('path')\n"
+    "from trio_h2._cli import _worker\n"
+    "sys.exit(_worker.main(assignment))"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What a worker has to do."""
+
+    options: ServeOptions
+    listeners: tuple[int, ...]
+    """The descriptors of the sockets to listen on."""
+    control: int
+    """The descriptor of a socket: `READY` goes out, and its end comes in."""
+
+    def command(self) -> list[str]:
+        """Returns the command line of the worker's process.
+
+        It finds its modules where this one does; without ``-P`` a directory that is served could hold others.
+        """
+        assignment = {**asdict(self), "path": sys.path}
+        return [sys.executable, "-P", "-c", _BOOT, json.dumps(assignment)]
+
+    @classmethod
+    def parse(cls, assignment: dict[str, object]) -> Assignment:
+        """The inverse of `command`."""
+        options, listeners, control = assignment["options"], assignment["listeners"], assignment["control"]
+        assert isinstance(options, dict)
+        assert isinstance(listeners, list)
+        assert isinstance(control, int)
+        return cls(ServeOptions(**options), tuple(listeners), control)
+
+
+def main(assignment: dict[str, object]) -> int:
+    """Runs a worker; returns its exit code."""
+    mine = Assignment.parse(assignment)
+    try:
+        return trio.run(_work, mine, prepare(mine.options))
+    except BaseException as exc:
+        return report(exc)
+
+
+async def _work(assignment: Assignment, service: Service) -> int:
+    control = trio.socket.from_stdlib_socket(socket.socket(fileno=assignment.control))
+
+    async def start(nursery: trio.Nursery) -> trio_h2.Server:
+        server: trio_h2.Server = await nursery.start(
+            partial(
+                trio_h2.serve_listeners,
+                service.handler,
+                adopt(assignment.listeners),
+                ssl_context=service.ssl_context,
+            )
+        )
+        return server
+
+    async def announce(_server: trio_h2.Server) -> None:
+        await control.send(READY)
+
+    async def orphaned() -> None:
+        await control.recv(1)
+
+    with control:
+        return await serve_until_told(start, announce, orphaned)

@@ -1,0 +1,229 @@
+"""`trio-h2 serve --workers N`: processes that serve one port, and this one that looks after them.
+
+A worker that dies is replaced. SIGUSR1 replaces all of them, one after another, each only when its successor serves:
+both listen on the same sockets meanwhile, so no connection finds nobody. SIGINT and SIGTERM let all finish.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from subprocess import DEVNULL
+from typing import TYPE_CHECKING
+
+import trio
+
+from ._serve import say_listening, self_signed
+from ._sockets import close_all, shared_sockets
+from ._worker import READY, Assignment
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import AsyncIterator, Iterator, Sequence
+
+    from ._args import ServeOptions
+
+STEADY = 10.0
+"""Seconds after which a worker is taken for healthy: when it dies later, its successor starts without delay."""
+MAX_DELAY = 1.0
+"""Seconds between two attempts at most: connections wait for them in the queue."""
+STUCK = 40.0
+"""Seconds that the workers get to end; a drain takes 30 at most."""
+KILLED = 5.0
+"""Seconds that a killed process gets to be gone."""
+
+logger = logging.getLogger("trio_h2.server")
+
+
+async def serve_with_workers(options: ServeOptions, number: int) -> int:
+    """Serves with so many processes until SIGINT or SIGTERM; a second signal ends them at once.
+
+    Returns:
+        The exit code: 0 after the first signal, 128 + its number after a second one, a worker's own if one cannot even
+        start at the beginning; it has said why.
+
+    Raises:
+        CommandError: the port cannot be bound, or a certificate cannot be made.
+    """
+    logging.basicConfig(format="trio-h2: %(message)s", level=logging.WARNING)
+    with contextlib.ExitStack() as stack:
+        options = stack.enter_context(_shared_certificate(replace(options, workers=None)))
+        sockets = await shared_sockets(options.host, options.port, number)
+        for own in sockets:
+            stack.callback(close_all, own)
+        signals = stack.enter_context(trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGUSR1))
+        slots = [_Slot(options, own, index) for index, own in enumerate(sockets, 1)]
+        return await _supervise(slots, signals, _url(options, sockets[0][0]))
+
+
+@contextlib.contextmanager
+def _shared_certificate(options: ServeOptions) -> Iterator[ServeOptions]:
+    """Makes the one throw-away certificate that all workers use, if any; it is gone after the block."""
+    if not options.self_signed:
+        yield options
+        return
+    authority = self_signed(options)
+    with tempfile.TemporaryDirectory(prefix="trio-h2-") as name:
+        cert, key = Path(name, "cert.pem"), Path(name, "key.pem")
+        authority.write_server(cert, key)
+        yield replace(options, self_signed=False, write_ca=None, cert=str(cert), key=str(key))
+
+
+def _url(options: ServeOptions, listener: socket.socket) -> str:
+    port: int = listener.getsockname()[1]
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    return f"{'http' if options.cert is None else 'https'}://{host}:{port}"
+
+
+async def _supervise(slots: Sequence[_Slot], signals: AsyncIterator[int], url: str) -> int:
+    async with trio.open_nursery() as nursery:
+        # One after another: what is wrong with the app is to be said once.
+        for slot in slots:
+            code: int | None = await nursery.start(slot.keep)
+            if code is not None:
+                nursery.cancel_scope.cancel()
+                return code
+        await say_listening(url)
+        ending = False
+        async for number in signals:
+            if number == signal.SIGUSR1:
+                nursery.start_soon(_replace_all, slots)
+            elif ending:
+                nursery.cancel_scope.cancel()
+                return 128 + number
+            else:
+                ending = True
+                nursery.cancel_scope.deadline = trio.current_time() + STUCK
+                for slot in slots:
+                    slot.end()
+                nursery.start_soon(_cancel_when_ended, slots, nursery.cancel_scope)
+    return 0
+
+
+async def _cancel_when_ended(slots: Sequence[_Slot], scope: trio.CancelScope) -> None:
+    for slot in slots:
+        await slot.ended.wait()
+    scope.cancel()
+
+
+async def _replace_all(slots: Sequence[_Slot]) -> None:
+    for slot in slots:
+        await slot.replace()
+
+
+class _Slot:
+    """The place of one worker: its sockets, and whoever serves them now.
+
+    Args:
+        options: what to serve.
+        sockets: where; they stay open here while no worker does.
+        index: its number, for logs.
+    """
+
+    def __init__(self, options: ServeOptions, sockets: Sequence[socket.socket], index: int) -> None:
+        self._options = options
+        self._sockets = sockets
+        self._index = index
+        self._workers: set[trio.Process] = set()
+        self._current: trio.Process | None = None
+        self._wake = trio.Event()
+        self._replacing: list[trio.Event] = []
+        self._ending = trio.Event()
+        self.ended = trio.Event()
+
+    async def keep(self, *, task_status: trio.TaskStatus[int | None]) -> None:
+        """Keeps a worker here until `end`. Cancelled: it is killed.
+
+        Args:
+            task_status: ``started()`` when it serves; with an exit code, if the first one cannot.
+        """
+        async with trio.open_nursery() as nursery:
+            code = await self._start(nursery)
+            task_status.started(code)
+            delay, since = 0.0, trio.current_time()
+            while code is None and not self._ending.is_set():
+                await self._wake.wait()
+                self._wake = trio.Event()
+                while self._current is None and not self._ending.is_set():
+                    delay = 0.0 if trio.current_time() - since > STEADY else min(max(2 * delay, 0.05), MAX_DELAY)
+                    with trio.move_on_after(delay):
+                        await self._wake.wait()
+                    since = trio.current_time()
+                    await self._start(nursery)
+                waiting, self._replacing = self._replacing, []
+                if waiting and not self._ending.is_set() and await self._start(nursery) is not None:
+                    logger.error("worker %d stays: the one to replace it did not start", self._index)
+                for event in waiting:
+                    event.set()
+        self.ended.set()
+
+    async def replace(self) -> None:
+        """Puts a new worker here, and lets the former one finish when the new one serves."""
+        if self._ending.is_set():
+            return
+        done = trio.Event()
+        self._replacing.append(done)
+        self._wake.set()
+        await done.wait()
+
+    def end(self) -> None:
+        """Lets the worker finish what it has begun."""
+        self._ending.set()
+        self._wake.set()
+        close_all(self._sockets)
+        for process in self._workers:
+            process.terminate()
+
+    async def _start(self, nursery: trio.Nursery) -> int | None:
+        """Starts a worker; when it serves, it replaces the current one. Returns its exit code if it never serves."""
+        if self._ending.is_set():
+            return None
+        former = self._current
+        code: int | None = await nursery.start(self._run)
+        if code is None and former is not None and former in self._workers:
+            former.terminate()
+        return code
+
+    async def _run(self, *, task_status: trio.TaskStatus[int | None]) -> None:
+        """Runs one worker, to its end."""
+        control, theirs = trio.socket.socketpair()
+        with control:
+            with theirs:
+                descriptors = [sock.fileno() for sock in self._sockets]
+                assignment = Assignment(self._options, tuple(descriptors), theirs.fileno())
+                # A session of its own: a Ctrl-C on the terminal is for us, and we tell the workers.
+                process = await trio.lowlevel.open_process(
+                    assignment.command(),
+                    stdin=DEVNULL,
+                    pass_fds=[*descriptors, theirs.fileno()],
+                    start_new_session=True,
+                )
+            self._workers.add(process)
+            try:
+                if self._ending.is_set():
+                    process.terminate()
+                if await control.recv(len(READY)) == READY:
+                    self._current = process
+                    task_status.started()
+                    self._ended(process, await process.wait())
+                else:
+                    task_status.started(await process.wait())
+            finally:
+                self._workers.discard(process)
+                if process.returncode is None:
+                    process.kill()
+                    with trio.move_on_after(KILLED, shield=True):
+                        await process.wait()
+
+    def _ended(self, process: trio.Process, code: int) -> None:
+        if process is not self._current:
+            return  # replaced, as it should be
+        self._current = None
+        self._wake.set()
+        if not self._ending.is_set():
+            how = f"signal {-code}" if code < 0 else f"exit code {code}"
+            logger.warning("worker %d (process %d) ended with %s; another one starts", self._index, process.pid, how)
