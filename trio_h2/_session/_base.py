@@ -153,7 +153,8 @@ class Session(IdlingSession):
 
         Raises:
             TypeError: *settings* is no `Settings`.
-            ValueError: the change breaks the receive budget, or withdraws extended CONNECT (RFC 8441 §3).
+            ValueError: the change has more settings than fit a frame (2730), breaks the receive budget, or withdraws
+                extended CONNECT (RFC 8441 §3).
             SettingsTimeoutError: the peer did not acknowledge within ``settings_timeout``.
             SessionError: the session broke.
             trio.ClosedResourceError: this side closed the session.
@@ -224,12 +225,11 @@ class Session(IdlingSession):
         if not isinstance(debug_data, (bytes, bytearray, memoryview)):
             raise TypeError(f"debug_data must be bytes-like, not {debug_data!r}")
         debug_data = bytes(debug_data)
-        room = self._engine.max_outbound_frame_size - 8  # beside the id and the code
-        if len(debug_data) > room:
-            raise ValueError(f"debug_data has {len(debug_data)} octets, the peer accepts at most {room}")
+        self._check_debug_data(debug_data)
         self._check_usable()
         await self._control_room()
         self._check_usable()
+        self._check_debug_data(debug_data)  # the peer may accept less by now
         sent = self._engine.shutdown.sent_last_id
         if last_stream_id is not None and sent is not None and last_stream_id > sent:
             # RFC 9113 §6.8: "Endpoints MUST NOT increase the value they send in the last stream identifier".
@@ -237,6 +237,11 @@ class Session(IdlingSession):
         self._engine.goaway(code, last_stream_id, debug_data)
         self._watcher.active()
         self._wake_writer()
+
+    def _check_debug_data(self, debug_data: bytes) -> None:
+        room = self._engine.max_outbound_frame_size - 8  # beside the id and the code
+        if len(debug_data) > room:
+            raise ValueError(f"debug_data has {len(debug_data)} octets, the peer accepts at most {room}")
 
     def destroy(self, error: Exception | None = None, code: ErrorCode | int | None = None) -> None:
         """Ends the session at once: resets every stream, sends GOAWAY, closes the transport without waiting for anyone.

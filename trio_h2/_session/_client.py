@@ -167,7 +167,11 @@ class ClientSession(Session):
         try:
             await self._slots.wait_turn(ticket, self._has_slot, self._check_can_open)
             # From here on nothing waits, so the id is on the wire in the order of the turns.
-            too_large = self._engine.section_too_large(fields) or self._engine.block_too_large(fields)
+            too_large = self._engine.section_too_large(fields)
+            if too_large is None:
+                too_large = self._engine.block_too_large(fields)
+                if too_large is not None:
+                    self._frame_not_sent(None, too_large)
             if too_large is not None:
                 raise LocalProtocolError(too_large)
             ends_now = end_stream and not body

@@ -181,8 +181,7 @@ class Stream(StreamView):
             raise LocalProtocolError(too_large, stream_id=self._id)
         reason = self._port._engine.block_too_large(fields)
         if reason is not None:
-            # Its frames cannot be sent, and the peer would wait for them: the stream is over.
-            self._reset(ErrorCode.INTERNAL_ERROR, Initiator.LIBRARY, reason)
+            self._port._frame_not_sent(self._id, reason)
             raise from_failure(StreamFailure(self._id, ErrorCode.INTERNAL_ERROR, Initiator.LIBRARY, reason))
 
     # -- priority --------------------------------------------------------------------------------------------------

@@ -217,6 +217,11 @@ class Outbox:
         if self._trailers is None:
             engine.send_data(self._stream_id, b"", end_stream=True)
         else:
+            # They were measured when they were accepted, but the table that compresses them may have shrunk since.
+            too_large = engine.block_too_large(self._trailers)
+            if too_large is not None:
+                self._port._frame_not_sent(self._stream_id, too_large)
+                return
             engine.send_trailers(self._stream_id, self._trailers)
         self._end_framed()
 
