@@ -9,7 +9,7 @@ import trio
 
 from .._errors import GoAwayError, LocalProtocolError, SessionError, from_failure
 from .._stream._client import ClientStream
-from .._stream._priority import check_priority
+from .._stream._priority import check_not_itself, check_priority, dependency_of
 from .._util import Signal
 from .._wire._codes import Initiator, Role
 from .._wire._headers import Headers
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .._stream._port import SessionPort
     from .._wire._config import ClientConfig
     from .._wire._events import InformationalReceived, OriginsAnnounced, ResponseReceived
+    from .._wire._extframes import Dependency
     from .._wire._headers import HeadersInput, RawField
     from .._wire._schedule import Priority
 
@@ -64,6 +65,9 @@ class ClientSession(Session):
         end_stream: bool = True,
         expect_continue: bool = False,
         priority: Priority | None = None,
+        weight: int | None = None,
+        depends_on: int | None = None,
+        exclusive: bool = False,
     ) -> Request:
         """Prepares a request; ``async with`` sends it and gives its `ClientStream`.
 
@@ -80,6 +84,10 @@ class ClientSession(Session):
                 the server answers 100 or finally (RFC 9110 §10.1.1). After a final status from 400 on it is never
                 sent: what is held or handed over later is dropped, and the stream reset when the response has ended.
             priority: how much the response matters; adds the ``priority`` field (RFC 9218 §5).
+            weight: 1 … 256, for servers that know RFC 7540 only; 16 if another of these three is given. They are sent
+                with the HEADERS frame (RFC 7540 §6.2), which RFC 9113 §5.3.2 deprecates.
+            depends_on: the id of the parent stream; 0 if another of these three is given.
+            exclusive: whether the stream becomes the parent of its parent's other streams.
 
         Returns:
             A block; nothing has been sent yet.
@@ -93,7 +101,8 @@ class ClientSession(Session):
         fields = self._fields(method, path, headers, len(content), end_stream=end_stream, priority=priority)
         if expect_continue:
             _expect_continue(fields, has_body=bool(content) or not end_stream)
-        return Request(self, fields, content, end_stream, expect_continue)
+        dependency = dependency_of(weight, depends_on, exclusive)
+        return Request(self, fields, content, end_stream, expect_continue, dependency)
 
     async def open_stream(
         self,
@@ -105,6 +114,9 @@ class ClientSession(Session):
         end_stream: bool = True,
         expect_continue: bool = False,
         priority: Priority | None = None,
+        weight: int | None = None,
+        depends_on: int | None = None,
+        exclusive: bool = False,
     ) -> ClientStream:
         """Sends a request and returns its stream, which the caller must close.
 
@@ -118,9 +130,12 @@ class ClientSession(Session):
             end_stream: whether the request ends with *body*.
             expect_continue: whether the body waits for the server's 100.
             priority: how much the response matters.
+            weight: for servers that know RFC 7540 only, like the next two.
+            depends_on: the id of the parent stream.
+            exclusive: whether the stream becomes the parent of its parent's other streams.
 
         Raises:
-            TypeError, ValueError: an argument is not allowed.
+            TypeError, ValueError: an argument is not allowed, or the stream would depend on itself.
             LocalProtocolError: the headers are larger than the server accepts, or than
                 ``max_send_header_block_length``; nothing was sent.
             GoAwayError: the server takes no new streams, ``retryable`` on a new session.
@@ -131,7 +146,8 @@ class ClientSession(Session):
         fields = self._fields(method, path, headers, len(content), end_stream=end_stream, priority=priority)
         if expect_continue:
             _expect_continue(fields, has_body=bool(content) or not end_stream)
-        return await self._open(fields, content, end_stream, expect_continue)
+        dependency = dependency_of(weight, depends_on, exclusive)
+        return await self._open(fields, content, end_stream, expect_continue, dependency)
 
     def _fields(
         self,
@@ -162,11 +178,14 @@ class ClientSession(Session):
             raise ValueError(f"content-length is {named}, the body has {length} octets")
         return fields
 
-    async def _open(self, fields: list[RawField], body: bytes, end_stream: bool, hold: bool) -> ClientStream:
+    async def _open(
+        self, fields: list[RawField], body: bytes, end_stream: bool, hold: bool, dependency: Dependency | None
+    ) -> ClientStream:
         ticket = Signal()
         try:
             await self._slots.wait_turn(ticket, self._has_slot, self._check_can_open)
             # From here on nothing waits, so the id is on the wire in the order of the turns.
+            check_not_itself(dependency, self._engine.next_stream_id)
             too_large = self._engine.section_too_large(fields)
             if too_large is None:
                 too_large = self._engine.block_too_large(fields)
@@ -175,8 +194,11 @@ class ClientSession(Session):
             if too_large is not None:
                 raise LocalProtocolError(too_large)
             ends_now = end_stream and not body
-            stream_id = self._engine.open_stream(fields[0][1], fields, end_stream=ends_now)  # the method comes first
+            method = fields[0][1]  # comes first
+            stream_id = self._engine.open_stream(method, fields, end_stream=ends_now, dependency=dependency)
             stream = ClientStream._create(cast("SessionPort", self), stream_id, Headers.from_raw(fields))
+            if dependency is not None:
+                stream._weight = dependency.weight
             self._stream_opened(stream)
             outbox = stream._outbox
             if ends_now:
@@ -268,13 +290,20 @@ class Request:
     """The block of one request: ``async with session.request(…) as stream``. Use it once."""
 
     def __init__(
-        self, session: ClientSession, fields: list[RawField], body: bytes, end_stream: bool, hold: bool
+        self,
+        session: ClientSession,
+        fields: list[RawField],
+        body: bytes,
+        end_stream: bool,
+        hold: bool,
+        dependency: Dependency | None,
     ) -> None:
         self._session = session
         self._fields = fields
         self._body = body
         self._end_stream = end_stream
         self._hold = hold
+        self._dependency = dependency
         self._stream: ClientStream | None = None
         self._id: int | None = None
         self._used = False
@@ -294,7 +323,9 @@ class Request:
         if self._used:
             raise RuntimeError("a request block can be entered only once; call request() again")
         self._used = True
-        self._stream = await self._session._open(self._fields, self._body, self._end_stream, self._hold)
+        self._stream = await self._session._open(
+            self._fields, self._body, self._end_stream, self._hold, self._dependency
+        )
         self._id = self._stream.id
         return self._stream
 

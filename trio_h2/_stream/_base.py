@@ -15,10 +15,11 @@ import trio
 from .._errors import LocalProtocolError, from_failure
 from .._wire._codes import ErrorCode, Initiator
 from .._wire._config import check_number
+from .._wire._extframes import PRIORITY
 from .._wire._failure import StreamFailure
 from .._wire._headers import Headers
 from .._wire._outbound import trailer_fields
-from ._priority import PRIORITY, check_priority, dependency_of
+from ._priority import check_not_itself, check_priority, dependency_of
 from ._view import StreamView
 
 if TYPE_CHECKING:
@@ -213,7 +214,8 @@ class Stream(StreamView):
             ValueError: *weight* or *depends_on* is out of range, or is this stream.
         """
         check_priority(priority)
-        dependency = dependency_of(self._id, weight, depends_on, exclusive)
+        dependency = dependency_of(weight, depends_on, exclusive)
+        check_not_itself(dependency, self._id)
         if priority is None and dependency is None:
             raise TypeError("prioritize() needs a Priority, or a weight, depends_on or exclusive")
         if not self._alive:
