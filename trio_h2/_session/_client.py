@@ -51,7 +51,8 @@ class ClientSession(Session):
     def origin_set(self) -> list[str] | None:
         """For which origins the server says it answers on this session (RFC 8336); ``None`` without TLS.
 
-        Starts with the session's own origin and grows with every ORIGIN frame; at most 1000 are kept.
+        Starts with the session's own origin and grows with every ORIGIN frame; at most 1000 are kept. A response with
+        status 421 takes the origin of its request away (RFC 8336 §2.3).
         """
         return None if self._origin_set is None else self._origin_set.as_list()
 
@@ -252,6 +253,11 @@ class ClientSession(Session):
     def _response_received(self, event: ResponseReceived) -> None:
         stream = self._streams.get(event.stream_id)
         if isinstance(stream, ClientStream):
+            if event.headers.status == 421 and self._origin_set is not None:
+                # RFC 8336 §2.3: clients "MUST create the ASCII serialization of the corresponding request's origin"
+                # and "remove it from the connection's Origin Set, if present."
+                sent = stream.sent_headers
+                self._origin_set.misdirected(f"{sent.get(':scheme')}://{sent.get(':authority')}")
             stream._response_received(event.headers, end_stream=event.end_stream)
             if event.end_stream:
                 stream._remote_ended()
