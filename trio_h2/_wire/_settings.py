@@ -125,12 +125,16 @@ class Settings:
         return b"".join(_ENTRY.pack(code, value) for code, value in self.as_dict().items())
 
     @classmethod
-    def unpack(cls, data: bytes) -> Settings:
+    def unpack(cls, data: bytes | bytearray | memoryview) -> Settings:
         """Returns the settings in the payload of a SETTINGS frame; of a repeated one the last counts.
 
         Raises:
+            TypeError: *data* is not bytes-like.
             ValueError: The length is not a multiple of 6, or a value is out of range.
         """
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise TypeError(f"a SETTINGS payload must be bytes-like, not {type(data).__name__}")
+        data = bytes(data)
         if len(data) % _ENTRY.size:
             raise ValueError(f"a SETTINGS payload has 6 bytes for each setting, so {len(data)} bytes cannot be one")
         fields: dict[str, int] = {}
