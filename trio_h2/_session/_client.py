@@ -162,7 +162,7 @@ class ClientSession(Session):
     ) -> list[RawField]:
         connect = method == "CONNECT"
         fields = (
-            request_fields(method, None, None, None, headers)  # its authority is the target, not this server
+            request_fields(method, path, None, None, headers)  # its authority is the target, not this server
             if connect
             else request_fields(method, path, self._scheme, self._authority, headers)
         )
