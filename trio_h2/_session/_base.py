@@ -324,7 +324,8 @@ class Session(IdlingSession):
         Raises:
             SessionError: it broke, or the peer's GOAWAY told of an error; not if this side closed it, or the peer did
                 so gracefully.
-            trio.ClosedResourceError: this side destroyed it with an error, which is the cause.
+            trio.ClosedResourceError: this side destroyed it with an error, which is the cause; or a bug ended it, which
+                comes out of the block that owns the session.
         """
         await self._closed.wait()
         failure = self._failure
@@ -339,7 +340,8 @@ class Session(IdlingSession):
     def _lost_nothing(failure: SessionFailure) -> bool:
         """Whether it was closed here, or by the peer with no stream under way and no error code."""
         if failure.cause is Cause.CLOSED:
-            return failure.error is None  # `destroy` may have been given one
+            # `destroy` may have been given an error, and the library may have met a bug.
+            return failure.error is None and failure.initiator is Initiator.LOCAL
         return failure.retryable and not failure.code
 
     @classmethod

@@ -289,7 +289,7 @@ class SessionCore(metaclass=NoPublicConstructor):
             return
         failure = failure or _closed_here()
         for stream in list(self._streams.values()):
-            if failure.error is None:
+            if failure.error is None and failure.initiator is Initiator.LOCAL:
                 stream._abandon()
             else:
                 stream._destroy(failure)

@@ -373,7 +373,7 @@ class Stream(StreamView):
     # -- for the session -------------------------------------------------------------------------------------------
 
     def _destroy(self, failure: SessionFailure) -> None:
-        """The session was destroyed with an error, which every operation raises; what is unread is thrown away."""
+        """The session was destroyed with an error, or ended by a bug: every operation raises, unread data is lost."""
         self._fail(failure)
         self._inbox.discard()
         if self._alive:
