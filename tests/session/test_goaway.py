@@ -43,6 +43,7 @@ async def assert_answered(stream: ClientStream, peer: ScriptedPeer) -> None:
     assert await stream.receive_some() == b""
 
 
+@pytest.mark.parity("B5")
 @pytest.mark.parametrize("last", [0, 1, 3, 5, 6, 7, 2**31 - 1])
 async def test_streams_up_to_the_last_id_finish_and_others_may_be_retried(last: int, autojump_clock: object) -> None:
     """Below, equal, above, between: equal is processed."""
@@ -66,6 +67,7 @@ async def test_streams_up_to_the_last_id_finish_and_others_may_be_retried(last: 
         await session.wait_closed()
 
 
+@pytest.mark.parity("B5")
 async def test_no_new_streams_after_goaway(autojump_clock: object) -> None:
     async with connected() as (session, peer):
         (first, *_) = await three_streams(session, peer)
@@ -83,6 +85,7 @@ async def test_no_new_streams_after_goaway(autojump_clock: object) -> None:
         await assert_answered(first, peer)
 
 
+@pytest.mark.parity("B5")
 async def test_two_goaways(autojump_clock: object) -> None:
     """As a server says it that drains: the streams in between were under way."""
     async with connected() as (session, peer):
@@ -108,6 +111,7 @@ async def test_a_second_goaway_cannot_take_back_the_first(autojump_clock: object
         await assert_answered(first, peer)
 
 
+@pytest.mark.parity("B5", "B3")
 async def test_an_error_code_is_told(autojump_clock: object) -> None:
     async with connected() as (session, peer):
         first, second, _ = await three_streams(session, peer)
@@ -159,6 +163,7 @@ async def test_goaway_then_data(autojump_clock: object) -> None:
         await session.wait_closed()
 
 
+@pytest.mark.parity("B5")
 async def test_requests_in_line_may_be_retried(autojump_clock: object) -> None:
     async with connected(settings={3: 1}) as (session, peer):
         first = await session.open_stream("GET")
@@ -180,6 +185,7 @@ async def test_requests_in_line_may_be_retried(autojump_clock: object) -> None:
         await assert_answered(first, peer)
 
 
+@pytest.mark.parity("B5")
 async def test_goaway_on_an_idle_session_ends_it_at_once(autojump_clock: object) -> None:
     async with connected() as (session, peer):
         start = trio.current_time()
