@@ -11,7 +11,7 @@ from .._errors import LocalProtocolError, from_failure
 from .._wire._codes import ErrorCode, Initiator, Role, error_code
 from .._wire._config import MAX_WINDOW
 from .._wire._failure import Cause, SessionFailure
-from .._wire._settings import Settings
+from .._wire._settings import MAX_SETTINGS, Settings
 from .._wire._shutdown import LAST_POSSIBLE_ID
 from .._wire._tuning import PROBE_PAYLOAD
 from ._happenings import DEFAULT_CAPACITY, Subscription
@@ -162,6 +162,8 @@ class Session(IdlingSession):
         if not isinstance(settings, Settings):
             raise TypeError(f"settings must be Settings, not {settings!r}")
         values = settings.as_dict()
+        if len(values) > MAX_SETTINGS:
+            raise ValueError(f"one SETTINGS frame holds at most {MAX_SETTINGS} settings, not {len(values)}")
         self._engine.check_settings(values)
         self._check_usable()
         await trio.lowlevel.checkpoint_if_cancelled()

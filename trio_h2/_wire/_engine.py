@@ -38,9 +38,6 @@ if TYPE_CHECKING:
 MAX_REMEMBERED_RESETS = 4096
 """Streams we reset whose late frames are dropped in silence; frames on older ones are answered with RST_STREAM."""
 HIGHEST_STREAM_ID = 2**31 - 1
-MAX_SETTINGS = 2**14 // 6
-"""Settings in one frame that every peer takes (RFC 9113 §4.2), also when it waits for its turn and the peer's limit
-shrinks meanwhile."""
 UPDATES_PER_FRAME = 2
 """WINDOW_UPDATE frames that a peer may honestly send per DATA frame: one for the stream, one for the session."""
 
@@ -293,11 +290,8 @@ class Engine(CreditKeeper):
         """Checks an update of our settings, together with those that are not acknowledged yet.
 
         Raises:
-            ValueError: they are too many for a frame, the windows would not fit the receive budget, or extended CONNECT
-                is withdrawn.
+            ValueError: the windows would not fit the receive budget, or extended CONNECT is withdrawn.
         """
-        if len(values) > MAX_SETTINGS:
-            raise ValueError(f"one SETTINGS frame holds at most {MAX_SETTINGS} settings, not {len(values)}")
         settings = self._settings
         announced = settings.planned(SettingCode.ENABLE_CONNECT_PROTOCOL)
         if announced and not values.get(SettingCode.ENABLE_CONNECT_PROTOCOL, 1):

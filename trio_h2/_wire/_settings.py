@@ -10,6 +10,9 @@ from typing import Final
 
 from ._codes import ErrorCode, SettingCode
 
+MAX_SETTINGS: Final = 2**14 // 6
+"""Settings in one frame that every peer takes (RFC 9113 §4.2), also if they wait while its limit shrinks."""
+
 _U32: Final = 2**32 - 1
 _ENTRY: Final = struct.Struct(">HL")
 
