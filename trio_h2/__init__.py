@@ -32,6 +32,7 @@ from ._session._base import Session as Session
 from ._session._client import ClientSession as ClientSession
 from ._session._extensions import AltSvcReceived as AltSvcReceived
 from ._session._extensions import OriginReceived as OriginReceived
+from ._session._happenings import FrameError as FrameError
 from ._session._happenings import GoAwayReceived as GoAwayReceived
 from ._session._happenings import LocalSettingsAcknowledged as LocalSettingsAcknowledged
 from ._session._happenings import PingReceived as PingReceived

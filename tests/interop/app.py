@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from tests.interop.bodies import pieces
+from trio_h2 import ServerSession, Settings
 
 if TYPE_CHECKING:
     from trio_h2 import ServerStream
@@ -104,6 +105,55 @@ class App:
         await stream.send_informational(103, {"link": "</script.js>; rel=preload"})
         await stream.respond(200, body=HELLO)
 
+    async def at_interim(self, stream: ServerStream) -> None:
+        """Three informational responses, then the final one."""
+        await stream.send_informational(102)
+        await stream.send_informational(103, {"link": "</first.css>; rel=preload"})
+        await stream.send_informational(103, {"link": "</second.css>; rel=preload"})
+        await stream.respond(200, body=HELLO)
+
+    async def at_reject(self, stream: ServerStream) -> None:
+        """Does not want the body."""
+        await stream.respond(417, body=b"no\n")
+
+    async def at_bare(self, stream: ServerStream) -> None:
+        """Trailers without a body."""
+        await stream.respond(200)
+        await stream.send_trailers({"x-sum": "0"})
+
+    async def at_altsvc(self, stream: ServerStream) -> None:
+        """Names alternative services, for an origin and for this stream's."""
+        session = _session_of(stream)
+        await session.altsvc('h2=":8000"', "https://example.org:8443/foo")
+        await session.altsvc('h3=":443"; ma=60', stream.id)
+        await session.altsvc("clear", "http://example.com")
+        await self.at_hello(stream)
+
+    async def at_origin(self, stream: ServerStream) -> None:
+        """Names origins, twice."""
+        session = _session_of(stream)
+        await session.origin("https://example.org/foo", "https://example.com:444")
+        await session.origin("https://third.example")
+        await self.at_hello(stream)
+
+    async def at_settings(self, stream: ServerStream) -> None:
+        """Changes settings, twice, and answers when both are acknowledged."""
+        session = _session_of(stream)
+        await session.update_settings(Settings(max_header_list_size=20_000, initial_window_size=70_000))
+        await session.update_settings(Settings(max_concurrent_streams=77))
+        await self.at_hello(stream)
+
+    async def at_ping(self, stream: ServerStream) -> None:
+        """Pings the client, and answers with what came back."""
+        result = await _session_of(stream).ping(b"are you?")
+        assert result.round_trip > 0
+        await stream.respond(200, body=result.payload)
+
+    async def at_goaway(self, stream: ServerStream) -> None:
+        """Says GOAWAY with a reason, and answers."""
+        await _session_of(stream).goaway(debug_data=b"because of the test")
+        await self.at_hello(stream)
+
     async def at_continue(self, stream: ServerStream) -> None:
         """Asks for the body of a request that waits for that."""
         if stream.headers.get("expect") != "100-continue":
@@ -149,3 +199,9 @@ class App:
 
     async def _respond_json(self, stream: ServerStream, value: object) -> None:
         await stream.respond({":status": "200", "content-type": "application/json"}, body=json.dumps(value).encode())
+
+
+def _session_of(stream: ServerStream) -> ServerSession:
+    session = stream.session
+    assert isinstance(session, ServerSession)
+    return session

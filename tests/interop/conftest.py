@@ -78,6 +78,8 @@ class OurServer:
     ca: Path
     sessions: list[trio_h2.ServerSession] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
+    happenings: list[trio_h2.Subscription] = field(default_factory=list)
+    """What happens to each session, from its start."""
 
     @property
     def tls(self) -> bool:
@@ -107,8 +109,11 @@ async def our_server(
     sessions: list[trio_h2.ServerSession] = []
     errors: list[Exception] = []
 
+    happenings: list[trio_h2.Subscription] = []
+
     async def remember(session: trio_h2.ServerSession) -> None:
         sessions.append(session)
+        happenings.append(session.subscribe())
 
     def failed(session: trio_h2.ServerSession | None, error: Exception) -> None:
         errors.append(error)
@@ -138,7 +143,7 @@ async def our_server(
 
     async with trio.open_nursery() as nursery:
         server = await nursery.start(serve)
-        yield OurServer(app, server.urls[0], server, tls_files.ca, sessions, errors)
+        yield OurServer(app, server.urls[0], server, tls_files.ca, sessions, errors, happenings)
         await server.aclose(grace=5)
 
 

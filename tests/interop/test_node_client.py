@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 import trio
@@ -12,7 +12,15 @@ import trio
 from tests.interop.app import HELLO
 from tests.interop.bodies import MIB, sha256
 from tests.interop.processes import run, running
-from trio_h2 import ErrorCode, ServerConfig
+from trio_h2 import (
+    ErrorCode,
+    GoAwayReceived,
+    LocalSettingsAcknowledged,
+    PingReceived,
+    RemoteSettingsReceived,
+    ServerConfig,
+    Settings,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -140,6 +148,92 @@ async def test_informational_responses(node: Node) -> None:
         (103, "</script.js>; rel=preload"),
     ]
     assert seen.part("go").status == 200
+
+
+@pytest.mark.parity("C4", "E1", "F2")
+async def test_several_interim_responses_and_a_body_that_waits_for_one(node: Node) -> None:
+    seen = await node("interim")
+    many = seen.part("many")
+    many.check_whole()
+    assert isinstance(many.informational, list)
+    assert [(fields[":status"], fields.get("link")) for fields in many.informational] == [
+        (102, None),
+        (103, "</first.css>; rel=preload"),
+        (103, "</second.css>; rel=preload"),
+    ]
+    assert seen.order == ["continue", 200]
+    assert seen.part("sum").length == len("held until then")
+    assert seen.rejected == {"status": 417, "continued": False}
+
+
+@pytest.mark.parity("C6", "D5")
+async def test_trailers_without_a_body(node: Node) -> None:
+    seen = await node("bare")
+    seen.part("down").check_whole(length=0)
+    assert seen.part("down").trailers == {"x-sum": "0"}
+    assert (seen.part("up").status, seen.part("up").error) == (200, None)
+
+
+@pytest.mark.parity("B6", "B15", "B16", "B18", "B22", "B23")
+async def test_what_the_server_says_beside_its_streams(node: Node, server: OurServer) -> None:
+    """ALTSVC, ORIGIN (which Node heeds on TLS only), SETTINGS, PING and GOAWAY with opaque data."""
+    seen = await node("announced")
+    told, answers = seen.part("seen"), seen.part("answers")
+    for path in "/altsvc", "/origin", "/settings", "/goaway":
+        answers.part(path).check_whole()
+    answers.part("/ping").check_whole(length=8)
+    assert told.altsvc == [
+        ['h2=":8000"', "https://example.org:8443", 0],
+        ['h3=":443"; ma=60', "", answers.part("/altsvc").id],
+        ["clear", "http://example.com", 0],
+    ]
+    named = [["https://example.org", "https://example.com:444"], ["https://third.example"]]
+    assert told.origin == (named if server.tls else [])
+    if server.tls:
+        assert isinstance(seen.originSet, list)
+        assert seen.originSet[-3:] == [*named[0], *named[1]]
+    assert isinstance(told.remote, list)
+    assert [(new.maxHeaderListSize, new.initialWindowSize, new.maxConcurrentStreams) for new in told.remote] == [
+        (20_000, 70_000, ServerConfig().max_concurrent_streams),
+        (20_000, 70_000, 77),
+    ]
+    assert "are you?" in cast("list[str]", told.pings)
+    (session,), (events,) = server.sessions, server.happenings
+    assert (session.local_settings.initial_window_size, session.local_settings.max_concurrent_streams) == (70_000, 77)
+    changes = [event.changed async for event in events if isinstance(event, LocalSettingsAcknowledged)]
+    assert changes[-2:] == [
+        Settings(max_header_list_size=20_000, initial_window_size=70_000),
+        Settings(max_concurrent_streams=77),
+    ]
+    (goaway,) = cast("list[list[object]]", told.goaways)
+    assert goaway == [0, answers.part("/goaway").id, "because of the test"]
+
+
+@pytest.fixture
+async def telling_client(node: Node) -> AsyncGenerator[Program, None]:
+    async with running(*node.command("telling")) as program:
+        yield program
+
+
+@pytest.mark.parity("B5", "B7", "B8")
+async def test_what_the_client_says_beside_its_streams(telling_client: Program, server: OurServer) -> None:
+    """SETTINGS, PING and GOAWAY with opaque data; the stream that is open finishes."""
+    await telling_client.wait_for("^open$")
+    (events,) = server.happenings
+    seen: list[object] = []
+    async for event in events:
+        seen.append(event)
+        if isinstance(event, GoAwayReceived):
+            break
+    assert server.sessions[0].draining
+    assert PingReceived(b"from-you") in seen
+    changed = [event.changed for event in seen if isinstance(event, RemoteSettingsReceived)]
+    assert changed[-1].max_header_list_size == server.sessions[0].remote_settings.max_header_list_size == 4711
+    assert seen[-1] == GoAwayReceived(0, ErrorCode.NO_ERROR, "opaque ä".encode())
+    server.app.gate.set()
+    await telling_client.say("the gate is open")
+    assert await telling_client.wait_ended() == 0
+    result(telling_client.output).part("open").check_whole(length=2 * len(HELLO))
 
 
 async def test_reset_by_the_client_cancels_the_handler(node: Node, server: OurServer) -> None:

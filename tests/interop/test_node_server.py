@@ -157,6 +157,121 @@ async def test_informational_responses(session: trio_h2.ClientSession) -> None:
     assert (response.status, response.body) == (200, HELLO)
 
 
+@pytest.mark.parity("C4")
+async def test_a_body_waits_for_100_behind_other_interim_responses(session: trio_h2.ClientSession) -> None:
+    async with session.request("POST", "/expect", body=b"held until then", expect_continue=True) as stream:
+        interim = []
+        while (early := await stream.receive_informational()) is not None:
+            interim.append((early.status, early.get("link")))
+        assert interim == [
+            (102, None),
+            (103, "</first.css>; rel=preload"),
+            (103, "</second.css>; rel=preload"),
+            (100, None),
+        ]
+        response = await stream.receive_response()
+        assert (response.status, response["x-early"], response["x-expect"]) == (200, "0", "100-continue")
+        assert b"".join([chunk async for chunk in stream]) == b"held until then"
+
+
+@pytest.mark.parity("C4")
+async def test_a_body_that_the_server_does_not_want_is_never_sent(
+    session: trio_h2.ClientSession, node: Program
+) -> None:
+    async with session.request("POST", "/reject", body=b"unwanted", expect_continue=True) as stream:
+        assert (await stream.receive_response()).status == 417
+        assert await stream.receive_some() == b"no\n"
+        assert await stream.receive_some() == b""
+    await node.wait_for(r'"rejected":0')
+    assert (await fetch(session, "/hello")).body == HELLO
+
+
+@pytest.mark.parity("C6", "D5")
+async def test_trailers_without_a_body(session: trio_h2.ClientSession) -> None:
+    async with session.request("POST", "/bare", end_stream=False) as stream:
+        await stream.send_trailers({"x-sum": "0"})
+        assert (await stream.receive_response()).status == 200
+        assert await stream.receive_some() == b""
+        trailers = await stream.receive_trailers()
+    assert trailers is not None
+    assert dict(trailers) == {"x-echo": "0"}
+
+
+async def told(events: trio_h2.Subscription, kind: type[trio_h2.SessionHappening]) -> trio_h2.SessionHappening:
+    """Returns the next happening of a kind."""
+    while True:
+        event = await anext(events)
+        if isinstance(event, kind):
+            return event
+
+
+@pytest.mark.parity("B22")
+async def test_alternative_services(session: trio_h2.ClientSession) -> None:
+    with session.subscribe() as events:
+        async with session.request("GET", "/altsvc") as stream:
+            assert (await stream.receive_response()).status == 200
+            assert [await told(events, trio_h2.AltSvcReceived) for _ in range(3)] == [
+                trio_h2.AltSvcReceived('h2=":8000"', "https://example.org:8443", 0),
+                trio_h2.AltSvcReceived('h3=":443"; ma=60', "", stream.id),
+                trio_h2.AltSvcReceived("clear", "http://example.com", 0),
+            ]
+
+
+@pytest.mark.parity("B17", "B23")
+async def test_origins(session: trio_h2.ClientSession, url: str) -> None:
+    """On TLS only."""
+    named = [["https://example.org", "https://example.com:444"], ["https://third.example"]]
+    with session.subscribe() as events:
+        await fetch(session, "/origin")
+        await session.ping()
+        if url.startswith("http:"):
+            assert session.origin_set is None
+        else:
+            announced = [await told(events, trio_h2.OriginReceived) for _ in named]
+            assert announced == [trio_h2.OriginReceived(origins) for origins in named]
+            assert session.origin_set == [url, *named[0], *named[1]]
+
+
+@pytest.mark.parity("B6", "B16")
+async def test_our_new_settings_reach_the_server(session: trio_h2.ClientSession, node: Program) -> None:
+    """Each update returns on its own acknowledgement, also while a body is under way in the window that changes."""
+    async with session.request("GET", f"/bytes/{MIB}") as stream, trio.open_nursery() as nursery:
+        for size in 30_000, 40_000:
+            await session.update_settings(trio_h2.Settings(initial_window_size=size, max_header_list_size=size))
+            assert session.local_settings.initial_window_size == size
+            assert not session.pending_settings_ack
+            await node.wait_for(rf'"remote":.*"initialWindowSize":{size},.*"maxHeaderListSize":{size}')
+        nursery.start_soon(session.update_settings, trio_h2.Settings(custom={0xF0F0: 1}))
+        length, digest = await receive_sum(stream)
+        trailers = await stream.receive_trailers()
+    assert length == MIB
+    assert trailers is not None
+    assert trailers["x-sha256"] == digest
+
+
+@pytest.mark.parity("B8", "B18")
+async def test_pings_are_told_on_both_sides(session: trio_h2.ClientSession, node: Program) -> None:
+    with session.subscribe() as events:
+        assert (await fetch(session, "/ping")).body == b"01234567"
+        assert await told(events, trio_h2.PingReceived) == trio_h2.PingReceived(b"01234567")
+    result = await session.ping(b"from-you")
+    assert result.payload == b"from-you"
+    assert result.round_trip > 0
+    await node.wait_for(r'"pinged":"from-you"')
+
+
+@pytest.mark.parity("B15")
+async def test_our_goaway_reaches_the_server(session: trio_h2.ClientSession, node: Program) -> None:
+    """With its opaque data; what is open finishes."""
+    async with session.request("GET", "/gate") as stream:
+        assert await stream.receive_some() == HELLO
+        async with session.request("GET", "/open") as other:
+            await session.goaway(debug_data=b"because of the test")
+            await node.wait_for(r'"opaque":"because of the test","last":0')
+            assert b"".join([chunk async for chunk in other]) == HELLO
+        assert b"".join([chunk async for chunk in stream]) == HELLO
+
+
 async def test_early_response_stops_the_upload(session: trio_h2.ClientSession) -> None:
     """RFC 9113 §8.1: "Clients MUST NOT discard responses" because of RST_STREAM(NO_ERROR), which is no error."""
     async with session.request("POST", "/early", end_stream=False) as stream:

@@ -167,9 +167,35 @@ def test_bad_default_scheme(scheme: str) -> None:
         parse_url("example.com", default_scheme=scheme)
 
 
-@pytest.mark.parametrize("url", [None, b"https://example.com", 443, ["https://example.com"]])
+class UrlObject:
+    """What other libraries make of URLs."""
+
+    def __init__(self, text: str, scheme: object = "https") -> None:
+        self.scheme = scheme
+        self._text = text
+
+    def __str__(self) -> str:
+        return self._text
+
+
+def test_url_objects_are_accepted() -> None:
+    origin = parse_url(UrlObject("http://joe:secret@example.com:81/path?x#y", "http"))  # type: ignore[arg-type]
+    assert origin == Origin("http", "example.com", 81)
+    for text, why in ("http://example.com:x", "port"), ("<UrlObject>", "host"), ("ftp://example.com", "scheme"):
+        with pytest.raises(ValueError, match=f"bad URL .*{why}"):
+            parse_url(UrlObject(text))  # type: ignore[arg-type]  # its scheme is anything
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(None, b"https://example.com", 443, ["https://example.com"], object()),
+        UrlObject("https://example.com", None),
+        urlsplit(b"https://example.com"),
+    ],
+)
 def test_not_text(url: object) -> None:
-    with pytest.raises(TypeError, match=f"must be a str, not {type(url).__name__}"):
+    with pytest.raises(TypeError, match=f"must be a str, or an object .*, not {type(url).__name__}"):
         parse_url(url)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=f"must be a str, not {type(url).__name__}"):
         parse_url("h", default_scheme=url)  # type: ignore[arg-type]

@@ -6,6 +6,7 @@ import contextlib
 import socket
 import ssl
 from typing import TYPE_CHECKING
+from urllib.parse import urlparse, urlsplit
 
 import pytest
 import trio
@@ -60,6 +61,7 @@ async def tcp_server() -> AsyncIterator[Server]:
 # -- what is refused at the call -----------------------------------------------------------------------------------
 
 
+@pytest.mark.parity("A5", "K1")
 @pytest.mark.parametrize(
     ("url", "options", "message"),
     [
@@ -103,6 +105,7 @@ async def test_a_block_is_used_once() -> None:
 # -- ways to a session ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parity("A5")
 async def test_cleartext_tcp() -> None:
     async with tcp_server() as server:
         async with connect(f"http://localhost:{server.port}") as session:
@@ -114,6 +117,7 @@ async def test_cleartext_tcp() -> None:
             await session.ping()
 
 
+@pytest.mark.parity("A5")
 async def test_tls(authority: ThrowawayAuthority) -> None:
     async with trio.open_nursery() as nursery:
         server: Server = await nursery.start(serve_ssl_over_tcp, tell, 0, authority.server_context())
@@ -130,11 +134,64 @@ async def test_tls(authority: ThrowawayAuthority) -> None:
         await server.aclose()
 
 
+@pytest.mark.parity("A7")
 async def test_a_scheme_for_urls_without_one() -> None:
     async with tcp_server() as server, connect(f"localhost:{server.port}", scheme="http") as session:
         assert (await fetch(session)).startswith("http|")
 
 
+@pytest.mark.parity("A7")
+async def test_the_scheme_of_an_authority_is_https_by_default() -> None:
+    for options, expected in ({}, "https"), ({"scheme": "https"}, "https"), ({"scheme": "http"}, "http"):
+        ours, theirs = memory_transports()
+        async with trio.open_nursery() as nursery:
+            await nursery.start(serve_stream, tell, theirs)
+            async with connect("example.org:8443", transport=ours, **options) as session:  # type: ignore[arg-type]
+                assert await fetch(session) == f"{expected}|example.org:8443|/"
+    for scheme in "ftp", "HTTPS", "":
+        with pytest.raises(ValueError, match=f"bad scheme {scheme!r}: only 'http' and 'https' are possible"):
+            connect("example.org:8443", scheme=scheme)
+
+
+@pytest.mark.parity("A5")
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://example.org", "http|example.org|/"),
+        ("http://joe:secret@example.org:80/path?query#fragment", "http|example.org|/"),
+        ("http://example.org:8080/path", "http|example.org:8080|/"),
+        ("https://[::1]:443", "https|[::1]|/"),
+        ("HTTPS://Example.ORG", "https|example.org|/"),
+        (urlsplit("https://joe@example.org:8443/path?query"), "https|example.org:8443|/"),
+        (urlparse("http://example.org:81/path;x"), "http|example.org:81|/"),
+    ],
+)
+async def test_what_a_url_says(url: str, expected: str) -> None:
+    """Only its origin counts; the path of a request is the request's."""
+    ours, theirs = memory_transports()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(serve_stream, tell, theirs)
+        async with connect(url, transport=ours) as session:
+            assert await fetch(session) == expected
+
+
+@pytest.mark.parity("A5")
+async def test_default_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, int]] = []
+
+    async def open_tcp_stream(host: str, port: int) -> trio.abc.Stream:
+        await trio.lowlevel.checkpoint()
+        asked.append((host, port))
+        raise OSError("nobody there")
+
+    monkeypatch.setattr(trio, "open_tcp_stream", open_tcp_stream)
+    for url in "http://localhost", "https://localhost", "http://localhost:81", "localhost", "https://[::1]:8443/x":
+        with pytest.raises(OSError, match="nobody there"):
+            await connect(url).__aenter__()
+    assert asked == [("localhost", 80), ("localhost", 443), ("localhost", 81), ("localhost", 443), ("::1", 8443)]
+
+
+@pytest.mark.parity("A6")
 async def test_unix_socket(tmp_path: Path) -> None:
     path = tmp_path / "socket"
     async with trio.open_nursery() as nursery:
@@ -145,6 +202,7 @@ async def test_unix_socket(tmp_path: Path) -> None:
     assert not path.exists()
 
 
+@pytest.mark.parity("A6")
 async def test_any_stream() -> None:
     ours, theirs = trio.testing.memory_stream_pair()
     async with trio.open_nursery() as nursery:
@@ -154,6 +212,7 @@ async def test_any_stream() -> None:
             assert await fetch(session) == "https|example.org|/"
 
 
+@pytest.mark.parity("A6")
 async def test_a_function_that_makes_the_stream() -> None:
     urls: list[str] = []
     ours, theirs = memory_transports()
@@ -166,9 +225,21 @@ async def test_a_function_that_makes_the_stream() -> None:
         await nursery.start(serve_stream, tell, theirs)
         async with connect("http://user:secret@example.org:8080/path?q", transport=make) as session:
             assert await fetch(session) == "http|example.org:8080|/"
-    assert urls == ["http://example.org:8080"]
+    assert urls == ["http://example.org:8080"]  # called once
+    with pytest.raises(trio.ClosedResourceError):
+        await ours.send_all(b"x")  # the session owned it
 
 
+@pytest.mark.parity("A6")
+async def test_a_function_that_fails() -> None:
+    async def make(url: str) -> trio.abc.Stream:
+        raise UsersError(url)
+
+    with pytest.raises(UsersError, match="https://localhost"):
+        await connect("https://localhost:443/", transport=make).__aenter__()
+
+
+@pytest.mark.parity("A6")
 async def test_a_function_that_makes_something_else() -> None:
     async def make(url: str) -> trio.abc.Stream:
         return url  # type: ignore[return-value]  # that is the point
@@ -187,6 +258,7 @@ async def test_tls_over_any_stream(authority: ThrowawayAuthority) -> None:
             assert await fetch(session) == "https|localhost|/"
 
 
+@pytest.mark.parity("A6")
 async def test_http2_inside_http2() -> None:
     """A stream is a transport like any other: the inner session ends without the outer one."""
     results: list[str] = []

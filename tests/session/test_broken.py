@@ -105,6 +105,44 @@ async def test_every_waiter_raises_at_once(how: str, autojump_clock: object) -> 
         await stream.aclose()
 
 
+@pytest.mark.parity("B0", "B3")
+@pytest.mark.parametrize("error", [False, True])
+async def test_every_open_stream_ends_with_the_transport(error: bool, autojump_clock: object) -> None:
+    """Each operation that waits on each of them raises, and so does each later one."""
+    wires: list[CuttingStream] = []
+
+    def wrap(transport: trio.abc.Stream) -> trio.abc.Stream:
+        wires.append(CuttingStream(transport, error=error))
+        return wires[0]
+
+    async with connected(wrap=wrap) as (session, peer), trio.open_nursery() as nursery:
+        streams = [await session.open_stream("POST", end_stream=False) for _ in range(5)]
+        for stream in streams:
+            await peer.expect_headers(stream.id)
+        await peer.respond(streams[1].id, end_stream=False)
+        await peer.respond(streams[2].id, body=b"unread", end_stream=False)
+        await peer.ping()
+        pending: list[Callable[[], Awaitable[object]]] = []
+        pending += [partial(stream.send_all, bytes(200_000)) for stream in streams]
+        pending += [stream.receive_response for stream in (streams[0], *streams[3:])]
+        pending += [streams[1].receive_some, streams[3].receive_informational, streams[4].receive_trailers]
+        pending += [stream.wait_closed for stream in streams]
+        raised = await collect(nursery, *pending)
+        assert not raised
+        await wires[0].cut()
+        await settle()
+        assert len(raised) == len(pending)
+        assert {type(failure) for failure in raised} == {TransportLostError}
+        assert {type(failure.__cause__) for failure in raised} == {trio.BrokenResourceError if error else type(None)}
+        assert await streams[2].receive_some() == b"unread"  # what was received before stays readable
+        for stream in streams:
+            assert (stream.closed, stream.aborted, stream.state.name) == (True, True, "closed")
+            for later in stream.receive_some, partial(stream.send_all, b"x"), stream.send_eof, stream.wait_closed:
+                with pytest.raises(TransportLostError):
+                    await later()
+
+
+@pytest.mark.parity("B3")
 async def test_the_block_goes_on(autojump_clock: object) -> None:
     """A broken session neither cancels its block nor makes a body fail that ends normally."""
     steps: list[str] = []
@@ -116,6 +154,7 @@ async def test_the_block_goes_on(autojump_clock: object) -> None:
     assert steps == ["slept"]
 
 
+@pytest.mark.parity("B1", "B3")
 @pytest.mark.parametrize("error", [True, False])
 async def test_an_idle_session_that_ends(error: bool, autojump_clock: object) -> None:
     """Without streams the peer may just close; a network that breaks is an error all the same."""
@@ -141,6 +180,7 @@ async def test_an_idle_session_that_ends(error: bool, autojump_clock: object) ->
 # -- B19: the server drops TCP at each point -----------------------------------------------------------------------
 
 
+@pytest.mark.parity("B0", "B3")
 @pytest.mark.parametrize("point", ["before", "settings", "headers", "body", "end", "trailers"])
 async def test_the_server_drops_at(point: str, autojump_clock: object) -> None:
     async with connected(handshake=False) as (session, peer), trio.open_nursery() as nursery:
@@ -268,6 +308,7 @@ async def test_late_frames_on_a_forgotten_stream(autojump_clock: object) -> None
 # -- the server's side ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parity("B0", "D2")
 async def test_a_lost_client_cancels_every_handler(caplog: pytest.LogCaptureFixture, autojump_clock: object) -> None:
     caplog.set_level(logging.DEBUG)
     ended: list[int] = []
@@ -298,6 +339,7 @@ async def test_a_lost_client_cancels_every_handler(caplog: pytest.LogCaptureFixt
     assert not [record for record in caplog.records if record.levelno > logging.DEBUG]
 
 
+@pytest.mark.parity("B3", "K4")
 async def test_a_protocol_error_is_told_and_ends_everything(autojump_clock: object) -> None:
     async with served(forever) as (peer, session):
         await peer.request()
@@ -355,6 +397,7 @@ async def test_nothing_is_written_after_the_goodbye(autojump_clock: object) -> N
         assert order[-2:] == ["data", "eof"]
 
 
+@pytest.mark.parity("K3")
 async def test_bugs_propagate(autojump_clock: object) -> None:
     """What is no expected failure is a bug, ours or the transport's, and must not be swallowed."""
 

@@ -43,6 +43,7 @@ async def answer_with_a_lot(stream: ServerStream) -> None:
 # -- the server's two steps ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.parity("B12")
 async def test_a_server_says_goaway_twice_around_a_ping(autojump_clock: object) -> None:
     go = trio.Event()
 
@@ -78,6 +79,7 @@ async def test_a_server_says_goaway_twice_around_a_ping(autojump_clock: object) 
         assert sum(isinstance(frame, GoAwayFrame) for frame in peer.frames) == 2
 
 
+@pytest.mark.parity("B12")
 async def test_a_server_without_streams_ends_after_the_round_trip(autojump_clock: object) -> None:
     async with served(hello) as (peer, session):
         start = trio.current_time()
@@ -149,6 +151,7 @@ async def test_the_server_does_not_wait_for_ever_for_the_clients_end(autojump_cl
 # -- aclose --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parity("B12")
 async def test_aclose_cancels_handlers_after_the_grace(autojump_clock: object) -> None:
     async with served(forever) as (peer, session):
         first = await peer.request()
@@ -166,6 +169,7 @@ async def test_aclose_cancels_handlers_after_the_grace(autojump_clock: object) -
         assert session.statistics().running_handlers == 0
 
 
+@pytest.mark.parity("B12")
 async def test_the_default_grace_is_the_drain_timeout(autojump_clock: object) -> None:
     async with served(forever, config=ServerConfig(drain_timeout=4)) as (peer, session):
         await peer.request()
@@ -177,6 +181,7 @@ async def test_the_default_grace_is_the_drain_timeout(autojump_clock: object) ->
         assert trio.current_time() - start == pytest.approx(4)
 
 
+@pytest.mark.parity("B12")
 async def test_aclose_returns_early_when_all_is_done(autojump_clock: object) -> None:
     async def handler(stream: ServerStream) -> None:
         await stream.session.wait_draining()
@@ -198,6 +203,7 @@ async def test_aclose_returns_early_when_all_is_done(autojump_clock: object) -> 
         await session.aclose()  # idempotent
 
 
+@pytest.mark.parity("B12")
 async def test_aclose_cancelled_cuts_at_once(autojump_clock: object) -> None:
     async with served(forever) as (peer, session):
         await peer.request()
@@ -213,6 +219,7 @@ async def test_aclose_cancelled_cuts_at_once(autojump_clock: object) -> None:
         await peer.expect_eof()
 
 
+@pytest.mark.parity("B12", "K1")
 @pytest.mark.parametrize("grace", [-1, math.nan])
 async def test_a_grace_that_is_none_is_refused_before_anything_happens(grace: float) -> None:
     async with served(hello) as (_, session):
@@ -223,6 +230,7 @@ async def test_a_grace_that_is_none_is_refused_before_anything_happens(grace: fl
         assert not session.draining
 
 
+@pytest.mark.parity("B12", "K2")
 async def test_a_handler_cannot_wait_for_itself(autojump_clock: object) -> None:
     refused: list[str] = []
 
@@ -322,6 +330,7 @@ async def test_a_session_that_drains_is_not_idle(autojump_clock: object) -> None
         assert trio.current_time() - start == pytest.approx(10)
 
 
+@pytest.mark.parity("B12")
 async def test_a_peer_that_closes_while_we_drain_is_no_error(autojump_clock: object) -> None:
     async with served(hello) as (peer, session):
         peer.auto_ack = False

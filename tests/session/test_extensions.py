@@ -246,6 +246,51 @@ async def test_the_origin_set_grows(
         assert len(session.origin_set) == 4
 
 
+@pytest.mark.parity("B17", "B23")
+async def test_a_misdirected_request_takes_its_origin_away(
+    authority: ThrowawayAuthority, autojump_clock: object
+) -> None:
+    """RFC 8336 §2.3: 421 removes the origin of its request, which a later ORIGIN frame may bring back."""
+    own = "https://localhost:8443"
+    async with connected_by_tls(authority) as (session, peer):
+        await peer.send_raw_frame(ORIGIN, 0, 0, entries(b"https://b.example", b"https://c.example"))
+        await peer.ping()
+        for number, (fields, left) in enumerate(
+            [
+                ({":authority": "B.example:443"}, [own, "https://c.example"]),
+                ({":authority": "unknown.example"}, [own, "https://c.example"]),
+                ({":authority": "c.example", ":scheme": "http"}, [own, "https://c.example"]),
+                ({"host": "c.example"}, [own]),
+                ({}, []),
+            ]
+        ):
+            async with session.request("GET", headers=fields) as stream:
+                await peer.expect_headers(stream_id=2 * number + 1)
+                await peer.respond(stream.id, 421, body=b"not here")
+                assert (await stream.receive_response()).status == 421
+                assert session.origin_set == left
+                assert await stream.receive_some() == b"not here"
+        tunnel = await session.open_stream("CONNECT", headers={":authority": "c.example:443"}, end_stream=False)
+        await peer.expect_headers(stream_id=tunnel.id)
+        await peer.respond(tunnel.id, 421)
+        await tunnel.receive_response()
+        assert session.origin_set == []
+        await peer.send_raw_frame(ORIGIN, 0, 0, entries(b"https://b.example"))
+        await peer.ping()
+        assert session.origin_set == ["https://b.example"]
+
+
+@pytest.mark.parity("B17")
+async def test_other_statuses_leave_the_origin_set_alone(authority: ThrowawayAuthority, autojump_clock: object) -> None:
+    async with connected_by_tls(authority) as (session, peer):
+        for status in 200, 400, 404, 420, 422, 500:
+            async with session.request("GET") as stream:
+                await peer.expect_headers()
+                await peer.respond(stream.id, status)
+                await stream.receive_response()
+            assert session.origin_set == ["https://localhost:8443"]
+
+
 @pytest.mark.parity("B17")
 async def test_the_origin_set_is_bounded(authority: ThrowawayAuthority, autojump_clock: object) -> None:
     async with connected_by_tls(authority) as (session, peer):

@@ -85,6 +85,7 @@ async def test_no_new_streams_after_goaway(autojump_clock: object) -> None:
         await assert_answered(first, peer)
 
 
+@pytest.mark.parity("B5")
 async def test_two_goaways(autojump_clock: object) -> None:
     """As a server says it that drains: the streams in between were under way."""
     async with connected() as (session, peer):
@@ -162,6 +163,7 @@ async def test_goaway_then_data(autojump_clock: object) -> None:
         await session.wait_closed()
 
 
+@pytest.mark.parity("B5")
 async def test_requests_in_line_may_be_retried(autojump_clock: object) -> None:
     async with connected(settings={3: 1}) as (session, peer):
         first = await session.open_stream("GET")
@@ -183,6 +185,7 @@ async def test_requests_in_line_may_be_retried(autojump_clock: object) -> None:
         await assert_answered(first, peer)
 
 
+@pytest.mark.parity("B5")
 async def test_goaway_on_an_idle_session_ends_it_at_once(autojump_clock: object) -> None:
     async with connected() as (session, peer):
         start = trio.current_time()

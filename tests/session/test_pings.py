@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import trio
 
+from tests.session.ends import both_roles, session_of
 from tests.session.scripted import connected, hello, served, settle
-from trio_h2 import ClientConfig, LocalProtocolError, PingResult
+from trio_h2 import ClientConfig, LocalProtocolError, PingResult, Role, TransportLostError
 from trio_h2.testing import PingFrame
 
 
@@ -114,6 +115,7 @@ async def test_wrong_payloads_are_refused_at_the_call() -> None:
         assert not any(isinstance(frame, PingFrame) for frame in peer.frames)
 
 
+@pytest.mark.parity("B18")
 async def test_a_cancelled_task_sends_nothing(autojump_clock: object) -> None:
     async with connected() as (session, peer):
         with trio.CancelScope() as scope:
@@ -123,7 +125,81 @@ async def test_a_cancelled_task_sends_nothing(autojump_clock: object) -> None:
         assert not any(isinstance(frame, PingFrame) and not frame.ack for frame in peer.frames)
 
 
+@pytest.mark.parity("B18")
 async def test_our_answers(autojump_clock: object) -> None:
     async with served(hello) as (peer, _):
         for payload in (b"12345678", b"\xffdrain\xffh", b"\xffkeep-h2"):
             await peer.ping(payload)
+
+
+@pytest.mark.parity("B18", "H4", "K2")
+@both_roles
+async def test_over_the_limit_nothing_is_sent(role: Role, autojump_clock: object) -> None:
+    """At the call, and the session stays healthy."""
+    async with session_of(role, max_outstanding_pings=2) as (session, peer), trio.open_nursery() as nursery:
+        peer.auto_ack = False
+        for payload in b"number 1", b"number 2":
+            nursery.start_soon(session.ping, payload)
+            assert (await peer.expect(PingFrame, ack=False)).data == payload
+        for _ in range(3):
+            with pytest.raises(LocalProtocolError, match=r"2 pings have no answer yet \(max_outstanding_pings\)"):
+                await session.ping(b"number 3")
+        await peer.expect_nothing()
+        await peer.send_ping(b"number 1", ack=True)
+        await settle()
+        nursery.start_soon(session.ping, b"number 4")
+        assert (await peer.expect(PingFrame, ack=False)).data == b"number 4"
+        for payload in b"number 2", b"number 4":
+            await peer.send_ping(payload, ack=True)
+
+
+@pytest.mark.parity("B18")
+@both_roles
+async def test_the_session_ends_while_pings_wait(role: Role, autojump_clock: object) -> None:
+    async with session_of(role) as (session, peer), trio.open_nursery() as nursery:
+        peer.auto_ack = False
+        raised: list[str] = []
+
+        async def wait(error: type[Exception]) -> None:
+            with pytest.raises(error):
+                await session.ping()
+            raised.append(error.__name__)
+
+        for _ in range(3):
+            nursery.start_soon(wait, TransportLostError)
+        await settle()
+        await peer.send_bytes(b"\0\0")  # no graceful end
+        await peer.aclose()
+        await settle()
+        assert raised == ["TransportLostError"] * 3
+        await wait(TransportLostError)
+
+
+@pytest.mark.parity("B18")
+@both_roles
+async def test_our_own_end_while_pings_wait(role: Role, autojump_clock: object) -> None:
+    async with session_of(role) as (session, peer), trio.open_nursery() as nursery:
+        peer.auto_ack = False
+
+        async def wait() -> None:
+            with pytest.raises(trio.ClosedResourceError):
+                await session.ping()
+
+        nursery.start_soon(wait)
+        await settle()
+        session.destroy()
+
+
+@pytest.mark.parity("B18")
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+async def test_payloads_are_bytes_like(kind: type, autojump_clock: object) -> None:
+    async with connected() as (session, peer), trio.open_nursery() as nursery:
+        results: list[PingResult] = []
+
+        async def ping() -> None:
+            results.append(await session.ping(kind(b"\0payload")))
+
+        nursery.start_soon(ping)
+        await peer.expect(PingFrame, ack=False, data=b"\0payload")
+    ((round_trip, payload),) = [(result.round_trip, result.payload) for result in results]
+    assert (type(round_trip), round_trip, type(payload), payload) == (float, 0.0, bytes, b"\0payload")

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from tests.session.scripted import connected, forever, served, settle
-from trio_h2 import ErrorCode, Priority, ServerConfig
+from trio_h2 import ClientConfig, ErrorCode, PaddingStrategy, Priority, ServerConfig
 from trio_h2.testing import DataFrame, PriorityFrame, SettingsFrame, StallableStream, UnknownFrame
 from trio_h2.testing import Priority as WirePriority
 
@@ -240,6 +240,63 @@ async def test_priority_of_rfc_7540_is_sent(autojump_clock: object) -> None:
         assert frame.priority == WirePriority(weight=16, depends_on=7)
         stream.prioritize(weight=1, silent=True)
         await peer.expect_nothing()
+
+
+@pytest.mark.parity("C1")
+@pytest.mark.parametrize("padding", [PaddingStrategy.NONE, PaddingStrategy.ALIGNED, PaddingStrategy.MAX])
+@pytest.mark.parametrize("size", [0, 16_384])
+async def test_requests_carry_the_priority_of_rfc_7540(
+    size: int, padding: PaddingStrategy, autojump_clock: object
+) -> None:
+    """In their HEADERS, and only if it was asked for; also when the fields go on in CONTINUATION."""
+    asked: list[tuple[dict[str, int], WirePriority | None]] = [
+        ({}, None),
+        ({"weight": 256}, WirePriority(weight=256)),
+        ({"weight": 1, "depends_on": 1, "exclusive": True}, WirePriority(weight=1, depends_on=1, exclusive=True)),
+        ({"depends_on": 99}, WirePriority(weight=16, depends_on=99)),
+        ({"exclusive": True}, WirePriority(weight=16, exclusive=True)),
+        ({"weight": 16}, WirePriority(weight=16)),
+    ]
+    async with connected(config=ClientConfig(padding=padding)) as (session, peer):
+        for options, expected in asked:
+            for headers in {"x-large": "a" * (size * 8 // 5 - 60)}, {}:
+                stream = await session.open_stream("GET", headers=headers, **options)  # type: ignore[arg-type]  # which
+                frame = await peer.expect_headers(stream_id=stream.id)
+                assert frame.priority == expected
+                assert stream.state.weight == (16 if expected is None else expected.weight)
+                if padding is PaddingStrategy.ALIGNED and not headers:
+                    assert (9 + len(frame.payload)) % 8 == 0
+                stream.reset()
+                await peer.expect_rst(stream.id)
+        async with session.request("GET", weight=3, priority=Priority(1)) as stream:
+            frame = await peer.expect_headers(stream_id=stream.id)
+            assert (frame.priority, frame.get("priority")) == (WirePriority(weight=3), "u=1")
+
+
+@pytest.mark.parity("C1", "K1")
+async def test_requests_with_priorities_that_are_wrong(autojump_clock: object) -> None:
+    """K1: at the call, but for a parent that turns out to be the stream itself when it is its turn."""
+    async with connected() as (session, peer):
+        for weight in 0, 257, -1:
+            with pytest.raises(ValueError, match=rf"weight must be in 1\.\.256, not {weight}"):
+                session.request("GET", weight=weight)
+        for parent in -1, 2**31:
+            with pytest.raises(ValueError, match=rf"depends_on must be in 0\.\.2147483647, not {parent}"):
+                session.request("GET", depends_on=parent)
+        with pytest.raises(TypeError, match=r"weight must be an int, not 1\.5"):
+            session.request("GET", weight=cast("int", 1.5))
+        with pytest.raises(TypeError, match="depends_on must be an int, not True"):
+            session.request("GET", depends_on=True)
+        with pytest.raises(TypeError, match="exclusive must be a bool, not 1"):
+            session.request("GET", exclusive=cast("bool", 1))
+        with pytest.raises(ValueError, match="weight must be in"):
+            await session.open_stream("GET", weight=0)
+        with pytest.raises(ValueError, match="stream 1 cannot depend on itself"):
+            async with session.request("GET", depends_on=1):
+                raise AssertionError("the block was entered")
+        await peer.expect_nothing()
+        async with session.request("GET", depends_on=3) as stream:
+            assert (await peer.expect_headers(stream_id=1)).stream_id == stream.id
 
 
 @pytest.mark.parity("D9")

@@ -88,6 +88,52 @@ async def test_a_response_tells_how_it_came(autojump_clock: MockClock) -> None:
         assert stream.end_after_headers
 
 
+_TWICE = [("x-two", "a"), ("x-one", "1"), ("x-two", "b")]
+_RAW = [(b"x-two", b"a"), (b"x-one", b"1"), (b"x-two", b"b")]
+
+
+@pytest.mark.parity("B9", "C4", "C6", "J4")
+async def test_every_header_event_of_a_client_has_flags_and_raw_fields(autojump_clock: MockClock) -> None:
+    """1xx, response and trailers, each with its own; duplicates are kept."""
+    async with scripted_server() as (session, peer), session.request("GET") as stream:
+        await peer.expect_headers(1)
+        for status in "102", "103":
+            await peer.send_headers(1, [(":status", status), *_TWICE], padding=1 if status == "103" else None)
+        await peer.send_headers(1, [(":status", "200"), *_TWICE])
+        await peer.send_data(1, b"body")
+        await peer.send_headers(1, _TWICE, end_stream=True, padding=2)
+        for status, flags in ("102", _END_HEADERS), ("103", _END_HEADERS | _PADDED):
+            early = await stream.receive_informational()
+            assert early is not None
+            assert (early.status, early.flags) == (int(status), flags)
+            assert early.raw == [(b":status", status.encode()), *_RAW]
+        response = await stream.receive_response()
+        assert response.flags == stream.flags == _END_HEADERS
+        assert response.raw == stream.raw_headers == [(b":status", b"200"), *_RAW]
+        assert response["x-two"] == "a, b"
+        trailers = await stream.receive_trailers()
+        assert trailers is not None
+        assert (trailers.flags, trailers.raw) == (_END_HEADERS | _END_STREAM | _PADDED, _RAW)
+
+
+@pytest.mark.parity("B9", "C6", "J4")
+async def test_every_header_event_of_a_server_has_flags_and_raw_fields(autojump_clock: MockClock) -> None:
+    exchanges = Exchanges()
+    async with scripted_client(exchanges.handle) as (_session, peer):
+        await peer.request("POST", headers=_TWICE, end_stream=False)
+        stream = await exchanges.next()
+        assert stream.headers.raw == stream.raw_headers
+        assert {name for name, _ in stream.raw_headers[:4]} == {b":method", b":scheme", b":authority", b":path"}
+        assert stream.raw_headers[4:] == _RAW
+        assert stream.flags == _END_HEADERS
+        await peer.send_headers(1, _TWICE, end_stream=True, padding=0)
+        trailers = await stream.receive_trailers()
+        assert trailers is not None
+        assert (trailers.flags, trailers.raw) == (_END_HEADERS | _END_STREAM | _PADDED, _RAW)
+        assert stream.flags == _END_HEADERS  # those of the request
+        exchanges.finish()
+
+
 @pytest.mark.parity("D10")
 async def test_what_a_server_sent(autojump_clock: MockClock) -> None:
     exchanges = Exchanges()

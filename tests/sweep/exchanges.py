@@ -45,6 +45,9 @@ BODIES = {
     "/download": (b"", LONG),
     "/echo": (LONG, LONG),
     "/trailers": (SHORT, SHORT),
+    "/bare-trailers": (b"", b""),
+    "/long-trailers": (LONG, LONG),
+    "/hints": (b"", HELLO),
     "/early": (LONG, HELLO),
     "/hold": (b"", HELLO),
     "/burn-up": (BURNT, HELLO),
@@ -130,6 +133,24 @@ async def unread_trailers(session: ClientSession) -> None:
         assert received["x-sum"] == TRAILERS["x-sum"]
 
 
+async def bare_trailers(session: ClientSession) -> None:
+    """Sends and receives trailers without a body."""
+    async with session.request("POST", "/bare-trailers", end_stream=False) as stream:
+        await stream.send_trailers(TRAILERS)
+        await expect_response(stream)
+        assert await stream.receive_some() == b""
+        await expect_trailers(stream)
+
+
+async def blocked_trailers(session: ClientSession) -> None:
+    """Queues trailers behind a body that waits for its window, and waits for those behind another one."""
+    async with session.request("POST", "/long-trailers", body=LONG, end_stream=False) as stream:
+        await stream.send_trailers(TRAILERS)
+        await expect_response(stream)
+        assert await read_all(stream, 50) == LONG
+        await expect_trailers(stream)
+
+
 async def early(session: ClientSession) -> None:
     """Is answered before the body, which the server never reads, is sent."""
     async with session.request("POST", "/early", end_stream=False) as stream:
@@ -184,6 +205,13 @@ async def expect_response(stream: ClientStream) -> None:
     assert response.status == 200
 
 
+async def expect_trailers(stream: Stream) -> None:
+    """Waits for the trailers, which are those of all exchanges."""
+    received = await stream.receive_trailers()
+    assert received is not None
+    assert received["x-sum"] == TRAILERS["x-sum"]
+
+
 async def read_all(stream: Stream, size: int | None = None) -> bytes:
     """Reads a body to its end, at most *size* octets at a time."""
     body = bytearray()
@@ -233,6 +261,26 @@ async def _trailers(stream: ServerStream) -> None:
     await stream.send_trailers(TRAILERS)
 
 
+async def _bare_trailers(stream: ServerStream) -> None:
+    await expect_trailers(stream)
+    await stream.respond(200)
+    await stream.send_trailers(TRAILERS)
+
+
+async def _long_trailers(stream: ServerStream) -> None:
+    assert await read_all(stream, 50) == LONG
+    await expect_trailers(stream)
+    await stream.respond(200)
+    await stream.send_all(LONG)
+    await stream.send_trailers(TRAILERS)
+
+
+async def _hints(stream: ServerStream) -> None:
+    for number in range(4):
+        await stream.send_informational(103, {"x-number": number})
+    await stream.respond(200, body=HELLO)
+
+
 async def _hold(stream: ServerStream) -> None:
     await hold.park()
     await stream.respond(200, body=HELLO)
@@ -260,6 +308,9 @@ HANDLERS: dict[str, Callable[[ServerStream], Awaitable[None]]] = {
     "/download": _download,
     "/echo": _echo,
     "/trailers": _trailers,
+    "/bare-trailers": _bare_trailers,
+    "/long-trailers": _long_trailers,
+    "/hints": _hints,
     "/early": _plain,
     "/hold": _hold,
     "/burn-down": _send_whole,

@@ -58,7 +58,17 @@ async def informed(session: ClientSession) -> None:
         await stream.wait_closed()
 
 
-_EXCHANGES: tuple[Exchange, ...] = (expecting, expecting_in_pieces, informed)
+async def hinted(session: ClientSession) -> None:
+    """Waits for several interim responses, each once and in order, and reads the rest."""
+    async with session.request("GET", "/hints") as stream:
+        numbers = []
+        while (early := await stream.receive_informational()) is not None:
+            numbers.append(early["x-number"])
+        assert numbers == ["0", "1", "2", "3"]
+        assert await read_all(stream) == HELLO
+
+
+_EXCHANGES: tuple[Exchange, ...] = (expecting, expecting_in_pieces, informed, hinted)
 
 
 @pytest.mark.parity("C4", "D3")

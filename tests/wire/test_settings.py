@@ -30,6 +30,7 @@ def _settings(name: str, value: object) -> Settings:
     return Settings(**{name: cast("int", value)})  # type: ignore[arg-type]  # wrong types are what is tested
 
 
+@pytest.mark.parity("A8")
 def test_nothing_is_given_by_default() -> None:
     settings = Settings()
     for field in dataclasses.fields(Settings):
@@ -39,6 +40,7 @@ def test_nothing_is_given_by_default() -> None:
     assert Settings.unpack(b"") == settings
 
 
+@pytest.mark.parity("A8")
 def test_defaults() -> None:
     assert Settings.defaults() == Settings(
         header_table_size=4096,
@@ -51,8 +53,10 @@ def test_defaults() -> None:
         custom={},
     )
     assert Settings.unpack(Settings.defaults().pack()) == Settings.defaults()
+    assert Settings.defaults() is not Settings.defaults()
 
 
+@pytest.mark.parity("A9")
 def test_only_what_is_given_is_packed() -> None:
     assert base64.b64encode(Settings(enable_push=False).pack()) == b"AAIAAAAA"
     assert Settings(initial_window_size=0).pack() == b"\0\4\0\0\0\0"
@@ -60,6 +64,7 @@ def test_only_what_is_given_is_packed() -> None:
     assert Settings(custom={0xFFFF: U32, 0: 0}).pack() == b"\xff\xff\xff\xff\xff\xff" + bytes(6)
 
 
+@pytest.mark.parity("A9")
 def test_as_dict_is_plain_numbers_in_order() -> None:
     settings = Settings(
         custom={0x1234: 7},
@@ -150,12 +155,14 @@ def test_settings_are_values() -> None:
     assert settings != dataclasses.replace(settings, custom={0xF000: 2})
 
 
+@pytest.mark.parity("A10")
 @pytest.mark.parametrize("length", [1, 5, 7, 11])
 def test_unpack_wants_whole_entries(length: int) -> None:
     with pytest.raises(ValueError, match=f"{length} bytes cannot be one"):
         Settings.unpack(bytes(length))
 
 
+@pytest.mark.parity("A10")
 @pytest.mark.parametrize(
     ("payload", "message"),
     [
@@ -171,6 +178,20 @@ def test_unpack_refuses_bad_values(payload: bytes, message: str) -> None:
         Settings.unpack(payload)
 
 
+@pytest.mark.parity("A10")
+@pytest.mark.parametrize("data", ["abcdef", None, 6, [0] * 6])
+def test_unpack_wants_bytes(data: object) -> None:
+    with pytest.raises(TypeError, match=f"bytes-like, not {type(data).__name__}"):
+        Settings.unpack(cast("bytes", data))
+
+
+@pytest.mark.parity("A10")
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_unpack_takes_all_that_is_bytes_like(kind: type) -> None:
+    assert Settings.unpack(kind(b"\0\2\0\0\0\0")) == Settings(enable_push=False)
+
+
+@pytest.mark.parity("A10")
 def test_unpack_keeps_unknown_settings_and_the_last_of_each() -> None:
     payload = b"\x12\x34\0\0\0\7" + b"\0\3\0\0\0\1" + b"\0\2\0\0\0\1" + b"\0\3\0\0\0\2" + b"\x12\x34\0\0\0\x08"
     settings = Settings.unpack(payload)

@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
-from typing import Final, NoReturn
-from urllib.parse import ParseResult, SplitResult
+from typing import Final, NoReturn, Protocol, TypeAlias
 
 import idna
 
@@ -51,21 +50,46 @@ class Origin:
         return f"{self.scheme}://{self.authority}"
 
 
-def parse_url(url: str | SplitResult | ParseResult, *, default_scheme: str = "https") -> Origin:
+class HasScheme(Protocol):
+    """A URL as an object: what has a `scheme`, and is a URL as text.
+
+    Its text is what its method `geturl` returns, if it has one (`urllib.parse.urlsplit` and `urlparse` make such
+    objects), else what `str` makes of it (`yarl.URL`, `httpx.URL`).
+    """
+
+    @property
+    def scheme(self) -> str:
+        """The scheme, e.g. `"https"`; it is read from the text all the same."""
+
+
+Url: TypeAlias = str | HasScheme
+"""A URL as text, or as an object."""
+
+
+def _text_of(url: Url) -> str:
+    """Returns a URL as text; raises `TypeError` if it is neither text nor an object that says it is a URL."""
+    if isinstance(url, str):
+        return url
+    geturl = getattr(url, "geturl", None)
+    if isinstance(getattr(url, "scheme", None), str):
+        text: object = geturl() if callable(geturl) else str(url)
+        if isinstance(text, str):
+            return text
+    raise TypeError(f"the URL must be a str, or an object with a scheme that is a URL, not {type(url).__name__}")
+
+
+def parse_url(url: Url, *, default_scheme: str = "https") -> Origin:
     """Reads the origin out of *url*; user-info, path, query and fragment are ignored.
 
     Args:
-        url: `"https://host:port/…"`, or a bare `"host:port"`; `urllib.parse` results are accepted too.
+        url: `"https://host:port/…"`, or a bare `"host:port"`; or an object, see `HasScheme`.
         default_scheme: The scheme of a *url* that names none.
 
     Raises:
-        TypeError: *url* or *default_scheme* is neither text nor (for *url*) a parsed URL.
+        TypeError: *url* or *default_scheme* is neither text nor (for *url*) an object that is one.
         ValueError: *url* or *default_scheme* is not right; the message names the value and what is allowed.
     """
-    if isinstance(url, (SplitResult, ParseResult)):
-        url = url.geturl()
-    if not isinstance(url, str):
-        raise TypeError(f"the URL must be a str, not {type(url).__name__}")
+    url = _text_of(url)
     if not isinstance(default_scheme, str):
         raise TypeError(f"the default scheme must be a str, not {type(default_scheme).__name__}")
     if default_scheme not in DEFAULT_PORTS:

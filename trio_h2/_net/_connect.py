@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from types import TracebackType
     from typing import TypeAlias
-    from urllib.parse import ParseResult, SplitResult
+
+    from ._address import Url
 
     Transport: TypeAlias = trio.abc.Stream | Callable[[str], Awaitable[trio.abc.Stream]]
 
 
 def connect(
-    url: str | SplitResult | ParseResult,
+    url: Url,
     *,
     transport: Transport | None = None,
     unix_path: str | bytes | os.PathLike[str] | None = None,
@@ -43,10 +44,12 @@ def connect(
     second. An exception of the block's body leaves it as it is, not wrapped in a group.
 
     Args:
-        url: whom to talk to; user-info, path, query and fragment are ignored.
+        url: whom to talk to, ``"https://host:port"``, ``"http://…"`` or ``"host:port"``; user-info, path, query and
+            fragment are ignored. Also an object with a ``scheme`` that is a URL: its ``geturl()``, if it has one
+            (`urllib.parse.urlsplit`), else its ``str()`` (``yarl.URL``, ``httpx.URL``).
         transport: any stream to use instead of a new TCP connection (a tunnel, one end of a pair), or an async
-            function that is called with the URL and returns one. The session owns it. It is used as it is; with
-            *ssl_context*, TLS is spoken over it.
+            function that is called once, with the origin of the URL, and returns one. The session owns it. It is used
+            as it is; with *ssl_context*, TLS is spoken over it.
         unix_path: the path of a Unix socket to connect to instead of the URL's host.
         ssl_context: for ``https``; by default one that verifies against the system's CAs. Never changed.
         server_hostname: the name the certificate must have; the URL's host by default.

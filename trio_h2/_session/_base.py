@@ -11,7 +11,7 @@ from .._errors import LocalProtocolError, from_failure
 from .._wire._codes import ErrorCode, Initiator, Role, error_code
 from .._wire._config import MAX_WINDOW
 from .._wire._failure import Cause, SessionFailure
-from .._wire._settings import Settings
+from .._wire._settings import MAX_SETTINGS, Settings
 from .._wire._shutdown import LAST_POSSIBLE_ID
 from .._wire._tuning import PROBE_PAYLOAD
 from ._happenings import DEFAULT_CAPACITY, Subscription
@@ -153,7 +153,8 @@ class Session(IdlingSession):
 
         Raises:
             TypeError: *settings* is no `Settings`.
-            ValueError: the change breaks the receive budget, or withdraws extended CONNECT (RFC 8441 §3).
+            ValueError: the change has more settings than fit a frame (2730), breaks the receive budget, or withdraws
+                extended CONNECT (RFC 8441 §3).
             SettingsTimeoutError: the peer did not acknowledge within ``settings_timeout``.
             SessionError: the session broke.
             trio.ClosedResourceError: this side closed the session.
@@ -161,6 +162,8 @@ class Session(IdlingSession):
         if not isinstance(settings, Settings):
             raise TypeError(f"settings must be Settings, not {settings!r}")
         values = settings.as_dict()
+        if len(values) > MAX_SETTINGS:
+            raise ValueError(f"one SETTINGS frame holds at most {MAX_SETTINGS} settings, not {len(values)}")
         self._engine.check_settings(values)
         self._check_usable()
         await trio.lowlevel.checkpoint_if_cancelled()
@@ -224,12 +227,11 @@ class Session(IdlingSession):
         if not isinstance(debug_data, (bytes, bytearray, memoryview)):
             raise TypeError(f"debug_data must be bytes-like, not {debug_data!r}")
         debug_data = bytes(debug_data)
-        room = self._engine.max_outbound_frame_size - 8  # beside the id and the code
-        if len(debug_data) > room:
-            raise ValueError(f"debug_data has {len(debug_data)} octets, the peer accepts at most {room}")
+        self._check_debug_data(debug_data)
         self._check_usable()
         await self._control_room()
         self._check_usable()
+        self._check_debug_data(debug_data)  # the peer may accept less by now
         sent = self._engine.shutdown.sent_last_id
         if last_stream_id is not None and sent is not None and last_stream_id > sent:
             # RFC 9113 §6.8: "Endpoints MUST NOT increase the value they send in the last stream identifier".
@@ -237,6 +239,11 @@ class Session(IdlingSession):
         self._engine.goaway(code, last_stream_id, debug_data)
         self._watcher.active()
         self._wake_writer()
+
+    def _check_debug_data(self, debug_data: bytes) -> None:
+        room = self._engine.max_outbound_frame_size - 8  # beside the id and the code
+        if len(debug_data) > room:
+            raise ValueError(f"debug_data has {len(debug_data)} octets, the peer accepts at most {room}")
 
     def destroy(self, error: Exception | None = None, code: ErrorCode | int | None = None) -> None:
         """Ends the session at once: resets every stream, sends GOAWAY, closes the transport without waiting for anyone.
@@ -319,7 +326,8 @@ class Session(IdlingSession):
         Raises:
             SessionError: it broke, or the peer's GOAWAY told of an error; not if this side closed it, or the peer did
                 so gracefully.
-            trio.ClosedResourceError: this side destroyed it with an error, which is the cause.
+            trio.ClosedResourceError: this side destroyed it with an error, which is the cause; or a bug ended it, which
+                comes out of the block that owns the session.
         """
         await self._closed.wait()
         failure = self._failure
@@ -334,7 +342,8 @@ class Session(IdlingSession):
     def _lost_nothing(failure: SessionFailure) -> bool:
         """Whether it was closed here, or by the peer with no stream under way and no error code."""
         if failure.cause is Cause.CLOSED:
-            return failure.error is None  # `destroy` may have been given one
+            # `destroy` may have been given an error, and the library may have met a bug.
+            return failure.error is None and failure.initiator is Initiator.LOCAL
         return failure.retryable and not failure.code
 
     @classmethod

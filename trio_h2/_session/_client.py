@@ -9,7 +9,7 @@ import trio
 
 from .._errors import GoAwayError, LocalProtocolError, SessionError, from_failure
 from .._stream._client import ClientStream
-from .._stream._priority import check_priority
+from .._stream._priority import check_not_itself, check_priority, dependency_of
 from .._util import Signal
 from .._wire._codes import Initiator, Role
 from .._wire._headers import Headers
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .._stream._port import SessionPort
     from .._wire._config import ClientConfig
     from .._wire._events import InformationalReceived, OriginsAnnounced, ResponseReceived
+    from .._wire._extframes import Dependency
     from .._wire._headers import HeadersInput, RawField
     from .._wire._schedule import Priority
 
@@ -50,7 +51,8 @@ class ClientSession(Session):
     def origin_set(self) -> list[str] | None:
         """For which origins the server says it answers on this session (RFC 8336); ``None`` without TLS.
 
-        Starts with the session's own origin and grows with every ORIGIN frame; at most 1000 are kept.
+        Starts with the session's own origin and grows with every ORIGIN frame; at most 1000 are kept. A response with
+        status 421 takes the origin of its request away (RFC 8336 §2.3).
         """
         return None if self._origin_set is None else self._origin_set.as_list()
 
@@ -64,6 +66,9 @@ class ClientSession(Session):
         end_stream: bool = True,
         expect_continue: bool = False,
         priority: Priority | None = None,
+        weight: int | None = None,
+        depends_on: int | None = None,
+        exclusive: bool = False,
     ) -> Request:
         """Prepares a request; ``async with`` sends it and gives its `ClientStream`.
 
@@ -80,6 +85,10 @@ class ClientSession(Session):
                 the server answers 100 or finally (RFC 9110 §10.1.1). After a final status from 400 on it is never
                 sent: what is held or handed over later is dropped, and the stream reset when the response has ended.
             priority: how much the response matters; adds the ``priority`` field (RFC 9218 §5).
+            weight: 1 … 256, for servers that know RFC 7540 only; 16 if another of these three is given. They are sent
+                with the HEADERS frame (RFC 7540 §6.2), which RFC 9113 §5.3.2 deprecates.
+            depends_on: the id of the parent stream; 0 if another of these three is given.
+            exclusive: whether the stream becomes the parent of its parent's other streams.
 
         Returns:
             A block; nothing has been sent yet.
@@ -93,7 +102,8 @@ class ClientSession(Session):
         fields = self._fields(method, path, headers, len(content), end_stream=end_stream, priority=priority)
         if expect_continue:
             _expect_continue(fields, has_body=bool(content) or not end_stream)
-        return Request(self, fields, content, end_stream, expect_continue)
+        dependency = dependency_of(weight, depends_on, exclusive)
+        return Request(self, fields, content, end_stream, expect_continue, dependency)
 
     async def open_stream(
         self,
@@ -105,6 +115,9 @@ class ClientSession(Session):
         end_stream: bool = True,
         expect_continue: bool = False,
         priority: Priority | None = None,
+        weight: int | None = None,
+        depends_on: int | None = None,
+        exclusive: bool = False,
     ) -> ClientStream:
         """Sends a request and returns its stream, which the caller must close.
 
@@ -118,9 +131,12 @@ class ClientSession(Session):
             end_stream: whether the request ends with *body*.
             expect_continue: whether the body waits for the server's 100.
             priority: how much the response matters.
+            weight: for servers that know RFC 7540 only, like the next two.
+            depends_on: the id of the parent stream.
+            exclusive: whether the stream becomes the parent of its parent's other streams.
 
         Raises:
-            TypeError, ValueError: an argument is not allowed.
+            TypeError, ValueError: an argument is not allowed, or the stream would depend on itself.
             LocalProtocolError: the headers are larger than the server accepts, or than
                 ``max_send_header_block_length``; nothing was sent.
             GoAwayError: the server takes no new streams, ``retryable`` on a new session.
@@ -131,7 +147,8 @@ class ClientSession(Session):
         fields = self._fields(method, path, headers, len(content), end_stream=end_stream, priority=priority)
         if expect_continue:
             _expect_continue(fields, has_body=bool(content) or not end_stream)
-        return await self._open(fields, content, end_stream, expect_continue)
+        dependency = dependency_of(weight, depends_on, exclusive)
+        return await self._open(fields, content, end_stream, expect_continue, dependency)
 
     def _fields(
         self,
@@ -145,7 +162,7 @@ class ClientSession(Session):
     ) -> list[RawField]:
         connect = method == "CONNECT"
         fields = (
-            request_fields(method, None, None, None, headers)  # its authority is the target, not this server
+            request_fields(method, path, None, None, headers)  # its authority is the target, not this server
             if connect
             else request_fields(method, path, self._scheme, self._authority, headers)
         )
@@ -162,17 +179,27 @@ class ClientSession(Session):
             raise ValueError(f"content-length is {named}, the body has {length} octets")
         return fields
 
-    async def _open(self, fields: list[RawField], body: bytes, end_stream: bool, hold: bool) -> ClientStream:
+    async def _open(
+        self, fields: list[RawField], body: bytes, end_stream: bool, hold: bool, dependency: Dependency | None
+    ) -> ClientStream:
         ticket = Signal()
         try:
             await self._slots.wait_turn(ticket, self._has_slot, self._check_can_open)
             # From here on nothing waits, so the id is on the wire in the order of the turns.
-            too_large = self._engine.section_too_large(fields) or self._engine.block_too_large(fields)
+            check_not_itself(dependency, self._engine.next_stream_id)
+            too_large = self._engine.section_too_large(fields)
+            if too_large is None:
+                too_large = self._engine.block_too_large(fields)
+                if too_large is not None:
+                    self._frame_not_sent(None, too_large)
             if too_large is not None:
                 raise LocalProtocolError(too_large)
             ends_now = end_stream and not body
-            stream_id = self._engine.open_stream(fields[0][1], fields, end_stream=ends_now)  # the method comes first
+            method = fields[0][1]  # comes first
+            stream_id = self._engine.open_stream(method, fields, end_stream=ends_now, dependency=dependency)
             stream = ClientStream._create(cast("SessionPort", self), stream_id, Headers.from_raw(fields))
+            if dependency is not None:
+                stream._weight = dependency.weight
             self._stream_opened(stream)
             outbox = stream._outbox
             if ends_now:
@@ -226,6 +253,11 @@ class ClientSession(Session):
     def _response_received(self, event: ResponseReceived) -> None:
         stream = self._streams.get(event.stream_id)
         if isinstance(stream, ClientStream):
+            if event.headers.status == 421 and self._origin_set is not None:
+                # RFC 8336 §2.3: clients "MUST create the ASCII serialization of the corresponding request's origin"
+                # and "remove it from the connection's Origin Set, if present."
+                sent = stream.sent_headers
+                self._origin_set.misdirected(f"{sent.get(':scheme')}://{sent.get(':authority')}")
             stream._response_received(event.headers, end_stream=event.end_stream)
             if event.end_stream:
                 stream._remote_ended()
@@ -264,13 +296,20 @@ class Request:
     """The block of one request: ``async with session.request(…) as stream``. Use it once."""
 
     def __init__(
-        self, session: ClientSession, fields: list[RawField], body: bytes, end_stream: bool, hold: bool
+        self,
+        session: ClientSession,
+        fields: list[RawField],
+        body: bytes,
+        end_stream: bool,
+        hold: bool,
+        dependency: Dependency | None,
     ) -> None:
         self._session = session
         self._fields = fields
         self._body = body
         self._end_stream = end_stream
         self._hold = hold
+        self._dependency = dependency
         self._stream: ClientStream | None = None
         self._id: int | None = None
         self._used = False
@@ -290,7 +329,9 @@ class Request:
         if self._used:
             raise RuntimeError("a request block can be entered only once; call request() again")
         self._used = True
-        self._stream = await self._session._open(self._fields, self._body, self._end_stream, self._hold)
+        self._stream = await self._session._open(
+            self._fields, self._body, self._end_stream, self._hold, self._dependency
+        )
         self._id = self._stream.id
         return self._stream
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from .._stream._port import HEADERS
 from .._util import NoPublicConstructor
 from .._wire._codes import ErrorCode, Initiator, Role
 from .._wire._engine import Engine
@@ -24,7 +25,7 @@ from .._wire._failure import Cause, SessionFailure
 from .._wire._schedule import Scheduler
 from . import _reader
 from ._extensions import AltSvcReceived
-from ._happenings import Happenings
+from ._happenings import FrameError, Happenings
 from ._pings import DRAIN_PAYLOAD, Pings
 from ._updates import SettingsUpdates
 from ._watcher import Watcher
@@ -106,6 +107,12 @@ class SessionCore(metaclass=NoPublicConstructor):
 
     def _body_gone(self, stream_id: int) -> None:
         self._writer.body_gone(stream_id)
+
+    def _frame_not_sent(self, stream_id: int | None, reason: str, kind: int = HEADERS) -> None:
+        self._happenings.tell(FrameError(kind, ErrorCode.INTERNAL_ERROR, stream_id))
+        stream = None if stream_id is None else self._streams.get(stream_id)
+        if stream is not None:  # its frames cannot be sent, and the peer would wait for them
+            stream._reset(ErrorCode.INTERNAL_ERROR, Initiator.LIBRARY, reason)
 
     def _taken(self, stream_id: int, size: int) -> None:
         self._engine.take(stream_id, size)
@@ -282,7 +289,7 @@ class SessionCore(metaclass=NoPublicConstructor):
             return
         failure = failure or _closed_here()
         for stream in list(self._streams.values()):
-            if failure.error is None:
+            if failure.error is None and failure.initiator is Initiator.LOCAL:
                 stream._abandon()
             else:
                 stream._destroy(failure)

@@ -6,6 +6,7 @@ the origin set only.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
@@ -131,6 +132,11 @@ class OriginSet:
                 continue
             if len(self._origins) < MAX_ORIGINS:
                 self._origins[origin] = None
+
+    def misdirected(self, url: str) -> None:
+        """A request for *url* was answered with 421: the server does not answer for its origin after all."""
+        with contextlib.suppress(ValueError):
+            self._origins.pop(origin_of(url), None)
 
     def as_list(self) -> list[str]:
         """Returns the origins, the session's own one first."""

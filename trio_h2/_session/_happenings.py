@@ -27,6 +27,23 @@ DEFAULT_CAPACITY = 100
 
 
 @dataclass(slots=True, frozen=True)
+class FrameError:
+    """A frame of ours could not be sent: a header block that is larger than ``max_send_header_block_length``.
+
+    Its stream is reset, and the stream's operations raise `StreamResetError`; the session goes on. A request that was
+    never given a stream has none to reset: the call raises `LocalProtocolError`, and nothing was sent. What belongs to
+    no stream is measured before it is accepted, and refused with `ValueError`.
+    """
+
+    type: int
+    """The type of the frame (RFC 9113 §6): 0x1 for HEADERS."""
+    code: ErrorCode | int
+    """What the RST_STREAM says, or would have said."""
+    stream_id: int | None
+    """The stream, which is over; ``None`` if the request was never given one."""
+
+
+@dataclass(slots=True, frozen=True)
 class GoAwayReceived:
     """The peer sent GOAWAY: it takes no streams above ``last_stream_id``; those up to it finish (RFC 9113 §6.8)."""
 
@@ -76,6 +93,7 @@ class SessionClosed:
 
 SessionHappening: TypeAlias = (
     AltSvcReceived
+    | FrameError
     | GoAwayReceived
     | LocalSettingsAcknowledged
     | OriginReceived

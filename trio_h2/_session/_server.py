@@ -96,10 +96,11 @@ class ServerSession(Session):
                 raise ValueError(f"a stream id is in 1..{HIGHEST_STREAM_ID}, not {stream_id}")
         else:
             origin = origin_of(origin_or_stream)
-        payload = encode_altsvc(alt, origin, self._engine.conn.max_outbound_frame_size)
+        encode_altsvc(alt, origin, self._engine.max_outbound_frame_size)
         self._check_usable()
         await self._control_room()
         self._check_usable()
+        payload = encode_altsvc(alt, origin, self._engine.max_outbound_frame_size)  # the client may accept less by now
         if stream_id and stream_id not in self._engine.streams:
             raise LocalProtocolError(f"stream {stream_id} is not open", stream_id=stream_id)
         self._engine.send_extension(ALTSVC, stream_id, payload)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from .._wire._codes import ErrorCode, Initiator
+from .._wire._failure import Cause, SessionFailure
 from . import _reader
 
 if TYPE_CHECKING:
@@ -45,17 +47,32 @@ async def run_services(session: Session) -> None:
                 await session._transport.aclose()
             closed = True
     finally:
-        if session._failure is None:  # a bug ended a service task
-            session._cut()
-        session._writer.stop()
         try:
-            if not closed:  # else force would still break what was closed gracefully: a stream of another session, say
-                # By force; shielded, because the block around may be cancelled as well.
-                timeout = session.config.close_timeout
-                with trio.move_on_after(timeout, shield=True), contextlib.suppress(trio.BrokenResourceError):
-                    await trio.aclose_forcefully(session._transport)
+            if session._failure is None:  # a bug ended a service task
+                await _last_words(session)
         finally:
-            session._release()
+            session._writer.stop()
+            try:
+                if not closed:  # else force would still break what was closed gracefully: another session's stream, say
+                    # By force; shielded, because the block around may be cancelled as well.
+                    timeout = session.config.close_timeout
+                    with trio.move_on_after(timeout, shield=True), contextlib.suppress(trio.BrokenResourceError):
+                        await trio.aclose_forcefully(session._transport)
+            finally:
+                session._release()
+
+
+async def _last_words(session: Session) -> None:
+    """A bug ended a service task, perhaps the writer: everything ends, and the peer hears so from here.
+
+    Unless a write was cut: after half a frame, it would understand nothing.
+    """
+    session._cut(SessionFailure(Cause.CLOSED, ErrorCode.INTERNAL_ERROR, Initiator.LIBRARY, "a bug ended this session"))
+    if session._writer.writing:
+        return
+    # Whatever goes wrong now, it is the bug that is to be raised.
+    with trio.move_on_after(session.config.close_timeout, shield=True), contextlib.suppress(Exception):
+        await session._transport.send_all(session._engine.take_output())
 
 
 async def _read(session: Session, done: trio.Event) -> None:

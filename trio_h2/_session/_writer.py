@@ -1,4 +1,4 @@
-"""The task that sends: the only caller of the transport's `send_all`, and of the engine's output.
+"""The task that sends: the only caller of the transport's `send_all`, and of the engine's output, while it lives.
 
 Bytes taken from the engine are owed to the wire: HPACK has counted them, so a write that fails or is cut ends the
 session. That is why no application task ever writes, and no cancelled request can cut a write. The writer frames
@@ -32,7 +32,8 @@ class Writer:
         self._waiting = trio.lowlevel.ParkingLot()
         self._idle = trio.lowlevel.ParkingLot()
         self._room = trio.lowlevel.ParkingLot()
-        self._writing = False
+        self.writing = False
+        """The transport is taking a batch, or broke while it did."""
         self._frames = 0
         self.stopped = False
         """Nothing will be written any more; `stop` says so."""
@@ -40,12 +41,12 @@ class Writer:
     @property
     def queued_frames(self) -> int:
         """Frames that are made and not written yet, those of the write under way included."""
-        return self._engine.output_frames + (self._frames if self._writing else 0)
+        return self._engine.output_frames + (self._frames if self.writing else 0)
 
     @property
     def flushed(self) -> bool:
         """Whether everything framed so far has gone to the transport, as far as it ever will."""
-        return self.stopped or not (self._writing or self._engine.output_size)
+        return self.stopped or not (self.writing or self._engine.output_size)
 
     def wake(self) -> None:
         """There is something to write."""
@@ -73,11 +74,11 @@ class Writer:
                 # One pass of the scheduler: whoever is about to add something makes it into this batch.
                 await trio.lowlevel.checkpoint()
                 while batch := self._next_batch():
-                    self._writing = True
+                    self.writing = True
                     self._room.unpark_all()
                     session._output_taken()
                     await session._transport.send_all(batch)
-                    self._writing = False
+                    self.writing = False
                 self._idle.unpark_all()
                 session._check_drained()
         except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:

@@ -15,10 +15,11 @@ import trio
 from .._errors import LocalProtocolError, from_failure
 from .._wire._codes import ErrorCode, Initiator
 from .._wire._config import check_number
+from .._wire._extframes import PRIORITY
 from .._wire._failure import StreamFailure
 from .._wire._headers import Headers
 from .._wire._outbound import trailer_fields
-from ._priority import PRIORITY, check_priority, dependency_of
+from ._priority import check_not_itself, check_priority, dependency_of
 from ._view import StreamView
 
 if TYPE_CHECKING:
@@ -181,8 +182,7 @@ class Stream(StreamView):
             raise LocalProtocolError(too_large, stream_id=self._id)
         reason = self._port._engine.block_too_large(fields)
         if reason is not None:
-            # Its frames cannot be sent, and the peer would wait for them: the stream is over.
-            self._reset(ErrorCode.INTERNAL_ERROR, Initiator.LIBRARY, reason)
+            self._port._frame_not_sent(self._id, reason)
             raise from_failure(StreamFailure(self._id, ErrorCode.INTERNAL_ERROR, Initiator.LIBRARY, reason))
 
     # -- priority --------------------------------------------------------------------------------------------------
@@ -214,7 +214,8 @@ class Stream(StreamView):
             ValueError: *weight* or *depends_on* is out of range, or is this stream.
         """
         check_priority(priority)
-        dependency = dependency_of(self._id, weight, depends_on, exclusive)
+        dependency = dependency_of(weight, depends_on, exclusive)
+        check_not_itself(dependency, self._id)
         if priority is None and dependency is None:
             raise TypeError("prioritize() needs a Priority, or a weight, depends_on or exclusive")
         if not self._alive:
@@ -372,7 +373,7 @@ class Stream(StreamView):
     # -- for the session -------------------------------------------------------------------------------------------
 
     def _destroy(self, failure: SessionFailure) -> None:
-        """The session was destroyed with an error, which every operation raises; what is unread is thrown away."""
+        """The session was destroyed with an error, or ended by a bug: every operation raises, unread data is lost."""
         self._fail(failure)
         self._inbox.discard()
         if self._alive:

@@ -52,6 +52,7 @@ class Outbox:
         "_stream_id",
         "_torn",
         "_trailers",
+        "_without_content",
         "closed",
         "destroyed_by",
         "ended",
@@ -73,6 +74,7 @@ class Outbox:
         self._failure: StreamFailure | SessionFailure | None = None
         self._room: trio.Event | None = None
         self._trailers: Sequence[RawField] | None = None
+        self._without_content: int | None = None
         self.destroyed_by: BaseException | None = None
         """Why the application destroyed the stream, if it said so."""
         self.framed = 0
@@ -99,8 +101,9 @@ class Outbox:
         """The headers carry END_STREAM."""
         self.ended = self.framed_end = True
 
-    def forbid_content(self) -> None:
+    def forbid_content(self, status: int) -> None:
         """The headers carry END_STREAM, since content is not allowed (204, 205, 304): `send` takes no octet."""
+        self._without_content = status
         self._promised = 0
         self._lenient = True
         self.end_with_headers()
@@ -141,8 +144,8 @@ class Outbox:
         total = self._accepted + len(view)
         if self._promised is not None and total > self._promised:
             reason = f"content-length is {self._promised}, with this the body would have {total} octets"
-            if self._lenient:
-                reason = "a response with this status has no content"
+            if self._without_content is not None:
+                reason = f"a response with status {self._without_content} has no content"
             raise LocalProtocolError(reason, stream_id=self._stream_id)
         if self._lenient or not view:
             return None
@@ -217,6 +220,11 @@ class Outbox:
         if self._trailers is None:
             engine.send_data(self._stream_id, b"", end_stream=True)
         else:
+            # They were measured when they were accepted, but the table that compresses them may have shrunk since.
+            too_large = engine.block_too_large(self._trailers)
+            if too_large is not None:
+                self._port._frame_not_sent(self._stream_id, too_large)
+                return
             engine.send_trailers(self._stream_id, self._trailers)
         self._end_framed()
 

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from ._transport import TransportView
 
 
+HEADERS = 0x1
+"""The type of the frame, RFC 9113 §6.2."""
+
+
 class StreamSession(Protocol):
     """The session as the user of a stream sees it; it is a `Session` with more to it."""
 
@@ -75,6 +79,9 @@ class SessionPort(StreamSession, Protocol):
 
     def _body_gone(self, stream_id: int) -> None:
         """A stream has no body octets to frame any more."""
+
+    def _frame_not_sent(self, stream_id: int | None, reason: str, kind: int = HEADERS) -> None:
+        """A frame cannot be sent: tells who listens, and resets its stream if it has one."""
 
     def _taken(self, stream_id: int, size: int) -> None:
         """The application took received octets."""

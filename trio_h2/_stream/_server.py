@@ -114,7 +114,8 @@ class ServerStream(Stream):
 
     def _check_can_respond(self) -> None:
         if self._sent_headers is not None:
-            raise LocalProtocolError("the response headers have been sent already", stream_id=self._id)
+            reason = f"the response headers, with status {self._sent_headers.status}, have been sent already"
+            raise LocalProtocolError(reason, stream_id=self._id)
         self._outbox.check()
 
     async def respond(
@@ -163,7 +164,7 @@ class ServerStream(Stream):
             if head:
                 self._outbox.drop_content()
             elif no_content:
-                self._outbox.forbid_content()
+                self._outbox.forbid_content(status)
             elif ends_now:
                 self._outbox.end_with_headers()
             else:

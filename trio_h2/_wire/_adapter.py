@@ -184,7 +184,8 @@ class Connection(H2Connection):
 
     def _pad(self, frame: HeadersFrame) -> None:
         """Pads HEADERS; a block that goes on in CONTINUATION leaves no room for it."""
-        extra = padding_for(self.padding, len(frame.data), self.max_outbound_frame_size)
+        size = len(frame.data) + (5 if "PRIORITY" in frame.flags else 0)
+        extra = padding_for(self.padding, size, self.max_outbound_frame_size)
         if extra:
             frame.flags.add("PADDED")
             frame.pad_length = extra - 1

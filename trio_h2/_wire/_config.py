@@ -71,7 +71,8 @@ class SessionConfig:
     max_session_memory: int | None = None
     """Held + queued + header-block octets + tables; above it new streams are refused. ``None``: budget + 16 MiB."""
     max_send_header_block_length: int | None = None
-    """Compressed octets of one header block that we send; a larger one fails its stream. ``None``: no limit."""
+    """Compressed octets of one header block that we send; a larger one fails its stream, see `FrameError`. ``None``: no
+    limit. Not measured is what the library answers by itself, with 100, 431 or 500."""
     padding: PaddingStrategy = PaddingStrategy.NONE
     """How HEADERS and DATA are padded."""
     max_queued_control: int = 64 * 1024

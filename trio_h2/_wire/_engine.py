@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from hyperframe.frame import Frame
 
     from ._events import Event
+    from ._extframes import Dependency
     from ._failure import StreamFaultError
     from ._headers import RawField
 
@@ -179,11 +180,13 @@ class Engine(CreditKeeper):
             return None
         return f"the header block has {size} octets, max_send_header_block_length is {limit}"
 
-    def open_stream(self, method: bytes, fields: Sequence[RawField], *, end_stream: bool) -> int:
+    def open_stream(
+        self, method: bytes, fields: Sequence[RawField], *, end_stream: bool, dependency: Dependency | None = None
+    ) -> int:
         """Sends a request; the caller has seen `has_slot` and `next_stream_id`. Returns the stream's id."""
         stream_id = self.next_stream_id
         assert stream_id is not None
-        self.conn.send_headers(stream_id, fields, end_stream=end_stream)
+        self.conn.send_headers(stream_id, fields, end_stream, *(dependency or (None, None, None)))
         stream = WireStream(stream_id, method, StreamCredit(self.initial_window))
         stream.local = Side.ENDED if end_stream else Side.OPEN
         self.add_stream(stream)

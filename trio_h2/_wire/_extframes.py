@@ -1,12 +1,14 @@
 """Extension frames: ALTSVC (RFC 7838 §4), ORIGIN (RFC 8336 §2) and PRIORITY_UPDATE (RFC 9218 §7.1), as octets.
 
+And the priority fields of RFC 7540, which RFC 9113 §5.3.2 deprecates.
+
 What is made here was checked by the caller. What is read here comes from a peer: a frame that its RFC wants ignored
 is ``None``, one that it wants answered raises.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ._codes import ErrorCode
 from ._failure import SessionFaultError
@@ -14,8 +16,22 @@ from ._failure import SessionFaultError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-ALTSVC, ORIGIN, PRIORITY_UPDATE = 0xA, 0xC, 0x10
+PRIORITY, ALTSVC, ORIGIN, PRIORITY_UPDATE = 0x2, 0xA, 0xC, 0x10
 _BREAKING_FLAGS = 0xF
+_EXCLUSIVE = 1 << 31
+
+
+class Dependency(NamedTuple):
+    """RFC 7540 §5.3: how much of its parent's share a stream gets."""
+
+    weight: int
+    depends_on: int
+    exclusive: bool
+
+    def pack(self) -> bytes:
+        """Returns the payload of PRIORITY (RFC 7540 §6.3)."""
+        parent = self.depends_on | (_EXCLUSIVE if self.exclusive else 0)
+        return parent.to_bytes(4, "big") + bytes((self.weight - 1,))
 
 
 def frame_octets(kind: int, stream_id: int, payload: bytes) -> bytes:

@@ -10,6 +10,9 @@ from typing import Final
 
 from ._codes import ErrorCode, SettingCode
 
+MAX_SETTINGS: Final = 2**14 // 6
+"""Settings in one frame that every peer takes (RFC 9113 §4.2), also if they wait while its limit shrinks."""
+
 _U32: Final = 2**32 - 1
 _ENTRY: Final = struct.Struct(">HL")
 
@@ -125,12 +128,16 @@ class Settings:
         return b"".join(_ENTRY.pack(code, value) for code, value in self.as_dict().items())
 
     @classmethod
-    def unpack(cls, data: bytes) -> Settings:
+    def unpack(cls, data: bytes | bytearray | memoryview) -> Settings:
         """Returns the settings in the payload of a SETTINGS frame; of a repeated one the last counts.
 
         Raises:
+            TypeError: *data* is not bytes-like.
             ValueError: The length is not a multiple of 6, or a value is out of range.
         """
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise TypeError(f"a SETTINGS payload must be bytes-like, not {type(data).__name__}")
+        data = bytes(data)
         if len(data) % _ENTRY.size:
             raise ValueError(f"a SETTINGS payload has 6 bytes for each setting, so {len(data)} bytes cannot be one")
         fields: dict[str, int] = {}

@@ -95,6 +95,57 @@ const scenarios = {
     return { hints, go };
   },
 
+  async interim(session) {
+    // Several, in order; then a body that is held until 100.
+    const many = await exchange(session, { ':path': '/interim' });
+    const order = [];
+    const stream = session.request({ ':path': '/sum', ':method': 'POST', expect: '100-continue' }, { endStream: false });
+    stream.on('continue', () => { order.push('continue'); stream.end('held until then'); });
+    stream.on('response', (fields) => order.push(fields[':status']));
+    let sum = '';
+    stream.on('data', (chunk) => { sum += chunk; });
+    await new Promise((resolve) => { stream.on('close', resolve); });
+    const rejected = await new Promise((resolve) => {
+      const refused = session.request({ ':path': '/reject', ':method': 'POST', expect: '100-continue' }, { endStream: false });
+      let continued = false;
+      refused.on('continue', () => { continued = true; });
+      refused.on('response', (fields) => { refused.close(8); resolve({ status: fields[':status'], continued }); });
+    });
+    return { many, order, sum: JSON.parse(sum), rejected };
+  },
+
+  async bare(session) {
+    const down = await exchange(session, { ':path': '/bare' });
+    const up = await exchange(session, { ':path': '/sum', ':method': 'POST' },
+      { body: Buffer.alloc(0), trailers: { 'x-sum': '0' } });
+    return { down, up };
+  },
+
+  async announced(session) {
+    // What the server says beside its streams; GOAWAY last, for it ends the session.
+    const seen = { altsvc: [], origin: [], remote: [], pings: [], goaways: [] };
+    session.on('altsvc', (alt, origin, stream) => seen.altsvc.push([alt, origin, stream]));
+    session.on('origin', (origins) => seen.origin.push(origins));
+    session.on('remoteSettings', (settings) => seen.remote.push({ ...settings }));
+    session.on('ping', (payload) => seen.pings.push(payload.toString()));
+    session.on('goaway', (code, last, data) => seen.goaways.push([code, last, data ? data.toString() : null]));
+    const answers = {};
+    for (const path of ['/altsvc', '/origin', '/settings', '/ping', '/goaway']) {
+      answers[path] = await exchange(session, { ':path': path });
+    }
+    return { seen, answers, originSet: session.originSet || null, closed: await closed(session) };
+  },
+
+  async telling(session) {
+    // What the client says beside its streams, while one is open.
+    const open = exchange(session, { ':path': '/gate' }, { onResponse() { console.log('open'); } });
+    await new Promise((resolve) => { session.settings({ maxHeaderListSize: 4711, enablePush: false }, resolve); });
+    await new Promise((resolve) => { session.ping(Buffer.from('from-you'), resolve); });
+    session.goaway(0, 0, Buffer.from('opaque \u00e4'));
+    await told();
+    return { open: await open };
+  },
+
   async reset(session) {
     const aborted = await exchange(session, { ':path': '/hang' }, { onData(stream) { stream.close(8); } });
     return { aborted, after: await exchange(session, { ':path': '/hello' }) };

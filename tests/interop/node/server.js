@@ -143,6 +143,56 @@ const paths = {
       stream.end(payload.toString());
     });
   },
+
+  // Several interim responses, then waits for the body of a request that expects 100, and sends it back.
+  expect(stream, headers) {
+    let early = 0;
+    const count = (chunk) => { early += chunk.length; };
+    stream.on('data', count);
+    stream.additionalHeaders({ ':status': 102 });
+    stream.additionalHeaders({ ':status': 103, link: '</first.css>; rel=preload' });
+    stream.additionalHeaders({ ':status': 103, link: '</second.css>; rel=preload' });
+    setTimeout(() => {
+      stream.off('data', count);
+      stream.additionalHeaders({ ':status': 100 });
+      stream.respond({ ':status': 200, 'x-early': String(early), 'x-expect': headers.expect });
+      stream.pipe(stream);
+    }, 50);
+  },
+
+  // Answers a request that expects 100 finally.
+  reject(stream) {
+    let length = 0;
+    stream.on('data', (chunk) => { length += chunk.length; });
+    stream.respond({ ':status': 417 });
+    stream.end('no\n');
+    stream.on('close', () => tell({ rejected: length }));
+  },
+
+  // No body, only trailers, as the request had them.
+  bare(stream) {
+    let trailers = {};
+    stream.on('trailers', (fields) => { trailers = { ...fields }; });
+    stream.on('end', () => {
+      stream.respond({ ':status': 200 }, { waitForTrailers: true });
+      stream.on('wantTrailers', () => stream.sendTrailers({ 'x-echo': trailers['x-sum'] || 'none' }));
+      stream.end();
+    });
+    stream.resume();
+  },
+
+  altsvc(stream) {
+    stream.session.altsvc('h2=":8000"', 'https://example.org:8443/foo');
+    stream.session.altsvc('h3=":443"; ma=60', stream.id);
+    stream.session.altsvc('clear', 'http://example.com');
+    paths.hello(stream);
+  },
+
+  origin(stream) {
+    stream.session.origin('https://example.org/foo', 'https://example.com:444');
+    stream.session.origin('https://third.example');
+    paths.hello(stream);
+  },
 };
 
 const server = certificate
@@ -150,7 +200,12 @@ const server = certificate
   : http2.createServer({ settings });
 
 server.on('session', (session) => {
-  session.on('goaway', (code) => tell({ goaway: code }));
+  session.on('goaway', (code, last, data) => {
+    tell({ goaway: code });
+    if (data) tell({ opaque: data.toString(), last });
+  });
+  session.on('ping', (payload) => tell({ pinged: payload.toString() }));
+  session.on('remoteSettings', (remote) => tell({ remote: { ...remote } }));
   session.on('error', (error) => tell({ sessionError: error.code || error.message }));
   session.on('close', () => tell({ sessionClosed: true }));
 });
