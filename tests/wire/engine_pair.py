@@ -48,18 +48,20 @@ engines: list[Engine] = []
 """The engines of the running test; see the fixture in conftest.py."""
 
 
-def make_engine(role: Role, config: SessionConfig | None, closed: list[int]) -> Engine:
+def make_engine(role: Role, config: SessionConfig | None, closed: list[int], *, push: bool = False) -> Engine:
     """Returns an engine whose books are checked when the test ends."""
     if config is None:
         config = ClientConfig() if role is Role.CLIENT else ServerConfig()
-    engine = Engine(role, config, closed.append)
+    engine = Engine(role, config, closed.append, push=push)
     engines.append(engine)
     return engine
 
 
 def check_books(engine: Engine) -> None:
     """Asserts the invariants of an engine that has not failed."""
-    budget, conn = engine.budget, engine.conn
+    budget, conn, pushes = engine.budget, engine.conn, engine.pushes
+    assert pushes.reserved == {i for i, stream in engine.streams.items() if stream.reserved}
+    assert pushes.reserved | pushes.open == {i for i in engine.streams if i % 2 == 0}
     assert budget.window + budget.ledger.held + budget.owed == budget.size
     assert min(budget.window, budget.owed, budget.ledger.held, budget.extra, budget.stranded) >= 0
     assert conn.inbound_flow_control_window == budget.window
@@ -150,9 +152,9 @@ def ping(payload: bytes = b"12345678", *, ack: bool = False) -> PingFrame:
 class RawPeer:
     """One engine, and a peer made of hyperframe and hpack that obeys no rules."""
 
-    def __init__(self, role: Role, config: SessionConfig | None = None) -> None:
+    def __init__(self, role: Role, config: SessionConfig | None = None, *, push: bool = False) -> None:
         self.closed: list[int] = []
-        self.engine = make_engine(role, config, self.closed)
+        self.engine = make_engine(role, config, self.closed, push=push)
         self.encoder = Encoder()
         self.decoder = Decoder()
         self.now = 1000.0
@@ -228,9 +230,11 @@ def server_peer(config: ServerConfig | None = None, values: dict[int, int] | Non
     return peer
 
 
-def client_peer(config: ClientConfig | None = None, values: dict[int, int] | None = None) -> RawPeer:
+def client_peer(
+    config: ClientConfig | None = None, values: dict[int, int] | None = None, *, push: bool = False
+) -> RawPeer:
     """Returns a client engine and its raw server, after the handshake."""
-    peer = RawPeer(Role.CLIENT, config)
+    peer = RawPeer(Role.CLIENT, config, push=push)
     peer.handshake(values)
     return peer
 
@@ -240,6 +244,7 @@ class Pair:
 
     Args:
         chunk: how many octets each read delivers; ``None``: all at once.
+        push: whether the client lets the server push.
     """
 
     def __init__(
@@ -248,10 +253,11 @@ class Pair:
         server_config: ServerConfig | None = None,
         *,
         chunk: int | None = None,
+        push: bool = False,
     ) -> None:
         self.client_closed: list[int] = []
         self.server_closed: list[int] = []
-        self.client = make_engine(Role.CLIENT, client_config, self.client_closed)
+        self.client = make_engine(Role.CLIENT, client_config, self.client_closed, push=push)
         self.server = make_engine(Role.SERVER, server_config, self.server_closed)
         self.chunk = chunk
         self.now = 1000.0

@@ -37,6 +37,7 @@ RANGES: dict[str, tuple[int, int]] = {
     "max_outstanding_pings": (1, 2**31),
     "reset_burst": (1, 2**31),
     "overhead_burst": (1, 2**31),
+    "peer_max_concurrent_streams": (1, 2**32 - 1),
 }
 
 
@@ -50,7 +51,8 @@ def test_every_number_is_checked(config: type[SessionConfig]) -> None:
     """A new field without a range fails here."""
     numbers = {field.name for field in dataclasses.fields(config)} - {"send_date", "padding"}
     own = {"max_session_invalid_frames", "max_session_rejected_streams"}
-    own |= {"max_concurrent_streams", "handler_timeout", "handler_wait_timeout", "peer_max_concurrent_streams"}
+    own |= {"max_concurrent_streams", "handler_timeout", "handler_wait_timeout"}
+    own |= {"max_reserved_remote_streams", "max_concurrent_pushes"}
     assert numbers - own == {*TIMEOUTS, *RATES, *RANGES}
 
 

@@ -21,10 +21,10 @@ from tests.wire.engine_pair import (
     settings,
     the,
 )
-from trio_h2._wire._adapter import _LONG_BLOCK, _LinearDecoder
 from trio_h2._wire._codes import ErrorCode, Role
 from trio_h2._wire._config import ClientConfig
 from trio_h2._wire._events import RequestReceived, ResponseReceived
+from trio_h2._wire._hpack import _LONG_BLOCK, LinearDecoder
 
 TABLE = 1
 
@@ -225,7 +225,7 @@ def test_the_linear_decoder_decodes_like_the_original() -> None:
     ]
     block = peer.encoder.encode(fields)
     assert len(block) > 2 * _LONG_BLOCK
-    decoder = _LinearDecoder()
+    decoder = LinearDecoder()
     assert [(bytes(name), bytes(value)) for name, value in decoder.decode(block, raw=True)] == fields
     again = peer.encoder.encode(fields)
     assert [(bytes(name), bytes(value)) for name, value in decoder.decode(again, raw=True)] == fields
