@@ -132,6 +132,12 @@ class OriginSet:
             if len(self._origins) < MAX_ORIGINS:
                 self._origins[origin] = None
 
+    def __contains__(self, origin: str) -> bool:
+        try:
+            return origin_of(origin) in self._origins
+        except ValueError:
+            return False
+
     def as_list(self) -> list[str]:
         """Returns the origins, the session's own one first."""
         return list(self._origins)

@@ -14,16 +14,16 @@ from .._wire._codes import ErrorCode, Initiator, Role
 from .._wire._engine import HIGHEST_STREAM_ID
 from .._wire._extframes import ALTSVC, ORIGIN, origin_payloads
 from .._wire._schedule import parse_priority
-from ._base import Session
 from ._extensions import encode_altsvc, encode_origins, origin_of
 from ._handlers import RunningHandlers, tells_of_end
+from ._push_out import PushingSession
 from ._services import run_services
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from typing import TypeAlias
 
-    from .._stream._port import SessionPort
+    from .._stream._port import ServerPort
     from .._wire._config import ServerConfig
     from .._wire._events import PriorityUpdated, RequestReceived
     from .._wire._failure import SessionFailure
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("trio_h2.server")
 
 
-class ServerSession(Session):
+class ServerSession(PushingSession):
     """A session on the server's side; made by the ``serve_*`` functions."""
 
     _role = Role.SERVER
@@ -156,7 +156,7 @@ class ServerSession(Session):
 
     def _request_received(self, event: RequestReceived) -> None:
         stream = ServerStream._create(
-            cast("SessionPort", self), event.stream_id, event.headers, end_stream=event.end_stream
+            cast("ServerPort", self), event.stream_id, event.headers, end_stream=event.end_stream
         )
         stream._cancel_on_reset = self._cancel_handler_on_reset
         self._handlers.add(stream)
@@ -260,6 +260,7 @@ class ServerSession(Session):
         finally:
             if not settled:
                 stream._abandon()
+            self._settle_pushes(stream, returned=returned)
             self._handler_over(stream)
 
     def _handler_over(self, stream: ServerStream) -> None:
