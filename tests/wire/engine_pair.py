@@ -16,6 +16,7 @@ from hyperframe.frame import (
     GoAwayFrame,
     HeadersFrame,
     PingFrame,
+    PushPromiseFrame,
     RstStreamFrame,
     SettingsFrame,
     WindowUpdateFrame,
@@ -43,6 +44,7 @@ POST: Fields = [(b":method", b"POST"), *GET[1:]]
 HEAD: Fields = [(b":method", b"HEAD"), *GET[1:]]
 CONNECT: Fields = [(b":method", b"CONNECT"), (b":authority", b"example.com:443")]
 OK: Fields = [(b":status", b"200")]
+PROMISED: Fields = [*GET[:3], (b":path", b"/style.css")]
 
 engines: list[Engine] = []
 """The engines of the running test; see the fixture in conftest.py."""
@@ -197,7 +199,12 @@ class RawPeer:
         flags = ["END_HEADERS", "END_STREAM"] if end else ["END_HEADERS"]
         return HeadersFrame(stream_id, self.encoder.encode(fields), flags=flags)
 
-    def fields(self, frame: HeadersFrame) -> Fields:
+    def promise(self, parent_id: int, promised_id: int, fields: Fields | None = None) -> PushPromiseFrame:
+        """Returns a PUSH_PROMISE frame, of a request that is right if no fields are given."""
+        block = self.encoder.encode(PROMISED if fields is None else fields)
+        return PushPromiseFrame(parent_id, promised_id, block, flags=("END_HEADERS",))
+
+    def fields(self, frame: HeadersFrame | PushPromiseFrame) -> Fields:
         """Decodes the field block of a frame that the engine sent."""
         return [(bytes(name), bytes(value)) for name, value in self.decoder.decode(frame.data, raw=True)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.wire.engine_pair import GET, OK, Pair, of_type, the
+from tests.wire.engine_pair import GET, OK, PROMISED, Pair, of_type, the
 from trio_h2._wire._codes import ErrorCode, Initiator, SettingCode
 from trio_h2._wire._events import (
     DataReceived,
@@ -17,8 +17,6 @@ from trio_h2._wire._events import (
     TrailersReceived,
 )
 from trio_h2._wire._state import Side
-
-PROMISED = [*GET[:3], (b":path", b"/style.css")]
 
 
 def pushing(pair: Pair, count: int = 1) -> list[int]:

@@ -49,7 +49,8 @@ class PushReceiver:
             # acknowledgment MUST treat the receipt of a PUSH_PROMISE frame as a connection error (Section 5.4.1) of
             # type PROTOCOL_ERROR." Push that was off from the start was so before the request that is promised on.
             raise SessionFaultError(ErrorCode.PROTOCOL_ERROR, "PUSH_PROMISE although push is off")
-        parent_id, stream_id = frame.stream_id, frame.promised_stream_id
+        # RFC 9113 §6.6: the promised id is an "unsigned 31-bit integer"; of the bit before it, hyperframe makes a part.
+        parent_id, stream_id = frame.stream_id, frame.promised_stream_id & 0x7FFF_FFFF
         self._check_parent(parent_id)
         fields = engine.conn.decode_block(frame.data)
         if stream_id <= engine.conn.highest_inbound_stream_id:
