@@ -72,7 +72,7 @@ class PushTakingSession(Session):
             with stream._scope:
                 await handler(stream)
         except BaseExceptionGroup as group:
-            ends, others = group.split(partial(self._tells_of_end, stream))
+            ends, others = group.split(lambda error: self._tells_of_end(stream, error))
             try:
                 if others is not None:
                     raise others from None
