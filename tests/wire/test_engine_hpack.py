@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hpack import Decoder, HeaderTuple, NeverIndexedHeaderTuple
 from hyperframe.frame import ContinuationFrame, HeadersFrame
@@ -50,6 +52,9 @@ def test_decoding_errors_are_compression_errors(name: str) -> None:
     for peer in server, client:
         frame = HeadersFrame(1, BROKEN_BLOCKS[name], flags=("END_HEADERS",))
         assert_dies(peer, peer.feed(frame), ErrorCode.COMPRESSION_ERROR)
+        assert peer.engine.failure is not None
+        # It goes to the peer with GOAWAY: neither octets of the block nor addresses of ours belong in it.
+        assert re.fullmatch(r"field block cannot be decoded \(\w+\)", peer.engine.failure.reason)
 
 
 def test_blocks_of_discarded_frames_are_decoded() -> None:

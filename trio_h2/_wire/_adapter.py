@@ -278,8 +278,10 @@ class Connection(H2Connection):
             raise SessionFaultError(ErrorCode.ENHANCE_YOUR_CALM, f"header list far too large: {exc}") from exc
         except (HPACKError, IndexError, ValueError) as exc:
             # RFC 9113 §4.3: "A decoding error in a field block MUST be treated as a connection error of type
-            # COMPRESSION_ERROR."
-            raise SessionFaultError(ErrorCode.COMPRESSION_ERROR, f"field block cannot be decoded: {exc}") from exc
+            # COMPRESSION_ERROR." hpack's own words name an address in memory, which is nobody's business: the reason
+            # goes to the peer.
+            reason = f"field block cannot be decoded ({type(exc).__name__})"
+            raise SessionFaultError(ErrorCode.COMPRESSION_ERROR, reason) from exc
 
     def stream_opened_by_peer(self, stream_id: int, *, end_stream: bool) -> None:
         """Makes h2's stream for a received request."""
