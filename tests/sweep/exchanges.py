@@ -47,6 +47,8 @@ BODIES = {
     "/trailers": (SHORT, SHORT),
     "/early": (LONG, HELLO),
     "/hold": (b"", HELLO),
+    "/pushing": (b"", HELLO),
+    "/pushed": (b"", LONG),
     "/burn-up": (BURNT, HELLO),
     "/burn-down": (b"", BURNT),
     "/stall-up": (STALLED, HELLO),

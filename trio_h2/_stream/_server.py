@@ -247,11 +247,12 @@ class ServerStream(RequestFacts, Stream):
         Legacy: browsers have dropped server push; `send_informational` with status 103 (RFC 8297) lets the client
         fetch what it lacks. Push before you send what refers to the promised resource, or the client asks for it.
 
-        The promised request is complete, so `receive_some` returns ``b""``; the stream is answered like any other.
-        Promises are not limited, but their responses are, by the client's MAX_CONCURRENT_STREAMS: `respond` waits its
-        turn. The stream belongs to the handler that pushed it. When that returns, a push without a response, or with a
-        short body, is reset with CANCEL, and a whole one still goes out; when it raises or is cancelled, every
-        unfinished push is reset. So answer long ones in a nursery inside the handler. Cancelled: nothing was sent.
+        The stream is answered like any other; its request is complete, so `receive_some` returns ``b""``. Promises are
+        not limited, but responses to them are, by the client's MAX_CONCURRENT_STREAMS: `respond` waits its turn.
+
+        It belongs to this handler, which may answer it in a nursery of its own. When the handler returns, its pushes
+        end as its own response does, but those without a response, or with a short body, are reset with CANCEL; when it
+        raises or is cancelled, all unfinished ones are. ``async with`` ends one earlier. Cancelled: nothing was sent.
 
         Args:
             headers: the promised request; by default GET of ``/``, with the scheme and authority of this one. Clients
