@@ -67,6 +67,23 @@ def test_promises_over_the_limit_are_refused() -> None:
     assert refused(peer) == [12]
 
 
+def test_promises_are_refused_while_too_many_handlers_run() -> None:
+    """A server that pushes faster than handlers end cannot start any number of them."""
+    peer = pushed(ClientConfig(max_reserved_remote_streams=2, max_concurrent_pushes=1))
+    for promised in 2, 4, 6, 8:
+        events = peer.feed(peer.promise(1, promised), peer.headers(promised, OK))
+        assert the(events, ResponseReceived).end_stream
+    assert peer.engine.slots == {2, 4, 6, 8}
+    assert peer.feed(peer.promise(1, 10)) == []
+    assert refused(peer) == [10]
+    peer.engine.handler_done(4)
+    assert the(peer.feed(peer.promise(1, 12)), PushPromised).promised_id == 12
+    peer.engine.handler_done(12)  # it ends before its stream
+    assert peer.engine.slots == {2, 6, 8, 12}
+    peer.feed(reset(12))
+    assert peer.engine.slots == {2, 6, 8}
+
+
 def test_promises_are_refused_when_memory_is_used_up() -> None:
     peer = pushed(ClientConfig(max_session_memory=1000))
     peer.feed(peer.headers(1, OK, end=False), data(1, bytes(2000)))
@@ -277,6 +294,8 @@ def test_books_balance_and_windows_fit_whatever_happens(seed: int) -> None:
         elif engine.credits:
             stream_id = choose.choice(sorted(engine.credits))
             choose.choice([engine.take, engine.discard])(stream_id, engine.credits[stream_id].held)
+        for stream_id in sorted(engine.slots - set(engine.streams)):
+            engine.handler_done(stream_id)
         check_books(engine)
         assert within_budget(engine)
         assert engine.failure is None
@@ -290,6 +309,9 @@ def test_books_balance_and_windows_fit_whatever_happens(seed: int) -> None:
         engine.reset(stream_id, ErrorCode.CANCEL)
     assert not engine.credits
     assert not engine.pushes
+    for stream_id in list(engine.slots):
+        engine.handler_done(stream_id)
+    assert not engine.slots
     assert engine.budget.extra == engine.budget.stranded == engine.budget.ledger.held == 0
 
 

@@ -85,6 +85,7 @@ class PushTakingSession(Session):
             logger.debug("%s: the push of %s ended first: %s", self._label, stream.path, exc)
         finally:
             stream._abandon()
+            self._engine.handler_done(stream.id)
             self._handlers.remove(stream)
             self._check_idle()
 

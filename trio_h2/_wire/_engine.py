@@ -73,7 +73,7 @@ class Engine(Negotiator):
         self.newest_received_id = 0
         """The stream of the newest HEADERS or DATA received."""
         self.slots: set[int] = set()
-        """Inbound streams that are open, or whose handler has not ended."""
+        """Inbound streams that are open or promised, or whose handler has not ended."""
         self.reset_by_us: dict[int, int] = {}
         """Streams that we reset or refused, and how many octets of DATA the peer may have under way for each."""
         self.conn = Connection(
@@ -278,8 +278,12 @@ class Engine(Negotiator):
     def accept_stream(self, stream: WireStream) -> None:
         """A stream of the peer has opened, and its handler will run."""
         self.add_stream(stream)
-        self.slots.add(stream.id)
-        self._running.add(stream.id)
+        self.handler_begins(stream.id)
+
+    def handler_begins(self, stream_id: int) -> None:
+        """A handler will run for a stream of the peer, a promised one perhaps; `handler_done` must follow."""
+        self.slots.add(stream_id)
+        self._running.add(stream_id)
 
     def handler_done(self, stream_id: int) -> None:
         """The handler of a peer's stream has ended."""

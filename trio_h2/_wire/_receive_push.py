@@ -78,6 +78,7 @@ class PushReceiver:
         stream = WireStream(stream_id, method, StreamCredit(engine.initial_window))
         stream.local = Side.ENDED
         engine.reserve(stream)
+        engine.handler_begins(stream_id)
         headers = Headers.from_raw(fields, flags=frame_flags(frame))
         self._reception.events.append(PushPromised(parent_id, stream_id, headers))
 
@@ -127,7 +128,9 @@ class PushReceiver:
     def _refuse_surplus(self, stream_id: int) -> None:
         engine = self._engine
         config: ClientConfig = engine.config  # type: ignore[assignment]  # servers do not get here
-        if len(engine.pushes.reserved) >= config.max_reserved_remote_streams:
+        limit = config.max_reserved_remote_streams
+        # Handlers outlive their streams. What they hold is bounded otherwise, their number only here.
+        if len(engine.pushes.reserved) >= limit or len(engine.slots) >= limit + 2 * engine.max_streams:
             raise StreamRejectedError(stream_id, ErrorCode.REFUSED_STREAM, "too many promised streams")
         if engine.memory > engine.memory_limit:
             raise StreamRejectedError(stream_id, ErrorCode.ENHANCE_YOUR_CALM, "max_session_memory is used up")
