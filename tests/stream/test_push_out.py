@@ -295,6 +295,26 @@ async def test_a_push_that_is_cut_off(autojump_clock: MockClock) -> None:
         await peer.ping()
 
 
+async def test_a_client_that_leaves_says_which_promises_it_still_takes(autojump_clock: MockClock) -> None:
+    """RFC 9113 §6.8: streams above the last id of GOAWAY "might not be processed"."""
+    async with _get() as served:
+        peer, stream = served.peer, served.stream
+        first, second = await stream.push({":path": "/1"}), await stream.push({":path": "/2"})
+        for stream_id in 2, 4:
+            await peer.expect(PushPromiseFrame, promised_stream_id=stream_id)
+        await peer.send_goaway(2)
+        await peer.ping()
+        with pytest.raises(StreamResetError) as caught:
+            await second.respond(body=b"two")
+        assert not caught.value.retryable
+        await first.respond(body=b"one")
+        await stream.respond(body=b"page")
+        await peer.expect_headers(2)
+        await peer.expect_headers(1)
+        assert await peer.collect_body(2) == b"one"
+        assert await peer.collect_body(1) == b"page"
+
+
 # -- what is refused ---------------------------------------------------------------------------------------------------
 
 

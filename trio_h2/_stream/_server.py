@@ -185,7 +185,7 @@ class ServerStream(RequestFacts, Stream):
     async def send_informational(self, status: int, headers: HeadersInput | None = None) -> None:
         """Sends a 1xx response before the final one (RFC 9110 §15.2).
 
-        Cancelled: nothing was sent.
+        Waits as `respond` does. Cancelled: nothing was sent.
 
         Args:
             status: 100 … 199; 101 does not exist in HTTP/2 (RFC 9113 §8.6).
