@@ -212,7 +212,7 @@ def test_promised_requests_of_other_origins_that_the_server_speaks_for() -> None
         return authority == b"example.org"
 
     peer.engine.authoritative = speaks_for
-    for promised, name in (2, "other host"), (4, "other port"), (6, "no authority"):
+    for promised, name in (2, "other host"), (4, "other port"), (6, "host only"):
         assert len(of_type(peer.feed(peer.promise(1, promised, WRONG[name])), PushPromised)) == (promised == 2)
     assert asked == [(b"https", b"example.org"), (b"https", b"example.com:444")]
     assert [stream_id for stream_id, _ in resets(peer)] == [4, 6]
@@ -341,7 +341,13 @@ def test_push_that_is_turned_off_is_off_from_the_acknowledgement_on() -> None:
     events = peer.feed(peer.headers(2, OK, end=False), data(2, b"body", end=True))  # promised before
     assert the(events, DataReceived).data == b"body"
     peer.engine.take(2, 4)
-    assert_dies(peer, peer.feed(peer.promise(1, 4)))
+    peer.engine.update_settings({SettingCode.ENABLE_PUSH: 1})  # on again from here on: the server may know already
+    assert the(peer.feed(peer.promise(1, 4)), PushPromised).promised_id == 4
+    peer.feed(settings(ack=True))
+    peer.engine.update_settings({SettingCode.ENABLE_PUSH: 0})
+    peer.feed(settings(ack=True))
+    peer.output()
+    assert_dies(peer, peer.feed(peer.promise(1, 6)))
 
 
 def test_push_cannot_be_turned_on_later() -> None:

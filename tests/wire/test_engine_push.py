@@ -109,6 +109,13 @@ def test_a_server_takes_a_push_back(begun: bool) -> None:
     assert not pair.client.pushes
 
 
+def test_a_released_engine_refers_to_nobody_above_it() -> None:
+    pair = Pair(push=True)
+    pair.client.authoritative = lambda scheme, authority: True
+    pair.client.release()
+    assert not pair.client.authoritative(b"https", b"example.com")
+
+
 @pytest.mark.parity("E2", "H7")
 def test_push_is_allowed_until_the_client_says_otherwise() -> None:
     assert allowed(Pair()) == (False, False)

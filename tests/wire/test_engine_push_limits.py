@@ -19,6 +19,7 @@ from tests.wire.engine_pair import (
     client_peer,
     data,
     of_type,
+    raw_frame,
     reset,
     server_peer,
     settings,
@@ -28,6 +29,7 @@ from tests.wire.engine_pair import (
 from trio_h2._wire._codes import ErrorCode, Role, SettingCode
 from trio_h2._wire._config import MIB, ClientConfig, ServerConfig
 from trio_h2._wire._events import PushPromised, RequestReceived, ResponseReceived, StreamFailed
+from trio_h2._wire._extframes import PRIORITY_UPDATE, priority_update_payload
 
 if TYPE_CHECKING:
     from trio_h2._wire._engine import Engine
@@ -147,6 +149,25 @@ def test_late_promises_are_limited() -> None:
     assert_dies(peer, peer.feed(peer.promise(1, 6)), ErrorCode.ENHANCE_YOUR_CALM)
 
 
+def test_replies_to_late_promises_are_limited() -> None:
+    peer = pushed(ClientConfig(max_queued_replies=2))
+    peer.engine.reset(1, ErrorCode.CANCEL)
+    peer.output()
+    peer.feed(peer.promise(1, 2), peer.promise(1, 4))
+    assert_dies(peer, peer.feed(peer.promise(1, 6)), ErrorCode.ENHANCE_YOUR_CALM)
+
+
+def test_late_frames_on_pushes_are_paid_for_by_the_response() -> None:
+    peer = pushed(ClientConfig(overhead_burst=4, overhead_rate=0.01))
+    for promised in range(2, 42, 2):
+        peer.feed(peer.promise(1, promised), peer.headers(promised, OK, end=False))
+        peer.engine.reset(promised, ErrorCode.CANCEL)
+        peer.engine.handler_done(promised)
+        peer.feed(peer.headers(promised, [(b"x-trailer", b"y")]), window_update(promised, 5000), reset(promised))
+        peer.output()
+    assert peer.engine.failure is None
+
+
 def test_pushes_take_no_slots_of_requests() -> None:
     peer = client_peer(values={STREAMS: 2}, push=True)
     peer.open()
@@ -173,6 +194,17 @@ def test_the_budget_keeps_room_for_pushes() -> None:
         assert without.engine.has_slot()
         without.open()
     assert not without.engine.has_slot()
+
+
+def test_windows_grow_only_out_of_what_pushes_leave() -> None:
+    config = ClientConfig(
+        stream_window=100_000, receive_budget=1_000_000, peer_max_concurrent_streams=2, max_concurrent_pushes=4
+    )
+    for push, spare in (False, 800_000), (True, 400_000):
+        engine = RawPeer(Role.CLIENT, config, push=push).engine
+        assert engine.budget.spare(engine.windows, engine.initial_window) == spare
+        engine = client_peer(config, push=push).engine
+        assert engine.budget.spare(engine.windows, engine.initial_window) == spare
 
 
 def test_windows_of_pushes_must_fit_the_budget() -> None:
@@ -369,6 +401,8 @@ def test_pushes_take_no_slots_and_no_budget_of_received_requests() -> None:
     engine = peer.engine
     engine.send_response(2, OK, end_stream=False)
     assert (engine.requests, engine.windows) == (1, 1)
+    # RFC 9218 §7.1: prioritized idle streams and active ones together keep the limit; pushes are none of them.
+    assert peer.feed(raw_frame(PRIORITY_UPDATE, 0, 0, priority_update_payload(3, b"u=1"))) == []
     assert the(peer.feed(peer.headers(3, GET)), RequestReceived).stream_id == 3
     peer.feed(peer.headers(5, GET))
     assert refused(peer) == [5]

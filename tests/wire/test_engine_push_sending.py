@@ -30,6 +30,7 @@ from trio_h2._wire._codes import ErrorCode, Initiator, SettingCode
 from trio_h2._wire._config import ServerConfig
 from trio_h2._wire._events import PriorityUpdated, PushPromised, StreamClosed, StreamFailed, WindowOpened
 from trio_h2._wire._extframes import PRIORITY_UPDATE, priority_update_payload
+from trio_h2._wire._failure import Cause, SessionFailure
 from trio_h2._wire._padding import PaddingStrategy
 from trio_h2._wire._state import Side
 
@@ -94,7 +95,7 @@ def test_who_may_push() -> None:
     allowed: list[bool] = []
     for value in 0, 1:
         assert server_peer(values={SettingCode.ENABLE_PUSH: value}).engine.push_allowed is bool(value)
-    for end in ("goaway", "shutdown", "failure", "settings"):
+    for end in ("goaway", "shutdown", "failure", "settings", "lost"):
         peer = pushing()
         assert peer.engine.push_allowed
         if end == "goaway":
@@ -103,10 +104,12 @@ def test_who_may_push() -> None:
             peer.engine.goaway(ErrorCode.NO_ERROR, 2**31 - 1)
         elif end == "failure":
             peer.feed(data(9, b"idle"))
+        elif end == "lost":
+            peer.engine.fail(SessionFailure(Cause.LOST, None, Initiator.REMOTE, "the transport ended"))
         else:
             peer.feed(settings({SettingCode.ENABLE_PUSH: 0}))
         allowed.append(peer.engine.push_allowed)
-    assert allowed == [False] * 4
+    assert allowed == [False] * 5
 
 
 def test_a_push_that_was_promised_goes_on_when_push_is_turned_off() -> None:
