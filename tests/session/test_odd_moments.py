@@ -58,7 +58,7 @@ def calls(rng: random.Random, stream: trio_h2.Stream) -> list[Call]:
             lambda: server.respond({":status": 200, "content-length": 50}),
             lambda: server.respond(200, body=bytes(rng.choice([0, 10, 100_000]))),
             lambda: server.send_informational(103),
-            lambda: push(rng, server),
+            *[lambda: push(rng, server)] * 3,
         ]
     assert isinstance(stream, (trio_h2.ClientStream, trio_h2.PushedStream))
     return [*both, stream.receive_response]
