@@ -37,6 +37,6 @@ def promise_fields(headers: HeadersInput | None, scheme: str, authority: str) ->
     fields = request_fields(method.decode("ascii"), None, scheme, authority, headers)
     length = content_length_of(fields)
     if length:
-        # RFC 9113 §8.4: promised requests "MUST NOT include any indication of the presence of request content".
+        # RFC 9113 §8.4: "Promised requests cannot include any content or a trailer section."
         raise ValueError(f"a pushed request has no content, but content-length is {length}")
     return fields
