@@ -431,6 +431,19 @@ async def test_when_the_client_leaves(autojump_clock: MockClock) -> None:
         await served.peer.expect_data(1, b"bye", end_stream=True)
 
 
+@pytest.mark.parity("K2")
+async def test_when_the_stream_ids_are_used_up(autojump_clock: MockClock) -> None:
+    async with _get() as served:
+        served.session._engine.conn.highest_outbound_stream_id = 2**31 - 4
+        assert (await served.stream.push()).id == 2**31 - 2
+        await served.peer.expect(PushPromiseFrame, promised_stream_id=2**31 - 2)
+        assert not served.stream.push_allowed
+        with pytest.raises(LocalProtocolError, match="the stream ids of this session are used up"):
+            await served.stream.push()
+        await served.stream.respond(body=b"page")
+        await served.peer.expect_headers(1)
+
+
 async def test_a_tunnel_cannot_push(autojump_clock: MockClock) -> None:
     exchanges = Exchanges()
     async with scripted_client(exchanges.handle) as (_session, peer):

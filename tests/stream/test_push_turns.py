@@ -222,3 +222,23 @@ async def test_they_wait_while_too_much_is_queued(autojump_clock: MockClock) -> 
         await peer.expect_headers(2)
         exchanges.finish()
         await peer.until(HeadersFrame, stream_id=1)
+
+
+async def test_promises_wait_while_too_much_is_queued(autojump_clock: MockClock) -> None:
+    exchanges = Exchanges()
+    config = trio_h2.ServerConfig(send_date=False, max_queued_control=1000)
+    async with scripted_client(exchanges.handle, config=config, capacity=10) as (_session, peer):
+        await peer.request("GET", "/")
+        parent = await exchanges.next()
+        await parent.push()
+        await settle()  # the transport takes no more
+        await parent.push({"x-large": "x" * 3000})
+        with trio.move_on_after(1) as scope:
+            await parent.push({":path": "/cancelled"})
+        assert scope.cancelled_caught
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(parent.push, {":path": "/last"})
+            await peer.until(PushPromiseFrame, promised_stream_id=4)
+            assert (await peer.expect(PushPromiseFrame, promised_stream_id=6)).get(":path") == "/last"
+        exchanges.finish()
+        await peer.until(HeadersFrame, stream_id=1)
