@@ -67,6 +67,19 @@ def start_client(feed: str) -> StartClient:
 
 
 @pytest.fixture
+def start_taker(feed: str) -> StartClient:
+    """Starts our client, which takes pushes."""
+    return functools.partial(run_client, feed, push=True)
+
+
+@pytest.fixture
+async def taker(start_taker: StartClient) -> AsyncIterator[ClientEnd]:
+    """Our client, which takes pushes, after the handshake."""
+    async with start_taker() as ready:
+        yield ready
+
+
+@pytest.fixture
 def start(role: str, start_server: StartServer, start_client: StartClient) -> Start:
     """Starts our server, and in another run of the test our client."""
     return start_server if role == "server" else start_client

@@ -32,6 +32,7 @@ Pairs: TypeAlias = list[tuple[str | bytes, str | bytes]]
 EndT_co = TypeVar("EndT_co", bound="End", covariant=True)
 
 _REQUEST: Pairs = [(":method", "POST"), (":scheme", "https"), (":authority", "localhost"), (":path", "/hold")]
+PROMISED: Pairs = [(":method", "GET"), (":scheme", "http"), (":authority", "example.test"), (":path", "/pushed")]
 _probes = itertools.count()
 
 
@@ -260,6 +261,8 @@ class ClientEnd(End):
     ) -> None:
         super().__init__(peer, tap, our_transport)
         self._session = session
+        self.pushed: dict[int, trio_h2.PushedStream] = {}
+        self.pushes_over = trio.Event()
 
     @property
     def session(self) -> trio_h2.ClientSession:
@@ -270,6 +273,17 @@ class ClientEnd(End):
         await self.peer.send_headers(stream_id, {":status": "200"})
         await self.settle()
         return stream_id
+
+    async def promised(self, stream_id: int = 2, fields: Pairs | None = None) -> int:
+        """Has the peer promise a stream on a new request; returns the request's, which is "half-closed (local)"."""
+        parent_id = await self.request("GET", end_stream=True)
+        await self.peer.send_push_promise(parent_id, stream_id, PROMISED if fields is None else fields)
+        await self.settle()
+        return parent_id
+
+    async def finish(self) -> None:
+        self.pushes_over.set()
+        await super().finish()
 
     async def request(
         self, method: str = "POST", *, headers: Mapping[str, str] | None = None, end_stream: bool = False
@@ -371,14 +385,28 @@ async def run_client(
     settings: Mapping[int, int] | None = None,
     handshake: bool = True,
     capacity: int | None = None,
+    push: bool = False,
 ) -> AsyncIterator[ClientEnd]:
-    """Runs our client against a scripted server; the arguments are those of `run_server`."""
+    """Runs our client against a scripted server.
+
+    The arguments are those of `run_server`, and *push*: whether the client takes pushes, into `ClientEnd.pushed`.
+    """
     ours, theirs = memory_transports(capacity)
     tap = Tap(theirs)
     client_config = trio_h2.ClientConfig().evolve(**(config or {}))
-    connecting = trio_h2.connect("http://example.test", transport=_fed(ours, feed), config=client_config)
+    ends: list[ClientEnd] = []
+
+    async def take(stream: trio_h2.PushedStream) -> None:
+        ends[0].pushed[stream.id] = stream
+        await ends[0].pushes_over.wait()
+
+    transport = _fed(ours, feed)
+    connecting = trio_h2.connect(
+        "http://example.test", transport=transport, config=client_config, push_handler=take if push else None
+    )
     async with ScriptedPeer(tap, client=False) as peer, connecting as session:
         end = ClientEnd(peer, tap, ours, session)
+        ends.append(end)
         if handshake:
             await peer.handshake(settings or {})
         yield end

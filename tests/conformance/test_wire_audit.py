@@ -20,6 +20,11 @@ def _headers(stream_id: int, fields: list[tuple[str, str]], flags: int = 0) -> b
     return pack_frame(FrameType.HEADERS, flags | FrameFlag.END_HEADERS, stream_id, block)
 
 
+def _promise(stream_id: int, promised: int, fields: list[tuple[str, str]]) -> bytes:
+    payload = promised.to_bytes(4, "big") + b"\x20" + hpack.Encoder().encode(fields, huffman=False)
+    return pack_frame(FrameType.PUSH_PROMISE, FrameFlag.END_HEADERS, stream_id, payload)
+
+
 def _client(*frames: bytes) -> list[str]:
     return audit(PREFACE + SETTINGS + b"".join(frames), client=True)
 
@@ -52,6 +57,10 @@ def test_audit_accepts_what_is_right() -> None:
         )
         == []
     )
+    pushes = _promise(1, 2, REQUEST) + _promise(1, 4, REQUEST) + _promise(1, 8, REQUEST)
+    pushes += _headers(4, [(":status", "200")]) + pack_frame(FrameType.DATA, END, 4, b"data")
+    assert _server(pushes, pack_frame(FrameType.RST_STREAM, 0, 2, bytes(4)), _headers(8, [(":status", "103")])) == []
+    assert _client(_headers(1, REQUEST), pack_frame(FrameType.RST_STREAM, 0, 2, bytes(4))) == []
 
 
 def test_audit_wants_the_preface_first() -> None:
@@ -139,3 +148,18 @@ def test_audit_finds_wrong_streams_of_a_client() -> None:
     assert _client(_headers(5, REQUEST, END), _headers(3, REQUEST, END))[0].startswith("§5.1.1:")
     assert _client(pack_frame(FrameType.RST_STREAM, 0, 1, bytes(4)))[0].startswith("§5.1:")
     assert _client(_headers(1, REQUEST), pack_frame(FrameType.PUSH_PROMISE, 4, 1, b"\0\0\0\2"))[0].startswith("§8.4:")
+
+
+def test_audit_finds_wrong_pushes() -> None:
+    promise = _promise(1, 2, REQUEST)
+    assert _server(_promise(2, 4, REQUEST))[-1].startswith("§8.4.1:")
+    assert _server(_promise(1, 3, REQUEST))[0].startswith("§6.6:")
+    assert _server(promise, promise)[0].startswith("§6.6:")
+    assert _server(_headers(1, [(":status", "200")], END), promise)[0].startswith("§5.1:")
+    assert _server(promise, pack_frame(FrameType.DATA, 0, 2, b""))[0].startswith("§5.1:")
+    assert _server(promise, pack_frame(FrameType.WINDOW_UPDATE, 0, 2, b"\0\0\0\1"))[0].startswith("§5.1:")
+    assert _server(promise, _headers(4, [(":status", "200")], END))[0].startswith("§5.1:")
+    assert _server(_promise(1, 2, [(":method", "POST"), *REQUEST[1:]]))[0].startswith("§8.4:")
+    assert _server(_promise(1, 2, [*REQUEST, ("content-length", "1")]))[0].startswith("§8.4:")
+    assert _server(_promise(1, 2, [*REQUEST[:2], REQUEST[3]]))[0].startswith("§8.4:")
+    assert _server(_promise(1, 2, REQUEST[:3]))[0].startswith("§8.3.1:")

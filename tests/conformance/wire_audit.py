@@ -47,6 +47,8 @@ class _Auditor:
     block: bytearray | None = None
     block_stream: int = 0
     block_ends: bool = False
+    block_promises: bool = False
+    promised: int = 0
 
     def complain(self, what: str) -> None:
         self.complaints.append(what)
@@ -87,14 +89,12 @@ class _Auditor:
             if any(payload[len(payload) - size :]):
                 self.complain("§6.1: padding that is not zero")
             payload = payload[1 : len(payload) - size]
-        if kind in (HEADERS, CONTINUATION):
+        if kind in (HEADERS, PUSH_PROMISE, CONTINUATION):
             self.fragment(kind, flags, stream, payload)
         elif kind == SETTINGS:
             self.settings(flags, payload)
         elif kind == GOAWAY:
             self.goaway(payload)
-        elif kind == PUSH_PROMISE and self.client:
-            self.complain("§8.4: a client sends PUSH_PROMISE")
         elif kind == WINDOW_UPDATE and not 1 <= int.from_bytes(payload, "big") < 2**31:
             self.complain("§6.9: WINDOW_UPDATE out of range")
         if kind == RST_STREAM:
@@ -107,13 +107,26 @@ class _Auditor:
             self.complain(f"§5.1: a frame of type {kind} on stream {stream}, which was reset")
         elif stream in self.ended and kind not in (*_AFTER_END, CONTINUATION):
             self.complain(f"§5.1: a frame of type {kind} on stream {stream}, which was ended")
-        if not self.client or kind == PRIORITY:
+        if kind == PRIORITY:
             return
+        if stream % 2 == 0:
+            self.pushed_state(kind, stream)
+        elif self.client:
+            self.request_state(kind, stream)
+
+    def pushed_state(self, kind: int, stream: int) -> None:
+        if self.client:
+            if kind not in (RST_STREAM, WINDOW_UPDATE):
+                self.complain(f"§5.1.1: a client uses the even stream {stream}")
+        elif stream > self.promised:
+            self.complain(f"§5.1: a frame of type {kind} on stream {stream}, which was not promised")
+        elif kind not in (HEADERS, CONTINUATION, RST_STREAM) and stream not in self.headed:
+            self.complain(f"§5.1: a frame of type {kind} on reserved stream {stream}")
+
+    def request_state(self, kind: int, stream: int) -> None:
         if stream > self.highest:
             if kind != HEADERS:
                 self.complain(f"§5.1: a frame of type {kind} on idle stream {stream}")
-            if stream % 2 == 0:
-                self.complain(f"§5.1.1: a client uses the even stream {stream}")
             self.highest = stream
         elif kind == HEADERS and stream not in self.headed:
             self.complain(f"§5.1.1: stream {stream} is opened after stream {self.highest}")
@@ -142,9 +155,13 @@ class _Auditor:
         self.last_goaway = min(last, self.last_goaway)
 
     def fragment(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
-        if kind == HEADERS:
-            self.block, self.block_stream, self.block_ends = bytearray(), stream, bool(flags & END_STREAM)
-            if flags & WITH_PRIORITY:
+        if kind != CONTINUATION:
+            self.block, self.block_stream, self.block_promises = bytearray(), stream, kind == PUSH_PROMISE
+            self.block_ends = kind == HEADERS and bool(flags & END_STREAM)
+            if kind == PUSH_PROMISE:
+                self.promise(stream, int.from_bytes(payload[:4], "big"))
+                payload = payload[4:]
+            elif flags & WITH_PRIORITY:
                 payload = payload[5:]
         if self.block is None:
             self.complain("§6.10: CONTINUATION without a field block")
@@ -154,6 +171,15 @@ class _Auditor:
             fields = [(bytes(name), bytes(value)) for name, value in self.decoder.decode(bytes(self.block), raw=True)]
             self.block = None
             self.section(stream, fields)
+
+    def promise(self, stream: int, promised: int) -> None:
+        if self.client:
+            self.complain("§8.4: a client sends PUSH_PROMISE")
+        if stream % 2 == 0:
+            self.complain(f"§8.4.1: PUSH_PROMISE on stream {stream}")
+        if promised % 2 or not self.promised < promised < 2**31:
+            self.complain(f"§6.6: stream {promised} is promised after stream {self.promised}")
+        self.promised = max(promised, self.promised)
 
     def section(self, stream: int, fields: list[tuple[bytes, bytes]]) -> None:
         for name, value in fields:
@@ -167,7 +193,9 @@ class _Auditor:
             self.complain(f"§8.3: pseudo-header fields after others: {names}")
         if len(set(pseudo)) != len(pseudo):
             self.complain(f"§8.3: a pseudo-header field is repeated: {names}")
-        if stream in self.headed:
+        if self.block_promises:
+            self.promised_request(dict(fields), set(pseudo))
+        elif stream in self.headed:
             if pseudo or not self.block_ends:
                 self.complain(f"§8.1: trailers with pseudo-header fields, or without END_STREAM: {names}")
         elif self.client:
@@ -184,6 +212,13 @@ class _Auditor:
             self.complain(f"§8.3.1: a request with {sorted(pseudo)}")
         if fields.get(b"host", fields.get(b":authority")) != fields.get(b":authority"):
             self.complain("§8.3.1: host is not :authority")
+
+    def promised_request(self, fields: dict[bytes, bytes], pseudo: set[bytes]) -> None:
+        self.request(fields, pseudo)
+        if fields.get(b":method") not in (b"GET", b"HEAD") or fields.get(b"content-length", b"0") != b"0":
+            self.complain(f"§8.4: a promise of {fields.get(b':method')!r}, or of a request with content")
+        if not fields.get(b":authority"):
+            self.complain("§8.4: a promise without :authority")
 
     def response(self, stream: int, status: bytes, pseudo: list[bytes]) -> None:
         if pseudo != [b":status"] or not re.fullmatch(rb"[1-5]\d\d", status) or status == b"101":

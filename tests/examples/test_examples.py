@@ -16,6 +16,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 """The examples use this checkout, whatever is installed."""
 SELF_CONTAINED = {
     "full_duplex.py": "6553600 octets came back, unharmed\n",
+    "server_push.py": "pushed: /style.css, 200, 18 octets\npage: 200\n",
     "timeouts.py": "gave up: True\nthe session lives on: 200\n",
     "tls_server_and_client.py": "200 https://localhost:PORT/me\n",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from tests.interop.bodies import pieces
-from trio_h2 import ServerSession, Settings
+from trio_h2 import ServerSession, Settings, StreamResetError
 
 if TYPE_CHECKING:
     from trio_h2 import ServerStream
@@ -72,6 +73,16 @@ class App:
             "trailers": None if trailers is None else dict(trailers),
         }
         await self._respond_json(stream, told)
+
+    async def at_push(self, stream: ServerStream, count: str) -> None:
+        """Pushes so many streams, /pushed/0 …, each with its path as the body and in a trailer; 204 if it may not."""
+        if not stream.push_allowed:
+            await stream.respond(204)
+            return
+        async with trio.open_nursery() as nursery:
+            for number in range(int(count)):
+                nursery.start_soon(_answer_push, await stream.push({":path": f"/pushed/{number}", "x-number": number}))
+            await stream.respond(body=HELLO)
 
     async def at_headers(self, stream: ServerStream) -> None:
         """Says what the request's header fields were."""
@@ -205,3 +216,10 @@ def _session_of(stream: ServerStream) -> ServerSession:
     session = stream.session
     assert isinstance(session, ServerSession)
     return session
+
+
+async def _answer_push(pushed: ServerStream) -> None:
+    with contextlib.suppress(StreamResetError):  # the client may not want it
+        await pushed.respond({":status": 200, "content-type": "text/plain"})
+        await pushed.send_all(pushed.path.encode())
+        await pushed.send_trailers({"x-path": pushed.path})

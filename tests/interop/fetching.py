@@ -13,9 +13,11 @@ import trio_h2
 from tests.interop.bodies import pieces
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from tests.interop.conftest import TlsFiles
+
+    PushHandler = Callable[[trio_h2.PushedStream], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +80,15 @@ async def echo_sum(session: trio_h2.ClientSession, path: str, length: int) -> tu
 
 @asynccontextmanager
 async def checked_session(
-    url: str, tls_files: TlsFiles, config: trio_h2.ClientConfig | None = None
+    url: str,
+    tls_files: TlsFiles,
+    config: trio_h2.ClientConfig | None = None,
+    *,
+    push_handler: PushHandler | None = None,
 ) -> AsyncGenerator[trio_h2.ClientSession, None]:
     """Connects; afterwards nothing may be left of any stream."""
     context = trio_h2.client_ssl_context(tls_files.ca) if url.startswith("https:") else None
-    async with trio_h2.connect(url, ssl_context=context, config=config) as session:
+    async with trio_h2.connect(url, ssl_context=context, config=config, push_handler=push_handler) as session:
         yield session
     check_nothing_left(session)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     Handler: TypeAlias = Callable[[trio_h2.ServerStream], Awaitable[object]]
+    PushHandler: TypeAlias = Callable[[trio_h2.PushedStream], Awaitable[object]]
     Wrapper: TypeAlias = Callable[[trio.abc.Stream], trio.abc.Stream]
     SessionHook: TypeAlias = Callable[[trio_h2.ServerSession], Awaitable[object]]
 
@@ -66,10 +67,11 @@ async def connected(
     handshake: bool = True,
     wrap: Wrapper = as_it_is,
     capacity: int | None = None,
+    push_handler: PushHandler | None = None,
 ) -> AsyncIterator[tuple[trio_h2.ClientSession, ScriptedPeer]]:
     """A client session of ours, connected to a scripted server."""
     ours, theirs = memory_transports(capacity)
-    connect = trio_h2.connect("http://localhost", transport=wrap(ours), config=config)
+    connect = trio_h2.connect("http://localhost", transport=wrap(ours), config=config, push_handler=push_handler)
     async with ScriptedPeer(theirs, client=False) as peer, connect as session:
         if handshake:
             await peer.handshake(settings or {})

@@ -27,7 +27,11 @@ from trio_h2 import (
 from trio_h2.testing import MemoryTransport, ScriptedPeer, ThrowawayAuthority, UnknownFrame, memory_transports
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from trio_h2 import PushedStream
+
+    PushHandler = Callable[[PushedStream], Awaitable[object]]
 
 ALTSVC, ORIGIN, PRIORITY_UPDATE = 0xA, 0xC, 0x10
 
@@ -58,7 +62,9 @@ def authority() -> ThrowawayAuthority:
 
 
 @asynccontextmanager
-async def connected_by_tls(authority: ThrowawayAuthority) -> AsyncIterator[tuple[ClientSession, ScriptedPeer]]:
+async def connected_by_tls(
+    authority: ThrowawayAuthority, *, push_handler: PushHandler | None = None
+) -> AsyncIterator[tuple[ClientSession, ScriptedPeer]]:
     """A client session of ours over TLS, connected to a scripted server."""
     ours, theirs = memory_transports()
     tls: trio.SSLStream[MemoryTransport] = trio.SSLStream(
@@ -68,7 +74,12 @@ async def connected_by_tls(authority: ThrowawayAuthority) -> AsyncIterator[tuple
         nursery.start_soon(tls.do_handshake)
         async with (
             ScriptedPeer(tls, client=False) as peer,
-            connect("https://localhost:8443", transport=ours, ssl_context=authority.client_context()) as session,
+            connect(
+                "https://localhost:8443",
+                transport=ours,
+                ssl_context=authority.client_context(),
+                push_handler=push_handler,
+            ) as session,
         ):
             await peer.handshake()
             yield session, peer

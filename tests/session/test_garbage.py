@@ -11,8 +11,17 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from tests.session.scripted import connected, forever, hello, served, settle
-from trio_h2 import ServerConfig, ServerSession, ServerStream, SessionError, StreamError, connect, serve_stream
+from tests.session.scripted import GET, connected, forever, hello, served, settle
+from trio_h2 import (
+    PushedStream,
+    ServerConfig,
+    ServerSession,
+    ServerStream,
+    SessionError,
+    StreamError,
+    connect,
+    serve_stream,
+)
 from trio_h2.testing import CuttingStream, GoAwayFrame, ScriptedPeer, memory_transports
 
 if TYPE_CHECKING:
@@ -71,13 +80,26 @@ async def _use_a_client(end: str, refs: Refs) -> None:
         wires.append(CuttingStream(transport, error=True))
         return wires[0]
 
+    async def take(stream: PushedStream) -> None:
+        refs.add(stream)
+        if stream.path == "/forever":
+            await trio.sleep_forever()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stream.receive_response)
+            nursery.start_soon(stream.receive_some)
+
     try:
         with trio.CancelScope() as scope:
-            async with connected(wrap=wrap) as (session, peer):
+            async with connected(wrap=wrap, push_handler=take) as (session, peer):
                 refs.add_session(session)
                 whole = await session.open_stream("GET")
                 half = await session.open_stream("POST", body=b"abc", end_stream=False)
                 refs.add(whole, half)
+                for number, path in enumerate(("/forever", "/whole", "/reset", "/open")):
+                    await peer.send_push_promise(half.id, 2 * number + 2, {**GET, ":path": path})
+                await peer.respond(4, body=b"whole")
+                await peer.send_rst(6)
+                await settle()
                 await peer.respond(whole.id, body=b"whole")
                 await peer.respond(half.id, end_stream=False)
                 await peer.send_data(half.id, b"unread")
@@ -124,6 +146,11 @@ async def _use_a_server(end: str, refs: Refs) -> None:
             await stream.respond(body=b"whole")
         elif stream.path == "/error":
             raise ValueError("logged")
+        elif stream.path == "/push":
+            refs.add(await stream.push())
+            refs.add(pushed := await stream.push())
+            await pushed.respond(204)
+            await trio.sleep_forever()
         elif stream.path == "/errors":
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_fail)
@@ -137,7 +164,7 @@ async def _use_a_server(end: str, refs: Refs) -> None:
 
     with trio.CancelScope() as scope:
         async with served(handler, wrap=wrap, on_session=hook) as (peer, session):
-            for path in ("/whole", "/error", "/errors", "/forever"):
+            for path in ("/whole", "/error", "/errors", "/forever", "/push"):
                 await peer.request("POST", path, end_stream=False)
             await peer.send_data(7, b"unread")
             await settle()

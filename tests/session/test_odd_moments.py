@@ -1,9 +1,10 @@
-"""Calls in any order, at any moment, from several tasks: only documented errors come out, and nothing is left."""
+"""Calls in any order, at any moment, on pushes too: only documented errors come out, and nothing is left."""
 
 from __future__ import annotations
 
 import logging
 import random
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -57,9 +58,16 @@ def calls(rng: random.Random, stream: trio_h2.Stream) -> list[Call]:
             lambda: server.respond({":status": 200, "content-length": 50}),
             lambda: server.respond(200, body=bytes(rng.choice([0, 10, 100_000]))),
             lambda: server.send_informational(103),
+            *[lambda: push(rng, server)] * 3,
         ]
-    assert isinstance(stream, trio_h2.ClientStream)
+    assert isinstance(stream, (trio_h2.ClientStream, trio_h2.PushedStream))
     return [*both, stream.receive_response]
+
+
+async def push(rng: random.Random, stream: trio_h2.ServerStream) -> None:
+    """Pushes, and does things with what is pushed."""
+    pushed = await stream.push({":method": rng.choice(["GET", "HEAD"])})
+    await play(rng, pushed)
 
 
 async def play(rng: random.Random, stream: trio_h2.Stream) -> None:
@@ -110,6 +118,7 @@ async def test_nothing_foreign_comes_out_and_nothing_is_left(
         client_config=trio_h2.ClientConfig(stream_window=rng.choice([64, 5000])),
         server_config=trio_h2.ServerConfig(stream_window=rng.choice([64, 1000, 128 * 1024])),
         cancel_handler_on_reset=rng.random() < 0.5,
+        push_handler=partial(play, rng) if rng.random() < 0.7 else None,
     )
     async with pair as sessions:
         async with trio.open_nursery() as nursery:

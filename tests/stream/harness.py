@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 
     Handler: TypeAlias = Callable[[trio_h2.ServerStream], Awaitable[object]]
+    PushHandler: TypeAlias = Callable[[trio_h2.PushedStream], Awaitable[object]]
     Sessions: TypeAlias = tuple[trio_h2.ClientSession, trio_h2.ServerSession]
 
 
@@ -63,6 +64,7 @@ async def pair(
     server_config: trio_h2.ServerConfig | None = None,
     capacity: int | None = None,
     cancel_handler_on_reset: bool = True,
+    push_handler: PushHandler | None = None,
 ) -> AsyncGenerator[Sessions, None]:
     """As `session_pair`; every stream must be closed before the block ends, or with it."""
     errors: list[AssertionError] = []
@@ -72,6 +74,7 @@ async def pair(
         server_config=server_config,
         capacity=capacity,
         cancel_handler_on_reset=cancel_handler_on_reset,
+        push_handler=push_handler,
     ) as sessions:
         yield sessions
         for session in sessions:
@@ -88,11 +91,14 @@ async def scripted_server(
     config: trio_h2.ClientConfig | None = None,
     settings: Mapping[trio_h2.SettingCode, int] | None = None,
     capacity: int | None = None,
+    push_handler: PushHandler | None = None,
 ) -> AsyncGenerator[tuple[trio_h2.ClientSession, ScriptedPeer], None]:
     """A client session whose server is a script, after the handshake."""
     client_end, server_end = memory_transports(capacity)
     async with ScriptedPeer(server_end, client=False) as peer:
-        async with trio_h2.connect("http://localhost", transport=client_end, config=config) as session:
+        async with trio_h2.connect(
+            "http://localhost", transport=client_end, config=config, push_handler=push_handler
+        ) as session:
             await peer.handshake(settings or {})
             yield session, peer
             check_open(session)

@@ -50,6 +50,8 @@ BODIES = {
     "/hints": (b"", HELLO),
     "/early": (LONG, HELLO),
     "/hold": (b"", HELLO),
+    "/pushing": (b"", HELLO),
+    "/pushed": (b"", LONG),
     "/burn-up": (BURNT, HELLO),
     "/burn-down": (b"", BURNT),
     "/stall-up": (STALLED, HELLO),

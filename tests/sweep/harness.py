@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     import types
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from trio_h2 import PushedStream, ServerStream
+
+    Handler = Callable[[ServerStream], Awaitable[object]]
+    PushHandler = Callable[[PushedStream], Awaitable[object]]
+
 WINDOW = 64
 """The stream windows, in octets; the bodies have several times as many."""
 CLIENT_CONFIG = ClientConfig(stream_window=WINDOW, receive_budget=65_535)
@@ -86,6 +91,8 @@ async def pair(
     server: ServerConfig = SERVER_CONFIG,
     capacity: int | None = None,
     may_refuse: bool = False,
+    handler: Handler = handler,
+    push_handler: PushHandler | None = None,
 ) -> AsyncIterator[Pair]:
     """Our client and our server in memory; leaving the block closes them, and checks that nothing is left."""
     log = WireLog()
@@ -94,7 +101,8 @@ async def pair(
     async with trio.open_nursery() as nursery:
         serve = partial(serve_stream, handler, log.tap(right, SERVER), config=server)
         theirs = cast("ServerSession", await nursery.start(serve))
-        async with connect("http://localhost", transport=log.tap(left, CLIENT), config=client) as ours:
+        transport = log.tap(left, CLIENT)
+        async with connect("http://localhost", transport=transport, config=client, push_handler=push_handler) as ours:
             await settle()
             yield Pair(ours, theirs, log)
     assert tasks_living() == tasks
@@ -286,9 +294,11 @@ def check_empty(session: Session) -> None:
     assert statistics.open_streams == 0
     assert statistics.running_handlers == 0
     assert statistics.waiting_for_slot == 0
+    assert not engine.pushes
     if isinstance(session, ServerSession):
         assert not session._handlers
         assert not session._queue
+        assert not session._pushes
 
 
 async def next_request(session: ClientSession) -> None:

@@ -18,6 +18,7 @@ from trio_h2.testing import (
     Frame,
     GoAwayFrame,
     HeadersFrame,
+    PushPromiseFrame,
     RstStreamFrame,
     WindowUpdateFrame,
 )
@@ -86,7 +87,7 @@ class WireLog:
         self._rest = {CLIENT: bytearray(), SERVER: bytearray()}
         self._decoders = {CLIENT: hpack.Decoder(), SERVER: hpack.Decoder()}
         self._begun = False
-        self._newest = 0
+        self._newest = self._newest_push = 0
         self._parsed = self._played = 0
 
     def tap(self, transport: trio.abc.Stream, side: str) -> Tap:
@@ -171,6 +172,8 @@ class WireLog:
         if half.ended:
             assert isinstance(frame, RstStreamFrame | WindowUpdateFrame), f"the {side} had ended: {frame!r}"
         match frame:
+            case PushPromiseFrame():
+                self._promise(side, frame)
             case HeadersFrame():
                 fields = self._decoders[side].decode(frame.fragment)
                 if not half.opened:
@@ -185,3 +188,14 @@ class WireLog:
                 half.ended = frame.end_stream
             case RstStreamFrame():
                 half.reset = frame.code
+
+    def _promise(self, side: str, frame: PushPromiseFrame) -> None:
+        """Makes a stream of a promise, the client's side of which has ended (RFC 9113 §8.4)."""
+        promised = frame.promised_stream_id
+        assert side == SERVER, "a client cannot push"
+        assert promised % 2 == 0
+        assert promised > self._newest_push, f"stream {promised} was promised after {self._newest_push}"
+        self._newest_push = promised
+        fields = {str(name): str(value) for name, value in self._decoders[side].decode(frame.fragment)}
+        self._halves[CLIENT, promised] = Half(headers=fields, opened=True, ended=True)
+        self._halves[SERVER, promised] = Half()

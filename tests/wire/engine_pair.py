@@ -16,6 +16,7 @@ from hyperframe.frame import (
     GoAwayFrame,
     HeadersFrame,
     PingFrame,
+    PushPromiseFrame,
     RstStreamFrame,
     SettingsFrame,
     WindowUpdateFrame,
@@ -43,23 +44,26 @@ POST: Fields = [(b":method", b"POST"), *GET[1:]]
 HEAD: Fields = [(b":method", b"HEAD"), *GET[1:]]
 CONNECT: Fields = [(b":method", b"CONNECT"), (b":authority", b"example.com:443")]
 OK: Fields = [(b":status", b"200")]
+PROMISED: Fields = [*GET[:3], (b":path", b"/style.css")]
 
 engines: list[Engine] = []
 """The engines of the running test; see the fixture in conftest.py."""
 
 
-def make_engine(role: Role, config: SessionConfig | None, closed: list[int]) -> Engine:
+def make_engine(role: Role, config: SessionConfig | None, closed: list[int], *, push: bool = False) -> Engine:
     """Returns an engine whose books are checked when the test ends."""
     if config is None:
         config = ClientConfig() if role is Role.CLIENT else ServerConfig()
-    engine = Engine(role, config, closed.append)
+    engine = Engine(role, config, closed.append, push=push)
     engines.append(engine)
     return engine
 
 
 def check_books(engine: Engine) -> None:
     """Asserts the invariants of an engine that has not failed."""
-    budget, conn = engine.budget, engine.conn
+    budget, conn, pushes = engine.budget, engine.conn, engine.pushes
+    assert pushes.reserved == {i for i, stream in engine.streams.items() if stream.reserved}
+    assert pushes.reserved | pushes.open == {i for i in engine.streams if i % 2 == 0}
     assert budget.window + budget.ledger.held + budget.owed == budget.size
     assert min(budget.window, budget.owed, budget.ledger.held, budget.extra, budget.stranded) >= 0
     assert conn.inbound_flow_control_window == budget.window
@@ -150,9 +154,9 @@ def ping(payload: bytes = b"12345678", *, ack: bool = False) -> PingFrame:
 class RawPeer:
     """One engine, and a peer made of hyperframe and hpack that obeys no rules."""
 
-    def __init__(self, role: Role, config: SessionConfig | None = None) -> None:
+    def __init__(self, role: Role, config: SessionConfig | None = None, *, push: bool = False) -> None:
         self.closed: list[int] = []
-        self.engine = make_engine(role, config, self.closed)
+        self.engine = make_engine(role, config, self.closed, push=push)
         self.encoder = Encoder()
         self.decoder = Decoder()
         self.now = 1000.0
@@ -195,7 +199,12 @@ class RawPeer:
         flags = ["END_HEADERS", "END_STREAM"] if end else ["END_HEADERS"]
         return HeadersFrame(stream_id, self.encoder.encode(fields), flags=flags)
 
-    def fields(self, frame: HeadersFrame) -> Fields:
+    def promise(self, parent_id: int, promised_id: int, fields: Fields | None = None) -> PushPromiseFrame:
+        """Returns a PUSH_PROMISE frame, of a request that is right if no fields are given."""
+        block = self.encoder.encode(PROMISED if fields is None else fields)
+        return PushPromiseFrame(parent_id, promised_id, block, flags=("END_HEADERS",))
+
+    def fields(self, frame: HeadersFrame | PushPromiseFrame) -> Fields:
         """Decodes the field block of a frame that the engine sent."""
         return [(bytes(name), bytes(value)) for name, value in self.decoder.decode(frame.data, raw=True)]
 
@@ -228,9 +237,11 @@ def server_peer(config: ServerConfig | None = None, values: dict[int, int] | Non
     return peer
 
 
-def client_peer(config: ClientConfig | None = None, values: dict[int, int] | None = None) -> RawPeer:
+def client_peer(
+    config: ClientConfig | None = None, values: dict[int, int] | None = None, *, push: bool = False
+) -> RawPeer:
     """Returns a client engine and its raw server, after the handshake."""
-    peer = RawPeer(Role.CLIENT, config)
+    peer = RawPeer(Role.CLIENT, config, push=push)
     peer.handshake(values)
     return peer
 
@@ -240,6 +251,7 @@ class Pair:
 
     Args:
         chunk: how many octets each read delivers; ``None``: all at once.
+        push: whether the client lets the server push.
     """
 
     def __init__(
@@ -248,10 +260,11 @@ class Pair:
         server_config: ServerConfig | None = None,
         *,
         chunk: int | None = None,
+        push: bool = False,
     ) -> None:
         self.client_closed: list[int] = []
         self.server_closed: list[int] = []
-        self.client = make_engine(Role.CLIENT, client_config, self.client_closed)
+        self.client = make_engine(Role.CLIENT, client_config, self.client_closed, push=push)
         self.server = make_engine(Role.SERVER, server_config, self.server_closed)
         self.chunk = chunk
         self.now = 1000.0

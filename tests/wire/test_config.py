@@ -37,6 +37,7 @@ RANGES: dict[str, tuple[int, int]] = {
     "max_outstanding_pings": (1, 2**31),
     "reset_burst": (1, 2**31),
     "overhead_burst": (1, 2**31),
+    "peer_max_concurrent_streams": (1, 2**32 - 1),
 }
 
 
@@ -50,7 +51,8 @@ def test_every_number_is_checked(config: type[SessionConfig]) -> None:
     """A new field without a range fails here."""
     numbers = {field.name for field in dataclasses.fields(config)} - {"send_date", "padding"}
     own = {"max_session_invalid_frames", "max_session_rejected_streams"}
-    own |= {"max_concurrent_streams", "handler_timeout", "handler_wait_timeout", "peer_max_concurrent_streams"}
+    own |= {"max_concurrent_streams", "handler_timeout", "handler_wait_timeout"}
+    own |= {"max_reserved_remote_streams", "max_concurrent_pushes"}
     assert numbers - own == {*TIMEOUTS, *RATES, *RANGES}
 
 
@@ -97,8 +99,10 @@ def test_numbers_of_one_role() -> None:
         ServerConfig(handler_timeout=0)
     with pytest.raises(ValueError, match="handler_wait_timeout"):
         ServerConfig(handler_wait_timeout=0)
-    with pytest.raises(ValueError, match="peer_max_concurrent_streams"):
-        ClientConfig(peer_max_concurrent_streams=0)
+    for value in -1, 2**32:
+        for name in "max_reserved_remote_streams", "max_concurrent_pushes":
+            with pytest.raises(ValueError, match=name):
+                ClientConfig().evolve(**{name: value})
     with pytest.raises(TypeError, match="max_concurrent_streams"):
         ServerConfig(max_concurrent_streams=2.0)  # type: ignore[arg-type]  # the point of the test
 
@@ -108,7 +112,8 @@ def test_defaults() -> None:
     server, client = ServerConfig(), ClientConfig()
     assert (server.max_concurrent_streams, server.stream_window, server.receive_budget) == (128, 128 * 1024, 32 * MIB)
     assert (client.stream_window, client.receive_budget) == (512 * 1024, 64 * MIB)
-    assert client.peer_max_concurrent_streams == client.guaranteed_streams == 100
+    assert client.peer_max_concurrent_streams == server.peer_max_concurrent_streams == client.guaranteed_streams == 100
+    assert (client.max_reserved_remote_streams, client.max_concurrent_pushes) == (200, 16)
     assert (server.idle_timeout, server.ping_interval, server.ping_timeout) == (120.0, 60.0, 20.0)
     assert (client.idle_timeout, client.ping_interval, client.ping_timeout) == (math.inf, 30.0, 15.0)
     assert (server.handler_timeout, server.handler_wait_timeout) == (math.inf, 1.0)
@@ -129,6 +134,20 @@ def test_windows_must_fit_the_budget() -> None:
     with pytest.raises(ValueError, match="max_concurrent_streams 1 x stream_window 100001"):
         ClientConfig(stream_window=100_001, receive_budget=100_000)
     assert SessionConfig(stream_window=100_000, receive_budget=100_000).guaranteed_streams == 1
+
+
+def test_windows_of_pushes_must_fit_the_budget_if_there_are_any() -> None:
+    """H9, C5: by default there is room for all pushes beside all requests."""
+    client = ClientConfig()
+    streams = client.guaranteed_streams + client.max_concurrent_pushes
+    assert streams * client.stream_window <= client.receive_budget
+    client.check_push()
+    small = ClientConfig(stream_window=100_000, receive_budget=500_000, max_concurrent_pushes=4)
+    small.check_push()
+    with pytest.raises(
+        ValueError, match=r"\(1 request \+ max_concurrent_pushes 5\) x stream_window 100000 = 600000 .* of 500000"
+    ):
+        small.evolve(max_concurrent_pushes=5).check_push()
 
 
 def test_a_client_guarantees_what_its_budget_covers() -> None:

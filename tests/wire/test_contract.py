@@ -36,9 +36,10 @@ from hyperframe.frame import (
 
 from tests.wire.engine_pair import GET, OK, PREFACE, Fields, of_type, parse, settings
 from trio_h2._wire import _adapter
-from trio_h2._wire._adapter import Connection, _CappedEncoder, _LinearDecoder
+from trio_h2._wire._adapter import Connection
 from trio_h2._wire._codes import ErrorCode, Role
 from trio_h2._wire._failure import SessionFaultError, StreamFaultError
+from trio_h2._wire._hpack import CappedEncoder, LinearDecoder
 
 ADVICE = "the adapter (trio_h2/_wire/_adapter.py) relies on this: look there before the pin is raised"
 
@@ -351,8 +352,8 @@ def test_header_table_says_that_it_was_resized_until_it_is_signalled() -> None:
     encoder.header_table_size = 100
     encoder.header_table_size = 100
     assert encoder.table_size_changes == [100]
-    assert encoder.header_table.resized is False, ADVICE  # a bug of hpack, which _CappedEncoder avoids
-    capped = _CappedEncoder()
+    assert encoder.header_table.resized is False, ADVICE  # a bug of hpack, which CappedEncoder avoids
+    capped = CappedEncoder()
     capped.header_table_size = 100
     capped.header_table_size = 100
     assert capped.table_size_changes == [100]
@@ -396,11 +397,11 @@ def test_decoded_fields_are_tuples_of_octets() -> None:
 
 
 def test_decoding_of_literals_goes_through_one_private_method() -> None:
-    """`_LinearDecoder` overrides it, and `decode_integer` takes a memoryview."""
+    """`LinearDecoder` overrides it, and `decode_integer` takes a memoryview."""
     assert list(inspect.signature(Decoder._decode_literal).parameters) == ["self", "data", "should_index"], ADVICE
     seen: list[tuple[int, bool]] = []
 
-    class Spy(_LinearDecoder):
+    class Spy(LinearDecoder):
         def _decode_literal(self, data: bytes | memoryview, should_index: bool) -> tuple[HeaderTuple, int]:
             seen.append((len(data), should_index))
             return super()._decode_literal(data, should_index)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hpack import Encoder
-from hyperframe.frame import Frame, HeadersFrame
+from hyperframe.frame import Frame, HeadersFrame, PushPromiseFrame
 
 from tests.wire.engine_pair import (
     GET,
+    HEAD,
     OK,
     POST,
     PREFACE,
@@ -39,6 +40,10 @@ _encoder = Encoder()
 def block(stream_id: int, fields: Fields, *, end: bool = True) -> HeadersFrame:
     flags = ["END_HEADERS", "END_STREAM"] if end else ["END_HEADERS"]
     return HeadersFrame(stream_id, b"".join(_literal(*field) for field in fields), flags=flags)
+
+
+def promise(promised: int, fields: Fields) -> PushPromiseFrame:
+    return PushPromiseFrame(1, promised, block(1, fields).data, flags=["END_HEADERS"])
 
 
 def _literal(name: bytes, value: bytes) -> bytes:
@@ -109,6 +114,20 @@ CLIENT_SCENARIOS: dict[str, bytes] = {
     "refused": octets(HELLO, reset(1, 7), reset(3, 0), reset(1)),
     "http1": b"HTTP/1.0 505 HTTP Version not supported\r\n\r\n",
     "almost http1": b"HTT" + bytes(20),
+    "promises": octets(HELLO, promise(2, GET), promise(6, POST), promise(8, HEAD), promise(10, GET), reset(8), ping()),
+    "promises out of order": octets(HELLO, promise(6, GET), block(3, OK), promise(4, GET), block(1, OK)),
+    "pushed responses": octets(
+        *(HELLO, promise(2, GET), block(2, [(b":status", b"103")], end=False), promise(4, GET), promise(6, GET)),
+        *(
+            block(2, OK, end=False),
+            block(1, OK, end=False),
+            data(2, b"push", padding=5),
+            block(4, OK),
+            data(1, b"body"),
+        ),
+        *(promise(8, HEAD), block(8, OK), data(2, b"ed", end=True), block(6, [(b":status", b"2000")])),
+    ),
+    "data for a promise": octets(HELLO, promise(2, GET), data(2, b"early"), block(1, OK)),
     "settings": octets(settings({1: 0, 3: 1, 4: 0, 5: 16_384, 6: 100, 8: 1, 0x99: 5}), settings({8: 0})),
 }
 assert all(scenario for scenario in (*SERVER_SCENARIOS.values(), *CLIENT_SCENARIOS.values()))
@@ -116,7 +135,7 @@ assert all(scenario for scenario in (*SERVER_SCENARIOS.values(), *CLIENT_SCENARI
 
 def fresh(role: Role) -> Engine:
     config = ServerConfig(max_concurrent_streams=8, max_header_fields=20, stream_window=20_000)
-    engine = make_engine(role, config if role is Role.SERVER else None, [])
+    engine = make_engine(role, config if role is Role.SERVER else None, [], push=role is Role.CLIENT)
     engine.start()
     if role is Role.CLIENT:
         engine.open_stream(b"GET", GET, end_stream=True)

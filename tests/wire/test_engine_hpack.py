@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hpack import Decoder, HeaderTuple, NeverIndexedHeaderTuple
 from hyperframe.frame import ContinuationFrame, HeadersFrame
@@ -21,10 +23,10 @@ from tests.wire.engine_pair import (
     settings,
     the,
 )
-from trio_h2._wire._adapter import _LONG_BLOCK, _LinearDecoder
 from trio_h2._wire._codes import ErrorCode, Role
 from trio_h2._wire._config import ClientConfig
 from trio_h2._wire._events import RequestReceived, ResponseReceived
+from trio_h2._wire._hpack import _LONG_BLOCK, LinearDecoder
 
 TABLE = 1
 
@@ -50,6 +52,9 @@ def test_decoding_errors_are_compression_errors(name: str) -> None:
     for peer in server, client:
         frame = HeadersFrame(1, BROKEN_BLOCKS[name], flags=("END_HEADERS",))
         assert_dies(peer, peer.feed(frame), ErrorCode.COMPRESSION_ERROR)
+        assert peer.engine.failure is not None
+        # It goes to the peer with GOAWAY: neither octets of the block nor addresses of ours belong in it.
+        assert re.fullmatch(r"field block cannot be decoded \(\w+\)", peer.engine.failure.reason)
 
 
 def test_blocks_of_discarded_frames_are_decoded() -> None:
@@ -225,7 +230,7 @@ def test_the_linear_decoder_decodes_like_the_original() -> None:
     ]
     block = peer.encoder.encode(fields)
     assert len(block) > 2 * _LONG_BLOCK
-    decoder = _LinearDecoder()
+    decoder = LinearDecoder()
     assert [(bytes(name), bytes(value)) for name, value in decoder.decode(block, raw=True)] == fields
     again = peer.encoder.encode(fields)
     assert [(bytes(name), bytes(value)) for name, value in decoder.decode(again, raw=True)] == fields

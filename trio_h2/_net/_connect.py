@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from ._address import Url
 
+    from .._session._push_in import PushHandler
+
     Transport: TypeAlias = trio.abc.Stream | Callable[[str], Awaitable[trio.abc.Stream]]
 
 
@@ -36,6 +38,7 @@ def connect(
     server_hostname: str | None = None,
     scheme: str = "https",
     config: ClientConfig | None = None,
+    push_handler: PushHandler | None = None,
 ) -> Connect:
     """Prepares a client session; ``async with`` connects it and gives a `ClientSession`.
 
@@ -55,12 +58,19 @@ def connect(
         server_hostname: the name the certificate must have; the URL's host by default.
         scheme: the scheme of a *url* that has none.
         config: limits and timeouts.
+        push_handler: lets the server push (RFC 9113 §8.4), which is off without one: an async function that is called
+            with a `PushedStream` for every promise, in a task of its own inside the block. It belongs to the session,
+            not to the request that was pushed on. When it returns before the end of the response, the stream is reset
+            with CANCEL. That its own stream was reset, or the session ended, may escape it; any other exception comes
+            out of the block, in a group. Leaving the block cancels it. Promises for other origins than that of the
+            request, the session and its ``origin_set`` are refused. Legacy: servers rather send 103 (Early Hints).
 
     Returns:
         A block; nothing has been done yet.
 
     Raises:
-        TypeError, ValueError: an argument is not allowed.
+        TypeError, ValueError: an argument is not allowed; with a *push_handler*, also if the receive budget of *config*
+            has no room for the windows of ``max_concurrent_pushes``.
 
     Entering the block raises `OSError` if the TCP connection fails, and `HandshakeError` if TLS or ALPN does.
     Cancelled: the transport is closed.
@@ -80,9 +90,14 @@ def connect(
         raise TypeError(f"unix_path must be a str, bytes or path, not {unix_path!r}")
     if config is not None and not isinstance(config, ClientConfig):
         raise TypeError(f"config must be a ClientConfig, not {config!r}")
+    config = config or ClientConfig()
+    if push_handler is not None:
+        if not callable(push_handler):
+            raise TypeError(f"push_handler must be an async function, not {push_handler!r}")
+        config.check_push()
     if origin.scheme == "https" and transport is None and ssl_context is None:
         ssl_context = client_ssl_context()
-    return Connect(origin, transport, unix_path, ssl_context, server_hostname or origin.host, config or ClientConfig())
+    return Connect(origin, transport, unix_path, ssl_context, server_hostname or origin.host, config, push_handler)
 
 
 class Connect:
@@ -96,6 +111,7 @@ class Connect:
         ssl_context: ssl.SSLContext | None,
         server_hostname: str,
         config: ClientConfig,
+        push_handler: PushHandler | None,
     ) -> None:
         self._origin = origin
         self._transport = transport
@@ -103,6 +119,7 @@ class Connect:
         self._ssl_context = ssl_context
         self._server_hostname = server_hostname
         self._config = config
+        self._push_handler = push_handler
         self._block: AbstractAsyncContextManager[ClientSession] | None = None
 
     async def __aenter__(self) -> ClientSession:
@@ -129,9 +146,15 @@ class Connect:
         transport = await self._open()
         origin = self._origin
         session = ClientSession._create(
-            transport, self._config, label=str(origin), scheme=origin.scheme, authority=origin.authority
+            transport,
+            self._config,
+            label=str(origin),
+            scheme=origin.scheme,
+            authority=origin.authority,
+            push_handler=self._push_handler,
         )
         async with trio.open_nursery() as nursery:
+            session._push_nursery = nursery
             nursery.start_soon(run_services, session, name=f"trio_h2 session {origin}")
             try:
                 yield session

@@ -10,12 +10,13 @@ import trio
 from .._errors import GoAwayError, LocalProtocolError, SessionError, from_failure
 from .._stream._client import ClientStream
 from .._stream._priority import check_not_itself, check_priority, dependency_of
+from .._stream._response import ResponseStream
 from .._util import Signal
-from .._wire._codes import Initiator, Role
+from .._wire._codes import Initiator
 from .._wire._headers import Headers
 from .._wire._outbound import content_length_of, request_fields
-from ._base import Session
-from ._extensions import OriginReceived, OriginSet
+from ._extensions import OriginReceived
+from ._push_in import PushTakingSession
 from ._slots import SlotLine
 
 if TYPE_CHECKING:
@@ -27,25 +28,31 @@ if TYPE_CHECKING:
     from .._wire._extframes import Dependency
     from .._wire._headers import HeadersInput, RawField
     from .._wire._schedule import Priority
+    from ._push_in import PushHandler
 
 _EXPECT_CONTENT = frozenset({"POST", "PUT", "PATCH"})
 """RFC 9110 §8.6: methods whose requests carry content-length even when they have no content."""
 
 
-class ClientSession(Session):
+class ClientSession(PushTakingSession):
     """A session on the client's side; made by `connect`."""
 
-    _role = Role.CLIENT
-
     def __init__(
-        self, transport: trio.abc.Stream, config: ClientConfig, *, label: str, scheme: str, authority: str
+        self,
+        transport: trio.abc.Stream,
+        config: ClientConfig,
+        *,
+        label: str,
+        scheme: str,
+        authority: str,
+        push_handler: PushHandler | None = None,
     ) -> None:
-        super().__init__(transport, config, label=label)
+        super().__init__(transport, config, label=label, origin=f"{scheme}://{authority}", push_handler=push_handler)
         self._scheme = scheme
         self._authority = authority
         self._slots = SlotLine()
         # RFC 8336 §2.3 speaks of certificates and of the name in the TLS handshake: no origin set without TLS.
-        self._origin_set = OriginSet(f"{scheme}://{authority}") if isinstance(transport, trio.SSLStream) else None
+        self._has_origin_set = isinstance(transport, trio.SSLStream)
 
     @property
     def origin_set(self) -> list[str] | None:
@@ -54,7 +61,7 @@ class ClientSession(Session):
         Starts with the session's own origin and grows with every ORIGIN frame; at most 1000 are kept. A response with
         status 421 takes the origin of its request away (RFC 8336 §2.3).
         """
-        return None if self._origin_set is None else self._origin_set.as_list()
+        return self._origins.as_list() if self._has_origin_set else None
 
     def request(
         self,
@@ -218,8 +225,8 @@ class ClientSession(Session):
     def _has_slot(self) -> bool:
         return self._engine.has_slot() and self._engine.output_size <= self._config.max_queued_control
 
-    def _check_can_open(self) -> None:
-        """Raises what keeps new streams from being opened, now and later."""
+    def _check_can_open(self) -> bool:
+        """Raises what keeps new streams from being opened, now and later; else a request wants to be sent."""
         if self._failure is not None:
             raise from_failure(replace(self._failure, retryable=True))  # nothing of it was sent
         if self._leaving:
@@ -239,6 +246,7 @@ class ClientSession(Session):
             raise SessionError(
                 "the stream ids of this session are used up, connect again", initiator=Initiator.LIBRARY, retryable=True
             )
+        return True
 
     @property
     def _waiting_for_slot(self) -> int:
@@ -252,24 +260,24 @@ class ClientSession(Session):
 
     def _response_received(self, event: ResponseReceived) -> None:
         stream = self._streams.get(event.stream_id)
-        if isinstance(stream, ClientStream):
-            if event.headers.status == 421 and self._origin_set is not None:
+        if isinstance(stream, ResponseStream):
+            if event.headers.status == 421 and isinstance(stream, ClientStream):
                 # RFC 8336 §2.3: clients "MUST create the ASCII serialization of the corresponding request's origin"
                 # and "remove it from the connection's Origin Set, if present."
                 sent = stream.sent_headers
-                self._origin_set.misdirected(f"{sent.get(':scheme')}://{sent.get(':authority')}")
+                self._origins.misdirected(f"{sent.get(':scheme')}://{sent.get(':authority')}")
             stream._response_received(event.headers, end_stream=event.end_stream)
             if event.end_stream:
                 stream._remote_ended()
 
     def _origins_announced(self, event: OriginsAnnounced) -> None:
-        if self._origin_set is not None:
-            self._origin_set.add(event.origins)
+        if self._has_origin_set:
+            self._origins.add(event.origins)
             self._happenings.tell(OriginReceived(event.origins))
 
     def _informational_received(self, event: InformationalReceived) -> None:
         stream = self._streams.get(event.stream_id)
-        if isinstance(stream, ClientStream):
+        if isinstance(stream, ResponseStream):
             stream._informational_received(event.headers)
 
 

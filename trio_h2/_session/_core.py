@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         InformationalReceived,
         OriginsAnnounced,
         PriorityUpdated,
+        PushPromised,
         RequestReceived,
         ResponseReceived,
     )
@@ -53,11 +54,11 @@ class SessionCore(metaclass=NoPublicConstructor):
 
     _role: Role
 
-    def __init__(self, transport: trio.abc.Stream, config: SessionConfig, *, label: str) -> None:
+    def __init__(self, transport: trio.abc.Stream, config: SessionConfig, *, label: str, push: bool = False) -> None:
         self._transport = transport
         self._config = config
         self._label = label
-        self._engine = Engine(self._role, config, self._stream_closed)
+        self._engine = Engine(self._role, config, self._stream_closed, push=push)
         self._streams: dict[int, Stream] = {}
         self._scheduler = Scheduler()
         self._writer = Writer(self._engine, self._scheduler)
@@ -165,6 +166,9 @@ class SessionCore(metaclass=NoPublicConstructor):
 
     def _informational_received(self, event: InformationalReceived) -> None:
         raise AssertionError("a server gets no responses")
+
+    def _push_promised(self, event: PushPromised) -> None:
+        raise AssertionError("a server gets no promises")
 
     def _altsvc_announced(self, event: AltSvcAnnounced) -> None:
         self._happenings.tell(AltSvcReceived(event.alt, event.origin, event.stream_id))

@@ -138,6 +138,12 @@ class OriginSet:
         with contextlib.suppress(ValueError):
             self._origins.pop(origin_of(url), None)
 
+    def __contains__(self, origin: str) -> bool:
+        try:
+            return origin_of(origin) in self._origins
+        except ValueError:
+            return False
+
     def as_list(self) -> list[str]:
         """Returns the origins, the session's own one first."""
         return list(self._origins)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class SessionFacts(SessionCore):
     """The part of `Session` that says which end it is, what it runs on, and how far it has got."""
 
-    def __init__(self, transport: trio.abc.Stream, config: SessionConfig, *, label: str) -> None:
-        super().__init__(transport, config, label=label)
+    def __init__(self, transport: trio.abc.Stream, config: SessionConfig, *, label: str, push: bool = False) -> None:
+        super().__init__(transport, config, label=label, push=push)
         self._view = TransportView._create(transport)
 
     @property

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class IdlingSession(SessionFacts):
     """The part of `Session` that knows what to do about idleness; the watcher knows when."""
 
-    def __init__(self, transport: trio.abc.Stream, config: SessionConfig, *, label: str) -> None:
-        super().__init__(transport, config, label=label)
+    def __init__(self, transport: trio.abc.Stream, config: SessionConfig, *, label: str, push: bool = False) -> None:
+        super().__init__(transport, config, label=label, push=push)
         self._on_idle: Callable[[Session], object] | None = None
 
     @property

@@ -22,6 +22,7 @@ from .._wire._events import (
     PingAcknowledged,
     PingReceived,
     PriorityUpdated,
+    PushPromised,
     RequestReceived,
     ResponseReceived,
     SessionFailed,
@@ -105,6 +106,10 @@ def _response(session: Session, event: ResponseReceived) -> None:
 
 def _informational(session: Session, event: InformationalReceived) -> None:
     session._informational_received(event)
+
+
+def _push_promised(session: Session, event: PushPromised) -> None:
+    session._push_promised(event)
 
 
 def _data(session: Session, event: DataReceived) -> None:
@@ -198,6 +203,7 @@ _HANDLERS = cast(  # each handler gets the events of its own type only
     "dict[type[Event], Callable[[Session, Event], None]]",
     {
         RequestReceived: _request,
+        PushPromised: _push_promised,
         ResponseReceived: _response,
         InformationalReceived: _informational,
         DataReceived: _data,

@@ -8,21 +8,22 @@ from typing import TYPE_CHECKING, cast
 
 import trio
 
-from .._errors import LocalProtocolError, SessionError, StreamError
+from .._errors import LocalProtocolError
 from .._stream._server import ServerStream
 from .._wire._codes import ErrorCode, Initiator, Role
 from .._wire._engine import HIGHEST_STREAM_ID
 from .._wire._extframes import ALTSVC, ORIGIN, origin_payloads
 from .._wire._schedule import parse_priority
-from ._base import Session
 from ._extensions import encode_altsvc, encode_origins, origin_of
+from ._handlers import RunningHandlers, tells_of_end
+from ._push_out import PushingSession
 from ._services import run_services
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from typing import TypeAlias
 
-    from .._stream._port import SessionPort
+    from .._stream._port import ServerPort
     from .._wire._config import ServerConfig
     from .._wire._events import PriorityUpdated, RequestReceived
     from .._wire._failure import SessionFailure
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("trio_h2.server")
 
 
-class ServerSession(Session):
+class ServerSession(PushingSession):
     """A session on the server's side; made by the ``serve_*`` functions."""
 
     _role = Role.SERVER
@@ -63,12 +64,10 @@ class ServerSession(Session):
         self._hook_scope = trio.CancelScope()
         self._queue: dict[int, ServerStream] = {}
         """Streams whose handlers are not started yet: `on_session` has not returned, or as many run as may."""
-        self._handlers: dict[ServerStream, trio.lowlevel.Task | None] = {}
-        """Every stream whose handler has not ended, with the task that runs it."""
+        self._handlers = RunningHandlers[ServerStream]()
         self._told_of_handlers = False
         self._ending = False
         """No handler will be started any more."""
-        self._handler_ended = trio.lowlevel.ParkingLot()
 
     # -- what the application can announce -------------------------------------------------------------------------
 
@@ -158,10 +157,10 @@ class ServerSession(Session):
 
     def _request_received(self, event: RequestReceived) -> None:
         stream = ServerStream._create(
-            cast("SessionPort", self), event.stream_id, event.headers, end_stream=event.end_stream
+            cast("ServerPort", self), event.stream_id, event.headers, end_stream=event.end_stream
         )
         stream._cancel_on_reset = self._cancel_handler_on_reset
-        self._handlers[stream] = None
+        self._handlers.add(stream)
         self._stream_opened(stream)
         priority = event.headers.get("priority")
         if priority is not None:
@@ -230,7 +229,7 @@ class ServerSession(Session):
 
     async def _handle(self, stream: ServerStream) -> None:
         """Runs the handler of one stream; whatever it does, the session goes on (RFC 9113 §5.4.2)."""
-        self._handlers[stream] = trio.lowlevel.current_task()
+        self._handlers.started(stream)
         scope = stream._scope
         scope.deadline = trio.current_time() + self._handler_timeout
         returned = settled = False
@@ -262,13 +261,13 @@ class ServerSession(Session):
         finally:
             if not settled:
                 stream._abandon()
+            self._settle_pushes(stream, returned=returned)
             self._handler_over(stream)
 
     def _handler_over(self, stream: ServerStream) -> None:
         stream._handler_over()
-        del self._handlers[stream]
+        self._handlers.remove(stream)
         self._engine.handler_done(stream.id)
-        self._handler_ended.unpark_all()
         self._start_handlers()
         self._check_idle()
 
@@ -289,7 +288,7 @@ class ServerSession(Session):
             outbox.finish()
 
     def _handler_raised(self, stream: ServerStream, error: Exception) -> None:
-        if not stream._alive and _is_of(stream, error):
+        if not stream._alive and tells_of_end(stream, error, cancelled=stream._scope.cancel_called):
             logger.debug("%s: the stream of %s %s ended first: %s", self._label, stream.method, stream.path, error)
             return
         logger.error("%s: the handler of %s %s raised", self._label, stream.method, stream.path, exc_info=error)
@@ -312,16 +311,10 @@ class ServerSession(Session):
         return len(self._handlers)
 
     def _refuse_own_handlers(self) -> None:
-        running = set(self._handlers.values())
-        task: trio.lowlevel.Task | None = trio.lowlevel.current_task()
-        while task is not None:
-            if task in running:
-                raise RuntimeError("aclose() waits for the handlers, so a handler cannot call it; call shutdown()")
-            task = task.parent_nursery.parent_task if task.parent_nursery is not None else None
+        self._handlers.refuse_inside()
 
     async def _handlers_ended(self) -> None:
-        while self._handlers:
-            await self._handler_ended.park()
+        await self._handlers.wait_ended()
 
     def _finish(self, failure: SessionFailure) -> None:
         super()._finish(failure)
@@ -329,15 +322,6 @@ class ServerSession(Session):
         self._hook_scope.cancel()
 
     def _cut(self, failure: SessionFailure | None = None) -> None:
-        for stream in list(self._handlers):  # even if the session broke before: some handlers outlive that
+        for stream in self._handlers:  # even if the session broke before: some handlers outlive that
             stream._scope.cancel()
         super()._cut(failure)
-
-
-def _is_of(stream: ServerStream, error: BaseException) -> bool:
-    """Whether *error* only says that *stream* has ended: it, or all there is in a group of errors."""
-    if isinstance(error, BaseExceptionGroup):
-        return all(_is_of(stream, member) for member in error.exceptions)
-    if isinstance(error, trio.ClosedResourceError):
-        return stream._scope.cancel_called  # what it was cancelled with closed the stream, too
-    return isinstance(error, SessionError) or (isinstance(error, StreamError) and error.stream_id == stream.id)

@@ -1,4 +1,7 @@
-"""The line of requests that wait for a stream (RFC 9113 §5.1.2): first come, first served, cancellable anywhere."""
+"""The line of those that wait for the peer to allow another stream (RFC 9113 §5.1.2): first come, first served.
+
+Requests on a client, the responses to pushes on a server. Cancellable anywhere.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,9 @@ if TYPE_CHECKING:
 
 
 class SlotLine:
-    """Requests in the order they came; only the first may look whether there is a slot.
+    """Who waits, in the order they came; only the first may look whether there is a slot.
 
-    There is nothing to give back: a request leaves the line in the same step in which it opens its stream, or is
+    There is nothing to give back: whoever waits leaves the line in the same step in which it opens its stream, or is
     cancelled.
     """
 
@@ -36,23 +39,22 @@ class SlotLine:
         for ticket in self._line:
             ticket.set()
 
-    async def wait_turn(self, ticket: Signal, has_slot: Callable[[], bool], check: Callable[[], None]) -> None:
+    async def wait_turn(self, ticket: Signal, has_slot: Callable[[], bool], check: Callable[[], bool]) -> None:
         """Queues *ticket* and waits until it is first and a slot is free; `leave` must follow in any case.
 
         Args:
-            ticket: what this request is woken by.
+            ticket: what whoever waits is woken by.
             has_slot: whether there is a slot.
-            check: raises if there will never be one again.
+            check: returns whether a slot is still wanted; raises if there will never be one again.
         """
         self._line.append(ticket)
         await trio.lowlevel.checkpoint()
-        while True:
-            check()
+        while check():
             if self._line[0] is ticket and has_slot():
                 return
             await ticket.wait()
 
     def leave(self, ticket: Signal) -> None:
-        """The request has its stream, or has given up; the next one may look."""
+        """Whoever waited has a slot, or has given up; the next one may look."""
         self._line.remove(ticket)
         self.wake()

@@ -16,9 +16,9 @@ class SessionStatistics:
     open_streams: int
     """Streams that are open on the wire."""
     running_handlers: int
-    """Handlers that have not ended (server)."""
+    """Handlers that have not ended: of requests (server), or of pushes (client)."""
     waiting_for_slot: int
-    """Requests that wait for the peer to allow another stream (client)."""
+    """Requests (client), or responses to pushes (server), that wait for the peer to allow another stream."""
     ledger: Ledger
     """Where the received body octets are: received = taken + discarded + held, padding included."""
     receive_budget: int

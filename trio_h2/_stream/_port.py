@@ -8,12 +8,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .._wire._codes import ErrorCode
     from .._wire._config import SessionConfig
     from .._wire._engine import Engine
     from .._wire._failure import SessionFailure
+    from .._wire._headers import RawField
     from .._wire._schedule import Priority
     from ._outbox import Outbox
+    from ._push_out import PromisedStream
+    from ._server import ServerStream
     from ._transport import TransportView
 
 
@@ -103,3 +108,13 @@ class SessionPort(StreamSession, Protocol):
 
     def _linger(self, stream_id: int) -> None:
         """The application has closed a stream whose peer has not ended its side."""
+
+
+class ServerPort(SessionPort, Protocol):
+    """A server's session as its streams see it."""
+
+    def _push(self, parent: ServerStream, fields: Sequence[RawField]) -> ServerStream:
+        """Sends a promise, which has been checked."""
+
+    async def _wait_push_turn(self, stream: PromisedStream) -> None:
+        """A checkpoint, which waits until the first headers on a promised stream may be sent, or none are wanted."""

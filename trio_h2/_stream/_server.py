@@ -14,12 +14,14 @@ from .._wire._failure import StreamFailure
 from .._wire._headers import Headers
 from .._wire._outbound import content_length_of, informational_fields, response_fields
 from ._base import Stream
+from ._promise import promise_fields
+from ._request import RequestFacts
 
 if TYPE_CHECKING:
     from .._wire._failure import SessionFailure
     from .._wire._headers import HeadersInput, RawField
     from .._wire._schedule import Priority
-    from ._port import SessionPort
+    from ._port import ServerPort
 
 _NO_CONTENT = frozenset({204, 205, 304})
 """RFC 9110 §15.3.5, §15.3.6 and §15.4.5: responses that never have content."""
@@ -57,11 +59,12 @@ class ServerExchange(Protocol):
         """Ends the exchange at once."""
 
 
-class ServerStream(Stream):
+class ServerStream(RequestFacts, Stream):
     """The server's side of one exchange; given to the handler."""
 
-    def __init__(self, port: SessionPort, stream_id: int, headers: Headers, end_stream: bool) -> None:
+    def __init__(self, port: ServerPort, stream_id: int, headers: Headers, end_stream: bool) -> None:
         super().__init__(port, stream_id)
+        self._server = port
         self._headers = self._received_headers = headers
         self._end_after_headers = end_stream
         self._no_trailers = False
@@ -69,31 +72,6 @@ class ServerStream(Stream):
         self._cancel_on_reset = True
         self._priority_fixed = False
         """Our own priority holds, whatever the client says."""
-
-    @property
-    def headers(self) -> Headers:
-        """The request headers, pseudo-headers included."""
-        return self._headers
-
-    @property
-    def method(self) -> str:
-        """The request method."""
-        return self._headers[":method"]
-
-    @property
-    def path(self) -> str:
-        """Path and query as they came; empty for CONNECT."""
-        return self._headers.get(":path") or ""
-
-    @property
-    def scheme(self) -> str:
-        """``"https"`` or ``"http"``; empty for CONNECT."""
-        return self._headers.get(":scheme") or ""
-
-    @property
-    def authority(self) -> str:
-        """The host (and port) the client asked for: ``:authority``, else the ``host`` field."""
-        return self._headers.get(":authority") or self._headers.get("host") or ""
 
     @property
     def expects_continue(self) -> bool:
@@ -118,12 +96,17 @@ class ServerStream(Stream):
             raise LocalProtocolError(reason, stream_id=self._id)
         self._outbox.check()
 
+    async def _turn_to_respond(self) -> None:
+        """A checkpoint before headers of the response, which waits while they must not be sent."""
+        await self._port._control_room()
+
     async def respond(
         self, headers: HeadersInput | int | None = None, *, body: bytes | None = None, end_stream: bool = False
     ) -> None:
         """Sends the final response headers; with *body*, the whole response as one unit.
 
-        Never waits for the peer, only for room among the queued control octets. Cancelled: nothing was sent.
+        Never waits for the peer, only for room among the queued control octets; on a stream from `push` also until the
+        client allows another one (RFC 9113 §5.1.2), first come, first served. Cancelled: nothing was sent.
 
         Args:
             headers: a mapping or pairs, ``":status"`` among them, or just the status (200 … 599); 200 by default.
@@ -152,7 +135,7 @@ class ServerStream(Stream):
         ends_now = head or no_content or (not content and (end_stream or content is not None))
         with self._outbox.exclusive():
             self._check_can_respond()
-            await self._port._control_room()
+            await self._turn_to_respond()
             self._check_can_respond()
             self._check_section(fields)
             self._sent_headers = Headers.from_raw(fields)
@@ -203,7 +186,7 @@ class ServerStream(Stream):
     async def send_informational(self, status: int, headers: HeadersInput | None = None) -> None:
         """Sends a 1xx response before the final one (RFC 9110 §15.2).
 
-        Cancelled: nothing was sent.
+        Waits as `respond` does. Cancelled: nothing was sent.
 
         Args:
             status: 100 … 199; 101 does not exist in HTTP/2 (RFC 9113 §8.6).
@@ -219,7 +202,7 @@ class ServerStream(Stream):
         fields = informational_fields(status, headers)
         with self._outbox.exclusive():
             self._check_can_respond()
-            await self._port._control_room()
+            await self._turn_to_respond()
             self._check_can_respond()
             self._check_section(fields)
             self._send_informational(fields)
@@ -238,6 +221,86 @@ class ServerStream(Stream):
             return  # as in respond()
         self._port._engine.send_informational(self._id, fields)
         self._port._wake_writer()
+
+    # -- pushing ---------------------------------------------------------------------------------------------------
+
+    @property
+    def push_allowed(self) -> bool:
+        """Whether `push` would be let through now.
+
+        The client allows it (its latest ENABLE_PUSH; browsers do not any more), neither side is leaving, and the
+        response has not ended. Never on a pushed stream.
+        """
+        return self._alive and not self._outbox.closed and self._push_objection() is None
+
+    async def push(self, headers: HeadersInput | None = None) -> ServerStream:
+        """Promises the response to a request that the client has not made (RFC 9113 §8.4); returns its stream.
+
+        ::
+
+            async def page(stream: trio_h2.ServerStream) -> None:
+                if stream.push_allowed:
+                    style = await stream.push({":path": "/style.css"})
+                    with contextlib.suppress(trio_h2.StreamResetError):  # the client has it already
+                        await style.respond({"content-type": "text/css"}, body=STYLE)
+                await stream.respond({"content-type": "text/html"}, body=PAGE)
+
+        Legacy: browsers have dropped server push; `send_informational` with status 103 (RFC 8297) lets the client
+        fetch what it lacks. Push before you send what refers to the promised resource, or the client asks for it.
+
+        The stream is answered like any other; its request is complete, so `receive_some` returns ``b""``. Promises are
+        not limited, but responses to them are, by the client's MAX_CONCURRENT_STREAMS: `respond` waits its turn.
+
+        It belongs to this handler, which may answer it in a nursery of its own. When the handler returns, its pushes
+        end as its own response does, but those without a response, or with a short body, are reset with CANCEL; when it
+        raises or is cancelled, all unfinished ones are. ``async with`` ends one earlier. Cancelled: nothing was sent.
+
+        Args:
+            headers: the promised request; by default GET of ``/``, with the scheme and authority of this one. Clients
+                refuse an authority that the server does not answer for.
+
+        Raises:
+            TypeError, ValueError: a field is not allowed, the method is neither GET nor HEAD, or the request would have
+                content.
+            LocalProtocolError: the client allows no push, the session is being shut down, the response has ended, this
+                stream was pushed itself or is a tunnel, or the headers are larger than the client accepts; nothing was
+                sent.
+            StreamResetError: this stream was reset. SessionError: the session broke.
+            trio.ClosedResourceError: this side closed the stream.
+        """
+        fields = promise_fields(headers, self.scheme, self.authority)
+        self._check_can_push()
+        await self._port._control_room()
+        self._check_can_push()
+        engine = self._port._engine
+        too_large = engine.section_too_large(fields) or engine.block_too_large(fields)
+        if too_large is not None:
+            raise LocalProtocolError(too_large, stream_id=self._id)
+        return self._server._push(self, fields)
+
+    def _check_can_push(self) -> None:
+        if self._outbox.closed or not self._outbox.ended:
+            self._outbox.check()
+        reason = self._push_objection()
+        if reason is not None:
+            raise LocalProtocolError(reason, stream_id=self._id)
+
+    def _push_objection(self) -> str | None:
+        """Returns what keeps this stream from pushing, beside its own end by a reset or a close."""
+        engine = self._port._engine
+        if self._outbox.ended:
+            # RFC 9113 §6.6: "PUSH_PROMISE frames MUST only be sent on a peer-initiated stream that is in either the
+            # "open" or "half-closed (remote)" state."
+            return "the response has ended: push before that"
+        if self.method == "CONNECT":
+            return "a tunnel carries nothing but DATA, so it cannot push (RFC 9113 §8.5)"
+        if self._port.draining:
+            return "the session is being shut down, so the client takes no pushes"
+        if engine.next_stream_id is None:
+            return "the stream ids of this session are used up"
+        return None if engine.push_allowed else "the client allows no pushes (SETTINGS_ENABLE_PUSH)"
+
+    # -- inside ----------------------------------------------------------------------------------------------------
 
     def _check_can_send(self) -> None:
         super()._check_can_send()

@@ -17,7 +17,8 @@ class StreamState:
     """A snapshot of one stream on the wire; windows are octets."""
 
     name: str
-    """The state of RFC 9113 §5.1: ``"open"``, ``"half-closed (local)"``, ``"half-closed (remote)"`` or ``"closed"``.
+    """The state of RFC 9113 §5.1: ``"open"``, ``"half-closed (local)"``, ``"half-closed (remote)"`` or ``"closed"``;
+    of a pushed stream without a response ``"reserved (local)"`` on the server, ``"reserved (remote)"`` on the client.
     """
     local_closed: bool
     """Whether our END_STREAM or a RST_STREAM is framed."""
@@ -48,8 +49,11 @@ def stream_state(engine: Engine, stream_id: int, weight: int, *, over: bool) -> 
     if stream is None or over:
         return StreamState(_NAMES[True, True], True, True, 0, 0, weight)
     local, remote = stream.local is Side.ENDED, stream.remote is Side.ENDED
+    name = _NAMES[local, remote]
+    if stream.reserved:
+        name = "reserved (local)" if remote else "reserved (remote)"
     return StreamState(
-        _NAMES[local, remote],
+        name,
         local,
         remote,
         engine.conn.inbound_window(stream_id),

@@ -20,10 +20,8 @@ import h2.connection
 import h2.exceptions
 import h2.settings
 from h2.connection import AllowedStreamIDs, ConnectionInputs, H2Connection
-from h2.stream import StreamInputs
-from hpack import Decoder, Encoder
+from h2.stream import StreamInputs, StreamState
 from hpack.exceptions import HPACKError, OversizedHeaderListError
-from hpack.hpack import decode_integer
 from hyperframe.frame import (
     ContinuationFrame,
     DataFrame,
@@ -38,13 +36,13 @@ from hyperframe.frame import (
 from ._codes import ErrorCode, Role, SettingCode
 from ._failure import SessionFaultError, StreamFaultError
 from ._framing import FrameReader, frame_flags
+from ._hpack import CappedEncoder, LinearDecoder
 from ._padding import PaddingStrategy, padding_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from h2.stream import H2Stream
-    from hpack import HeaderTuple
 
     from ._headers import RawField
 
@@ -54,47 +52,6 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DECODER_SLACK = 4
 """How far the decoder goes beyond the advertised header list size, so that a list which is only somewhat too large
 can be answered with 431 instead of ending the session: a block that is not decoded leaves HPACK out of step."""
-_LONG_BLOCK = 2048
-
-
-class _CappedEncoder(Encoder):
-    """An HPACK encoder whose table stays small whatever the peer allows: hpack searches it linearly."""
-
-    max_table_size = 4096
-
-    @property
-    def header_table_size(self) -> int:
-        return self.header_table.maxsize
-
-    @header_table_size.setter
-    def header_table_size(self, value: int) -> None:
-        value = min(value, self.max_table_size)
-        if value == self.header_table.maxsize:
-            return  # hpack would forget that an earlier change has not been signalled yet
-        self.header_table.maxsize = value
-        self.table_size_changes.append(value)
-
-
-class _LinearDecoder(Decoder):
-    """An HPACK decoder that copies each literal once; hpack copies all the rest of the block for every literal.
-
-    That makes a block of 200 kB with thousands of tiny literals cost more than a second.
-    """
-
-    def _decode_literal(self, data: bytes | memoryview, should_index: bool) -> tuple[HeaderTuple, int]:
-        if len(data) > _LONG_BLOCK:
-            data = data[: _literal_length(data, 6 if should_index else 4)]
-        return super()._decode_literal(data, should_index)
-
-
-def _literal_length(data: bytes | memoryview, prefix_bits: int) -> int:
-    """Returns the octets of the literal that *data* begins with (RFC 7541 §6.2)."""
-    name_index, size = decode_integer(data, prefix_bits)
-    if not name_index:
-        length, consumed = decode_integer(data[size:], 7)
-        size += consumed + length
-    length, consumed = decode_integer(data[size:], 7)
-    return size + consumed + length
 
 
 class Connection(H2Connection):
@@ -139,10 +96,10 @@ class Connection(H2Connection):
         self.reader = FrameReader(preface=b"" if client else PREFACE)
         self.incoming_buffer = self.reader  # type: ignore[assignment]  # has what h2 uses
         self._frame_dispatch_table = {}  # unused, and its bound methods would be a reference cycle
-        self.encoder = _CappedEncoder()
+        self.encoder = CappedEncoder()
         self.encoder.max_table_size = max_encoder_table_size
         self.encoder.header_table_size = self.encoder.header_table.maxsize  # the cap may be below the default of 4096
-        self.decoder = _LinearDecoder()
+        self.decoder = LinearDecoder()
         # Until the peer acknowledges, it may still act on the protocol's defaults, and they are h2's: what is
         # enforced is the laxer of both (RFC 9113 §6.5.3).
         self.local_settings = h2.settings.Settings(client=client, initial_values={})
@@ -173,8 +130,7 @@ class Connection(H2Connection):
                 self._queue(_frame_header(frame, len(frame.data)))
                 self._queue(frame.data)
             elif isinstance(frame, (HeadersFrame, PushPromiseFrame)):
-                if isinstance(frame, HeadersFrame):
-                    self._pad(frame)
+                self._pad(frame)
                 parts = _fit(frame, self.max_outbound_frame_size)
                 self.output_frames += len(parts) - 1
                 for part in parts:
@@ -182,9 +138,9 @@ class Connection(H2Connection):
             else:
                 self._queue(frame.serialize())
 
-    def _pad(self, frame: HeadersFrame) -> None:
-        """Pads HEADERS; a block that goes on in CONTINUATION leaves no room for it."""
-        size = len(frame.data) + (5 if "PRIORITY" in frame.flags else 0)
+    def _pad(self, frame: HeadersFrame | PushPromiseFrame) -> None:
+        """Pads a frame that starts a field block; one that goes on in CONTINUATION leaves no room for it."""
+        size = len(frame.data) + _fixed_octets(frame)
         extra = padding_for(self.padding, size, self.max_outbound_frame_size)
         if extra:
             frame.flags.add("PADDED")
@@ -322,8 +278,10 @@ class Connection(H2Connection):
             raise SessionFaultError(ErrorCode.ENHANCE_YOUR_CALM, f"header list far too large: {exc}") from exc
         except (HPACKError, IndexError, ValueError) as exc:
             # RFC 9113 §4.3: "A decoding error in a field block MUST be treated as a connection error of type
-            # COMPRESSION_ERROR."
-            raise SessionFaultError(ErrorCode.COMPRESSION_ERROR, f"field block cannot be decoded: {exc}") from exc
+            # COMPRESSION_ERROR." hpack's own words name an address in memory, which is nobody's business: the reason
+            # goes to the peer.
+            reason = f"field block cannot be decoded ({type(exc).__name__})"
+            raise SessionFaultError(ErrorCode.COMPRESSION_ERROR, reason) from exc
 
     def stream_opened_by_peer(self, stream_id: int, *, end_stream: bool) -> None:
         """Makes h2's stream for a received request."""
@@ -331,6 +289,21 @@ class Connection(H2Connection):
         self.highest_inbound_stream_id = stream_id - 1  # it was marked as used before the request was checked
         self._begin_new_stream(stream_id, AllowedStreamIDs.ODD)
         self.book_headers(stream_id, end_stream=end_stream)
+
+    def promise(self, parent_id: int, promised_id: int, fields: Sequence[RawField]) -> None:
+        """Queues PUSH_PROMISE and makes h2's stream for the response."""
+        self.push_stream(parent_id, promised_id, fields)
+
+    def begin_promised(self, stream_id: int) -> None:
+        """The response on a promised stream begins; h2 knows no interim response there, which RFC 9113 allows."""
+        self.streams[stream_id].state_machine.state = StreamState.HALF_CLOSED_REMOTE
+
+    def stream_promised_by_peer(self, stream_id: int) -> None:
+        """Makes h2's stream for a received promise, which was checked."""
+        self.state_machine.process_input(ConnectionInputs.RECV_PUSH_PROMISE)
+        self.highest_inbound_stream_id = stream_id - 1  # it was marked as used before the promise was checked
+        stream = self._begin_new_stream(stream_id, AllowedStreamIDs.EVEN)
+        stream.state_machine.process_input(StreamInputs.RECV_PUSH_PROMISE)
 
     def stream_id_used_by_peer(self, stream_id: int) -> None:
         """The id is used up, whether a stream is made for it or not (refused, malformed)."""
@@ -404,13 +377,17 @@ def _frame_header(frame: Frame, length: int) -> bytes:
     return length.to_bytes(3, "big") + bytes((frame.type or 0, frame_flags(frame))) + frame.stream_id.to_bytes(4, "big")
 
 
+def _fixed_octets(frame: HeadersFrame | PushPromiseFrame) -> int:
+    """Returns how many octets stand before the field block: the promised id, or a priority."""
+    return 4 if isinstance(frame, PushPromiseFrame) else 5 if "PRIORITY" in frame.flags else 0
+
+
 def _fit(frame: HeadersFrame | PushPromiseFrame, limit: int) -> list[Frame]:
     """Splits a first frame whose extra fields (priority, promised id) push it over the frame size.
 
     h2 cuts the field block into pieces of exactly the frame size, and adds those fields afterwards.
     """
-    extra = 4 if isinstance(frame, PushPromiseFrame) else 5 if "PRIORITY" in frame.flags else 0
-    room = limit - extra
+    room = limit - _fixed_octets(frame)
     if len(frame.data) <= room:
         return [frame]
     rest = ContinuationFrame(frame.stream_id)

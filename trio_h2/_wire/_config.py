@@ -74,7 +74,9 @@ class SessionConfig:
     """Compressed octets of one header block that we send; a larger one fails its stream, see `FrameError`. ``None``: no
     limit. Not measured is what the library answers by itself, with 100, 431 or 500."""
     padding: PaddingStrategy = PaddingStrategy.NONE
-    """How HEADERS and DATA are padded."""
+    """How HEADERS, PUSH_PROMISE and DATA are padded."""
+    peer_max_concurrent_streams: int = 100
+    """Streams of ours that may be open at once until the peer's SETTINGS name a number: requests, or pushes."""
     max_queued_control: int = 64 * 1024
     """Control octets waiting for the transport above which `respond` and its like wait."""
     max_queued_replies: int = 1000
@@ -123,6 +125,7 @@ class SessionConfig:
             raise TypeError(f"padding must be a PaddingStrategy, not {self.padding!r}")
         _check_int(self, 1, 2**31, "max_queued_control", "max_queued_replies", "reset_burst", "overhead_burst")
         _check_int(self, 1, 2**31, "max_outstanding_pings")
+        _check_int(self, 1, 2**32 - 1, "peer_max_concurrent_streams")
         _check_numbers(self, "seconds", "handshake_timeout", "settings_timeout", "ping_interval", "ping_timeout")
         _check_numbers(self, "seconds", "idle_timeout", "drain_timeout", "close_timeout", "linger_timeout")
         _check_numbers(self, "frames per second", "reset_rate", "overhead_rate")
@@ -192,16 +195,34 @@ class ClientConfig(SessionConfig):
     """SETTINGS_INITIAL_WINDOW_SIZE: what the server may send on one stream before the application reads."""
     receive_budget: int = 64 * MIB
     """The hard bound of received, unread body octets of one session; also its connection window."""
-    peer_max_concurrent_streams: int = 100
-    """Streams that may be open at once until the server's SETTINGS name a number."""
+    max_reserved_remote_streams: int = 200
+    """Pushed streams that may be promised without having a response yet; promises over it are refused."""
+    max_concurrent_pushes: int = 16
+    """SETTINGS_MAX_CONCURRENT_STREAMS, which is sent only when push is on: pushed streams that may be open at once.
+    The receive budget keeps room for as many windows."""
     ping_interval: float = 30.0
     """Silence of the server, while streams are open, after which a keep-alive PING is sent."""
     ping_timeout: float = 15.0
     """Silence after that PING which ends the session."""
 
     def __post_init__(self) -> None:
-        _check_int(self, 1, 2**32 - 1, "peer_max_concurrent_streams")
+        _check_int(self, 0, 2**31, "max_reserved_remote_streams")
+        _check_int(self, 0, 2**32 - 1, "max_concurrent_pushes")
         SessionConfig.__post_init__(self)
+
+    def check_push(self) -> None:
+        """Checks what counts only if the server may push.
+
+        Raises:
+            ValueError: the windows of one request and of all pushes do not fit the receive budget.
+        """
+        pushes, window = self.max_concurrent_pushes, self.stream_window
+        if (1 + pushes) * window > self.receive_budget:
+            raise ValueError(
+                f"(1 request + max_concurrent_pushes {pushes}) x stream_window {window} = {(1 + pushes) * window} "
+                f"octets is more than the receive_budget of {self.receive_budget}: stalled pushes could starve the "
+                f"requests"
+            )
 
     @property
     def guaranteed_streams(self) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ._config import DEFAULT_WINDOW
 from ._flow import ReceiveBudget, StreamCredit
+from ._promises import Promises
 from ._state import Side, WireStream
 from ._tuning import PROBE_PAYLOAD, WindowTuner
 
@@ -22,8 +23,10 @@ class CreditKeeper:
 
     conn: Connection
 
-    def __init__(self, config: SessionConfig) -> None:
+    def __init__(self, config: SessionConfig, *, received_pushes: int | None) -> None:
         self.streams: dict[int, WireStream] = {}
+        self.pushes = Promises(received_pushes)
+        """Those of them that were pushed."""
         self.credits: dict[int, StreamCredit] = {}
         """Receive credit of the streams that are open or still have unread data."""
         self.tuner = WindowTuner()
@@ -33,8 +36,21 @@ class CreditKeeper:
         self.budget = ReceiveBudget(
             config.receive_budget,
             window=DEFAULT_WINDOW,
-            reserved=config.guaranteed_streams * config.stream_window,  # the engine keeps it up as settings change
+            # the engine keeps it up as settings change
+            reserved=min(
+                (config.guaranteed_streams + self.pushes.windows) * config.stream_window, config.receive_budget
+            ),
         )
+
+    @property
+    def requests(self) -> int:
+        """How many requests are open: all streams but the pushed ones."""
+        return len(self.streams) - len(self.pushes)
+
+    @property
+    def windows(self) -> int:
+        """How many streams the peer may fill the windows of: requests, and on a client as many pushes as may open."""
+        return self.requests + self.pushes.windows
 
     def take(self, stream_id: int, size: int) -> None:
         """The application took *size* octets of a stream's data; credit goes back when half a window is owed."""
@@ -71,7 +87,7 @@ class CreditKeeper:
         increment = credit.give_back()
         if not increment:
             return
-        spare = self.budget.spare(len(self.streams), self._largest_window)
+        spare = self.budget.spare(self.windows, self._largest_window)
         if tune and spare > 0 and credit.held * 4 <= credit.target:  # read promptly: a larger window would be used
             received = self.budget.ledger.received
             increment += self.budget.grow(credit, self.tuner.target(credit.target), spare)

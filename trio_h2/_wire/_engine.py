@@ -10,18 +10,17 @@ from typing import TYPE_CHECKING
 
 from ._adapter import Connection
 from ._codes import ErrorCode, Role, SettingCode
-from ._config import MAX_WINDOW, ClientConfig, ServerConfig, SessionConfig
-from ._credit import CreditKeeper
 from ._events import StreamClosed
 from ._extframes import frame_octets
 from ._failure import Cause, SessionFailure
-from ._fields import field_section_size
+from ._fields import field_section_size, request_origin
 from ._flow import StreamCredit
 from ._guard import Guard
-from ._local_settings import LocalSettings
+from ._negotiation import Negotiator
 from ._padding import padding_for
+from ._push import HIGHEST_STREAM_ID as HIGHEST_STREAM_ID
+from ._push import LATE_FRAMES, nothing_else
 from ._receive import SMALL_INCREMENT, Receiver
-from ._receive_messages import LATE_FRAMES
 from ._shutdown import Shutdown
 from ._state import Side, WireStream
 
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
     from hyperframe.frame import Frame
 
+    from ._config import SessionConfig
     from ._events import Event
     from ._extframes import Dependency
     from ._failure import StreamFaultError
@@ -37,12 +37,11 @@ if TYPE_CHECKING:
 
 MAX_REMEMBERED_RESETS = 4096
 """Streams we reset whose late frames are dropped in silence; frames on older ones are answered with RST_STREAM."""
-HIGHEST_STREAM_ID = 2**31 - 1
 UPDATES_PER_FRAME = 2
 """WINDOW_UPDATE frames that a peer may honestly send per DATA frame: one for the stream, one for the session."""
 
 
-class Engine(CreditKeeper):
+class Engine(Negotiator):
     """One end of an HTTP/2 session, sans-IO.
 
     Args:
@@ -50,22 +49,24 @@ class Engine(CreditKeeper):
         config: a `ClientConfig` or a `ServerConfig`, matching the role.
         on_closed: called with the id of a stream that a *command* has closed; those that received bytes close are
             reported as `StreamClosed` events, in their order.
+        push: whether a client lets the server push (SETTINGS_ENABLE_PUSH).
+
+    Raises:
+        ValueError: the windows of pushed streams do not fit the receive budget, see `ClientConfig.check_push`.
     """
 
-    def __init__(self, role: Role, config: SessionConfig, on_closed: Callable[[int], None]) -> None:
-        super().__init__(config)
-        self.role = role
+    def __init__(
+        self, role: Role, config: SessionConfig, on_closed: Callable[[int], None], *, push: bool = False
+    ) -> None:
+        super().__init__(role, config, push=push)
         self.config = config
         self.guard = Guard(config)
         self.shutdown = Shutdown()
         self.failure: SessionFailure | None = None
-        self._settings = LocalSettings(config)
         self.peer_settings: dict[int, int] = {}
         self.peer_settings_seen = False
         self.max_header_list_size = config.max_header_list_size
         """The largest header list we accept."""
-        self.max_streams = config.max_concurrent_streams if isinstance(config, ServerConfig) else 0
-        """How many streams the peer may have open."""
         self.touched: set[int] | None = None
         """Streams with a frame sent or received since somebody asked; collected for those above, if they want it."""
         self.queued_body = 0
@@ -73,7 +74,7 @@ class Engine(CreditKeeper):
         self.newest_received_id = 0
         """The stream of the newest HEADERS or DATA received."""
         self.slots: set[int] = set()
-        """Inbound streams that are open, or whose handler has not ended."""
+        """Inbound streams that are open or promised, or whose handler has not ended."""
         self.reset_by_us: dict[int, int] = {}
         """Streams that we reset or refused, and how many octets of DATA the peer may have under way for each."""
         self.conn = Connection(
@@ -144,23 +145,9 @@ class Engine(CreditKeeper):
 
     # -- sending ---------------------------------------------------------------------------------------------------
 
-    @property
-    def next_stream_id(self) -> int | None:
-        """The id of the next stream of ours, or ``None`` when they are used up (RFC 9113 §5.1.1)."""
-        highest = self.conn.highest_outbound_stream_id
-        following = highest + 2 if highest else 1 if self.role is Role.CLIENT else 2
-        return following if following <= HIGHEST_STREAM_ID else None
-
-    @property
-    def peer_max_streams(self) -> int:
-        """How many streams the peer lets us have open; what is assumed counts until its SETTINGS name a number."""
-        assumed = self.config.peer_max_concurrent_streams if isinstance(self.config, ClientConfig) else 0
-        return self.peer_settings.get(SettingCode.MAX_CONCURRENT_STREAMS, assumed)
-
     def has_slot(self) -> bool:
         """Whether a client may open a stream now: the peer allows it, and the budget has room for its window."""
-        streams = len(self.streams)
-        return streams < self.peer_max_streams and self.budget.fits(streams + 1, self._largest_window)
+        return self.requests < self.peer_max_streams and self.budget.fits(self.windows + 1, self._largest_window)
 
     def section_too_large(self, fields: Sequence[RawField]) -> str | None:
         """Returns what is wrong if these fields are more than the peer's MAX_HEADER_LIST_SIZE, else ``None``."""
@@ -189,18 +176,28 @@ class Engine(CreditKeeper):
         self.conn.send_headers(stream_id, fields, end_stream, *(dependency or (None, None, None)))
         stream = WireStream(stream_id, method, StreamCredit(self.initial_window))
         stream.local = Side.ENDED if end_stream else Side.OPEN
+        if self._push:
+            stream.origin = request_origin(fields)
         self.add_stream(stream)
         self.guard.progress(LATE_FRAMES)
         return stream_id
 
     def send_informational(self, stream_id: int, fields: Sequence[RawField]) -> None:
         """Sends a 1xx response (RFC 9113 §8.1)."""
+        self._leave_reserved(stream_id)
         self.conn.send_headers(stream_id, fields)
 
     def send_response(self, stream_id: int, fields: Sequence[RawField], *, end_stream: bool) -> None:
         """Sends the final response headers."""
+        self._leave_reserved(stream_id)
         self.conn.send_headers(stream_id, fields, end_stream=end_stream)
         self._local_moved(stream_id, end_stream=end_stream)
+
+    def _leave_reserved(self, stream_id: int) -> None:
+        stream = self.streams[stream_id]
+        if stream.reserved:
+            self.conn.begin_promised(stream_id)
+            self.begin_push(stream)
 
     def send_trailers(self, stream_id: int, fields: Sequence[RawField]) -> None:
         """Ends our side with trailers; without any field, h2 cannot encode them: an empty DATA frame does."""
@@ -274,101 +271,6 @@ class Engine(CreditKeeper):
         if failure.cause not in (Cause.LOST, Cause.CLOSED, Cause.GOAWAY):
             self.goaway(failure.code or ErrorCode.NO_ERROR, debug_data=failure.reason.encode("utf-8", "replace")[:512])
 
-    # -- settings --------------------------------------------------------------------------------------------------
-
-    @property
-    def local_settings(self) -> dict[int, int]:
-        """Our settings in force: before the first acknowledgement, what we sent."""
-        return self._settings.in_force
-
-    @property
-    def settings_pending(self) -> bool:
-        """Whether SETTINGS of ours are not acknowledged yet."""
-        return self._settings.pending
-
-    def check_settings(self, values: dict[int, int]) -> None:
-        """Checks an update of our settings, together with those that are not acknowledged yet.
-
-        Raises:
-            ValueError: the windows would not fit the receive budget, or extended CONNECT is withdrawn.
-        """
-        settings = self._settings
-        announced = settings.planned(SettingCode.ENABLE_CONNECT_PROTOCOL)
-        if announced and not values.get(SettingCode.ENABLE_CONNECT_PROTOCOL, 1):
-            # RFC 8441 §3: "a sender MUST NOT send a SETTINGS_ENABLE_CONNECT_PROTOCOL parameter with the value of 0
-            # after previously sending a value of 1."
-            raise ValueError("enable_connect_protocol cannot be withdrawn once it was announced (RFC 8441 §3)")
-        window = settings.planned(SettingCode.INITIAL_WINDOW_SIZE, values)
-        streams = max(1, len(self.streams))
-        if self.role is Role.SERVER:
-            streams = settings.planned(SettingCode.MAX_CONCURRENT_STREAMS, values)
-        if streams * window > self.budget.size:
-            raise ValueError(
-                f"max_concurrent_streams {streams} x initial_window_size {window} = {streams * window} octets is more "
-                f"than the receive_budget of {self.budget.size}"
-            )
-        if window + self.budget.extra > MAX_WINDOW:
-            raise ValueError(f"initial_window_size {window} overflows the window of a stream that has grown")
-
-    def update_settings(self, values: dict[int, int]) -> None:
-        """Sends new local settings when those before them are acknowledged. The caller has asked `check_settings`."""
-        if self._settings.update(values) is not None:
-            self._send_settings(values)
-        self._settings_changed()
-
-    def _send_settings(self, values: dict[int, int]) -> None:
-        self.conn.send_settings(values)
-        self.conn.local_settings_sent(values)
-
-    def settings_acknowledged(self) -> dict[int, int] | None:
-        """The peer acknowledged SETTINGS: returns the values now in force, ``None`` if none were in flight."""
-        acknowledged = self._settings.acknowledge()
-        if acknowledged is None:
-            return None
-        values, following = acknowledged
-        self.conn.local_settings_acknowledged(values)
-        window = values.get(SettingCode.INITIAL_WINDOW_SIZE, self.initial_window)
-        for stream in self.streams.values():
-            stream.credit.target += window - self.initial_window
-        self.initial_window = window
-        if following is not None:
-            self._send_settings(following)
-        self._settings_changed()
-        return values
-
-    def _settings_changed(self) -> None:
-        """Works out anew what depends on settings in force and under way."""
-        settings = self._settings
-        self.max_streams = settings.enforced(SettingCode.MAX_CONCURRENT_STREAMS)
-        self.max_header_list_size = settings.enforced(SettingCode.MAX_HEADER_LIST_SIZE)
-        self.conn.allow_header_list(self.max_header_list_size)
-        self._largest_window = settings.planned(SettingCode.INITIAL_WINDOW_SIZE)
-        streams = self.config.guaranteed_streams
-        if self.role is Role.SERVER:
-            streams = settings.planned(SettingCode.MAX_CONCURRENT_STREAMS)
-        self.budget.reserve(min(streams * self._largest_window, self.budget.size))
-
-    def set_receive_budget(self, size: int) -> None:
-        """Changes the session's receive budget, and with it its window.
-
-        Raises:
-            ValueError: the windows that are or may be in use do not fit *size*.
-        """
-        window, budget = self._largest_window, self.budget
-        streams = max(1, len(self.streams))
-        if self.role is Role.SERVER:
-            streams = max(streams, self._settings.planned(SettingCode.MAX_CONCURRENT_STREAMS))
-        if streams * window + budget.extra + budget.stranded > size:
-            raise ValueError(
-                f"a receive window of {size} octets is too small for {streams} streams x initial_window_size {window}, "
-                f"{budget.extra} octets that their windows have grown, and {budget.stranded} unread ones of closed "
-                f"streams"
-            )
-        increment = budget.resize(size)
-        if increment:
-            self.conn.increment_flow_control_window(increment)
-        self._settings_changed()
-
     # -- streams ---------------------------------------------------------------------------------------------------
 
     def add_stream(self, stream: WireStream) -> None:
@@ -379,8 +281,12 @@ class Engine(CreditKeeper):
     def accept_stream(self, stream: WireStream) -> None:
         """A stream of the peer has opened, and its handler will run."""
         self.add_stream(stream)
-        self.slots.add(stream.id)
-        self._running.add(stream.id)
+        self.handler_begins(stream.id)
+
+    def handler_begins(self, stream_id: int) -> None:
+        """A handler will run for a stream of the peer, a promised one perhaps; `handler_done` must follow."""
+        self.slots.add(stream_id)
+        self._running.add(stream_id)
 
     def handler_done(self, stream_id: int) -> None:
         """The handler of a peer's stream has ended."""
@@ -402,6 +308,7 @@ class Engine(CreditKeeper):
     def close_stream(self, stream_id: int) -> None:
         """Forgets a stream both of whose sides have ended."""
         stream = self.streams.pop(stream_id)
+        self.pushes.close(stream_id)
         stream.local = stream.remote = Side.ENDED
         self.conn.forget(stream_id)
         self.budget.close(stream.credit, self.initial_window)
@@ -441,5 +348,6 @@ class Engine(CreditKeeper):
     def release(self) -> None:
         """The session is over: lets go of what refers back, so that nothing waits for the garbage collector."""
         self._on_closed = None
+        self.authoritative = nothing_else
         self._receiver.release()
         self.conn.release()

@@ -24,6 +24,24 @@ class RequestReceived:
 
 
 @dataclass(slots=True)
+class PushPromised:
+    """The server promised a response on ``promised_id`` to a request that it made itself (client only, RFC 9113 §8.4).
+
+    What follows for ``promised_id`` are the events of a response.
+    """
+
+    stream_id: int
+    """The stream of the request that it belongs to."""
+    promised_id: int
+    headers: Headers
+
+    @property
+    def flags(self) -> int:
+        """The flags of the PUSH_PROMISE frame (RFC 9113 §6.6)."""
+        return self.headers.flags
+
+
+@dataclass(slots=True)
 class ResponseReceived:
     """The final response headers (client only)."""
 
@@ -152,6 +170,7 @@ class SessionFailed:
 
 Event: TypeAlias = (
     RequestReceived
+    | PushPromised
     | ResponseReceived
     | InformationalReceived
     | TrailersReceived

@@ -199,6 +199,12 @@ def same_authority(first: bytes, second: bytes, scheme: bytes) -> bool:
     return (default if one[1] is None else one[1]) == (default if other[1] is None else other[1])
 
 
+def request_origin(raw: Iterable[RawField]) -> tuple[bytes, bytes]:
+    """Returns ``:scheme`` and ``:authority`` of a checked request; what is missing is empty."""
+    pseudo = {name: value for name, value in raw if name[:1] == b":"}
+    return pseudo.get(b":scheme", b""), pseudo.get(b":authority", b"")
+
+
 def needs_authority(scheme: bytes) -> bool:
     """Whether URIs of this scheme always have an authority that is not empty (RFC 9110 §4.2)."""
     return scheme.lower() in _DEFAULT_PORTS

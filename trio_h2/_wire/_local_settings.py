@@ -10,7 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from ._codes import SettingCode
-from ._config import ServerConfig
+from ._config import ClientConfig, ServerConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,12 +19,17 @@ if TYPE_CHECKING:
 
 
 class LocalSettings:
-    """The settings of this side. Starts with what the configuration says, as sent and not acknowledged."""
+    """The settings of this side. Starts with what the configuration says, as sent and not acknowledged.
+
+    Args:
+        config: the configuration of the session.
+        push: whether a client lets the server push.
+    """
 
     __slots__ = ("_in_flight", "_queue", "in_force")
 
-    def __init__(self, config: SessionConfig) -> None:
-        self.in_force = _initial_settings(config)
+    def __init__(self, config: SessionConfig, *, push: bool = False) -> None:
+        self.in_force = _initial_settings(config, push=push)
         """What counts for this side: before the first acknowledgement, what was sent."""
         self._in_flight: dict[int, int] | None = self.in_force
         self._queue: deque[dict[int, int]] = deque()
@@ -41,6 +46,12 @@ class LocalSettings:
     def planned(self, code: int, change: dict[int, int] | None = None) -> int:
         """The largest value that is in force or on its way there, perhaps with *change* behind it."""
         return _largest([*self._sent(), *self._queue, change or {}], code)
+
+    @property
+    def push_enforced(self) -> bool:
+        """Whether the peer may go by SETTINGS_ENABLE_PUSH 1, which is the protocol's default (RFC 9113 §6.5.2)."""
+        in_flight = self._in_flight or {}
+        return bool(self.in_force.get(SettingCode.ENABLE_PUSH, 1) or in_flight.get(SettingCode.ENABLE_PUSH, 0))
 
     def _sent(self) -> list[dict[int, int]]:
         return [self.in_force, self._in_flight or {}]
@@ -71,7 +82,7 @@ def _largest(settings: Iterable[dict[int, int]], code: int) -> int:
     return max(values.get(code, 0) for values in settings)
 
 
-def _initial_settings(config: SessionConfig) -> dict[int, int]:
+def _initial_settings(config: SessionConfig, *, push: bool) -> dict[int, int]:
     """Our first SETTINGS: what the configuration says, and nothing that is only the protocol's default for the role."""
     settings: dict[int, int] = {
         SettingCode.HEADER_TABLE_SIZE: config.header_table_size,
@@ -82,6 +93,8 @@ def _initial_settings(config: SessionConfig) -> dict[int, int]:
     }
     if isinstance(config, ServerConfig):
         settings[SettingCode.MAX_CONCURRENT_STREAMS] = config.max_concurrent_streams
+    elif push and isinstance(config, ClientConfig):
+        settings[SettingCode.MAX_CONCURRENT_STREAMS] = config.max_concurrent_pushes
     else:
         settings[SettingCode.ENABLE_PUSH] = 0
     return settings

@@ -37,6 +37,7 @@ from ._fields import MalformedMessageError
 from ._framing import ReceivedSettings
 from ._receive_extensions import ExtensionReceiver
 from ._receive_messages import MessageReceiver
+from ._receive_push import PushReceiver
 from ._reception import Reception
 from ._settings import check_peer_setting
 from ._tuning import PROBE_PAYLOAD
@@ -61,7 +62,8 @@ class Receiver:
         self._engine = engine
         self._reception = Reception(engine)
         self._extensions = ExtensionReceiver(self._reception)
-        self._messages = MessageReceiver(self._reception, self._extensions)
+        self._pushes = PushReceiver(self._reception)
+        self._messages = MessageReceiver(self._reception, self._extensions, self._pushes)
         self._opened: set[int] = set()
 
     def receive(self, data: bytes, now: float) -> list[Event]:
@@ -83,7 +85,7 @@ class Receiver:
 
     def release(self) -> None:
         """The session is over: drops the references to the engine."""
-        del self._engine, self._reception, self._messages, self._extensions
+        del self._engine, self._reception, self._messages, self._extensions, self._pushes
 
     def on_frame(self, frame: Frame | StreamFaultError) -> None:
         """Checks and books one frame."""
@@ -136,6 +138,8 @@ class Receiver:
         if stream_id not in engine.streams:
             self._reception.overhead()  # late, and allowed to be (RFC 9113 §5.1, closed)
             return
+        if engine.role is Role.CLIENT:
+            self._reception.require_not_reserved(stream_id, "WINDOW_UPDATE")
         stream = engine.conn.stream(stream_id)
         window = stream.outbound_flow_control_window + increment
         if window > MAX_WINDOW:
@@ -156,7 +160,7 @@ class Receiver:
         if stream_id not in engine.streams:
             self._reception.overhead()
             return
-        if engine.role is Role.SERVER:
+        if stream_id % 2 == (engine.role is Role.SERVER):  # the peer opened or promised it
             engine.guard.count_reset(self._reception.now)
         refused = frame.error_code == ErrorCode.REFUSED_STREAM
         failure = StreamFailure(
@@ -238,10 +242,7 @@ class Receiver:
             engine.close_stream(stream_id)
 
     def _push_promise(self, frame: PushPromiseFrame) -> None:
-        # RFC 9113 §8.4: a client cannot push. §6.6, on SETTINGS_ENABLE_PUSH 0: "An endpoint that has set this setting
-        # and has received acknowledgment MUST treat the receipt of a PUSH_PROMISE frame as a connection error
-        # (Section 5.4.1) of type PROTOCOL_ERROR." A promise follows a request, which has followed our SETTINGS.
-        raise SessionFaultError(ErrorCode.PROTOCOL_ERROR, "PUSH_PROMISE although push is off")
+        self._pushes.promise(frame)
 
 
 _HANDLERS = cast(  # each handler gets the frames of its own type only

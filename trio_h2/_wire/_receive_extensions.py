@@ -74,7 +74,7 @@ class ExtensionReceiver:
         self._early[stream_id] = value
         # RFC 9218 §7.1: "the number of streams that have been prioritized but remain in the 'idle' state plus the
         # number of active streams […] MUST NOT exceed the value of the SETTINGS_MAX_CONCURRENT_STREAMS parameter."
-        if len(self._early) + len(engine.streams) > engine.max_streams:
+        if len(self._early) + engine.requests > engine.max_streams:
             if engine.settings_pending:  # the client may not know that limit yet
                 del self._early[stream_id]
                 return

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from ._codes import ErrorCode, Role, SettingCode
 from ._events import DataReceived, InformationalReceived, RequestReceived, ResponseReceived, TrailersReceived
 from ._failure import SessionFaultError, StreamFaultError, StreamRejectedError
-from ._fields import MalformedMessageError, check_request, check_response, check_trailers, field_section_size
+from ._fields import MalformedMessageError, check_request, check_response, check_trailers
 from ._flow import StreamCredit
 from ._framing import frame_flags
 from ._headers import Headers
+from ._push import LATE_FRAMES
 from ._state import Side, WireStream
 
 if TYPE_CHECKING:
@@ -23,21 +24,21 @@ if TYPE_CHECKING:
 
     from ._headers import RawField
     from ._receive_extensions import ExtensionReceiver
+    from ._receive_push import PushReceiver
     from ._reception import Reception
 
 MAX_SKIPPED_RANGES = 100
 MERGED_OCTETS = 4096
 """DATA frames of one stream and read are reported together up to this size."""
-LATE_FRAMES = 4
-"""Frames that may honestly arrive for a stream when it has closed: WINDOW_UPDATE, RST_STREAM, trailers, PRIORITY."""
 
 
 class MessageReceiver:
     """Turns HEADERS and DATA of one session into requests, responses, bodies and trailers."""
 
-    def __init__(self, reception: Reception, extensions: ExtensionReceiver) -> None:
+    def __init__(self, reception: Reception, extensions: ExtensionReceiver, pushes: PushReceiver) -> None:
         self._reception = reception
         self._extensions = extensions
+        self._pushes = pushes
         self._engine = reception.engine
         self._skipped: deque[range] = deque(maxlen=MAX_SKIPPED_RANGES)
         """Ids the peer jumped over: they are closed, and were never open."""
@@ -58,21 +59,19 @@ class MessageReceiver:
                 self._reception.require_not_idle(frame.stream_id, "HEADERS")
                 self._reception.on_closed_stream(frame.stream_id, "HEADERS")
             return
+        if stream.reserved:
+            self._pushes.response(stream)
         if stream.remote is Side.ENDED:
             # RFC 9113 §5.1 (half-closed (remote)): "it MUST respond with a stream error (Section 5.4.2) of type
             # STREAM_CLOSED."
             raise StreamFaultError(stream.id, ErrorCode.STREAM_CLOSED, "HEADERS after END_STREAM")
         _check_priority(frame)
-        if self._too_large(fields):
+        if self._reception.too_large(fields):
             raise StreamFaultError(stream.id, ErrorCode.ENHANCE_YOUR_CALM, "header list larger than we advertised")
         if stream.remote is Side.IDLE:
             self._response(stream, frame, fields, end_stream)
         else:
             self._trailers(stream, frame, fields, end_stream)
-
-    def _too_large(self, fields: list[RawField]) -> bool:
-        engine = self._engine
-        return len(fields) > engine.config.max_header_fields or field_section_size(fields) > engine.max_header_list_size
 
     def _new_request(self, frame: HeadersFrame, fields: list[RawField], end_stream: bool) -> None:
         engine = self._engine
@@ -99,7 +98,7 @@ class MessageReceiver:
             return
         self._refuse_surplus(stream_id)
         _check_priority(frame)
-        if self._too_large(fields):
+        if self._reception.too_large(fields):
             self._answer_431(stream_id, end_stream)
             return
         head = check_request(
@@ -123,7 +122,7 @@ class MessageReceiver:
         engine = self._engine
         # Streams that are gone while their handlers still end take no place on the wire; the session starts no handler
         # before one has ended, and drops who leaves before its turn, so as many again may wait at most.
-        if len(engine.streams) >= engine.max_streams or len(engine.slots) >= 2 * engine.max_streams:
+        if engine.requests >= engine.max_streams or len(engine.slots) >= 2 * engine.max_streams:
             # RFC 9113 §5.1.2: "An endpoint that receives a HEADERS frame that causes its advertised concurrent stream
             # limit to be exceeded MUST treat this as a stream error (Section 5.4.2) of type PROTOCOL_ERROR or
             # REFUSED_STREAM"; the latter tells that a retry is safe.
@@ -217,6 +216,7 @@ class MessageReceiver:
         size = frame.flow_controlled_length
         stream_id = frame.stream_id
         self._reception.require_not_idle(stream_id, "DATA")
+        self._reception.require_not_reserved(stream_id, "DATA")
         if not engine.budget.receive(size):
             # RFC 9113 §6.9: "A receiver MAY respond with a stream error (Section 5.4.2) or connection error
             # (Section 5.4.1) of type FLOW_CONTROL_ERROR if it is unable to accept a frame."

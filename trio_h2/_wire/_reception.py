@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 from ._codes import ErrorCode, Initiator, Role
 from ._events import StreamFailed
 from ._failure import SessionFaultError, StreamFailure, StreamFaultError, StreamRejectedError
+from ._fields import field_section_size
 
 if TYPE_CHECKING:
     from ._engine import Engine
     from ._events import DataReceived, Event
+    from ._headers import RawField
 
 
 class Reception:
@@ -47,6 +49,21 @@ class Reception:
         """
         if stream_id not in self.engine.streams and self.is_idle(stream_id):
             raise SessionFaultError(code, f"{what} on idle stream {stream_id}")
+
+    def require_not_reserved(self, stream_id: int, what: str) -> None:
+        """Refuses frames on streams that are only promised.
+
+        RFC 9113 §5.1: "Receiving any type of frame other than HEADERS, RST_STREAM, or PRIORITY on a stream in this
+        state [reserved (remote)] MUST be treated as a connection error (Section 5.4.1) of type PROTOCOL_ERROR"; in
+        reserved (local), any "other than RST_STREAM, PRIORITY, or WINDOW_UPDATE".
+        """
+        if stream_id in self.engine.pushes.reserved:
+            raise SessionFaultError(ErrorCode.PROTOCOL_ERROR, f"{what} on reserved stream {stream_id}")
+
+    def too_large(self, fields: list[RawField]) -> bool:
+        """Whether a header section is more than we advertised."""
+        engine = self.engine
+        return len(fields) > engine.config.max_header_fields or field_section_size(fields) > engine.max_header_list_size
 
     def overhead(self) -> None:
         """Counts a frame that moves nothing forward."""

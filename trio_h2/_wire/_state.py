@@ -7,6 +7,9 @@ The RFC's seven states are the product of two sides, each of which goes one way 
 "open" is OPEN/OPEN, "half-closed (local)" is ENDED here and not there, "closed" is ENDED/ENDED, and RST_STREAM ends
 both sides at once. A side is still IDLE while its final header section is missing: a request is answered with any
 number of 1xx responses before the response leaves IDLE (§8.1).
+
+A pushed stream never has more than one side: the other one is ENDED from its promise on. Until the first header
+section of the response it is *reserved* (§8.4), and counts against no limit of open streams.
 """
 
 from __future__ import annotations
@@ -36,6 +39,11 @@ class WireStream:
     credit: StreamCredit
     local: Side = Side.IDLE
     remote: Side = Side.IDLE
+    reserved: bool = False
+    """Promised, and without any header section of its response yet: "reserved (local)" on a server, "reserved
+    (remote)" on a client (RFC 9113 §5.1)."""
+    origin: tuple[bytes, bytes] = (b"", b"")
+    """``:scheme`` and ``:authority`` of a request of ours, which a push may be compared with."""
     received_length: int = 0
     expected_length: int | None = None
     """The peer's content-length, if it must agree with the body."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     Handler: TypeAlias = Callable[[trio_h2.ServerStream], Awaitable[object]]
     SessionHook: TypeAlias = Callable[[trio_h2.ServerSession], Awaitable[object]]
+    PushHandler: TypeAlias = Callable[[trio_h2.PushedStream], Awaitable[object]]
     Wrapper: TypeAlias = Callable[[trio.abc.HalfCloseableStream], trio.abc.Stream]
 
 Sessions: TypeAlias = tuple[trio_h2.ClientSession, trio_h2.ServerSession]
@@ -38,6 +39,7 @@ def session_pair(
     wrap_server: Wrapper = _as_it_is,
     on_session: SessionHook | None = None,
     cancel_handler_on_reset: bool = True,
+    push_handler: PushHandler | None = None,
 ) -> SessionPair:
     """Connects a client to a server in memory; ``async with`` gives both sessions.
 
@@ -61,9 +63,12 @@ def session_pair(
         wrap_server: the same for the server's.
         on_session: as for `serve_stream`.
         cancel_handler_on_reset: as for `serve_stream`.
+        push_handler: as for `connect`.
     """
     client_end, server_end = memory_transports(capacity)
-    connect = trio_h2.connect("http://localhost", transport=wrap_client(client_end), config=client_config)
+    connect = trio_h2.connect(
+        "http://localhost", transport=wrap_client(client_end), config=client_config, push_handler=push_handler
+    )
     serve = partial(
         trio_h2.serve_stream,
         handler,

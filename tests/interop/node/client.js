@@ -3,6 +3,7 @@
 'use strict';
 
 const crypto = require('node:crypto');
+const http2 = require('node:http2');
 const readline = require('node:readline');
 const { connect, closed, exchange, pieces } = require('./exchange.js');
 
@@ -171,6 +172,32 @@ const scenarios = {
     const fields = Object.fromEntries(Array.from({ length: 20 }, (_, n) => [`x-${n}`, 'v'.repeat(4000)]));
     const refused = await exchange(session, { ':path': '/hello', ...fields });
     return { refused, after: await exchange(session, { ':path': '/hello' }) };
+  },
+
+  // Takes three pushes, refuses the second; then forbids any.
+  async push(session) {
+    const pushes = {};
+    const over = new Promise((resolve) => {
+      session.on('stream', (stream, headers, flags) => {
+        const seen = { promised: { ...headers }, flags, length: 0, ended: false, error: null };
+        pushes[headers[':path']] = seen;
+        stream.on('push', (fields) => { seen.status = fields[':status']; });
+        stream.on('data', (chunk) => { seen.length += chunk.length; });
+        stream.on('trailers', (fields) => { seen.trailers = { ...fields }; });
+        stream.on('end', () => { seen.ended = true; });
+        stream.on('error', (error) => { seen.error = error.code || error.message; });
+        stream.on('close', () => {
+          seen.rstCode = stream.rstCode;
+          if (Object.values(pushes).filter((push) => 'rstCode' in push).length === 3) resolve();
+        });
+        if (headers[':path'] === '/pushed/1') stream.close(http2.constants.NGHTTP2_REFUSED_STREAM);
+      });
+    });
+    const page = await exchange(session, { ':path': '/push/3' });
+    await over;
+    await new Promise((resolve) => { session.settings({ enablePush: false }, resolve); });
+    const without = await exchange(session, { ':path': '/push/3' });
+    return { page, pushes, without };
   },
 
   async drain(session) {

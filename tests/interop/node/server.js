@@ -96,6 +96,22 @@ const paths = {
     stream.end(JSON.stringify({ pushAllowed: stream.pushAllowed, refused }));
   },
 
+  // Pushes so many streams, /pushed/0 …, each with its path as the body and in a trailer.
+  promise(stream, headers, count) {
+    for (let number = 0; number < Number(count); number += 1) {
+      const path = `/pushed/${number}`;
+      stream.pushStream({ ':path': path, 'x-number': number }, (error, pushed) => {
+        if (error) throw error;
+        pushed.on('error', (failure) => tell({ streamError: failure.code || failure.message, path }));
+        pushed.on('close', () => tell({ closed: path, rstCode: pushed.rstCode }));
+        pushed.on('wantTrailers', () => pushed.sendTrailers({ 'x-path': path }));
+        pushed.respond({ ':status': 200 }, { waitForTrailers: true });
+        pushed.end(path);
+      });
+    }
+    paths.hello(stream);
+  },
+
   // Resets with a code, before any response.
   reset(stream, headers, code) { stream.close(Number(code)); },
 

@@ -1,0 +1,249 @@
+"""How many pushes there can be: promised, open, and in what they leave unread (RFC 9113 §§5.1.2 and 8.4.2)."""
+
+from __future__ import annotations
+
+import pytest
+from hyperframe.frame import RstStreamFrame
+
+from tests.wire.engine_pair import (
+    GET,
+    OK,
+    PREFACE,
+    PROMISED,
+    RawPeer,
+    assert_dies,
+    client_peer,
+    data,
+    of_type,
+    raw_frame,
+    reset,
+    server_peer,
+    settings,
+    the,
+    window_update,
+)
+from trio_h2._wire._codes import ErrorCode, Role, SettingCode
+from trio_h2._wire._config import ClientConfig, ServerConfig
+from trio_h2._wire._events import PushPromised, RequestReceived, ResponseReceived, StreamFailed
+from trio_h2._wire._extframes import PRIORITY_UPDATE, priority_update_payload
+
+STREAMS = SettingCode.MAX_CONCURRENT_STREAMS
+
+
+def pushed(config: ClientConfig | None = None) -> RawPeer:
+    """Returns a client that takes pushes, with request 1 under way."""
+    peer = client_peer(config, push=True)
+    peer.open()
+    return peer
+
+
+def refused(peer: RawPeer) -> list[int]:
+    """Takes the output; returns the streams that were refused."""
+    frames = peer.sent(RstStreamFrame)
+    assert {frame.error_code for frame in frames} <= {ErrorCode.REFUSED_STREAM}
+    return [frame.stream_id for frame in frames]
+
+
+# -- a client ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parity("H9", "C5")
+def test_promises_over_the_limit_are_refused() -> None:
+    assert ClientConfig().max_reserved_remote_streams == 200
+    peer = pushed(ClientConfig(max_reserved_remote_streams=2))
+    events = peer.feed(*(peer.promise(1, promised) for promised in (2, 4, 6, 8)))
+    assert [event.promised_id for event in of_type(events, PushPromised)] == [2, 4]
+    assert refused(peer) == [6, 8]
+    peer.feed(peer.headers(4, OK, end=False))  # no more only promised
+    assert the(peer.feed(peer.promise(1, 10)), PushPromised).promised_id == 10
+    peer.feed(peer.promise(1, 12), reset(2))
+    assert the(peer.feed(peer.promise(1, 14)), PushPromised).promised_id == 14
+    assert refused(peer) == [12]
+
+
+def test_promises_are_refused_while_too_many_handlers_run() -> None:
+    """A server that pushes faster than handlers end cannot start any number of them."""
+    peer = pushed(ClientConfig(max_reserved_remote_streams=2, max_concurrent_pushes=1))
+    for promised in 2, 4, 6, 8:
+        events = peer.feed(peer.promise(1, promised), peer.headers(promised, OK))
+        assert the(events, ResponseReceived).end_stream
+    assert peer.engine.slots == {2, 4, 6, 8}
+    assert peer.feed(peer.promise(1, 10)) == []
+    assert refused(peer) == [10]
+    peer.engine.handler_done(4)
+    assert the(peer.feed(peer.promise(1, 12)), PushPromised).promised_id == 12
+    peer.engine.handler_done(12)  # it ends before its stream
+    assert peer.engine.slots == {2, 6, 8, 12}
+    peer.feed(reset(12))
+    assert peer.engine.slots == {2, 6, 8}
+
+
+def test_promises_are_refused_when_memory_is_used_up() -> None:
+    peer = pushed(ClientConfig(max_session_memory=1000))
+    peer.feed(peer.headers(1, OK, end=False), data(1, bytes(2000)))
+    assert peer.feed(peer.promise(1, 2)) == []
+    assert the(peer.output(), RstStreamFrame).error_code == ErrorCode.ENHANCE_YOUR_CALM
+    peer.engine.take(1, 2000)
+    assert the(peer.feed(peer.promise(1, 4)), PushPromised).promised_id == 4
+
+
+@pytest.mark.parametrize("acknowledged", [False, True])
+def test_pushes_over_the_announced_limit_are_refused(acknowledged: bool) -> None:
+    """Also by a server that may not have seen the limit yet: it bounds what we must have room for."""
+    peer = RawPeer(Role.CLIENT, ClientConfig(max_concurrent_pushes=2), push=True)
+    peer.handshake(acknowledge=acknowledged)
+    assert peer.engine.local_settings[STREAMS] == 2
+    peer.open()
+    peer.feed(*(peer.promise(1, promised) for promised in (2, 4, 6, 8)))
+    events = peer.feed(*(peer.headers(promised, OK, end=False) for promised in (2, 4, 6)))
+    assert [event.stream_id for event in of_type(events, ResponseReceived)] == [2, 4]
+    failure = the(events, StreamFailed).failure
+    assert (failure.stream_id, failure.code) == (6, ErrorCode.REFUSED_STREAM)
+    assert refused(peer) == [6]
+    peer.feed(data(2, b"", end=True))
+    assert the(peer.feed(peer.headers(8, OK)), ResponseReceived).stream_id == 8
+
+
+def test_an_interim_response_counts_as_the_response() -> None:
+    peer = pushed(ClientConfig(max_concurrent_pushes=1))
+    peer.feed(peer.promise(1, 2), peer.promise(1, 4), peer.headers(2, [(b":status", b"103")], end=False))
+    peer.feed(peer.headers(2, OK, end=False), peer.headers(4, [(b":status", b"103")], end=False))
+    assert refused(peer) == [4]
+
+
+def test_without_push_nothing_is_said_of_streams() -> None:
+    assert STREAMS not in client_peer().engine.local_settings
+    assert client_peer(push=True).engine.local_settings[STREAMS] == 16
+
+
+@pytest.mark.parametrize("config", [ClientConfig(reset_burst=3, reset_rate=0.01)])
+def test_promises_that_the_server_takes_back_are_limited(config: ClientConfig) -> None:
+    peer = pushed(config)
+    for promised in 2, 4, 6:
+        peer.feed(peer.promise(1, promised), reset(promised))
+    assert peer.engine.failure is None
+    assert_dies(peer, peer.feed(peer.promise(1, 8), reset(8)), ErrorCode.ENHANCE_YOUR_CALM)
+
+
+def test_promises_that_are_refused_are_limited() -> None:
+    peer = pushed(ClientConfig(reset_burst=3, reset_rate=0.01, max_reserved_remote_streams=0))
+    peer.feed(*(peer.promise(1, promised) for promised in (2, 4, 6)))
+    peer.output()
+    assert_dies(peer, peer.feed(peer.promise(1, 8)), ErrorCode.ENHANCE_YOUR_CALM)
+
+
+def test_late_promises_are_limited() -> None:
+    peer = pushed(ClientConfig(overhead_burst=2, overhead_rate=0.01))
+    peer.engine.reset(1, ErrorCode.CANCEL)
+    peer.output()
+    peer.feed(peer.promise(1, 2), peer.promise(1, 4))
+    peer.output()
+    assert_dies(peer, peer.feed(peer.promise(1, 6)), ErrorCode.ENHANCE_YOUR_CALM)
+
+
+def test_replies_to_late_promises_are_limited() -> None:
+    peer = pushed(ClientConfig(max_queued_replies=2))
+    peer.engine.reset(1, ErrorCode.CANCEL)
+    peer.output()
+    peer.feed(peer.promise(1, 2), peer.promise(1, 4))
+    assert_dies(peer, peer.feed(peer.promise(1, 6)), ErrorCode.ENHANCE_YOUR_CALM)
+
+
+def test_late_frames_on_pushes_are_paid_for_by_the_response() -> None:
+    peer = pushed(ClientConfig(overhead_burst=4, overhead_rate=0.01))
+    for promised in range(2, 42, 2):
+        peer.feed(peer.promise(1, promised), peer.headers(promised, OK, end=False))
+        peer.engine.reset(promised, ErrorCode.CANCEL)
+        peer.engine.handler_done(promised)
+        peer.feed(peer.headers(promised, [(b"x-trailer", b"y")]), window_update(promised, 5000), reset(promised))
+        peer.output()
+    assert peer.engine.failure is None
+
+
+def test_pushes_take_no_slots_of_requests() -> None:
+    peer = client_peer(values={STREAMS: 2}, push=True)
+    peer.open()
+    peer.feed(peer.promise(1, 2), peer.promise(1, 4), peer.headers(2, OK, end=False))
+    assert peer.engine.has_slot()
+    peer.open()
+    assert not peer.engine.has_slot()
+
+
+# -- a server ----------------------------------------------------------------------------------------------------------
+
+
+def pushing(config: ServerConfig | None = None, values: dict[int, int] | None = None, count: int = 0) -> RawPeer:
+    """Returns a server with a request on stream 1, and *count* streams promised on it."""
+    peer = server_peer(config, values)
+    peer.feed(peer.headers(1, GET))
+    for _ in range(count):
+        peer.engine.push(1, b"GET", PROMISED)
+    peer.output()
+    return peer
+
+
+@pytest.mark.parity("H7")
+def test_the_limit_of_the_client_is_for_responses() -> None:
+    peer = pushing(values={STREAMS: 2}, count=4)
+    engine = peer.engine
+    assert engine.push_allowed
+    for stream_id in 2, 4:
+        assert engine.has_push_slot()
+        engine.send_response(stream_id, OK, end_stream=False)
+    assert not engine.has_push_slot()
+    engine.send_data(2, b"", end_stream=True)
+    assert engine.has_push_slot()
+    engine.send_informational(6, [(b":status", b"103")])
+    assert not engine.has_push_slot()
+    peer.feed(reset(6))
+    assert engine.has_push_slot()
+    peer.feed(settings({STREAMS: 0}))
+    assert not engine.has_push_slot()
+    assert engine.push_allowed  # RFC 9113 §8.4.2: promises are still possible
+
+
+@pytest.mark.parity("H7")
+def test_what_is_assumed_counts_until_the_client_names_a_number() -> None:
+    peer = RawPeer(Role.SERVER, ServerConfig(peer_max_concurrent_streams=1))
+    peer.start()
+    assert peer.engine.peer_max_streams == 1
+    assert RawPeer(Role.SERVER).engine.peer_max_streams == 100
+    peer.feed(PREFACE, settings({}), settings(ack=True), peer.headers(1, GET))
+    for _ in range(2):
+        peer.engine.push(1, b"GET", PROMISED)
+    peer.engine.send_response(2, OK, end_stream=False)
+    assert not peer.engine.has_push_slot()
+    peer.feed(settings({STREAMS: 2}))
+    assert peer.engine.has_push_slot()
+
+
+def test_pushes_take_no_slots_and_no_budget_of_received_requests() -> None:
+    config = ServerConfig(max_concurrent_streams=2, stream_window=50_000, receive_budget=100_000)
+    peer = pushing(config, count=5)
+    engine = peer.engine
+    engine.send_response(2, OK, end_stream=False)
+    assert (engine.requests, engine.windows) == (1, 1)
+    # RFC 9218 §7.1: prioritized idle streams and active ones together keep the limit; pushes are none of them.
+    assert peer.feed(raw_frame(PRIORITY_UPDATE, 0, 0, priority_update_payload(3, b"u=1"))) == []
+    assert the(peer.feed(peer.headers(3, GET)), RequestReceived).stream_id == 3
+    peer.feed(peer.headers(5, GET))
+    assert refused(peer) == [5]
+    engine.check_settings({STREAMS: 2})
+
+
+def test_pushes_that_the_client_cancels_are_no_rapid_reset() -> None:
+    """It is the server that opened them."""
+    peer = pushing(ServerConfig(reset_burst=1, reset_rate=0.01), count=20)
+    for stream_id in range(2, 42, 2):
+        assert the(peer.feed(reset(stream_id)), StreamFailed).failure.stream_id == stream_id
+    assert peer.engine.failure is None
+
+
+def test_late_frames_on_pushes_are_paid_for_by_the_promise() -> None:
+    peer = pushing(ServerConfig(overhead_burst=4, overhead_rate=0.01))
+    for _ in range(20):
+        stream_id = peer.engine.push(1, b"GET", PROMISED)
+        peer.engine.send_response(stream_id, OK, end_stream=True)
+        peer.feed(window_update(stream_id, 5), reset(stream_id))
+        peer.output()
+    assert peer.engine.failure is None

@@ -1,0 +1,71 @@
+"""Which handlers run: the application's functions that a session calls for streams that the peer has opened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import trio
+
+from .._errors import SessionError, StreamError
+from .._stream._base import Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+StreamT = TypeVar("StreamT", bound=Stream)
+
+
+class RunningHandlers(Generic[StreamT]):
+    """The streams of one session whose handlers have not ended, each with the task that runs it."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[StreamT, trio.lowlevel.Task | None] = {}
+        self._ended = trio.lowlevel.ParkingLot()
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def __iter__(self) -> Iterator[StreamT]:
+        return iter(list(self._tasks))
+
+    def add(self, stream: StreamT) -> None:
+        """A handler will be started for *stream*, sooner or later."""
+        self._tasks[stream] = None
+
+    def started(self, stream: StreamT) -> None:
+        """The current task runs it."""
+        self._tasks[stream] = trio.lowlevel.current_task()
+
+    def remove(self, stream: StreamT) -> None:
+        """It has ended, or will not be started."""
+        del self._tasks[stream]
+        self._ended.unpark_all()
+
+    async def wait_ended(self) -> None:
+        """Waits until no handler is left."""
+        while self._tasks:
+            await self._ended.park()
+
+    def refuse_inside(self) -> None:
+        """Raises `RuntimeError` if the current task is one of the handlers, or a task below one."""
+        running = set(self._tasks.values())
+        task: trio.lowlevel.Task | None = trio.lowlevel.current_task()
+        while task is not None:
+            if task in running:
+                raise RuntimeError("aclose() waits for the handlers, so a handler cannot call it; call shutdown()")
+            task = task.parent_nursery.parent_task if task.parent_nursery is not None else None
+
+
+def tells_of_end(stream: Stream, error: BaseException, *, cancelled: bool) -> bool:
+    """Whether *error*, out of a handler, only says that its *stream* has ended.
+
+    Args:
+        stream: the handler's own.
+        error: what escaped: such an error, or a group of nothing else.
+        cancelled: whether the handler was cancelled; what it was cancelled with closed the stream, too.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        return all(tells_of_end(stream, member, cancelled=cancelled) for member in error.exceptions)
+    if isinstance(error, trio.ClosedResourceError):
+        return cancelled
+    return isinstance(error, SessionError) or (isinstance(error, StreamError) and error.stream_id == stream.id)
