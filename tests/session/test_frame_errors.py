@@ -25,6 +25,7 @@ from trio_h2 import (
 from trio_h2.testing import SettingsFrame, StallableStream
 
 HEADERS = 0x1
+PUSH_PROMISE = 0x5
 LARGE = {"x-large": "~" * 400}
 
 
@@ -82,6 +83,23 @@ async def test_a_response_that_is_too_large(where: str, autojump_clock: object) 
         await peer.expect_headers(stream_id=small)
         assert await peer.collect_body(small) == b"small"
         assert await told.all() == []
+
+
+@pytest.mark.parity("B4", "E3", "H5")
+async def test_a_promise_that_is_too_large(autojump_clock: object) -> None:
+    """Nothing was promised, so no stream is lost, and the response goes on."""
+
+    async def handler(stream: ServerStream) -> None:
+        with pytest.raises(LocalProtocolError, match=r"has \d+ octets, max_send_header_block_length is 200"):
+            await stream.push(LARGE)
+        await stream.respond(body=b"fine")
+
+    async with served(handler, config=ServerConfig(max_send_header_block_length=200)) as (peer, session):
+        told = Told(session)
+        stream_id = await peer.request()
+        await peer.expect_headers(stream_id=stream_id)
+        assert await peer.collect_body(stream_id) == b"fine"
+        assert await told.all() == [FrameError(PUSH_PROMISE, ErrorCode.INTERNAL_ERROR, None)]
 
 
 @pytest.mark.parity("B4", "D3", "H5")

@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import TypeAlias
 
-    from ._address import Url
-
     from .._session._push_in import PushHandler
+    from ._address import Url
 
     Transport: TypeAlias = trio.abc.Stream | Callable[[str], Awaitable[trio.abc.Stream]]
 

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 
 HEADERS = 0x1
-"""The type of the frame, RFC 9113 §6.2."""
+PUSH_PROMISE = 0x5
+"""Types of frames, RFC 9113 §§6.2 and 6.6."""
 
 
 class StreamSession(Protocol):

@@ -14,6 +14,7 @@ from .._wire._failure import StreamFailure
 from .._wire._headers import Headers
 from .._wire._outbound import content_length_of, informational_fields, response_fields
 from ._base import Stream
+from ._port import PUSH_PROMISE
 from ._promise import promise_fields
 from ._request import RequestFacts
 
@@ -273,7 +274,9 @@ class ServerStream(RequestFacts, Stream):
         await self._port._control_room()
         self._check_can_push()
         engine = self._port._engine
-        too_large = engine.section_too_large(fields) or engine.block_too_large(fields)
+        too_large = engine.section_too_large(fields)
+        if too_large is None and (too_large := engine.block_too_large(fields)) is not None:
+            self._port._frame_not_sent(None, too_large, PUSH_PROMISE)  # no stream is lost
         if too_large is not None:
             raise LocalProtocolError(too_large, stream_id=self._id)
         return self._server._push(self, fields)
