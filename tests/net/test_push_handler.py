@@ -10,7 +10,17 @@ import pytest
 import trio
 import trio.testing
 
-from trio_h2 import ClientConfig, ClientSession, LocalProtocolError, PushedStream, ServerStream, connect, serve_tcp
+from trio_h2 import (
+    ClientConfig,
+    ClientSession,
+    Initiator,
+    LocalProtocolError,
+    PushedStream,
+    ServerStream,
+    TransportLostError,
+    connect,
+    serve_tcp,
+)
 from trio_h2.testing import ScriptedPeer, memory_transports
 
 if TYPE_CHECKING:
@@ -155,6 +165,19 @@ async def test_misuse_is_a_bug_too(autojump_clock: object) -> None:
             await trio.sleep_forever()
     (error,) = caught.value.exceptions
     assert isinstance(error, LocalProtocolError)
+
+
+@pytest.mark.parametrize("ended", [False, True])
+async def test_an_error_of_another_session_is_a_bug(ended: bool, autojump_clock: object) -> None:
+    async def handler(stream: PushedStream) -> None:
+        if ended:
+            await stream.receive_trailers()
+        raise TransportLostError("of another session", initiator=Initiator.REMOTE)
+
+    with pytest.raises(ExceptionGroup) as caught:
+        async with promised(handler, answer=ended):
+            await trio.sleep_forever()
+    assert isinstance(caught.value.exceptions[0], TransportLostError)
 
 
 async def test_own_close_is_no_excuse(autojump_clock: object) -> None:

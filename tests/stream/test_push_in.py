@@ -203,6 +203,9 @@ async def test_nothing_can_be_sent(autojump_clock: MockClock) -> None:
             with pytest.raises(LocalProtocolError, match="nothing can be sent"):
                 await attempt
         await pushed.send_eof()  # which it has already
+        await pushed.aclose()
+        with pytest.raises(trio.ClosedResourceError):
+            await pushed.send_all(b"x")
         await peer.expect_nothing()
         taker.finish()
 
@@ -459,6 +462,7 @@ async def test_a_graceful_end_waits_for_pushes(autojump_clock: MockClock) -> Non
         assert (await stream.receive_response()).status == 200
         await stream.receive_trailers()
         async with trio.open_nursery() as nursery:
+            began = trio.current_time()
             nursery.start_soon(session.aclose)
             await peer.expect_goaway(0, last_stream_id=2)
             await peer.respond(2, body=b"style")
@@ -466,9 +470,11 @@ async def test_a_graceful_end_waits_for_pushes(autojump_clock: MockClock) -> Non
             assert await pushed.receive_some() == b"style"
             assert await pushed.receive_some() == b""
             await settle()
-            assert not session.destroyed  # the handler may still have something to do
+            over = [session.destroyed]  # the handler may still have something to do
             taker.finish()
-        assert session.destroyed
+        over.append(session.destroyed)
+        assert over == [False, True]
+        assert trio.current_time() - began < 1
 
 
 async def test_a_promise_after_our_goodbye_is_refused(autojump_clock: MockClock) -> None:

@@ -211,12 +211,15 @@ async def test_its_weight_can_be_set_in_silence(autojump_clock: MockClock) -> No
 
 
 @pytest.mark.parity("D9")
-async def test_its_priority_orders_what_is_sent(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("how", ["header", "call"])
+async def test_its_priority_orders_what_is_sent(how: str, autojump_clock: MockClock) -> None:
     async with _get() as served:
         peer, stream = served.peer, served.stream
         await stream.respond()
-        late, early = await stream.push({":path": "/late", "priority": "u=7"}), await stream.push({":path": "/early"})
-        early.prioritize(Priority(urgency=0))
+        fields = {"priority": "u=7"} if how == "header" else {}
+        late, early = await stream.push({":path": "/late", **fields}), await stream.push({":path": "/early"})
+        if how == "call":
+            early.prioritize(Priority(urgency=0))
         await late.respond()
         await early.respond()
         async with trio.open_nursery() as nursery:

@@ -242,3 +242,28 @@ async def test_promises_wait_while_too_much_is_queued(autojump_clock: MockClock)
             assert (await peer.expect(PushPromiseFrame, promised_stream_id=6)).get(":path") == "/last"
         exchanges.finish()
         await peer.until(HeadersFrame, stream_id=1)
+
+
+async def test_the_client_forbids_a_push_that_waits(autojump_clock: MockClock) -> None:
+    exchanges = Exchanges()
+    config = trio_h2.ServerConfig(send_date=False, max_queued_control=1000)
+    async with scripted_client(exchanges.handle, config=config, capacity=10) as (_session, peer):
+        await peer.request("GET", "/")
+        parent = await exchanges.next()
+        await parent.push()
+        await settle()  # the transport takes no more
+        await parent.push({"x-large": "x" * 3000})
+        async with trio.open_nursery() as nursery:
+
+            @nursery.start_soon
+            async def push() -> None:
+                with pytest.raises(trio_h2.LocalProtocolError, match="allows no pushes"):
+                    await parent.push()
+
+            await settle()
+            await peer.send_settings({SettingCode.ENABLE_PUSH: 0})
+            await settle()
+            await peer.until(PushPromiseFrame, promised_stream_id=4)
+            await peer.ping()
+        exchanges.finish()
+        await peer.until(HeadersFrame, stream_id=1)

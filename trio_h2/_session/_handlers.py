@@ -68,4 +68,6 @@ def tells_of_end(stream: Stream, error: BaseException, *, cancelled: bool) -> bo
         return all(tells_of_end(stream, member, cancelled=cancelled) for member in error.exceptions)
     if isinstance(error, trio.ClosedResourceError):
         return cancelled
-    return isinstance(error, SessionError) or (isinstance(error, StreamError) and error.stream_id == stream.id)
+    if isinstance(error, SessionError):
+        return stream._port._failure is not None  # else it is the error of another session
+    return isinstance(error, StreamError) and error.stream_id == stream.id

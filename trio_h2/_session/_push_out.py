@@ -55,17 +55,14 @@ class PushingSession(Session):
             await self._control_room()
             return
         try:
-            await self._push_line.wait_turn(stream._turn, self._has_slot, partial(self._wants_slot, stream))
+            await self._push_line.wait_turn(stream._turn, self._has_slot, partial(self._is_reserved, stream))
         finally:
             self._push_line.leave(stream._turn)
 
     def _is_reserved(self, stream: PromisedStream) -> bool:
+        """Whether a response may still begin; `respond` finds out what is wrong if not."""
         wire = self._engine.streams.get(stream.id)
         return wire is not None and wire.reserved
-
-    def _wants_slot(self, stream: PromisedStream) -> bool:
-        stream._check_can_respond()
-        return self._is_reserved(stream)  # else the client wants no response, and has said so without an error
 
     def _has_slot(self) -> bool:
         return self._engine.has_push_slot() and self._engine.output_size <= self._config.max_queued_control
@@ -82,10 +79,7 @@ class PushingSession(Session):
         return len(self._push_line)
 
     def _slots_changed(self, *, for_ever: bool = False) -> None:
-        if for_ever:
-            self._push_line.wake_all()
-        else:
-            self._push_line.wake()
+        self._push_line.wake()  # that a stream has ended, its own turn tells it
 
     def _stream_closed(self, stream_id: int) -> None:
         stream = self._streams.get(stream_id)
