@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, cast
 
 import trio
 
-from .._errors import GoAwayError, LocalProtocolError, SessionError, from_failure
+from .._errors import ExtendedConnectError, GoAwayError, LocalProtocolError, SessionError, from_failure
 from .._stream._client import ClientStream
 from .._stream._priority import check_priority
 from .._util import Signal
-from .._wire._codes import Initiator, Role
+from .._wire._codes import Initiator, Role, SettingCode
 from .._wire._headers import Headers
 from .._wire._outbound import content_length_of, request_fields
 from ._base import Session
@@ -43,6 +43,8 @@ class ClientSession(Session):
         self._scheme = scheme
         self._authority = authority
         self._slots = SlotLine()
+        self._settings_known = trio.Event()
+        """The server's first SETTINGS came, or never will."""
         # RFC 8336 §2.3 speaks of certificates and of the name in the TLS handshake: no origin set without TLS.
         self._origin_set = OriginSet(f"{scheme}://{authority}") if isinstance(transport, trio.SSLStream) else None
 
@@ -64,6 +66,7 @@ class ClientSession(Session):
         end_stream: bool = True,
         expect_continue: bool = False,
         priority: Priority | None = None,
+        protocol: str | None = None,
     ) -> Request:
         """Prepares a request; ``async with`` sends it and gives its `ClientStream`.
 
@@ -80,6 +83,8 @@ class ClientSession(Session):
                 the server answers 100 or finally (RFC 9110 §10.1.1). After a final status from 400 on it is never
                 sent: what is held or handed over later is dropped, and the stream reset when the response has ended.
             priority: how much the response matters; adds the ``priority`` field (RFC 9218 §5).
+            protocol: what an extended CONNECT asks for, like ``"websocket"`` (RFC 8441). Entering the block then waits
+                for the server's SETTINGS first, which must offer it. You will want ``end_stream=False``.
 
         Returns:
             A block; nothing has been sent yet.
@@ -90,7 +95,9 @@ class ClientSession(Session):
         Entering the block raises what `open_stream` raises.
         """
         content = bytes(memoryview(body))  # a snapshot: content-length is settled now
-        fields = self._fields(method, path, headers, len(content), end_stream=end_stream, priority=priority)
+        fields = self._fields(
+            method, path, headers, len(content), end_stream=end_stream, priority=priority, protocol=protocol
+        )
         if expect_continue:
             _expect_continue(fields, has_body=bool(content) or not end_stream)
         return Request(self, fields, content, end_stream, expect_continue)
@@ -105,6 +112,7 @@ class ClientSession(Session):
         end_stream: bool = True,
         expect_continue: bool = False,
         priority: Priority | None = None,
+        protocol: str | None = None,
     ) -> ClientStream:
         """Sends a request and returns its stream, which the caller must close.
 
@@ -118,9 +126,11 @@ class ClientSession(Session):
             end_stream: whether the request ends with *body*.
             expect_continue: whether the body waits for the server's 100.
             priority: how much the response matters.
+            protocol: what an extended CONNECT asks for; it waits for the server's SETTINGS.
 
         Raises:
             TypeError, ValueError: an argument is not allowed.
+            ExtendedConnectError: the server does not offer extended CONNECT; nothing was sent.
             LocalProtocolError: the headers are larger than the server accepts, or than
                 ``max_send_header_block_length``; nothing was sent.
             GoAwayError: the server takes no new streams, ``retryable`` on a new session.
@@ -128,7 +138,9 @@ class ClientSession(Session):
             trio.ClosedResourceError: this side closed the session.
         """
         content = bytes(memoryview(body))
-        fields = self._fields(method, path, headers, len(content), end_stream=end_stream, priority=priority)
+        fields = self._fields(
+            method, path, headers, len(content), end_stream=end_stream, priority=priority, protocol=protocol
+        )
         if expect_continue:
             _expect_continue(fields, has_body=bool(content) or not end_stream)
         return await self._open(fields, content, end_stream, expect_continue)
@@ -142,13 +154,18 @@ class ClientSession(Session):
         *,
         end_stream: bool,
         priority: Priority | None,
+        protocol: str | None,
     ) -> list[RawField]:
         connect = method == "CONNECT"
-        fields = (
-            request_fields(method, None, None, None, headers)  # its authority is the target, not this server
-            if connect
-            else request_fields(method, path, self._scheme, self._authority, headers)
-        )
+        if protocol is not None:
+            headers = _with_protocol(protocol, headers)
+        elif connect:
+            headers = Headers({} if headers is None else headers)
+        if connect and isinstance(headers, Headers) and ":protocol" not in headers:
+            # RFC 9113 §8.5: no ':scheme', no ':path', and the authority is the target, not this server.
+            fields = request_fields(method, path, None, None, headers)
+        else:
+            fields = request_fields(method, path, self._scheme, self._authority, headers)
         if priority is not None:
             check_priority(priority)
             if any(name == b"priority" for name, _ in fields):
@@ -163,6 +180,8 @@ class ClientSession(Session):
         return fields
 
     async def _open(self, fields: list[RawField], body: bytes, end_stream: bool, hold: bool) -> ClientStream:
+        if fields[0][1] == b"CONNECT" and any(name == b":protocol" for name, _ in fields):
+            await self._wait_extended_connect()
         ticket = Signal()
         try:
             await self._slots.wait_turn(ticket, self._has_slot, self._check_can_open)
@@ -187,6 +206,15 @@ class ClientSession(Session):
             return stream
         finally:
             self._slots.leave(ticket)
+
+    async def _wait_extended_connect(self) -> None:
+        """Waits for the server's SETTINGS, which must offer extended CONNECT."""
+        await self._settings_known.wait()
+        self._check_can_open()
+        if not self._engine.peer_settings.get(SettingCode.ENABLE_CONNECT_PROTOCOL):
+            # RFC 8441 §3: "Upon receipt of SETTINGS_ENABLE_CONNECT_PROTOCOL with a value of 1, a client MAY use the
+            # Extended CONNECT".
+            raise ExtendedConnectError("the server does not offer extended CONNECT (RFC 8441)")
 
     def _has_slot(self) -> bool:
         return self._engine.has_slot() and self._engine.output_size <= self._config.max_queued_control
@@ -217,8 +245,13 @@ class ClientSession(Session):
     def _waiting_for_slot(self) -> int:
         return len(self._slots)
 
+    def _settings_changed(self) -> None:
+        self._settings_known.set()
+        super()._settings_changed()
+
     def _slots_changed(self, *, for_ever: bool = False) -> None:
         if for_ever:
+            self._settings_known.set()
             self._slots.wake_all()
         else:
             self._slots.wake()
@@ -239,6 +272,21 @@ class ClientSession(Session):
         stream = self._streams.get(event.stream_id)
         if isinstance(stream, ClientStream):
             stream._informational_received(event.headers)
+
+
+def _with_protocol(protocol: str, headers: HeadersInput | None) -> Headers:
+    """Returns *headers* with ``:protocol`` in front.
+
+    Raises:
+        TypeError: *protocol* is no str.
+        ValueError: there is one already.
+    """
+    if not isinstance(protocol, str):
+        raise TypeError(f"protocol must be a str, not {type(protocol).__name__}")
+    given = Headers({} if headers is None else headers)
+    if ":protocol" in given:
+        raise ValueError("':protocol' in the headers and the argument protocol exclude each other")
+    return Headers([(":protocol", protocol), *given.raw], sensitive=given.sensitive)
 
 
 def _expect_continue(fields: list[RawField], *, has_body: bool) -> None:

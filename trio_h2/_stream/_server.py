@@ -91,6 +91,11 @@ class ServerStream(Stream):
         return self._headers.get(":scheme") or ""
 
     @property
+    def protocol(self) -> str | None:
+        """What an extended CONNECT (RFC 8441) asks for, like ``"websocket"``; ``None`` for every other request."""
+        return self._headers.get(":protocol")
+
+    @property
     def authority(self) -> str:
         """The host (and port) the client asked for: ``:authority``, else the ``host`` field."""
         return self._headers.get(":authority") or self._headers.get("host") or ""

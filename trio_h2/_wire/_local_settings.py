@@ -82,6 +82,8 @@ def _initial_settings(config: SessionConfig) -> dict[int, int]:
     }
     if isinstance(config, ServerConfig):
         settings[SettingCode.MAX_CONCURRENT_STREAMS] = config.max_concurrent_streams
+        if config.enable_connect_protocol:
+            settings[SettingCode.ENABLE_CONNECT_PROTOCOL] = 1
     else:
         settings[SettingCode.ENABLE_PUSH] = 0
     return settings
