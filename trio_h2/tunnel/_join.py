@@ -115,6 +115,12 @@ class _Joint:
                 self._scope.cancel()
                 return
             more = bool(data)
+            if not more:
+                # A socket tells of a reset only once: if the task that sends has been told, this one receives an end,
+                # which is none. Both wake in the same pass of the scheduler.
+                await trio.lowlevel.checkpoint()
+                if self._error is not None:
+                    return
             try:
                 await (sink.send_all(data) if data else sink.send_eof())
             except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:

@@ -47,7 +47,7 @@ class Report:
 
 
 def _client(stream: TunnelExchange) -> str:
-    if not isinstance(stream, trio_h2.Stream):
+    if not isinstance(stream, trio_h2.Stream) or stream.destroyed:  # then it has no session any more
         return "-"
     address = stream.session.transport.peer_address
     if not isinstance(address, tuple):
