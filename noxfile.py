@@ -20,6 +20,7 @@ PEER_PROGRAMS = {
     "h2load": "nghttp2",
     "nghttp": "nghttp2",
     "nghttpd": "nghttp2",
+    "nghttpx": "nghttp2-proxy",
     "nginx": "nginx",
     "node": "nodejs",
     "openssl": "openssl",
