@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Kill = Callable[["Scene"], object]
 
 WINDOW = 64
-WORDS = bytes(range(200))
+WORDS = bytes(range(130))
 SERVER = trio_h2.ServerConfig(stream_window=WINDOW, receive_budget=65_535, max_concurrent_streams=4)
 CLIENT = trio_h2.ClientConfig(stream_window=WINDOW, receive_budget=65_535)
 
@@ -115,7 +115,7 @@ async def scene() -> AsyncGenerator[Scene, None]:
 
 
 async def sweep(one_run: Callable[[SweepRun, Scene], Awaitable[None]]) -> None:
-    moments = CancellationSweep(seeds=(0, 1))
+    moments = CancellationSweep(seeds=(0,))
     for run in moments:
         try:
             with trio.fail_after(3000):
