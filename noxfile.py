@@ -22,6 +22,7 @@ PEER_PROGRAMS = {
     "haproxy": "haproxy",
     "nghttp": "nghttp2",
     "nghttpd": "nghttp2",
+    "nghttpx": "nghttp2-proxy",
     "nginx": "nginx",
     "node": "nodejs",
     "openssl": "openssl",

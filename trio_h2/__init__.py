@@ -6,6 +6,7 @@ it; `_net` connects and listens. Only the names below are public.
 
 from __future__ import annotations
 
+from ._errors import ExtendedConnectError as ExtendedConnectError
 from ._errors import GoAwayError as GoAwayError
 from ._errors import H2Error as H2Error
 from ._errors import HandshakeError as HandshakeError

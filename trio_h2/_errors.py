@@ -94,6 +94,14 @@ class LocalProtocolError(H2Error):
     """
 
 
+class ExtendedConnectError(LocalProtocolError):
+    """The server's SETTINGS came, and do not offer extended CONNECT (SETTINGS_ENABLE_CONNECT_PROTOCOL, RFC 8441).
+
+    Nothing was sent, and the session is as it was. What to do: use another server or protocol; a WebSocket, for
+    instance, can be had over HTTP/1.1.
+    """
+
+
 class StreamError(H2Error, trio.BrokenResourceError):
     """One stream was ended before its time; its session and all other streams go on.
 

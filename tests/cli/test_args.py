@@ -9,7 +9,7 @@ import pytest
 import trio_h2
 from tests.cli.tools import assert_one_line
 from trio_h2._cli import main
-from trio_h2._cli._args import DemoOptions, GetOptions, ServeOptions, parse
+from trio_h2._cli._args import DemoOptions, GetOptions, ProxyOptions, ServeOptions, parse
 
 
 def test_serve_by_default_serves_here() -> None:
@@ -24,6 +24,7 @@ def test_serve_takes_everything() -> None:
 
 def test_get_takes_everything() -> None:
     argv = ["get", "u", "-X", "PUT", "-H", "a: b", "-H", "c: d", "-d", "@f", "-o", "o", "-i", "--ca", "c", "--fail"]
+    argv += ["--proxy", "p"]
     assert parse(argv) == GetOptions(
         urls=("u",),
         method="PUT",
@@ -32,8 +33,16 @@ def test_get_takes_everything() -> None:
         output="o",
         include=True,
         ca="c",
+        proxy="p",
         fail=True,
     )
+
+
+def test_proxy_takes_everything() -> None:
+    argv = ["proxy", "--allow", "a:1", "--host", "::1", "--port", "1", "--cert", "c", "--key", "k", "--allow", "*.b:*"]
+    assert parse(argv) == ProxyOptions(allow=("a:1", "*.b:*"), host="::1", port=1, cert="c", key="k")
+    argv = ["proxy", "--allow", "a:1", "--self-signed", "--write-ca", "f"]
+    assert parse(argv) == ProxyOptions(allow=("a:1",), self_signed=True, write_ca="f")
 
 
 def test_urls_may_stand_anywhere() -> None:
@@ -70,8 +79,12 @@ def test_demo_has_no_options() -> None:
         ("serve --workers 0", "--workers"),
         ("serve --allow-http1", "--allow-http1"),
         ("get u -v", "-v"),
-        ("get u --proxy p", "--proxy"),
-        ("proxy", "proxy"),
+        ("get u --proxy", "--proxy"),
+        ("proxy", "--allow"),
+        ("proxy --allow", "--allow"),
+        ("proxy --allow a:1 b:2", "b:2"),
+        ("proxy --allow a:1 --key k", "--cert"),
+        ("proxy --allow a:1 --write-ca f", "--self-signed"),
         ("demo now", "now"),
     ],
 )
@@ -87,7 +100,7 @@ def test_wrong_usage_with_a_line_break_is_one_line(capfd: pytest.CaptureFixture[
     assert_one_line(capfd.readouterr().err, r"get\n\x1b[31m")
 
 
-@pytest.mark.parametrize("argv", [["--help"], ["serve", "--help"], ["get", "-h"], ["demo", "-h"]])
+@pytest.mark.parametrize("argv", [["--help"], ["serve", "--help"], ["get", "-h"], ["proxy", "-h"], ["demo", "-h"]])
 def test_help(argv: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     assert main(argv) == 0
     out, err = capfd.readouterr()
@@ -96,13 +109,14 @@ def test_help(argv: list[str], capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_help_promises_nothing_that_is_not_there(capfd: pytest.CaptureFixture[str]) -> None:
-    for command in ("serve", "get", "demo"):
+    for command in ("serve", "get", "proxy", "demo"):
         main([command, "--help"])
     options = set(re.findall(r"(?<![\w-])--?[a-zA-Z][\w-]*", capfd.readouterr().out))
     assert options == {
         *["-h", "--help"],
         *["--app", "--host", "--port", "--cert", "--key", "--self-signed", "--write-ca", "--workers"],
-        *["-X", "-H", "-d", "-o", "-i", "--ca", "--insecure", "--fail"],
+        *["-X", "-H", "-d", "-o", "-i", "--ca", "--insecure", "--proxy", "--fail"],
+        "--allow",
     }
 
 

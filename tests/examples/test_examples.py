@@ -20,7 +20,7 @@ SELF_CONTAINED = {
     "timeouts.py": "gave up: True\nthe session lives on: 200\n",
     "tls_server_and_client.py": "200 https://localhost:PORT/me\n",
 }
-WITH_A_PEER = {"hello_server.py", "hello_client.py", "graceful_shutdown.py"}
+WITH_A_PEER = {"hello_server.py", "hello_client.py", "graceful_shutdown.py", "connect_proxy.py", "connect_client.py"}
 
 
 def command(name: str, *arguments: str) -> list[str]:
@@ -57,6 +57,18 @@ def test_the_hello_client_talks_to_the_hello_server() -> None:
             server.kill()
     assert (done.returncode, done.stderr) == (0, "")
     assert sorted(done.stdout.splitlines()) == ["200 hello, /one", "200 hello, /three", "200 hello, /two"]
+
+
+def test_the_connect_client_goes_through_the_connect_proxy() -> None:
+    server, url = start_server("connect_proxy.py")
+    with server:
+        try:
+            done = subprocess.run(
+                command("connect_client.py", url), capture_output=True, text=True, timeout=30, env=ENVIRONMENT
+            )
+        finally:
+            server.kill()
+    assert (done.returncode, done.stdout, done.stderr) == (0, "hello Jane\n", "")
 
 
 def test_a_running_exchange_survives_the_signal() -> None:

@@ -147,7 +147,7 @@ def test_every_private_part_has_a_layer() -> None:
 _PLANTED = [
     *["__init__", "_wire/__init__", "_wire/_adapter", "_wire/_engine", "_errors", "_util"],
     *["_stream/_base", "_session/_base", "_net/_serve"],
-    *["_cli/__init__", "_cli/_get", "files", "testing/__init__"],
+    *["_cli/__init__", "_cli/_get", "files", "testing/__init__", "tunnel/__init__", "tunnel/_proxy"],
 ]
 
 
@@ -193,6 +193,10 @@ def _plant(root: Path, module: str, source: str) -> None:
         ("files", "from trio_h2 import _hidden"),
         ("_cli/_get", "from .._net._serve import serve_tcp"),
         ("_cli/__init__", "from .._net._serve import serve_tcp"),
+        ("_net/_serve", "from ..tunnel import ConnectProxy"),
+        ("tunnel/_proxy", "from .._net._address import parse_url"),
+        ("tunnel/_proxy", "from .._cli import main"),
+        ("_cli/_get", "from trio_h2.tunnel._client import through"),
         ("testing/__init__", "from .._cli import main"),
         ("testing/__init__", "import h2"),
         ("__init__", "import h2"),
@@ -219,6 +223,9 @@ def test_a_wrong_import_is_found(tmp_path: Path, module: str, source: str) -> No
         ("_cli/_get", "from . import _args\nfrom trio_h2 import connect\nfrom trio_h2.files import send"),
         ("__main__", "from ._cli import main\nfrom trio_h2._cli import main"),
         ("testing/__init__", "from ._peer import Peer as Peer"),
+        ("tunnel/_proxy", "import trio_h2\nfrom trio_h2 import ServerStream\nfrom ._rules import AllowList"),
+        ("tunnel/__init__", "from ._proxy import ConnectProxy as ConnectProxy"),
+        ("_cli/_get", "from trio_h2.tunnel import through"),
     ],
 )
 def test_a_right_import_is_no_violation(tmp_path: Path, module: str, source: str) -> None:

@@ -1,4 +1,4 @@
-"""The command line: `trio-h2 serve`, `get` and `demo`; also `python -m trio_h2`.
+"""The command line: `trio-h2 serve`, `get`, `proxy` and `demo`; also `python -m trio_h2`.
 
 Every failure ends here, as one line on stderr and an exit code; a traceback is for bugs in an app that is served.
 """
@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from ._args import DemoOptions, GetOptions, ServeOptions, parse
+from ._args import DemoOptions, GetOptions, ProxyOptions, ServeOptions, parse
 from ._demo import demo
 from ._errors import is_bug, report
 from ._get import get
 from ._interrupt import interruptible
+from ._proxy import prepare_proxy
 from ._serve import prepare, serve
 from ._workers import serve_with_workers
 
@@ -47,13 +48,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     return _flush(code)
 
 
-def _run(options: ServeOptions | GetOptions | DemoOptions) -> int:
+def _run(options: ServeOptions | ProxyOptions | GetOptions | DemoOptions) -> int:
     match options:
         case ServeOptions(workers=int(workers)):
             return trio.run(serve_with_workers, options, workers)
         case ServeOptions():
             # Outside of Trio: loading an app runs whatever its author wrote on the top level of the file.
             return trio.run(serve, prepare(options))
+        case ProxyOptions():
+            return trio.run(serve, prepare_proxy(options))
         case GetOptions():
             return trio.run(interruptible, get, options)
         case DemoOptions():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypedDict
 
 from trio_h2 import __version__
 
@@ -21,21 +21,35 @@ MAX_WORKERS = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServeOptions:
-    """`trio-h2 serve`."""
+class ListenOptions:
+    """Where to listen, and how to speak TLS there."""
 
-    directory: str | None = None
-    """What to serve the files of; `None` with an app."""
-    app: str | None = None
-    """FILE.py:NAME of the handler to serve with; `None` with a directory."""
     host: str = "localhost"
     port: int = 0
     cert: str | None = None
     key: str | None = None
     self_signed: bool = False
     write_ca: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeOptions(ListenOptions):
+    """`trio-h2 serve`."""
+
+    directory: str | None = None
+    """What to serve the files of; `None` with an app."""
+    app: str | None = None
+    """FILE.py:NAME of the handler to serve with; `None` with a directory."""
     workers: int | None = None
     """How many processes serve; `None` for this one alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyOptions(ListenOptions):
+    """`trio-h2 proxy`."""
+
+    allow: tuple[str, ...]
+    """The rules of its allow-list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +64,7 @@ class GetOptions:
     include: bool = False
     ca: str | None = None
     insecure: bool = False
+    proxy: str | None = None
     fail: bool = False
 
 
@@ -58,7 +73,7 @@ class DemoOptions:
     """`trio-h2 demo`."""
 
 
-def parse(argv: Sequence[str]) -> ServeOptions | GetOptions | DemoOptions:
+def parse(argv: Sequence[str]) -> ServeOptions | ProxyOptions | GetOptions | DemoOptions:
     """Reads the arguments.
 
     Raises:
@@ -74,6 +89,8 @@ def parse(argv: Sequence[str]) -> ServeOptions | GetOptions | DemoOptions:
     match arguments.command:
         case "serve":
             return _serve_options(parser, arguments)
+        case "proxy":
+            return ProxyOptions(allow=tuple(arguments.allow), **_listen_options(parser, arguments))
         case "get":
             return GetOptions(
                 urls=tuple(arguments.urls),
@@ -84,6 +101,7 @@ def parse(argv: Sequence[str]) -> ServeOptions | GetOptions | DemoOptions:
                 include=arguments.include,
                 ca=arguments.ca,
                 insecure=arguments.insecure,
+                proxy=arguments.proxy,
                 fail=arguments.fail,
             )
         case _:
@@ -93,23 +111,35 @@ def parse(argv: Sequence[str]) -> ServeOptions | GetOptions | DemoOptions:
 def _serve_options(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> ServeOptions:
     if arguments.app is not None and arguments.directory is not None:
         parser.error("serve either DIRECTORY or --app, not both")
+    directory = "." if arguments.app is None and arguments.directory is None else arguments.directory
+    return ServeOptions(
+        directory=directory, app=arguments.app, workers=arguments.workers, **_listen_options(parser, arguments)
+    )
+
+
+class _Listen(TypedDict):
+    host: str
+    port: int
+    cert: str | None
+    key: str | None
+    self_signed: bool
+    write_ca: str | None
+
+
+def _listen_options(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> _Listen:
     if arguments.key is not None and arguments.cert is None:
         parser.error("--key needs --cert")
     if arguments.write_ca is not None and not arguments.self_signed:
         parser.error("--write-ca needs --self-signed")
     if not arguments.host:
         parser.error("--host must not be empty; 0.0.0.0 or :: listens on all addresses")
-    directory = "." if arguments.app is None and arguments.directory is None else arguments.directory
-    return ServeOptions(
-        directory=directory,
-        app=arguments.app,
+    return _Listen(
         host=arguments.host,
         port=arguments.port,
         cert=arguments.cert,
         key=arguments.key,
         self_signed=arguments.self_signed,
         write_ca=arguments.write_ca,
-        workers=arguments.workers,
     )
 
 
@@ -134,6 +164,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_serve(commands)
     _add_get(commands)
+    _add_proxy(commands)
     about = "run a tour: a server and a client that show and check what there is"
     commands.add_parser("demo", help=about, description=f"{about[0].upper()}{about[1:]}.", allow_abbrev=False)
     return parser
@@ -150,19 +181,43 @@ def _add_serve(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     serve.add_argument("directory", metavar="DIRECTORY", nargs="?", help="default: the current directory")
     serve.add_argument("--app", metavar="FILE.py:NAME", help="serve with the async function NAME(stream) of FILE.py")
-    serve.add_argument("--host", metavar="H", default="localhost", help="name or address (default: %(default)s)")
-    serve.add_argument("--port", metavar="N", type=_port, default=0, help="default: a free one")
-    tls = serve.add_mutually_exclusive_group()
-    tls.add_argument("--cert", metavar="F", help="TLS with this PEM certificate")
-    tls.add_argument("--self-signed", action="store_true", help="TLS with a throw-away certificate")
-    serve.add_argument("--key", metavar="F", help="the private key, unless --cert holds it too")
-    serve.add_argument("--write-ca", metavar="FILE", help="write what clients must trust for --self-signed to FILE")
+    _add_listening(serve)
     serve.add_argument(
         "--workers",
         metavar="N",
         type=_workers,
         help="serve with N processes on the same port; one that dies is replaced, SIGUSR1 replaces all, one by one",
     )
+
+
+def _add_proxy(commands: argparse._SubParsersAction[_Parser]) -> None:
+    proxy = commands.add_parser(
+        "proxy",
+        help="carry TCP connections for clients",
+        description="A forward proxy for the CONNECT method: it opens TCP connections to those targets that --allow "
+        "names, and logs each to stderr. Prints 'Listening on URL' when it accepts connections. SIGINT and SIGTERM let "
+        "open tunnels finish; a second one ends at once.",
+        allow_abbrev=False,
+    )
+    proxy.add_argument(
+        "--allow",
+        metavar="HOST:PORT",
+        action="append",
+        required=True,
+        help="a target: a name, *.NAME, an address, a network like 10.0.0.0/8, or *, which is every public address; "
+        "with a port, a range of ports or *. May be given several times",
+    )
+    _add_listening(proxy)
+
+
+def _add_listening(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--host", metavar="H", default="localhost", help="name or address (default: %(default)s)")
+    command.add_argument("--port", metavar="N", type=_port, default=0, help="default: a free one")
+    tls = command.add_mutually_exclusive_group()
+    tls.add_argument("--cert", metavar="F", help="TLS with this PEM certificate")
+    tls.add_argument("--self-signed", action="store_true", help="TLS with a throw-away certificate")
+    command.add_argument("--key", metavar="F", help="the private key, unless --cert holds it too")
+    command.add_argument("--write-ca", metavar="FILE", help="write what clients must trust for --self-signed to FILE")
 
 
 def _add_get(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -182,6 +237,9 @@ def _add_get(commands: argparse._SubParsersAction[_Parser]) -> None:
     trust = get.add_mutually_exclusive_group()
     trust.add_argument("--ca", metavar="FILE", help="trust the certificate authorities in FILE and no others")
     trust.add_argument("--insecure", action="store_true", help="accept every certificate: no protection at all")
+    get.add_argument(
+        "--proxy", metavar="URL", help="go through this HTTP/2 proxy, by CONNECT; URL may have USER:PASSWORD@"
+    )
     get.add_argument("--fail", action="store_true", help="exit with 22 and no body if the status is 400 or more")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from contextlib import AsyncExitStack, contextmanager
 from typing import TYPE_CHECKING
 
@@ -11,10 +10,11 @@ import trio
 import trio_h2
 
 from ._body import open_body
-from ._errors import STATUS, CommandError, UsageError, reason
+from ._errors import STATUS, CommandError, UsageError
 from ._output import Output
 from ._progress import Progress, terminal_for
-from ._target import parse_headers, parse_target, trusting
+from ._sessions import Sessions
+from ._target import parse_headers, parse_proxy, parse_target, trusting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,40 +38,20 @@ async def get(options: GetOptions) -> int:
     """
     targets = [parse_target(url) for url in options.urls]
     fields = parse_headers(options.headers)
+    proxy = None if options.proxy is None else parse_proxy(options.proxy)
     context = None
-    if any(target.is_tls for target in targets):
+    if any(target.is_tls for target in targets) or (proxy is not None and proxy.target.is_tls):
         context = trusting(options.ca, insecure=options.insecure)
     async with AsyncExitStack() as stack:
         output = await stack.enter_async_context(Output(options.output))
-        sessions: dict[str, trio_h2.ClientSession] = {}
+        sessions = Sessions(stack, context, proxy)
         for target in targets:
             async with open_body(options.data) as body:
-                session = sessions.get(target.origin)
-                if session is None or session.closed:
-                    session = await _connect(stack, target, context)
-                    sessions[target.origin] = session
-                request = _request(session, target, options, fields, body)
+                request = _request(await sessions.get(target), target, options, fields, body)
                 status = await _exchange(request, target, options, body, output)
             if options.fail and status >= 400:
                 raise CommandError(f"{target.url}: the server answered with status {status}", STATUS)
     return 0
-
-
-async def _connect(stack: AsyncExitStack, target: Target, context: ssl.SSLContext | None) -> trio_h2.ClientSession:
-    """Opens a session that lasts as long as *stack*; puts into words what can go wrong."""
-    origin = target.origin
-    try:
-        return await stack.enter_async_context(trio_h2.connect(origin, ssl_context=context if target.is_tls else None))
-    except trio_h2.UnknownProtocolError as exc:
-        raise CommandError(f"{origin} does not speak HTTP/2") from exc
-    except trio_h2.HandshakeError as exc:
-        if isinstance(exc.__cause__, ssl.SSLCertVerificationError):
-            why = exc.__cause__.verify_message
-            message = f"the certificate of {origin} was not accepted: {why} (--ca FILE trusts an authority of your own)"
-            raise CommandError(message) from exc
-        raise CommandError(f"cannot connect to {origin}: {exc}") from exc
-    except OSError as exc:
-        raise CommandError(f"cannot connect to {origin}: {reason(exc)}") from exc
 
 
 def _request(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from trio_h2.testing import ThrowawayAuthority
 
     from ._app import Handler
-    from ._args import ServeOptions
+    from ._args import ListenOptions, ServeOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class Service:
     host: str
     port: int
     ssl_context: ssl.SSLContext | None
+    config: trio_h2.ServerConfig | None = None
 
 
 def prepare(options: ServeOptions) -> Service:
@@ -50,10 +51,15 @@ def prepare(options: ServeOptions) -> Service:
     else:
         assert options.directory is not None
         handler = FileHandler(Path(options.directory))
-    return Service(handler, options.host, options.port, _ssl_context(options))
+    return Service(handler, options.host, options.port, tls_context(options))
 
 
-def _ssl_context(options: ServeOptions) -> ssl.SSLContext | None:
+def tls_context(options: ListenOptions) -> ssl.SSLContext | None:
+    """Makes the context for `--cert` and `--self-signed`, ``None`` without either.
+
+    Raises:
+        CommandError: the certificate is no good, or none can be made.
+    """
     if options.cert is not None:
         try:
             return trio_h2.server_ssl_context(options.cert, options.key)
@@ -64,7 +70,7 @@ def _ssl_context(options: ServeOptions) -> ssl.SSLContext | None:
     return None if not options.self_signed else self_signed(options).server_context()
 
 
-def self_signed(options: ServeOptions) -> ThrowawayAuthority:
+def self_signed(options: ListenOptions) -> ThrowawayAuthority:
     """Makes the certificate of `--self-signed`, and writes the file of `--write-ca`.
 
     Raises:
@@ -149,9 +155,14 @@ async def _either(*waits: Callable[[], Awaitable[object]]) -> None:
 
 async def _start(service: Service, nursery: trio.Nursery) -> trio_h2.Server:
     start = (
-        partial(trio_h2.serve_tcp, service.handler, service.port, host=service.host)
+        partial(trio_h2.serve_tcp, service.handler, service.port, host=service.host, config=service.config)
         if service.ssl_context is None
-        else partial(trio_h2.serve_ssl_over_tcp, service.handler, service.port, service.ssl_context, host=service.host)
+        else partial(
+            trio_h2.serve_ssl_over_tcp,
+            *(service.handler, service.port, service.ssl_context),
+            host=service.host,
+            config=service.config,
+        )
     )
     try:
         server: trio_h2.Server = await nursery.start(start)

@@ -6,7 +6,7 @@ import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import trio_h2
 
@@ -58,6 +58,31 @@ def parse_target(url: str) -> Target:
     if port is not None and port != _PORTS[scheme]:
         origin += f":{port}"
     return Target(url, origin, path)
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """A proxy, and who we are to it."""
+
+    target: Target
+    credentials: tuple[str, str] | None
+
+
+def parse_proxy(url: str) -> Proxy:
+    """Reads the URL of a proxy, perhaps with user name and password; without a scheme it is an https one.
+
+    Raises:
+        UsageError: it is not right.
+    """
+    scheme, separator, rest = url.rpartition("://")
+    user_info, at, host = rest.rpartition("@")
+    target = parse_target(f"{scheme}{separator}{host}")
+    if target.path != "/":
+        raise UsageError(f"--proxy takes a URL without a path, not {scheme}{separator}{host}")
+    if not at:
+        return Proxy(target, None)
+    user, _, password = user_info.partition(":")
+    return Proxy(target, (unquote(user), unquote(password)))
 
 
 def parse_headers(lines: tuple[str, ...]) -> list[tuple[str, bytes]]:

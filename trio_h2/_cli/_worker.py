@@ -78,6 +78,7 @@ async def _work(assignment: Assignment, service: Service) -> int:
                 service.handler,
                 adopt(assignment.listeners),
                 ssl_context=service.ssl_context,
+                config=service.config,
             )
         )
         return server

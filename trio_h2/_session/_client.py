@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, cast
 
 import trio
 
-from .._errors import GoAwayError, LocalProtocolError, SessionError, from_failure
+from .._errors import ExtendedConnectError, GoAwayError, LocalProtocolError, SessionError, from_failure
 from .._stream._client import ClientStream
 from .._stream._priority import check_not_itself, check_priority, dependency_of
 from .._stream._response import ResponseStream
 from .._util import Signal
-from .._wire._codes import Initiator
+from .._wire._codes import Initiator, SettingCode
 from .._wire._headers import Headers
 from .._wire._outbound import content_length_of, request_fields
 from ._extensions import OriginReceived
@@ -51,6 +51,8 @@ class ClientSession(PushTakingSession):
         self._scheme = scheme
         self._authority = authority
         self._slots = SlotLine()
+        self._settings_known = trio.Event()
+        """The server's first SETTINGS came, or never will."""
         # RFC 8336 §2.3 speaks of certificates and of the name in the TLS handshake: no origin set without TLS.
         self._has_origin_set = isinstance(transport, trio.SSLStream)
 
@@ -76,6 +78,7 @@ class ClientSession(PushTakingSession):
         weight: int | None = None,
         depends_on: int | None = None,
         exclusive: bool = False,
+        protocol: str | None = None,
     ) -> Request:
         """Prepares a request; ``async with`` sends it and gives its `ClientStream`.
 
@@ -96,6 +99,8 @@ class ClientSession(PushTakingSession):
                 with the HEADERS frame (RFC 7540 §6.2), which RFC 9113 §5.3.2 deprecates.
             depends_on: the id of the parent stream; 0 if another of these three is given.
             exclusive: whether the stream becomes the parent of its parent's other streams.
+            protocol: what an extended CONNECT asks for, like ``"websocket"`` (RFC 8441). Entering the block then waits
+                for the server's SETTINGS first, which must offer it. You will want ``end_stream=False``.
 
         Returns:
             A block; nothing has been sent yet.
@@ -106,7 +111,9 @@ class ClientSession(PushTakingSession):
         Entering the block raises what `open_stream` raises.
         """
         content = bytes(memoryview(body))  # a snapshot: content-length is settled now
-        fields = self._fields(method, path, headers, len(content), end_stream=end_stream, priority=priority)
+        fields = self._fields(
+            method, path, headers, len(content), end_stream=end_stream, priority=priority, protocol=protocol
+        )
         if expect_continue:
             _expect_continue(fields, has_body=bool(content) or not end_stream)
         dependency = dependency_of(weight, depends_on, exclusive)
@@ -125,6 +132,7 @@ class ClientSession(PushTakingSession):
         weight: int | None = None,
         depends_on: int | None = None,
         exclusive: bool = False,
+        protocol: str | None = None,
     ) -> ClientStream:
         """Sends a request and returns its stream, which the caller must close.
 
@@ -141,9 +149,11 @@ class ClientSession(PushTakingSession):
             weight: for servers that know RFC 7540 only, like the next two.
             depends_on: the id of the parent stream.
             exclusive: whether the stream becomes the parent of its parent's other streams.
+            protocol: what an extended CONNECT asks for; it waits for the server's SETTINGS.
 
         Raises:
             TypeError, ValueError: an argument is not allowed, or the stream would depend on itself.
+            ExtendedConnectError: the server does not offer extended CONNECT; nothing was sent.
             LocalProtocolError: the headers are larger than the server accepts, or than
                 ``max_send_header_block_length``; nothing was sent.
             GoAwayError: the server takes no new streams, ``retryable`` on a new session.
@@ -151,7 +161,9 @@ class ClientSession(PushTakingSession):
             trio.ClosedResourceError: this side closed the session.
         """
         content = bytes(memoryview(body))
-        fields = self._fields(method, path, headers, len(content), end_stream=end_stream, priority=priority)
+        fields = self._fields(
+            method, path, headers, len(content), end_stream=end_stream, priority=priority, protocol=protocol
+        )
         if expect_continue:
             _expect_continue(fields, has_body=bool(content) or not end_stream)
         dependency = dependency_of(weight, depends_on, exclusive)
@@ -166,13 +178,18 @@ class ClientSession(PushTakingSession):
         *,
         end_stream: bool,
         priority: Priority | None,
+        protocol: str | None,
     ) -> list[RawField]:
         connect = method == "CONNECT"
-        fields = (
-            request_fields(method, path, None, None, headers)  # its authority is the target, not this server
-            if connect
-            else request_fields(method, path, self._scheme, self._authority, headers)
-        )
+        if protocol is not None:
+            headers = _with_protocol(protocol, headers)
+        elif connect:
+            headers = Headers({} if headers is None else headers)
+        if connect and isinstance(headers, Headers) and ":protocol" not in headers:
+            # RFC 9113 §8.5: no ':scheme', no ':path', and the authority is the target, not this server.
+            fields = request_fields(method, path, None, None, headers)
+        else:
+            fields = request_fields(method, path, self._scheme, self._authority, headers)
         if priority is not None:
             check_priority(priority)
             if any(name == b"priority" for name, _ in fields):
@@ -189,6 +206,8 @@ class ClientSession(PushTakingSession):
     async def _open(
         self, fields: list[RawField], body: bytes, end_stream: bool, hold: bool, dependency: Dependency | None
     ) -> ClientStream:
+        if fields[0][1] == b"CONNECT" and any(name == b":protocol" for name, _ in fields):
+            await self._wait_extended_connect()
         ticket = Signal()
         try:
             await self._slots.wait_turn(ticket, self._has_slot, self._check_can_open)
@@ -222,6 +241,15 @@ class ClientSession(PushTakingSession):
         finally:
             self._slots.leave(ticket)
 
+    async def _wait_extended_connect(self) -> None:
+        """Waits for the server's SETTINGS, which must offer extended CONNECT."""
+        await self._settings_known.wait()
+        self._check_can_open()
+        if not self._engine.peer_settings.get(SettingCode.ENABLE_CONNECT_PROTOCOL):
+            # RFC 8441 §3: "Upon receipt of SETTINGS_ENABLE_CONNECT_PROTOCOL with a value of 1, a client MAY use the
+            # Extended CONNECT".
+            raise ExtendedConnectError("the server does not offer extended CONNECT (RFC 8441)")
+
     def _has_slot(self) -> bool:
         return self._engine.has_slot() and self._engine.output_size <= self._config.max_queued_control
 
@@ -252,8 +280,13 @@ class ClientSession(PushTakingSession):
     def _waiting_for_slot(self) -> int:
         return len(self._slots)
 
+    def _settings_changed(self) -> None:
+        self._settings_known.set()
+        super()._settings_changed()
+
     def _slots_changed(self, *, for_ever: bool = False) -> None:
         if for_ever:
+            self._settings_known.set()
             self._slots.wake_all()
         else:
             self._slots.wake()
@@ -279,6 +312,21 @@ class ClientSession(PushTakingSession):
         stream = self._streams.get(event.stream_id)
         if isinstance(stream, ResponseStream):
             stream._informational_received(event.headers)
+
+
+def _with_protocol(protocol: str, headers: HeadersInput | None) -> Headers:
+    """Returns *headers* with ``:protocol`` in front.
+
+    Raises:
+        TypeError: *protocol* is no str.
+        ValueError: there is one already.
+    """
+    if not isinstance(protocol, str):
+        raise TypeError(f"protocol must be a str, not {type(protocol).__name__}")
+    given = Headers({} if headers is None else headers)
+    if ":protocol" in given:
+        raise ValueError("':protocol' in the headers and the argument protocol exclude each other")
+    return Headers([(":protocol", protocol), *given.raw], sensitive=given.sensitive)
 
 
 def _expect_continue(fields: list[RawField], *, has_body: bool) -> None:

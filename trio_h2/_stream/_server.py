@@ -75,6 +75,11 @@ class ServerStream(RequestFacts, Stream):
         """Our own priority holds, whatever the client says."""
 
     @property
+    def protocol(self) -> str | None:
+        """What an extended CONNECT (RFC 8441) asks for, like ``"websocket"``; ``None`` for every other request."""
+        return self._headers.get(":protocol")
+
+    @property
     def expects_continue(self) -> bool:
         """Whether the client asked for 100 before it sends the body (RFC 9110 §10.1.1).
 

@@ -174,11 +174,15 @@ class ServerConfig(SessionConfig):
     """How long a request may wait for a handler whose stream is gone to end, before it is refused."""
     send_date: bool = True
     """Whether responses carry a ``date`` field."""
+    enable_connect_protocol: bool = False
+    """SETTINGS_ENABLE_CONNECT_PROTOCOL: whether clients may send an extended CONNECT (RFC 8441), as for WebSocket."""
 
     def __post_init__(self) -> None:
         _check_int(self, 0, 2**32 - 1, "max_concurrent_streams")
         _check_numbers(self, "seconds", "handler_timeout", "handler_wait_timeout")
         _check_int(self, 0, 2**31, "max_session_invalid_frames", "max_session_rejected_streams")
+        if not isinstance(self.enable_connect_protocol, bool):
+            raise TypeError(f"enable_connect_protocol must be True or False, not {self.enable_connect_protocol!r}")
         SessionConfig.__post_init__(self)
 
     @property

@@ -93,6 +93,8 @@ def _initial_settings(config: SessionConfig, *, push: bool) -> dict[int, int]:
     }
     if isinstance(config, ServerConfig):
         settings[SettingCode.MAX_CONCURRENT_STREAMS] = config.max_concurrent_streams
+        if config.enable_connect_protocol:
+            settings[SettingCode.ENABLE_CONNECT_PROTOCOL] = 1
     elif push and isinstance(config, ClientConfig):
         settings[SettingCode.MAX_CONCURRENT_STREAMS] = config.max_concurrent_pushes
     else:

@@ -1,0 +1,84 @@
+"""The sessions of `trio-h2 get`: one for each origin, perhaps each in a tunnel through one with a proxy."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING
+
+import trio
+
+import trio_h2
+from trio_h2.tunnel import TunnelRefusedError, through
+
+from ._errors import CommandError, reason
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from contextlib import AsyncExitStack
+
+    from ._target import Proxy, Target
+
+
+class Sessions:
+    """Opens sessions when they are needed.
+
+    Args:
+        stack: they last as long as this.
+        context: whom to trust, where TLS is spoken.
+        proxy: through which to go.
+    """
+
+    def __init__(self, stack: AsyncExitStack, context: ssl.SSLContext | None, proxy: Proxy | None) -> None:
+        self._stack = stack
+        self._context = context
+        self._proxy = proxy
+        self._open: dict[str, trio_h2.ClientSession] = {}
+        self._to_proxy: trio_h2.ClientSession | None = None
+
+    async def get(self, target: Target) -> trio_h2.ClientSession:
+        """Returns the session for an origin.
+
+        Raises:
+            CommandError: it cannot be opened.
+        """
+        session = self._open.get(target.origin)
+        if session is None or session.closed:
+            session = await self._connect(target, await self._transport())
+            self._open[target.origin] = session
+        return session
+
+    async def _transport(self) -> Callable[[str], Awaitable[trio.abc.Stream]] | None:
+        if self._proxy is None:
+            return None
+        if self._to_proxy is None or self._to_proxy.closed:
+            self._to_proxy = await self._connect(self._proxy.target, None)
+        return through(self._to_proxy, credentials=self._proxy.credentials)
+
+    async def _connect(
+        self, target: Target, transport: Callable[[str], Awaitable[trio.abc.Stream]] | None
+    ) -> trio_h2.ClientSession:
+        """Opens a session; puts into words what can go wrong."""
+        origin = target.origin
+        context = self._context if target.is_tls else None
+        try:
+            return await self._stack.enter_async_context(
+                trio_h2.connect(origin, transport=transport, ssl_context=context)
+            )
+        except trio_h2.UnknownProtocolError as exc:
+            raise CommandError(f"{origin} does not speak HTTP/2") from exc
+        except trio_h2.HandshakeError as exc:
+            if isinstance(exc.__cause__, ssl.SSLCertVerificationError):
+                why = exc.__cause__.verify_message
+                message = (
+                    f"the certificate of {origin} was not accepted: {why} (--ca FILE trusts an authority of your own)"
+                )
+                raise CommandError(message) from exc
+            raise CommandError(f"cannot connect to {origin}: {exc}") from exc
+        except OSError as exc:
+            raise CommandError(f"cannot connect to {origin}: {reason(exc)}") from exc
+        except TunnelRefusedError as exc:
+            said = exc.body.decode("utf-8", "replace").strip()
+            why = f"{exc.status}, {said}" if said else f"status {exc.status}"
+            raise CommandError(f"cannot connect to {origin}: the proxy refused it: {why}") from exc
+        except (trio_h2.H2Error, trio.BrokenResourceError, trio.ClosedResourceError) as exc:
+            raise CommandError(f"cannot connect to {origin} through the proxy: {exc}") from exc

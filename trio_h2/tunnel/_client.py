@@ -1,0 +1,185 @@
+"""The client's side of a tunnel: a CONNECT, and the stream that it opens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+import trio_h2
+
+from ._auth import basic_credentials
+from ._target import parse_name
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from types import TracebackType
+
+MAX_REASON: Final = 16 * 1024
+"""How many octets of a refusal's body are kept."""
+_REASON_SECONDS: Final = 1.0
+"""How long a proxy that has refused may take to say why."""
+
+
+class TunnelRefusedError(trio_h2.H2Error):
+    """The proxy answered a CONNECT with a status other than 2xx: there is no tunnel, and the session goes on.
+
+    What to do: `status` tells, and often the `body`: 403 the target is not allowed, 407 credentials are missing or
+    wrong, 502 the target cannot be reached, 504 it did not answer in time.
+
+    Args:
+        message: what happened, in one sentence.
+        status: the status.
+        headers: the headers of the response.
+        body: the start of its body.
+    """
+
+    status: int
+    """The status of the response, 300 … 599."""
+    headers: trio_h2.Headers
+    """The headers of the response. Untrusted input."""
+    body: bytes
+    """The start of its body, at most 16 KiB and what came within a second. Untrusted input."""
+
+    def __init__(
+        self, message: str = "", *, status: int = 0, headers: trio_h2.Headers | None = None, body: bytes = b""
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = trio_h2.Headers() if headers is None else headers
+        self.body = body
+
+
+def open_tunnel(
+    session: trio_h2.ClientSession,
+    target: str,
+    *,
+    headers: trio_h2.HeadersInput | None = None,
+    credentials: tuple[str, str] | None = None,
+) -> Tunnel:
+    """Prepares a tunnel through the proxy at the other end of *session*; ``async with`` gives a byte stream.
+
+    The stream is a `trio_h2.ClientStream`, and so a `trio.abc.HalfCloseableStream`: it goes into `trio.SSLStream`, or
+    as the transport into `trio_h2.connect`. Leaving the block closes it like a TCP socket; left by an exception, it is
+    reset with CANCEL.
+
+    Args:
+        session: a session with the proxy.
+        target: ``"host:port"``; an IPv6 address in brackets. Names beyond ASCII become IDNA.
+        headers: further fields of the request. ``:authority`` is *target*; ``:scheme`` and ``:path`` do not exist in a
+            CONNECT (RFC 9113 §8.5).
+        credentials: user name and password for the proxy, sent as basic ``proxy-authorization``.
+
+    Returns:
+        A block; nothing has been sent yet.
+
+    Raises:
+        TypeError, ValueError: an argument is not allowed.
+
+    Entering the block raises `TunnelRefusedError` if the proxy answers with another status than 2xx, and what
+    `ClientSession.open_stream` and `ClientStream.receive_response` raise. Cancelled: the stream is reset.
+    """
+    if not isinstance(session, trio_h2.ClientSession):
+        raise TypeError(f"session must be a ClientSession, not {session!r}")
+    if not isinstance(target, str):
+        raise TypeError(f"target must be a str like 'host:port', not {target!r}")
+    if not target.isascii():
+        host, colon, port = target.rpartition(":")
+        target = f"{parse_name(host)}{colon}{port}"
+    given = trio_h2.Headers({} if headers is None else headers)
+    if ":authority" in given or "host" in given:
+        raise ValueError("the target is the ':authority' of a CONNECT; leave it and 'host' out of the headers")
+    fields: list[tuple[str | bytes, str | bytes]] = [(":authority", target), *given.raw]
+    if credentials is not None:
+        if "proxy-authorization" in given:
+            raise ValueError("credentials and the header field 'proxy-authorization' exclude each other")
+        fields.append(("proxy-authorization", basic_credentials(*credentials)))
+    request = session.request("CONNECT", headers=trio_h2.Headers(fields, sensitive=given.sensitive), end_stream=False)
+    return Tunnel(request.__aenter__, target)
+
+
+class Tunnel:
+    """The block of one tunnel: ``async with open_tunnel(…) as stream``. Use it once."""
+
+    def __init__(self, send_request: Callable[[], Awaitable[trio_h2.ClientStream]], target: str) -> None:
+        self._send_request = send_request
+        self._target = target
+        self._stream: trio_h2.ClientStream | None = None
+
+    async def __aenter__(self) -> trio_h2.ClientStream:
+        """Sends the CONNECT and waits for the proxy's answer, see `open_tunnel`."""
+        stream = await self._send_request()
+        try:
+            response = await stream.receive_response()
+            # RFC 9110 §9.3.6: "Any 2xx (Successful) response indicates that the sender (and all inbound proxies) will
+            # switch to tunnel mode".
+            if response.status >= 300:
+                await _refused(stream, response, self._target)
+        except BaseException:
+            stream.destroy()
+            raise
+        self._stream = stream
+        return stream
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Closes the stream; resets it if the block raised."""
+        assert self._stream is not None
+        stream, self._stream = self._stream, None
+        await stream.__aexit__(exc_type, exc, traceback)
+
+
+async def _refused(stream: trio_h2.ClientStream, response: trio_h2.Headers, target: str) -> None:
+    """Reads why, as far as that comes soon, and raises it."""
+    body = bytearray()
+    with trio.move_on_after(_REASON_SECONDS):
+        try:
+            while len(body) < MAX_REASON and (chunk := await stream.receive_some(MAX_REASON - len(body))):
+                body += chunk
+        except trio.BrokenResourceError:
+            pass  # the status has said enough
+    raise TunnelRefusedError(
+        f"the proxy refused a tunnel to {target} with status {response.status}",
+        status=response.status,
+        headers=response,
+        body=bytes(body),
+    )
+
+
+def through(
+    session: trio_h2.ClientSession,
+    *,
+    headers: trio_h2.HeadersInput | None = None,
+    credentials: tuple[str, str] | None = None,
+) -> Callable[[str], Awaitable[trio_h2.ClientStream]]:
+    """Returns a ``transport=`` for `trio_h2.connect` that goes through the proxy at the other end of *session*.
+
+    ::
+
+        async with (
+            trio_h2.connect("https://proxy.example:8443") as proxy,
+            trio_h2.connect("https://example.com", transport=through(proxy), ssl_context=context) as session,
+        ): ...
+
+    For an ``https`` URL, an ``ssl_context`` makes `trio_h2.connect` speak TLS inside of the tunnel, with the target
+    rather than with the proxy. The tunnel is closed with the session in it. A refusal raises `TunnelRefusedError`.
+
+    Args:
+        session: a session with the proxy.
+        headers: as for `open_tunnel`.
+        credentials: as for `open_tunnel`.
+
+    Raises:
+        TypeError, ValueError: an argument is not allowed.
+    """
+    fields = None if headers is None else trio_h2.Headers(headers)
+    open_tunnel(session, "localhost:1", headers=fields, credentials=credentials)  # only checks the arguments
+
+    async def transport(url: str) -> trio_h2.ClientStream:
+        scheme, _, authority = url.partition("://")
+        if authority.endswith("]") or ":" not in authority:
+            authority += ":443" if scheme == "https" else ":80"
+        return await open_tunnel(session, authority, headers=fields, credentials=credentials).__aenter__()
+
+    return transport

@@ -1,0 +1,147 @@
+"""Two streams made one: what comes out of either goes into the other."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+import trio
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeAlias
+
+    _Count: TypeAlias = Callable[[int], None]
+
+_DRAIN_SECONDS: Final = 1.0
+"""For how long, when nothing can be sent to a stream any more, what it had sent before is still passed on."""
+
+
+class HalfCloseable(Protocol):
+    """What `join` needs of a stream; every `trio.abc.HalfCloseableStream` has it."""
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        """Receives octets, none at the end."""
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Sends octets."""
+
+    async def send_eof(self) -> None:
+        """Sends the end."""
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What `join` has carried, and how it ended; may be read while it runs."""
+
+    left_to_right: int = 0
+    """Octets received from the left stream and handed to the right one."""
+    right_to_left: int = 0
+    """Octets received from the right stream and handed to the left one."""
+    broken: HalfCloseable | None = None
+    """The stream that broke, if one did."""
+
+
+async def join(
+    left: HalfCloseable,
+    right: HalfCloseable,
+    *,
+    idle_timeout: float = math.inf,
+    traffic: Traffic | None = None,
+) -> Traffic:
+    """Carries bytes both ways until both streams have ended; the end of either is passed on with `send_eof`.
+
+    In each direction, no more than one chunk is held that the other stream has not taken. Neither stream is closed.
+    Cancelled: each stream may have got a part of what the other one sent, so close them forcefully.
+
+    Args:
+        left: one stream; nobody else may use it meanwhile.
+        right: the other one.
+        idle_timeout: seconds without an octet in either direction, after which it gives up; `math.inf` for never.
+        traffic: where to count; a new one by default.
+
+    Returns:
+        What was carried: *traffic*.
+
+    Raises:
+        trio.BrokenResourceError: a stream broke, `Traffic.broken` says which.
+        trio.ClosedResourceError: a stream was closed.
+        trio.TooSlowError: *idle_timeout* is over.
+        ValueError: *idle_timeout* is not more than 0.
+    """
+    if not idle_timeout > 0:
+        raise ValueError(f"idle_timeout must be more than 0 seconds (math.inf turns it off), not {idle_timeout}")
+    joint = _Joint(idle_timeout, Traffic() if traffic is None else traffic)
+    await joint.run(left, right)
+    return joint.traffic
+
+
+class _Joint:
+    """One `join` at work."""
+
+    def __init__(self, idle_timeout: float, traffic: Traffic) -> None:
+        self.traffic = traffic
+        self._idle_timeout = idle_timeout
+        self._scope = trio.CancelScope()
+        self._error: trio.BrokenResourceError | trio.ClosedResourceError | None = None
+
+    async def run(self, left: HalfCloseable, right: HalfCloseable) -> None:
+        self._active()
+        with self._scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._carry, left, right, self._count_right)
+                nursery.start_soon(self._carry, right, left, self._count_left)
+        try:
+            if self._error is not None:
+                raise self._error
+        finally:
+            self._error = None  # whose traceback knows this frame
+        if self._scope.cancelled_caught:
+            raise trio.TooSlowError(f"no octet was carried for idle_timeout={self._idle_timeout:g} s")
+
+    async def _carry(
+        self,
+        source: HalfCloseable,
+        sink: HalfCloseable,
+        count: _Count,
+    ) -> None:
+        more = True
+        while more:
+            try:
+                data = await source.receive_some()
+            except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
+                self._failed(source, exc)
+                self._scope.cancel()
+                return
+            more = bool(data)
+            if not more:
+                # A socket tells of a reset only once: if the task that sends has been told, this one receives an end,
+                # which is none. Both wake in the same pass of the scheduler.
+                await trio.lowlevel.checkpoint()
+                if self._error is not None:
+                    return
+            try:
+                await (sink.send_all(data) if data else sink.send_eof())
+            except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
+                # What it had sent before it broke may still be worth something: an early answer to a long upload.
+                self._failed(sink, exc)
+                self._scope.deadline = min(self._scope.deadline, trio.current_time() + _DRAIN_SECONDS)
+                return
+            count(len(data))
+            self._active()
+
+    def _count_right(self, size: int) -> None:
+        self.traffic.left_to_right += size
+
+    def _count_left(self, size: int) -> None:
+        self.traffic.right_to_left += size
+
+    def _active(self) -> None:
+        if self._error is None:
+            self._scope.deadline = trio.current_time() + self._idle_timeout
+
+    def _failed(self, stream: HalfCloseable, error: trio.BrokenResourceError | trio.ClosedResourceError) -> None:
+        if self._error is None:
+            self._error = error
+            self.traffic.broken = stream
