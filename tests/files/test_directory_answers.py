@@ -87,6 +87,7 @@ async def test_options(site: Path) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parity("E6")
 async def test_not_modified(site: Path, method: str) -> None:
     async with session_with(DirectoryHandler(site, cache_control="max-age=60")) as session:
         tag = (await ask(session, "/a.txt")).headers["etag"]
@@ -126,6 +127,7 @@ async def test_what_is_not_there_has_no_conditions(site: Path) -> None:
     ("value", "first", "last"),
     [("bytes=0-0", 0, 0), ("bytes=500000-700000", 500_000, 700_000), ("bytes=-3", 1_000_000, 1_000_002)],
 )
+@pytest.mark.parity("E6")
 async def test_one_range(site: Path, value: str, first: int, last: int) -> None:
     async with session_with(DirectoryHandler(site)) as session:
         got = await ask(session, "/big.bin", headers={"range": value})
@@ -136,6 +138,7 @@ async def test_one_range(site: Path, value: str, first: int, last: int) -> None:
         assert got.headers["etag"] == (await ask(session, "/big.bin")).headers["etag"]
 
 
+@pytest.mark.parity("E6")
 async def test_several_ranges(site: Path) -> None:
     async with session_with(DirectoryHandler(site)) as session:
         got = await ask(session, "/big.bin", headers={"range": "bytes=900000-,0-9,300000-499999"})
@@ -158,6 +161,7 @@ async def test_joined_ranges_are_one(site: Path) -> None:
         assert (got.headers["content-range"], got.body) == (f"bytes 0-19/{len(BIG)}", BIG[:20])
 
 
+@pytest.mark.parity("E6")
 async def test_no_range_can_be_satisfied(site: Path) -> None:
     async with session_with(DirectoryHandler(site)) as session:
         got = await ask(session, "/a.txt", headers={"range": "bytes=6-"})
@@ -321,6 +325,11 @@ async def test_the_index_of_the_root(site: Path) -> None:
 def test_no_index(tmp_path: Path, index: str) -> None:
     with pytest.raises(ValueError, match="index"):
         DirectoryHandler(tmp_path, index=index)
+
+
+def test_no_cache_control(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="cache-control"):
+        DirectoryHandler(tmp_path, cache_control="a\nb: c")
 
 
 async def test_hidden_files(site: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -206,6 +207,45 @@ def test_a_directory_that_becomes_a_link_at_the_last_moment(root: Path, monkeypa
             (root / "victim").unlink()
             (root / "moved").rename(root / "victim")
     assert outcomes == [None, None, b"harmless", b"harmless"]
+
+
+@pytest.mark.parametrize("hidden", [True, False])
+def test_no_path_leads_out(root: Path, hidden: bool) -> None:
+    """Thousands of paths, made of what attacks are made of."""
+    chance = random.Random(38)
+    pieces = ["/", "//", "..", ".", "%2e", "%2E.", "%2f", "%5c", "\\", "%00", ";", "%", "%25", "%c0%af", "?", ":"]
+    pieces += [
+        "sub",
+        "secret",
+        "site",
+        "site2",
+        "x",
+        "a.txt",
+        "updir",
+        "within",
+        "sibling",
+        "deep",
+        "out",
+        "index.html",
+    ]
+    served, found = Root(root, hidden=hidden), set()
+    for _ in range(20_000):
+        path = "/" + "".join(chance.choice(pieces) + chance.choice(["/", ""]) for _ in range(chance.randrange(1, 7)))
+        target = parse_target(path, hidden=hidden)
+        if target is None:
+            continue
+        try:
+            fd = served.open(target.segments)
+        except OSError as exc:
+            if not is_absent(exc):
+                raise
+            continue
+        try:
+            found.add(os.readlink(f"/proc/self/fd/{fd}"))
+        finally:
+            os.close(fd)
+    assert {str(root), str(root / "a.txt"), str(root / "sub" / "index.html")} <= found
+    assert all(path == str(root) or path.startswith(f"{root}/") for path in found)
 
 
 def test_a_root_must_be_a_directory(root: Path) -> None:

@@ -52,6 +52,14 @@ def test_additions_come_first() -> None:
             ContentTypes({suffix: "a/b"})
 
 
+def test_types_that_cannot_be_sent() -> None:
+    for content_type in ("a/b\r\nx: y", " a/b", "a/\u20ac"):
+        with pytest.raises(ValueError, match="content-type"):
+            ContentTypes({".foo": content_type})
+    with pytest.raises(ValueError, match="content-type"):
+        ContentTypes(charset="x\n")
+
+
 def test_the_machine_has_no_say(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mimetypes, "types_map", {".txt": "text/odd"})
     mimetypes.add_type("text/odd", ".css")

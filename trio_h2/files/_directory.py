@@ -10,6 +10,8 @@ from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from trio_h2 import Headers
+
 from ._body import WholeBody, end_body, send_parts
 from ._conditions import Validators, Verdict, evaluate, if_range
 from ._encodings import IDENTITY, SUFFIXES, acceptable
@@ -20,8 +22,6 @@ from ._types import ContentTypes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from trio_h2 import Headers
 
     from ._exchange import FileExchange
     from ._ranges import Span
@@ -62,7 +62,7 @@ class DirectoryHandler:
     looks complete; that is logged by ``trio_h2.server``.
 
     Args:
-        root: the directory.
+        root: the directory. Links on the way to it are followed now, not with each request.
         index: the file that stands for the directory it is in; ``None``: directories get 404.
         follow_symlinks: whether links may lead out of the directory. If not, those that stay below it are still
             followed, in steps that nobody can race.
@@ -103,6 +103,7 @@ class DirectoryHandler:
             self._always["cache-control"] = cache_control
         if precompressed:
             self._always["vary"] = "accept-encoding"
+        Headers(self._always)  # refuses what cannot be sent
 
     async def __call__(self, stream: FileExchange) -> None:
         """Answers one request. Cancelled: the file is closed, and a response that has begun is reset.

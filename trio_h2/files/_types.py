@@ -5,6 +5,8 @@ from __future__ import annotations
 import mimetypes
 from typing import TYPE_CHECKING
 
+from trio_h2 import Headers
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -46,6 +48,9 @@ class ContentTypes:
     Args:
         additions: more of them, with their dot, in lower case: ``{".foo": "text/x-foo"}``. They come first.
         charset: added to types of text; ``None``: nothing is.
+
+    Raises:
+        TypeError, ValueError: a suffix or a type is not allowed.
     """
 
     def __init__(self, additions: Mapping[str, str] | None = None, *, charset: str | None = "utf-8") -> None:
@@ -53,12 +58,15 @@ class ContentTypes:
         self._table = mimetypes.MimeTypes()
         for suffix, content_type in _ADDED.items():
             self._table.add_type(content_type, suffix)
-        self._own = {}
+        self._own: dict[str, str] = {}
         for suffix, content_type in (additions or {}).items():
             if not suffix.startswith(".") or suffix != suffix.lower():
                 raise ValueError(f"a suffix begins with a dot and is in lower case, unlike {suffix!r}")
             self._own[suffix] = content_type
         self._charset = charset
+        Headers(
+            {"content-type": [*self._own.values(), f"text/plain; charset={charset}"]}
+        )  # refuses what cannot be sent
 
     def of(self, name: str) -> str:
         """Returns the type of a file with this name."""
