@@ -131,6 +131,7 @@ def test_links_that_stay_inside_are_followed(root: Path) -> None:
 def test_links_that_lead_out_are_not_followed(root: Path) -> None:
     (root / "sub" / "far").symlink_to("../../secret")
     (root / "beside").symlink_to(f"{root}2/x")
+    (root / "x").write_bytes(b"not what that link means")
     (root / "top").symlink_to("/", target_is_directory=True)
     (root / "back").symlink_to("../site/a.txt")
     served = Root(root)

@@ -63,6 +63,44 @@ async def test_open_and_read(root: Path) -> None:
     file.close()
 
 
+async def test_the_first_octets_may_be_read_along(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[tuple[int, int]] = []
+
+    def counting(fd: int, size: int, position: int) -> bytes:
+        reads.append((position, size))
+        return os.pread(fd, size, position)
+
+    monkeypatch.setattr(_reading, "pread", counting)
+    with OpenFile() as file:
+        await file.open(opener_of(root / "a.txt"), ahead=4)
+        assert reads == [(0, 4)]
+        with trio.testing.assert_checkpoints():
+            assert await file.read(0, 100) == b"hell"
+        assert reads == [(0, 4)]
+        assert await file.read(4, 100) == b"o\n"
+        assert await file.read(0, 2) == b"he"
+        assert reads[1:] == [(4, 100), (0, 2)]
+    with OpenFile() as file:
+        await file.open(opener_of(root / "a.txt"), ahead=4)
+        assert await file.read(1, 2) == b"el"
+        assert await file.read(0, 2) == b"he"
+
+
+async def test_what_cannot_be_read_along_fails_when_it_is_asked_for(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(fd: int, size: int, position: int) -> bytes:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(_reading, "pread", broken)
+    before = descriptors()
+    with OpenFile() as file:
+        await file.open(opener_of(root / "a.txt"), ahead=4)
+        with pytest.raises(OSError, match="Input/output"):
+            await file.read(0, 4)
+    assert descriptors() == before
+
+
 async def test_what_fails_leaves_nothing_open(root: Path) -> None:
     before = descriptors()
     for name, error in [("absent", FileNotFoundError), ("sub", IsADirectoryError), ("fifo", OSError)]:

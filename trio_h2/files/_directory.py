@@ -17,7 +17,7 @@ from ._conditions import Validators, Verdict, evaluate, if_range
 from ._encodings import IDENTITY, SUFFIXES, acceptable
 from ._paths import Root, Target, is_absent, is_forbidden, parse_target
 from ._ranges import multipart, parse_range
-from ._reading import OpenFile, checked
+from ._reading import CHUNK, OpenFile, checked
 from ._types import ContentTypes
 
 if TYPE_CHECKING:
@@ -114,7 +114,8 @@ class DirectoryHandler:
         with OpenFile() as file:
             try:
                 target = self._target(stream)
-                found = await file.open(partial(self._find, target, self._codings(stream.headers)))
+                find = partial(self._find, target, self._codings(stream.headers))
+                found = await file.open(find, ahead=CHUNK if _wants_all(stream) else 0)
             except _RefusalError as refusal:
                 await _refuse(stream, refusal.status, refusal.headers)
             except OSError as exc:
@@ -227,6 +228,11 @@ class DirectoryHandler:
                 await end_body(stream, None, end_stream=True)
         except OSError as exc:
             logger.error("reading %s failed: %s", stream.path, exc)
+
+
+def _wants_all(stream: FileExchange) -> bool:
+    """Whether the answer, if there is one, begins with the first octet: a GET of the whole, on no condition."""
+    return stream.method == "GET" and not any(name == "range" or name.startswith("if-") for name in stream.headers)
 
 
 async def _refuse(stream: FileExchange, status: int, headers: Mapping[str, str] | None = None) -> None:

@@ -7,6 +7,7 @@ when a disk is not, and no descriptor is left over, nor closed (and its number g
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -74,6 +75,8 @@ class OpenFile:
         self._fd = -1
         self._closed = False
         self._busy = False
+        self._ahead = b""
+        """The first octets, if they were read along with the opening and not asked for yet."""
 
     def __enter__(self) -> OpenFile:
         """Returns itself."""
@@ -83,21 +86,26 @@ class OpenFile:
         """Closes the file."""
         self.close()
 
-    async def open(self, opener: Callable[[], tuple[int, _T]]) -> _T:
+    async def open(self, opener: Callable[[], tuple[int, _T]], *, ahead: int = 0) -> _T:
         """Opens it in a thread.
 
         Cancelled: the thread closes what it still opens.
 
         Args:
             opener: opens and returns a descriptor, which becomes this object's own, and what this shall return.
+            ahead: so many octets are read at once, for the first `read`: a small file costs one thread, not two.
 
         Raises:
             Exception: what *opener* raised.
         """
-        return await trio.to_thread.run_sync(partial(self._open, opener), abandon_on_cancel=True, limiter=limiter())
+        job = partial(self._open, opener, ahead)
+        return await trio.to_thread.run_sync(job, abandon_on_cancel=True, limiter=limiter())
 
-    def _open(self, opener: Callable[[], tuple[int, _T]]) -> _T:
+    def _open(self, opener: Callable[[], tuple[int, _T]], ahead: int) -> _T:
         fd, result = opener()
+        if ahead:
+            with contextlib.suppress(OSError):  # which the first read will raise
+                self._ahead = pread(fd, ahead, 0)
         with self._lock:
             if self._closed:
                 os.close(fd)
@@ -111,6 +119,10 @@ class OpenFile:
         Raises:
             OSError: the file cannot be read.
         """
+        if position == 0 and self._ahead and size:
+            await trio.lowlevel.checkpoint()
+            chunk, self._ahead = self._ahead[:size], b""
+            return chunk
         return await trio.to_thread.run_sync(self._read, position, size, abandon_on_cancel=True, limiter=limiter())
 
     def _read(self, position: int, size: int) -> bytes:

@@ -55,8 +55,8 @@ async def respond_with_file(
     """Answers with a regular file: opens it, sends headers with the right ``content-length``, sends it, closes it.
 
     In this order: arguments, open, status, regular file, *stat_check*, headers, body. The answer to HEAD is the
-    headers alone. Waits for the client to take the body. Cancelled: the file is closed; before the headers nothing was
-    sent, after them the stream is reset with CANCEL.
+    headers alone. Waits for the client to take the body; no other task may send meanwhile. Cancelled: the file is
+    closed; before the headers nothing was sent, after them the stream is reset with CANCEL.
 
     Args:
         stream: what to answer.
@@ -119,8 +119,8 @@ async def respond_with_fd(
 
     It is read at positions, so its own position neither matters nor moves, and one descriptor may answer on many
     streams at once. It must stay open until this returns. Nothing needs to be told of the size: without
-    ``content-length`` the body is what there is. Waits for the client to take it. Cancelled: before the headers nothing
-    was sent, after them the stream is reset with CANCEL.
+    ``content-length`` the body is what there is. Waits for the client to take it; no other task may send meanwhile.
+    Cancelled: before the headers nothing was sent, after them the stream is reset with CANCEL.
 
     Args:
         stream: what to answer.
