@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 
-from tests.files.tools import BIG, descriptors, never
+from tests.files.tools import BIG, descriptors
 from trio_h2 import ErrorCode, Headers
 from trio_h2.files import DirectoryHandler, TruncatedFileError, respond_with_fd, respond_with_file
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Recorder:
-    """An exchange that ends with its handler, as one over HTTP/1.1 does."""
+    """An exchange that has nothing but that."""
 
     def __init__(self, path: str = "/", method: str = "GET", headers: dict[str, str] | None = None) -> None:
         self.headers = Headers({":method": method, ":path": path, **(headers or {})})
@@ -32,6 +32,7 @@ class Recorder:
         self.ended = False
         self.trailers: Headers | None = None
         self.code: int | None = None
+        self.error: BaseException | None = None
 
     @property
     def headers_sent(self) -> bool:
@@ -46,9 +47,6 @@ class Recorder:
         self.ended = end_stream or body is not None
         await trio.lowlevel.checkpoint()
 
-    async def send_informational(self, status: int, headers: HeadersInput | None = None) -> None:
-        never()
-
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         assert self.sent is not None
         assert not self.ended
@@ -59,16 +57,15 @@ class Recorder:
         self.trailers = Headers(headers)
         await trio.lowlevel.checkpoint()
 
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        never()
-        return b""
-
-    async def receive_trailers(self) -> Headers | None:
-        never()
-        return None
+    async def send_eof(self) -> None:
+        self.ended = True
+        await trio.lowlevel.checkpoint()
 
     def reset(self, code: int = 0) -> None:
         self.code = code
+
+    def destroy(self, error: BaseException | None = None) -> None:
+        self.error = error
 
 
 def check(exchange: FileExchange) -> FileExchange:
@@ -91,6 +88,7 @@ async def test_a_file_without_trailers(root: Path) -> None:
         exchange = Recorder()
         await respond_with_file(exchange, root / name)
         assert exchange.body == (root / name).read_bytes()
+        assert exchange.ended
         assert exchange.code is None
 
 
@@ -108,9 +106,9 @@ async def test_a_descriptor(root: Path) -> None:
 
 async def test_a_failure(root: Path) -> None:
     exchange = Recorder()
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError) as caught:
         await respond_with_file(exchange, root / "absent")
-    assert exchange.code == ErrorCode.INTERNAL_ERROR
+    assert exchange.error is caught.value
     assert exchange.sent is None
 
 

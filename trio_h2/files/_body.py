@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from trio_h2 import ErrorCode
 
-from ._exchange import finish
 from ._reading import CHUNK, TruncatedFileError
 
 if TYPE_CHECKING:
@@ -74,4 +73,4 @@ async def end_body(exchange: FileExchange, trailers: HeadersInput | None, *, end
     if trailers is not None:
         await exchange.send_trailers(trailers)
     elif end_stream:
-        await finish(exchange)
+        await exchange.send_eof()

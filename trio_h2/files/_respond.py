@@ -16,7 +16,6 @@ import trio
 from trio_h2 import Headers, LocalProtocolError, SessionError, StreamError
 
 from ._body import WholeBody, end_body, send_span
-from ._exchange import destroy
 from ._reading import BorrowedFile, OpenFile, open_regular
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ async def respond_with_file(
             raise
         except Exception as exc:
             if on_error is None:
-                destroy(stream, exc)
+                stream.destroy(exc)
                 raise
             await _called(on_error(exc))
             return
