@@ -12,7 +12,7 @@ import pytest
 import trio
 import trio.testing
 
-from tests.files.tools import PATIENCE, descriptors
+from tests.files.tools import PATIENCE, descriptors, wait_threads
 from trio_h2.files import _reading
 from trio_h2.files._reading import BorrowedFile, OpenFile, limiter, open_regular
 
@@ -228,10 +228,3 @@ async def test_a_borrowed_file_keeps_its_owner(root: Path) -> None:
     owner_again = alive()
     assert owner_again is not None
     owner_again.close()
-
-
-async def wait_threads() -> None:
-    """Waits until the abandoned threads have ended."""
-    with trio.fail_after(PATIENCE):
-        while limiter().borrowed_tokens:  # noqa: ASYNC110 - nobody waits for them, that is the point
-            await trio.sleep(0.001)
