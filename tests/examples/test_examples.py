@@ -20,7 +20,10 @@ SELF_CONTAINED = {
     "timeouts.py": "gave up: True\nthe session lives on: 200\n",
     "tls_server_and_client.py": "200 https://localhost:PORT/me\n",
 }
-WITH_A_PEER = {"hello_server.py", "hello_client.py", "graceful_shutdown.py", "connect_proxy.py", "connect_client.py"}
+WITH_A_PEER = {
+    *("connect_client.py", "connect_proxy.py", "file_server.py", "graceful_shutdown.py"),
+    *("hello_client.py", "hello_server.py"),
+}
 
 
 def command(name: str, *arguments: str) -> list[str]:
@@ -37,9 +40,9 @@ def test_a_self_contained_example_prints_what_it_should(name: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, SELF_CONTAINED[name], "")
 
 
-def start_server(name: str) -> tuple[subprocess.Popen[str], str]:
+def start_server(name: str, *arguments: str) -> tuple[subprocess.Popen[str], str]:
     """Starts an example server on a free port; returns its process and URL."""
-    server = subprocess.Popen(command(name, "0"), stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    server = subprocess.Popen(command(name, *arguments, "0"), stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
     assert server.stdout is not None
     words = server.stdout.readline().split()
     assert words[:2] == ["Listening", "on"]
@@ -69,6 +72,30 @@ def test_the_connect_client_goes_through_the_connect_proxy() -> None:
         finally:
             server.kill()
     assert (done.returncode, done.stdout, done.stderr) == (0, "hello Jane\n", "")
+
+
+def test_the_file_server_serves_files(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"hello from a file\n")
+    server, url = start_server("file_server.py", str(tmp_path))
+    with server:
+        try:
+            get = [sys.executable, "-m", "trio_h2", "get", "-i"]
+            done = subprocess.run(
+                [*get, f"{url}/a.txt", f"{url}/source", f"{url}/absent"],
+                capture_output=True,
+                text=True,
+                timeout=30,
+                env=ENVIRONMENT,
+            )
+        finally:
+            server.kill()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "cache-control: max-age=60" in done.stdout
+    assert "hello from a file\n" in done.stdout
+    source = (EXAMPLES / "file_server.py").read_text(encoding="utf-8")
+    assert f"x-size: {len(source.encode())}" in done.stdout
+    assert source in done.stdout
+    assert "404 Not Found" in done.stdout
 
 
 def test_a_running_exchange_survives_the_signal() -> None:

@@ -27,6 +27,7 @@ _LAYERS = {
     "_stream": 3,
     "_session": 4,
     "_net": 5,
+    "files": 6,
 }
 _TOP_LAYER = 6
 # `python -m trio_h2` is the command line under another name.

@@ -6,17 +6,16 @@ import logging
 import signal
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import trio
 
 import trio_h2
+from trio_h2.files import DirectoryHandler
 
 from ._app import load_app
 from ._certs import throwaway_authority
-from ._errors import CommandError, describe, reason
-from ._files import FileHandler
+from ._errors import CommandError, UsageError, describe, reason
 from ._output import Output
 
 if TYPE_CHECKING:
@@ -50,8 +49,17 @@ def prepare(options: ServeOptions) -> Service:
         handler = load_app(options.app)
     else:
         assert options.directory is not None
-        handler = FileHandler(Path(options.directory))
+        handler = _directory(options.directory)
     return Service(handler, options.host, options.port, tls_context(options))
+
+
+def _directory(path: str) -> DirectoryHandler:
+    try:
+        return DirectoryHandler(path)
+    except (NotADirectoryError, FileNotFoundError):
+        raise UsageError(f"cannot serve {path}: it is not a directory") from None
+    except OSError as exc:
+        raise UsageError(f"cannot serve {path}: {reason(exc)}") from exc
 
 
 def tls_context(options: ListenOptions) -> ssl.SSLContext | None:

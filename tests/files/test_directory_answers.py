@@ -1,0 +1,357 @@
+"""What `DirectoryHandler` answers: validators, conditions, ranges, codings, redirects, and its options."""
+
+from __future__ import annotations
+
+import os
+import time
+from email import message_from_bytes
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.files.tools import BIG, HTML, SECRET, TEXT, Answer, ask, session_with
+from trio_h2.files import DirectoryHandler
+from trio_h2.files._dates import format_date
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import trio_h2
+
+THEN = 784_111_777
+DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
+
+
+def settle(root: Path) -> None:
+    """Makes the files old enough for strong validators."""
+    for path in root.rglob("*"):
+        if path.is_file():
+            os.utime(path, (THEN, THEN))
+
+
+@pytest.fixture
+def site(root: Path) -> Path:
+    """The directory with old files, some of which have compressed siblings."""
+    (root / "page.html").write_bytes(b"<p>page</p>")
+    (root / "page.html.br").write_bytes(b"page in brotli")
+    (root / "page.html.gz").write_bytes(b"page in gzip, longer")
+    (root / "style.css").write_bytes(b"p {}")
+    (root / "style.css.zst").write_bytes(b"style in zstd")
+    (root / "style.css.br").symlink_to(root.parent / "secret")
+    (root / "script.js").write_bytes(b"run()")
+    (root / "script.js.gz").mkdir()
+    settle(root)
+    return root
+
+
+# -- every file --------------------------------------------------------------------------------------------------------
+
+
+async def test_fields_of_a_file(site: Path) -> None:
+    async with session_with(DirectoryHandler(site)) as session:
+        got = await ask(session, "/a.txt")
+        assert got.headers["last-modified"] == DATE
+        assert got.headers["accept-ranges"] == "bytes"
+        assert got.headers["vary"] == "accept-encoding"
+        assert got.headers["x-content-type-options"] == "nosniff"
+        assert got.headers["etag"].startswith('"')
+        assert "cache-control" not in got.headers
+        assert "content-encoding" not in got.headers
+        head = await ask(session, "/a.txt", "HEAD")
+        assert [field for field in head.headers.raw if field[0] != b"date"] == [
+            field for field in got.headers.raw if field[0] != b"date"
+        ]
+
+
+async def test_a_file_that_has_just_changed(site: Path) -> None:
+    """It may change again within a tick of the file system's clock, so its tag is weak for a second."""
+    os.utime(site / "a.txt", (time.time() + 1000, time.time() + 1000))
+    async with session_with(DirectoryHandler(site)) as session:
+        got = await ask(session, "/a.txt")
+        assert got.headers["etag"].startswith('W/"')
+        assert got.headers["last-modified"] != format_date(time.time() + 1000)
+        part = await ask(session, "/a.txt", headers={"range": "bytes=0-1", "if-range": got.headers["etag"]})
+        assert (part.status, part.body) == (200, b"hello\n")
+        again = await ask(session, "/a.txt", headers={"if-none-match": got.headers["etag"]})
+        assert again.status == 304
+
+
+async def test_options(site: Path) -> None:
+    async with session_with(DirectoryHandler(site)) as session:
+        for path in ("/a.txt", "/absent", "*"):
+            got = await ask(session, path, "OPTIONS")
+            assert (got.status, got.headers["allow"], got.body) == (204, "GET, HEAD, OPTIONS", b"")
+
+
+# -- conditions --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parity("E6")
+async def test_not_modified(site: Path, method: str) -> None:
+    async with session_with(DirectoryHandler(site, cache_control="max-age=60")) as session:
+        tag = (await ask(session, "/a.txt")).headers["etag"]
+        for headers in ({"if-none-match": tag}, {"if-modified-since": DATE}, {"if-none-match": f'"x", W/{tag}'}):
+            got = await ask(session, "/a.txt", method, headers=headers)
+            assert (got.status, got.body) == (304, b"")
+            assert got.headers["etag"] == tag
+            assert got.headers["cache-control"] == "max-age=60"
+            assert got.headers["vary"] == "accept-encoding"
+            assert "content-length" not in got.headers
+            assert "content-type" not in got.headers
+        os.utime(site / "a.txt", (THEN + 1, THEN + 1))
+        for headers in ({"if-none-match": tag}, {"if-modified-since": DATE}):
+            assert (await ask(session, "/a.txt", method, headers=headers)).status == 200
+
+
+async def test_a_condition_that_fails(site: Path) -> None:
+    async with session_with(DirectoryHandler(site)) as session:
+        for headers in ({"if-match": '"x"'}, {"if-unmodified-since": "Sun, 06 Nov 1994 08:49:36 GMT"}):
+            got = await ask(session, "/a.txt", headers=headers)
+            assert (got.status, got.body) == (412, b"412 Precondition Failed\n")
+        tag = (await ask(session, "/a.txt")).headers["etag"]
+        assert (await ask(session, "/a.txt", headers={"if-match": tag})).status == 200
+
+
+async def test_what_is_not_there_has_no_conditions(site: Path) -> None:
+    """RFC 9110 §13.2.1: conditions are for what would otherwise be a success."""
+    async with session_with(DirectoryHandler(site)) as session:
+        for headers in ({"if-none-match": "*"}, {"if-match": '"x"'}, {"range": "bytes=0-1"}):
+            assert (await ask(session, "/absent", headers=headers)).status == 404
+
+
+# -- ranges ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "first", "last"),
+    [("bytes=0-0", 0, 0), ("bytes=500000-700000", 500_000, 700_000), ("bytes=-3", 1_000_000, 1_000_002)],
+)
+@pytest.mark.parity("E6")
+async def test_one_range(site: Path, value: str, first: int, last: int) -> None:
+    async with session_with(DirectoryHandler(site)) as session:
+        got = await ask(session, "/big.bin", headers={"range": value})
+        assert (got.status, got.body) == (206, BIG[first : last + 1])
+        assert got.headers["content-range"] == f"bytes {first}-{last}/{len(BIG)}"
+        assert got.headers["content-length"] == str(len(got.body))
+        assert got.headers["content-type"] == "application/octet-stream"
+        assert got.headers["etag"] == (await ask(session, "/big.bin")).headers["etag"]
+
+
+@pytest.mark.parity("E6")
+async def test_several_ranges(site: Path) -> None:
+    async with session_with(DirectoryHandler(site)) as session:
+        got = await ask(session, "/big.bin", headers={"range": "bytes=900000-,0-9,300000-499999"})
+        assert got.status == 206
+        assert got.headers["content-length"] == str(len(got.body))
+        assert "content-range" not in got.headers
+        message = message_from_bytes(f"content-type: {got.headers['content-type']}\r\n\r\n".encode() + got.body)
+        _, *parts = message.walk()
+        assert [part["content-range"] for part in parts] == [
+            f"bytes {span}/{len(BIG)}" for span in ("900000-1000002", "0-9", "300000-499999")
+        ]
+        assert {part["content-type"] for part in parts} == {"application/octet-stream"}
+        for content in (BIG[900_000:], BIG[:10], BIG[300_000:500_000]):
+            assert b"\r\n\r\n" + content + b"\r\n--" in got.body
+
+
+async def test_joined_ranges_are_one(site: Path) -> None:
+    async with session_with(DirectoryHandler(site)) as session:
+        got = await ask(session, "/big.bin", headers={"range": "bytes=10-19,0-9"})
+        assert (got.headers["content-range"], got.body) == (f"bytes 0-19/{len(BIG)}", BIG[:20])
+
+
+@pytest.mark.parity("E6")
+async def test_no_range_can_be_satisfied(site: Path) -> None:
+    async with session_with(DirectoryHandler(site)) as session:
+        got = await ask(session, "/a.txt", headers={"range": "bytes=6-"})
+        assert got.status == 416
+        assert got.body.startswith(b"416 ")
+        assert got.headers["content-range"] == "bytes */6"
+        assert (await ask(session, "/empty", headers={"range": "bytes=0-"})).headers["content-range"] == "bytes */0"
+
+
+@pytest.mark.parametrize(
+    "value", ["bytes=2-1", "lines=1-2", "bytes=0-,0-", ["bytes=0-1", "bytes=2-3"], "bytes=" + "0-1," * 17]
+)
+async def test_ranges_that_are_ignored(site: Path, value: str | list[str]) -> None:
+    async with session_with(DirectoryHandler(site)) as session:
+        got = await ask(session, "/a.txt", headers={"range": value})
+        assert (got.status, got.body) == (200, b"hello\n")
+
+
+async def test_ranges_are_for_get(site: Path) -> None:
+    async with session_with(DirectoryHandler(site)) as session:
+        got = await ask(session, "/a.txt", "HEAD", headers={"range": "bytes=0-1"})
+        assert (got.status, got.headers["content-length"]) == (200, "6")
+
+
+async def test_if_range(site: Path) -> None:
+    async with session_with(DirectoryHandler(site)) as session:
+        tag = (await ask(session, "/a.txt")).headers["etag"]
+        for value, status in [(tag, 206), (DATE, 206), ('"x"', 200), (f"W/{tag}", 200), (format_date(THEN + 1), 200)]:
+            got = await ask(session, "/a.txt", headers={"range": "bytes=0-1", "if-range": value})
+            assert (got.status, got.body) == (status, b"he" if status == 206 else b"hello\n"), value
+        # RFC 9110 §13.2.2: the other conditions come first.
+        headers = {"range": "bytes=0-1", "if-range": tag, "if-none-match": tag}
+        assert (await ask(session, "/a.txt", headers=headers)).status == 304
+
+
+# -- codings -----------------------------------------------------------------------------------------------------------
+
+
+async def ask_coded(session: trio_h2.ClientSession, path: str, accept: str) -> Answer:
+    got = await ask(session, path, headers={"accept-encoding": accept})
+    assert got.headers["vary"] == "accept-encoding"
+    return got
+
+
+@pytest.mark.parametrize(
+    ("path", "accept", "coding", "body"),
+    [
+        ("/page.html", "gzip, br", "br", b"page in brotli"),
+        ("/page.html", "gzip, br;q=0.5", "gzip", b"page in gzip, longer"),
+        ("/page.html", "zstd, gzip;q=0.1", "gzip", b"page in gzip, longer"),
+        ("/page.html", "zstd", None, b"<p>page</p>"),
+        ("/page.html", "br, identity;q=0", "br", b"page in brotli"),
+        ("/page.html", "gzip;q=0.5, identity", None, b"<p>page</p>"),
+        ("/page.html", "*", "br", b"page in brotli"),
+        ("/style.css", "br, zstd, gzip", "zstd", b"style in zstd"),
+        ("/script.js", "br, zstd, gzip", None, b"run()"),
+        ("/page.html.br", "br", None, b"page in brotli"),
+    ],
+)
+async def test_coded_siblings(site: Path, path: str, accept: str, coding: str | None, body: bytes) -> None:
+    async with session_with(DirectoryHandler(site)) as session:
+        got = await ask_coded(session, path, accept)
+        assert (got.status, got.headers.get("content-encoding"), got.body) == (200, coding, body)
+        plain = await ask(session, path)
+        assert got.headers["content-type"] == plain.headers["content-type"]
+        assert (got.headers["etag"] == plain.headers["etag"]) is (coding is None)
+
+
+async def test_each_coding_has_a_tag_of_its_own(site: Path) -> None:
+    """RFC 9110 §8.8.3.3: else a cache would join parts of one with parts of the other."""
+    (site / "page.html.gz").write_bytes(b"page in gzips.")
+    settle(site)
+    async with session_with(DirectoryHandler(site)) as session:
+        tags = {(await ask_coded(session, "/page.html", accept)).headers["etag"] for accept in ("br", "gzip", "zstd")}
+        assert len(tags) == 3
+        brotli = (await ask_coded(session, "/page.html", "br")).headers["etag"]
+        headers = {"accept-encoding": "gzip", "if-none-match": brotli}
+        assert (await ask(session, "/page.html", headers=headers)).status == 200
+        part = await ask(
+            session, "/page.html", headers={"accept-encoding": "br", "range": "bytes=8-", "if-range": brotli}
+        )
+        assert (part.status, part.body, part.headers["content-encoding"]) == (206, b"brotli", "br")
+        assert part.headers["content-range"] == "bytes 8-13/14"
+
+
+async def test_nothing_is_acceptable(site: Path) -> None:
+    async with session_with(DirectoryHandler(site)) as session:
+        assert (await ask_coded(session, "/page.html", "identity;q=0")).status == 406
+        assert (await ask_coded(session, "/page.html", "zstd, *;q=0")).status == 406
+
+
+async def test_without_codings(site: Path) -> None:
+    async with session_with(DirectoryHandler(site, precompressed=False)) as session:
+        for accept in ("br", "identity;q=0"):
+            got = await ask(session, "/page.html", headers={"accept-encoding": accept})
+            assert (got.status, got.body) == (200, b"<p>page</p>")
+            assert "vary" not in got.headers
+
+
+# -- directories -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [
+        ("/sub", "/sub/"),
+        ("/sub?a=b/c", "/sub/?a=b/c"),
+        ("/%73ub", "/sub/"),
+        ("/within", "/within/"),
+        ("/odd%20%5C", "/odd%20%5C/"),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_a_directory_without_its_slash(site: Path, method: str, path: str, location: str) -> None:
+    (site / "odd \\").mkdir()
+    (site / "odd \\" / "index.html").touch()
+    async with session_with(DirectoryHandler(site)) as session:
+        got = await ask(session, path, method)
+        assert (got.status, got.headers["location"]) == (301, location)
+        assert (await ask(session, location)).status == 200
+
+
+async def test_no_redirect_to_another_host(site: Path) -> None:
+    """A path that begins with two slashes, or with one and a backslash, would name a host in `location`."""
+    (site / "evil.test").mkdir()
+    (site / "evil.test" / "index.html").touch()
+    (site / "\\evil.test").mkdir()
+    (site / "\\evil.test" / "index.html").touch()
+    async with session_with(DirectoryHandler(site)) as session:
+        for path in ("//evil.test", "//evil.test/..", "/%2fevil.test", "///evil.test", "//evil.test/index.html"):
+            assert (await ask(session, path)).status == 404
+        for path in ("/%5Cevil.test", "/%5cevil.test", "/\\evil.test"):
+            assert (await ask(session, path)).headers["location"] == "/%5Cevil.test/"
+
+
+async def test_other_index(site: Path) -> None:
+    (site / "sub" / "start.txt").write_bytes(b"start")
+    async with session_with(DirectoryHandler(site, index="start.txt")) as session:
+        got = await ask(session, "/sub/")
+        assert (got.status, got.body, got.headers["content-type"]) == (200, b"start", TEXT)
+        assert (await ask(session, "/")).status == 404
+    async with session_with(DirectoryHandler(site, index=None)) as session:
+        for path in ("/", "/sub/", "/sub"):
+            assert (await ask(session, path)).status == 404
+        assert (await ask(session, "/sub/index.html")).headers["content-type"] == HTML
+
+
+async def test_the_index_of_the_root(site: Path) -> None:
+    (site / "index.html").write_bytes(b"front")
+    (site / "index.html.gz").write_bytes(b"front in gzip")
+    async with session_with(DirectoryHandler(site)) as session:
+        for path in ("/", "/?a", "/index.html"):
+            assert (await ask(session, path)).body == b"front"
+            assert (await ask_coded(session, path, "gzip")).body == b"front in gzip"
+
+
+# -- options -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("index", ["", ".", "..", "a/b", "/a", "a\0"])
+def test_no_index(tmp_path: Path, index: str) -> None:
+    with pytest.raises(ValueError, match="index"):
+        DirectoryHandler(tmp_path, index=index)
+
+
+def test_no_cache_control(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="cache-control"):
+        DirectoryHandler(tmp_path, cache_control="a\nb: c")
+
+
+async def test_hidden_files(site: Path) -> None:
+    async with session_with(DirectoryHandler(site, hidden=True)) as session:
+        for path in ("/.env", "/.hidden/x", "/to-hidden"):
+            assert (await ask(session, path)).body == SECRET
+        for path in ("/..", "/.", "/../secret", "/%2e%2e/secret", "/sub/../a.txt", "/.hidden/../a.txt", "/out"):
+            assert (await ask(session, path)).status == 404, path
+
+
+async def test_links_out_of_the_directory(site: Path) -> None:
+    async with session_with(DirectoryHandler(site, follow_symlinks=True)) as session:
+        for path in ("/out", "/updir/secret", "/sibling/x"):
+            assert (await ask(session, path)).body == SECRET
+        for path in ("/..", "/../secret", "/%2e%2e/secret", "/.env", "/loop", "/dangling", "/fifo"):
+            assert (await ask(session, path)).status == 404, path
+
+
+async def test_types_and_charset(site: Path) -> None:
+    handler = DirectoryHandler(site, content_types={".bin": "application/x-bin"}, charset=None)
+    async with session_with(handler) as session:
+        assert (await ask(session, "/a.txt")).headers["content-type"] == "text/plain"
+        assert (await ask(session, "/big.bin", headers={"range": "bytes=0-0"})).headers[
+            "content-type"
+        ] == "application/x-bin"

@@ -1,0 +1,253 @@
+"""`DirectoryHandler`: a stream handler that serves the files below a directory."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from trio_h2 import Headers
+
+from ._body import WholeBody, end_body, send_parts
+from ._conditions import Validators, Verdict, evaluate, if_range
+from ._encodings import IDENTITY, SUFFIXES, acceptable
+from ._paths import Root, Target, is_absent, is_forbidden, parse_target
+from ._ranges import multipart, parse_range
+from ._reading import CHUNK, OpenFile, checked
+from ._types import ContentTypes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ._exchange import FileExchange
+    from ._ranges import Span
+
+_METHODS = "GET, HEAD, OPTIONS"
+
+logger = logging.getLogger("trio_h2.server")
+
+
+class _RefusalError(Exception):
+    """The request is answered with this status instead of a file."""
+
+    def __init__(self, status: int, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(status)
+        self.status = status
+        self.headers = {} if headers is None else dict(headers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The file that is to be sent."""
+
+    status: os.stat_result
+    name: str
+    coding: str
+
+
+class DirectoryHandler:
+    """A stream handler that serves the files below a directory, and nothing from outside of it.
+
+    GET, HEAD and OPTIONS are answered, other methods get 405. Each file has ``etag``, ``last-modified`` and a
+    ``content-type`` by its name; conditional requests get 304 or 412 in the order of RFC 9110 §13.2.2, and ``range``
+    gets 206 or 416: several ranges as ``multipart/byteranges``, joined where they touch, while more than 16 of them,
+    or more than the whole file, get the whole file. What does not exist, leads out of the directory or is hidden gets
+    404; what may not be read, 403; a directory without its slash is redirected to where its index is.
+
+    A file that becomes shorter, or cannot be read to its end, resets its stream with INTERNAL_ERROR, so that it never
+    looks complete; that is logged by ``trio_h2.server``.
+
+    Args:
+        root: the directory. Links on the way to it are followed now, not with each request.
+        index: the file that stands for the directory it is in; ``None``: directories get 404.
+        follow_symlinks: whether links may lead out of the directory. If not, those that stay below it are still
+            followed, in steps that nobody can race.
+        hidden: whether names that begin with a dot are served.
+        precompressed: whether ``x.br``, ``x.zst`` or ``x.gz`` is sent instead of ``x`` to clients that prefer it
+            (``accept-encoding``). They are taken to have the same content.
+        cache_control: a ``cache-control`` for every file.
+        content_types: types by suffix, beside those that are known: ``{".foo": "text/x-foo"}``.
+        charset: the charset that types of text name; ``None``: none.
+
+    Raises:
+        TypeError, ValueError: an argument is not allowed.
+        OSError: *root* is no directory, or cannot be reached.
+    """
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        *,
+        index: str | None = "index.html",
+        follow_symlinks: bool = False,
+        hidden: bool = False,
+        precompressed: bool = True,
+        cache_control: str | None = None,
+        content_types: Mapping[str, str] | None = None,
+        charset: str | None = "utf-8",
+    ) -> None:
+        if index is not None and (index in ("", ".", "..") or os.path.basename(index) != index or "\0" in index):
+            raise ValueError(f"index must be the name of a file, not {index!r}")
+        self._root = Root(root, follow_symlinks=follow_symlinks, hidden=hidden)
+        self._index = index
+        self._hidden = hidden
+        self._precompressed = precompressed
+        self._types = ContentTypes(content_types, charset=charset)
+        # RFC 9110 §15.4.5: what a 304 must have as the 200 would.
+        self._always: dict[str, str] = {}
+        if cache_control is not None:
+            self._always["cache-control"] = cache_control
+        if precompressed:
+            self._always["vary"] = "accept-encoding"
+        Headers(self._always)  # refuses what cannot be sent
+
+    async def __call__(self, stream: FileExchange) -> None:
+        """Answers one request. Cancelled: the file is closed, and a response that has begun is reset.
+
+        Raises:
+            StreamResetError, SessionError, trio.ClosedResourceError: the client has left.
+        """
+        with OpenFile() as file:
+            try:
+                target = self._target(stream)
+                find = partial(self._find, target, self._codings(stream.headers))
+                found = await file.open(find, ahead=CHUNK if _wants_all(stream) else 0)
+            except _RefusalError as refusal:
+                await _refuse(stream, refusal.status, refusal.headers)
+            except OSError as exc:
+                await _refuse(stream, _status_of(exc, stream))
+            else:
+                await self._answer(stream, file, found)
+
+    # -- finding -------------------------------------------------------------------------------------------------------
+
+    def _target(self, stream: FileExchange) -> Target:
+        if stream.method == "OPTIONS":
+            raise _RefusalError(204, {"allow": _METHODS})
+        if stream.method not in ("GET", "HEAD"):
+            raise _RefusalError(405, {"allow": _METHODS})
+        target = parse_target(stream.path, hidden=self._hidden)
+        if target is None:
+            raise _RefusalError(404)
+        return target
+
+    def _codings(self, request: Headers) -> Sequence[str]:
+        values = request.get_all("accept-encoding") if self._precompressed else None
+        return acceptable(", ".join(values) if values else None)
+
+    def _find(self, target: Target, codings: Sequence[str]) -> tuple[int, _Found]:
+        """Opens the file that is meant. For a worker thread.
+
+        Raises:
+            _RefusalError: it is the wrong name, or none that the client would take.
+            OSError: there is none, or it cannot be read. The error may name it: that is not for the client.
+        """
+        names = target.segments
+        if target.directory:
+            if self._index is None:
+                raise _RefusalError(404)
+            names = (*names, self._index)
+        try:
+            fd, status = self._open(names)
+        except IsADirectoryError:
+            if not target.directory and self._index is not None:
+                os.close(self._open((*names, self._index))[0])
+                raise _RefusalError(301, {"location": target.with_slash()}) from None
+            raise
+        for coding in codings:
+            if coding == IDENTITY:
+                return fd, _Found(status, names[-1], "")
+            try:
+                sibling, its_status = self._open((*names[:-1], names[-1] + SUFFIXES[coding]))
+            except OSError:
+                continue
+            os.close(fd)
+            return sibling, _Found(its_status, names[-1], coding)
+        os.close(fd)
+        raise _RefusalError(406, self._always)
+
+    def _open(self, names: Sequence[str]) -> tuple[int, os.stat_result]:
+        return checked(self._root.open(names), "")
+
+    # -- answering -----------------------------------------------------------------------------------------------------
+
+    async def _answer(self, stream: FileExchange, file: OpenFile, found: _Found) -> None:
+        now = time.time()
+        request, size = stream.headers, found.status.st_size
+        current = Validators.of(found.status, coding=found.coding, now=now)
+        verdict = evaluate(request, current, now=now)
+        if verdict is Verdict.NOT_MODIFIED:
+            await stream.respond({":status": "304", "etag": current.etag, **self._always}, end_stream=True)
+            return
+        if verdict is Verdict.FAILED:
+            await _refuse(stream, 412)
+            return
+        spans: list[Span] | None = None
+        # RFC 9110 §14.2: Range is for GET alone.
+        if stream.method == "GET" and if_range(request, current, now=now):
+            values = request.get_all("range")
+            spans = parse_range(values[0], size) if len(values) == 1 else None
+        if spans == []:
+            await _refuse(stream, 416, {"content-range": f"bytes */{size}", **self._always})
+            return
+        content_type = self._types.of(found.name)
+        headers = {
+            ":status": "200",
+            "content-type": content_type,
+            "content-length": str(size),
+            "etag": current.etag,
+            "last-modified": current.last_modified,
+            "accept-ranges": "bytes",
+            "x-content-type-options": "nosniff",
+            **self._always,
+        }
+        if found.coding:
+            headers["content-encoding"] = found.coding
+        parts: list[bytes | tuple[int, int]] = [(0, size)]
+        if spans is not None:
+            headers[":status"] = "206"
+            if len(spans) == 1:
+                (span,) = spans
+                headers["content-range"], headers["content-length"] = span.content_range(size), str(span.length)
+                parts = [(span.start, span.length)]
+            else:
+                several = multipart(spans, size, content_type)
+                headers["content-type"], headers["content-length"] = several.content_type, str(several.length)
+                parts = several.parts
+        if stream.method == "HEAD" or headers["content-length"] == "0":
+            await stream.respond(headers, end_stream=True)
+            return
+        await stream.respond(headers)
+        try:
+            with WholeBody(stream):
+                await send_parts(stream, file, parts)
+                await end_body(stream, None, end_stream=True)
+        except OSError as exc:
+            logger.error("reading %s failed: %s", stream.path, exc)
+
+
+def _wants_all(stream: FileExchange) -> bool:
+    """Whether the answer, if there is one, begins with the first octet: a GET of the whole, on no condition."""
+    return stream.method == "GET" and not any(name == "range" or name.startswith("if-") for name in stream.headers)
+
+
+async def _refuse(stream: FileExchange, status: int, headers: Mapping[str, str] | None = None) -> None:
+    fields = {":status": str(status), **(headers or {})}
+    if status == 204:
+        await stream.respond(fields, end_stream=True)
+        return
+    fields |= {"content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff"}
+    await stream.respond(fields, body=f"{status} {HTTPStatus(status).phrase}\n".encode("ascii"))
+
+
+def _status_of(exc: OSError, stream: FileExchange) -> int:
+    if is_absent(exc):
+        return 404
+    if is_forbidden(exc):
+        return 403
+    logger.error("opening %s failed: %s", stream.path, exc)
+    return 500
