@@ -46,7 +46,7 @@ from ._session._state import SessionState as SessionState
 from ._session._statistics import SessionStatistics as SessionStatistics
 from ._stream._base import Stream as Stream
 from ._stream._client import ClientStream as ClientStream
-from ._stream._server import ServerExchange as ServerExchange
+from ._stream._exchange import ServerExchange as ServerExchange
 from ._stream._server import ServerStream as ServerStream
 from ._stream._state import StreamState as StreamState
 from ._stream._transport import TransportView as TransportView

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -25,38 +25,6 @@ _NO_CONTENT = frozenset({204, 205, 304})
 """RFC 9110 §15.3.5, §15.3.6 and §15.4.5: responses that never have content."""
 
 
-@runtime_checkable
-class ServerExchange(Protocol):
-    """What a handler needs of one request and its response, whatever the HTTP version below."""
-
-    @property
-    def headers(self) -> Headers:
-        """The request headers, pseudo-headers included."""
-
-    async def respond(
-        self, headers: HeadersInput | int | None = None, *, body: bytes | None = None, end_stream: bool = False
-    ) -> None:
-        """Sends the final response headers."""
-
-    async def send_informational(self, status: int, headers: HeadersInput | None = None) -> None:
-        """Sends a 1xx response."""
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Sends body octets."""
-
-    async def send_trailers(self, headers: HeadersInput) -> None:
-        """Ends the response with trailers."""
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """Receives octets of the request's body."""
-
-    async def receive_trailers(self) -> Headers | None:
-        """Waits for the request's trailers."""
-
-    def reset(self, code: int = 0) -> None:
-        """Ends the exchange at once."""
-
-
 class ServerStream(Stream):
     """The server's side of one exchange; given to the handler."""
 
@@ -69,6 +37,11 @@ class ServerStream(Stream):
         self._cancel_on_reset = True
         self._priority_fixed = False
         """Our own priority holds, whatever the client says."""
+
+    @property
+    def http_version(self) -> str:
+        """Always ``"2.0"``; other `ServerExchange` objects have other versions."""
+        return "2.0"
 
     @property
     def headers(self) -> Headers:
