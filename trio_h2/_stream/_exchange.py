@@ -99,9 +99,14 @@ class ServerExchange(Protocol):
         """Octets accepted for sending that are not on their way yet."""
 
     async def respond(
-        self, headers: HeadersInput | int | None = None, *, body: bytes | None = None, end_stream: bool = False
+        self,
+        headers: HeadersInput | int | None = None,
+        *,
+        body: bytes | None = None,
+        end_stream: bool = False,
+        send_date: bool = True,
     ) -> None:
-        """Sends the final response headers; with *body*, the whole response."""
+        """Sends the final response headers; with *body*, the whole response; without *send_date*, none is added."""
 
     async def send_informational(self, status: int, headers: HeadersInput | None = None) -> None:
         """Sends a 1xx response; an HTTP/1.0 client is sent none (RFC 9110 §15.2)."""

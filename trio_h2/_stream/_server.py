@@ -91,7 +91,12 @@ class ServerStream(Stream):
         self._outbox.check()
 
     async def respond(
-        self, headers: HeadersInput | int | None = None, *, body: bytes | None = None, end_stream: bool = False
+        self,
+        headers: HeadersInput | int | None = None,
+        *,
+        body: bytes | None = None,
+        end_stream: bool = False,
+        send_date: bool = True,
     ) -> None:
         """Sends the final response headers; with *body*, the whole response as one unit.
 
@@ -103,6 +108,7 @@ class ServerStream(Stream):
             body: the whole body, octets; sets ``content-length`` and ends the stream. Not sent in answer to HEAD.
             end_stream: whether the response ends with its headers, as it does anyway in answer to HEAD and with
                 status 204, 205 and 304.
+            send_date: whether ``date`` may be added; ``False`` turns it off for this response alone.
 
         Raises:
             TypeError, ValueError: a header or the status is not allowed, or ``content-length`` contradicts *body* or
@@ -117,7 +123,8 @@ class ServerStream(Stream):
         fields = response_fields(headers)
         content = None if body is None else bytes(memoryview(body))
         length = self._settle_length(fields, content, end_stream=end_stream)
-        self._add_date(fields)
+        if send_date:
+            self._add_date(fields)
         status = int(fields[0][1])
         head, no_content = self.method == "HEAD", status in _NO_CONTENT
         # RFC 9110 §9.3.2: the answer to HEAD ends with its headers, whatever content-length they name.
