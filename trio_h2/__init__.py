@@ -19,6 +19,8 @@ from ._errors import StreamRefusedError as StreamRefusedError
 from ._errors import StreamResetError as StreamResetError
 from ._errors import TransportLostError as TransportLostError
 from ._errors import UnknownProtocolError as UnknownProtocolError
+from ._http1._connection import Http1Connection as Http1Connection
+from ._http1._exchange import Http1Exchange as Http1Exchange
 from ._net._connect import connect as connect
 from ._net._serve import serve_listeners as serve_listeners
 from ._net._serve import serve_ssl_over_tcp as serve_ssl_over_tcp

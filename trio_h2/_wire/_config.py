@@ -170,10 +170,17 @@ class ServerConfig(SessionConfig):
     """How long a request may wait for a handler whose stream is gone to end, before it is refused."""
     send_date: bool = True
     """Whether responses carry a ``date`` field."""
+    max_connections: int | None = None
+    """Connections that a server serves at once, of whatever kind and those in their handshake included; further ones
+    wait to be accepted, and are refused by nobody but the system when ``backlog`` of them wait. ``None``: no limit."""
+    unknown_protocol_timeout: float = 10.0
+    """How long ``on_unknown_protocol`` may take before its connection is closed."""
 
     def __post_init__(self) -> None:
         _check_int(self, 0, 2**32 - 1, "max_concurrent_streams")
-        _check_numbers(self, "seconds", "handler_timeout", "handler_wait_timeout")
+        if self.max_connections is not None:
+            _check_int(self, 1, 2**31, "max_connections")
+        _check_numbers(self, "seconds", "handler_timeout", "handler_wait_timeout", "unknown_protocol_timeout")
         _check_int(self, 0, 2**31, "max_session_invalid_frames", "max_session_rejected_streams")
         SessionConfig.__post_init__(self)
 
