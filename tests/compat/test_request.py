@@ -72,6 +72,7 @@ async def test_altering_what_it_tells_breaks_nothing(version: str) -> None:
 @every_version
 async def test_trailers_are_empty_until_the_end(version: str, autojump_clock: MockClock) -> None:
     async def app(request: Request, response: Response) -> None:
+        await trio.sleep(1)
         assert (request.trailers == {}, request.raw_trailers, request.complete) == (True, [], False)
         assert await request.read() == b"body"
         assert request.complete

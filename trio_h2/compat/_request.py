@@ -193,12 +193,12 @@ class Request(metaclass=Made):
 
     @property
     def trailers(self) -> Headers:
-        """The trailers; empty until the end of the body has come."""
-        return self._exchange.trailers or Headers()
+        """The trailers; empty until the body has been read to its end, even if they have come."""
+        return (self._exchange.trailers if self._read_to_end else None) or Headers()
 
     @property
     def raw_trailers(self) -> list[tuple[bytes, bytes]]:
-        """The trailers as pairs of octets, in order, with duplicates; empty until the end of the body has come."""
+        """The trailers as pairs of octets, in order, with duplicates; empty until the body has been read."""
         return self.trailers.raw
 
     # -- its body as a whole ---------------------------------------------------------------------------------------
