@@ -63,6 +63,8 @@ class Http1Connection(Http1State):
                     nursery.cancel_scope.cancel()
         finally:
             self._cut()
+            if self._exchange is not None:
+                self._exchange._abandon()  # if its handler never began
             try:
                 await self._close_abruptly()
             finally:
@@ -268,8 +270,7 @@ class Http1Connection(Http1State):
             while self._alive:
                 await self._output.wait()
                 await self._write_all()
-        if self._write_scope.cancelled_caught:  # what was begun will not be finished, and the client must notice
-            await self._close_abruptly()
+        await self._close_abruptly()  # what was begun will not be finished, and the client must notice at once
 
     async def _write_all(self) -> None:
         transport = self._transport

@@ -147,6 +147,7 @@ class Http1State(metaclass=NoPublicConstructor):
             self._fail(SessionFailure(Cause.LOST, None, Initiator.REMOTE, reason, error=error))
         if self._failure is None:
             self._engine.aborted = True
+        self._output.set()  # for the writer to end
         self._moved.unpark_all()
 
     def _fail(self, failure: SessionFailure) -> None:
