@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import h11
@@ -67,6 +67,9 @@ class Client(Protocol):
     ) -> Reply:
         """Makes a request, with a content-length unless it has *trailers*."""
 
+    async def give_up(self) -> None:
+        """After a request that was cancelled: what is left of it ends."""
+
 
 class Http2Client:
     """A client over a session."""
@@ -102,13 +105,17 @@ class Http2Client:
             received = await stream.receive_trailers() or Headers()
             return Reply(response, content, received, stream.informational)
 
+    async def give_up(self) -> None:
+        """See `Client`; leaving the block has reset the stream."""
+
 
 class Http11Client:
     """A client over as many connections, one after the other, as the server makes necessary."""
 
     def __init__(self, nursery: trio.Nursery, handler: StreamHandler, config: trio_h2.ServerConfig | None) -> None:
         self._nursery = nursery
-        self._serve = partial(trio_h2.serve_stream, handler, config=config, allow_http1=True)
+        self._handler = handler
+        self._config = config
         self._transport: trio.abc.Stream | None = None
         self._http = h11.Connection(h11.CLIENT)
 
@@ -143,11 +150,11 @@ class Http11Client:
         if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
             self._http.start_next_cycle()
         else:
-            await self.aclose()
+            await self.give_up()
         return reply
 
-    async def aclose(self) -> None:
-        """Ends the connection."""
+    async def give_up(self) -> None:
+        """See `Client`; the connection ends."""
         if self._transport is not None:
             await self._transport.aclose()
             self._transport = None
@@ -158,6 +165,10 @@ class Http11Client:
             self._transport, theirs = memory_transports()
             self._nursery.start_soon(self._serve, theirs)
         return self._transport
+
+    async def _serve(self, transport: trio.abc.Stream) -> None:
+        with contextlib.suppress(trio_h2.HandshakeError):  # given up before it said anything
+            await trio_h2.serve_stream(self._handler, transport, config=self._config, allow_http1=True)
 
     async def _send(self, transport: trio.abc.Stream, event: h11.Request | h11.Data | h11.EndOfMessage) -> None:
         await transport.send_all(self._http.send(event) or b"")
@@ -225,6 +236,6 @@ async def served(
     async with trio.open_nursery() as nursery:
         client = Http11Client(nursery, _watched(handler, errors), config)
         yield client
-        await client.aclose()
+        await client.give_up()
     for error in errors:
         raise error

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
+import tempfile
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 import trio
 import trio.testing
 
+import trio_h2
 from tests.compat.clients import every_version, served
-from tests.stream.harness import scripted_client
+from tests.stream.harness import pair, scripted_client
 from trio_h2 import compat
 from trio_h2.compat import _multipart
 
@@ -301,3 +304,35 @@ async def test_a_disk_that_is_full(monkeypatch: pytest.MonkeyPatch, caplog: pyte
 
     assert (await post(compat.request_handler(app), multipart(upload(BIG)))).status == 500
     assert "No space left on device" in caplog.text
+
+
+async def test_an_upload_waits_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client gets no credit for what is not written yet, so nothing piles up."""
+    asked, may_write = trio.Event(), threading.Event()
+    real = tempfile.TemporaryFile
+
+    def slow_file() -> object:
+        trio.from_thread.run_sync(asked.set)
+        may_write.wait(30)
+        return real()
+
+    monkeypatch.setattr("tempfile.TemporaryFile", slow_file)
+
+    async def app(request: Request, response: Response) -> None:
+        form = await request.form(max_size=5_000_000)
+        assert await form.files[0].read() == BIG
+        await response.end("fine")
+
+    config = trio_h2.ServerConfig(stream_window=65_535)
+    async with pair(compat.request_handler(app), server_config=config) as (client, server):
+        body = multipart(upload(BIG))
+        async with client.request("POST", headers={"content-type": MULTIPART}, body=body) as stream:
+            try:
+                await asked.wait()
+                await trio.testing.wait_all_tasks_blocked()
+                ledger = server.statistics().ledger
+                assert ledger.taken <= _multipart.SPOOL_MEMORY + 2 * 65_536
+                assert 0 < ledger.held <= 65_535
+            finally:
+                may_write.set()
+            assert await stream.receive_some() == b"fine"
