@@ -155,6 +155,29 @@ async def test_an_endless_body_is_refused_at_the_limit(autojump_clock: MockClock
     assert 100_000 < received <= 112_000
 
 
+@pytest.mark.parametrize("quiet", [True, False])
+async def test_some_more_is_read_before_a_body_is_refused(quiet: bool, autojump_clock: MockClock) -> None:
+    """Clients that are busy sending would lose a response that RST_STREAM follows at once."""
+
+    async def app(request: Request, response: Response) -> None:
+        await response.send_text("no, thanks")
+
+    async with scripted_client(compat.request_handler(app)) as (_server, peer):
+        stream_id = await peer.request("POST", end_stream=False)
+        await peer.expect_headers(stream_id, status=200)
+        assert await peer.collect_body(stream_id) == b"no, thanks"
+        start = trio.current_time()
+        if quiet:
+            await peer.expect_nothing(0.9)
+        else:
+            sent = 0
+            while sent < 256 * 1024:
+                await peer.send_body(stream_id, bytes(16_000), end_stream=False)
+                sent += 16_000
+        await peer.expect_rst(stream_id, ErrorCode.NO_ERROR)
+        assert trio.current_time() - start == pytest.approx(1.0 if quiet else 0.0, abs=0.05)
+
+
 @pytest.mark.parametrize(("wrong", "error"), [(-1, ValueError), ("1", TypeError), (True, TypeError)])
 async def test_a_wrong_limit(wrong: object, error: type[Exception]) -> None:
     async def app(request: Request, response: Response) -> None:

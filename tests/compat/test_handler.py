@@ -56,12 +56,16 @@ async def test_what_the_handler_forgot_is_ended(way: str, version: str) -> None:
 
 @pytest.mark.parity("G4")
 @every_version
-async def test_who_forgot_everything_gets_500(version: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_who_forgot_everything_gets_500(
+    version: str, caplog: pytest.LogCaptureFixture, autojump_clock: MockClock
+) -> None:
     async def app(request: Request, response: Response) -> None:
         await response.write_early_hints("</a>")
 
+    start = trio.current_time()
     async with served(version, compat.request_handler(app)) as client:
-        assert (await client.fetch()).status == 500
+        assert (await client.fetch("POST", body=bytes(200_000))).status == 500
+        assert trio.current_time() - start < 0.1
     assert "returned without a response" in caplog.text
 
 

@@ -106,6 +106,8 @@ def request_handler(
         finally:
             response._handler_over()
             await request._close()
+        if exchange.headers_sent:  # and so the response has ended
+            await request._read_on()
 
     return handle
 
