@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import logging
+import random
 import sys
 import tempfile
 import threading
@@ -16,8 +19,10 @@ from tests.compat.clients import every_version, served
 from tests.stream.harness import pair, scripted_client
 from trio_h2 import compat
 from trio_h2.compat import _multipart
+from trio_h2.compat._multipart import FormReader, PartParser
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from trio.testing import MockClock
@@ -182,6 +187,59 @@ async def test_the_parser_is_an_extra(monkeypatch: pytest.MonkeyPatch, caplog: p
     assert (await post(fields, b"a=1", URLENCODED)).body == b'{"a":["1"]}'
     assert (await post(fields, multipart(part('name="a"', b"1")))).status == 500
     assert "install trio-h2[forms]" in caplog.text
+
+
+SCRAPS = [
+    b"\r\n",
+    b"--cut",
+    b"--",
+    b"content-disposition: form-data; name=",
+    b'"',
+    b";",
+    b"filename=",
+    b"\\",
+    b":",
+    b"\xff",
+    b" ",
+]
+
+
+async def outcome(body: bytes, sizes: Iterator[int]) -> object:
+    """Returns what a form reader makes of a body in pieces: its fields and files, or a status."""
+    files: list[UploadedFile] = []
+    reader = FormReader(PartParser(b"cut", max_parts=50), files.append, max_text=1000, max_files=5)
+    try:
+        start = 0
+        while start < len(body):
+            size = next(sizes)
+            await reader.feed(body[start : start + size])
+            start += size
+        reader.finish()
+        return reader.fields, [(file.name, file.filename, await file.read()) for file in files]
+    except compat.HTTPError as exc:
+        return exc.status
+    finally:
+        for file in files:
+            file._close()
+
+
+async def test_garbage_is_400_however_it_is_cut(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL)
+    chance = random.Random(17)
+    whole = multipart(part('name="a"', b"1"), upload(b"abc"))
+    outcomes = []
+    for _ in range(500):
+        body = bytearray(whole)
+        for _ in range(chance.randint(0, 4)):
+            place = chance.randrange(len(body))
+            body[place : place + chance.randint(0, 3)] = chance.choice(SCRAPS)
+        at_once = await outcome(bytes(body), itertools.repeat(len(body)))
+        in_pieces = await outcome(bytes(body), iter(lambda: chance.randint(1, 7), 0))
+        assert at_once == in_pieces, bytes(body)
+        outcomes.append(at_once)
+    statuses = {one for one in outcomes if isinstance(one, int)}
+    assert statuses == {400}
+    assert 50 < sum(isinstance(one, tuple) for one in outcomes) < 450
 
 
 # -- limits ------------------------------------------------------------------------------------------------------------
