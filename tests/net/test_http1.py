@@ -168,6 +168,46 @@ async def test_a_client_that_says_too_little(said: bytes, autojump_clock: MockCl
     assert [(session, type(error)) for session, error in reports] == [(None, HandshakeError)] * 2
 
 
+@pytest.mark.parametrize("reset", [True, False])
+async def test_over_tls_a_client_that_closes_has_left(
+    reset: bool, authority: ThrowawayAuthority, autojump_clock: MockClock
+) -> None:
+    """TLS streams are never half-closed, so the handler is cancelled, and its place is free."""
+    listener = MemoryListener()
+    ended: list[str] = []
+    reports: Reports = []
+
+    async def handler(stream: ServerStream) -> None:
+        try:
+            await trio.sleep(100)
+            ended.append("returned")
+        except trio.Cancelled:
+            ended.append("cancelled")
+            raise
+
+    serve = partial(
+        serve_listeners,
+        handler,
+        [listener],
+        ssl_context=authority.server_context(alpn=("h2", "http/1.1")),
+        allow_http1=True,
+        cancel_handler_on_reset=reset,
+        on_session_error=lambda session, error: reports.append((session, error)),
+    )
+    async with trio.open_nursery() as nursery:
+        server: Server = await nursery.start(serve)
+        client = RawClient(await tls(authority, listener.connect(), ["http/1.1"]))
+        await client.send(f"GET / HTTP/1.1\r\n{HOST}\r\n")
+        await trio.testing.wait_all_tasks_blocked()
+        await client.transport.aclose()
+        await trio.sleep(1)
+        assert ended == (["cancelled"] if reset else [])
+        await trio.sleep(200)
+        assert ended == (["cancelled"] if reset else ["returned"])
+        await server.aclose()
+    assert [type(error) for _, error in reports] == [trio_h2.TransportLostError]
+
+
 # -- neither -------------------------------------------------------------------------------------------------------
 
 

@@ -210,6 +210,7 @@ async def test_running_out_of_descriptors_is_survived(caplog: Log, autojump_cloc
 # -- one connection never touches another --------------------------------------------------------------------------
 
 
+@pytest.mark.parity("F1")
 async def test_bad_connections_are_reported_and_nothing_else(caplog: Log, autojump_clock: object) -> None:
     listener = MemoryListener()
     reports: Reports = []
@@ -294,6 +295,7 @@ async def test_a_client_that_resets_an_idle_connection_is_no_news(autojump_clock
     assert reports == []
 
 
+@pytest.mark.parity("F1")
 async def test_bad_tls_handshakes(authority: ThrowawayAuthority, autojump_clock: object) -> None:
     listener = MemoryListener()
     reports: Reports = []
@@ -333,6 +335,7 @@ async def test_bad_tls_handshakes(authority: ThrowawayAuthority, autojump_clock:
     ]
 
 
+@pytest.mark.parity("F1")
 async def test_a_hook_that_raises_ends_one_connection(caplog: Log, autojump_clock: object) -> None:
     listener = MemoryListener()
     reports: Reports = []

@@ -68,7 +68,7 @@ class Http1Connection(Http1State):
             try:
                 await self._close_abruptly()
             finally:
-                self._over.set()
+                self._release()
 
     async def _serve(self) -> None:
         while await self._next_request():
@@ -118,7 +118,7 @@ class Http1Connection(Http1State):
         """Waits until the response is written, and the request is out of the way; ``False`` if that was the last."""
         engine = self._engine
         await self._written()
-        if not (engine.body_withheld or engine.raw):
+        if not engine.close_after:
             with trio.move_on_after(self._config.linger_timeout):
                 while self._alive and not self._request_out_of_the_way():
                     await self._moved.park()

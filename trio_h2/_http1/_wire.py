@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import h11
 
+from .._util import forget_frames
 from .._wire._codes import SettingCode
 from .._wire._config import MAX_WINDOW
 from .._wire._fields import MalformedMessageError, check_trailers, field_section_size
@@ -59,7 +60,6 @@ class Http1Wire:
         self._h11 = self._fresh()
         self._number = 0
         self._head: RequestHead | None = None
-        self._status = 0
         self._chunked = False
         self._tail = bytearray()
         """What has come of a tunnel and is not an event yet."""
@@ -79,8 +79,6 @@ class Http1Wire:
         """The current request has ended, and nothing more of it will come."""
         self.close_after = False
         """The connection ends with the current exchange; the next response will say so."""
-        self.body_withheld = False
-        """The client was answered without the 100 that it asked for, so it may never send the body."""
         self.aborted = False
         """The exchange was reset before its response was whole: the connection cannot be used any more."""
         self.raw = False
@@ -118,6 +116,7 @@ class Http1Wire:
         try:
             event = self._h11.next_event()
         except h11.RemoteProtocolError as exc:
+            forget_frames(exc)  # one of h11's own holds the error
             raise BadMessageError(exc.error_status_hint, str(exc)) from None
         if isinstance(event, h11.Request):
             return self._request(event)
@@ -193,7 +192,7 @@ class Http1Wire:
     def send_response(self, stream_id: int, fields: Sequence[RawField], *, end_stream: bool) -> None:
         """Sends the final response headers, with what frames the body that follows."""
         assert self._head is not None
-        self._status = status = int(fields[0][1])
+        status = int(fields[0][1])
         head, connect = self.method == b"HEAD", self.method == b"CONNECT"
         headers = [(name, value) for name, value in fields[1:]]
         named = any(name == b"content-length" for name, _ in headers)
@@ -206,11 +205,11 @@ class Http1Wire:
             named = True
         bodiless = head or status in _NO_CONTENT
         self._chunked = not (named or bodiless or connect) and self._head.version == "1.1"
+        if connect:
+            self.close_after = True
         if self.waits_for_continue:
             # RFC 9110 §10.1.1: whether the body comes now is the client's choice, which we cannot tell from the next
             # request.
-            self.body_withheld = self.close_after = True
-        if connect:
             self.close_after = True
         if self.close_after and not (connect and status < 300):
             headers.append((b"connection", b"close"))
@@ -324,6 +323,10 @@ class Http1Wire:
         self.backlog = 0
         self.receive(early)
 
+    def release(self) -> None:
+        """Forgets whom to tell of ends."""
+        self._closed = _ignore
+
     def _fresh(self) -> h11.Connection:
         # One for each request: the next one must begin with empty lines taken away, which h11 cannot do.
         return h11.Connection(h11.SERVER, max_incomplete_event_size=self._config.max_header_list_size + _LINE_ROOM)
@@ -343,6 +346,10 @@ class Http1Wire:
             return self._h11.send(event)
         except h11.LocalProtocolError as exc:
             raise AssertionError(f"h11 refuses what was checked before: {exc}") from exc
+
+
+def _ignore(stream_id: int) -> None:
+    """Tells nobody."""
 
 
 def _reason(status: int) -> bytes:
