@@ -206,6 +206,29 @@ async def test_a_refusal_instead_of_100() -> None:
         await served.client.expect_end()
 
 
+async def test_hints_are_no_100(autojump_clock: MockClock) -> None:
+    """After 103 the client still waits for 100; it is sent, or the connection ends with the response."""
+
+    async def handler(stream: trio_h2.ServerStream) -> None:
+        await stream.send_informational(103, {"link": "</x>"})
+        await trio.sleep(1000)
+        if stream.path == "/wanted":
+            await stream.respond(body=await stream.receive_some())
+        else:
+            await stream.respond(417, body=b"")
+
+    async with serving(handler, config=ServerConfig(idle_timeout=30)) as served:
+        await served.client.request("POST /wanted", "content-length: 3", "expect: 100-continue")
+        assert (await served.client.answer()).status == 103
+        assert (await served.client.answer()).status == 100
+        await served.client.send("abc")
+        assert (await served.client.answer()).body == b"abc"
+        await served.client.request("POST /", "content-length: 3", "expect: 100-continue")
+        assert (await served.client.answer()).status == 103
+        answer = await served.client.answer()
+        assert (answer.status, answer.headers["connection"]) == (417, "close")
+
+
 # -- content-length ------------------------------------------------------------------------------------------------
 
 

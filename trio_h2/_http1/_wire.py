@@ -77,6 +77,8 @@ class Http1Wire:
         """Octets of a request have come whose head is not complete."""
         self.request_complete = False
         """The current request has ended, and nothing more of it will come."""
+        self.waits_for_continue = False
+        """The client sends its body only after 100 (RFC 9110 §10.1.1), and was sent none; h11 takes any 1xx for it."""
         self.close_after = False
         """The connection ends with the current exchange; the next response will say so."""
         self.aborted = False
@@ -121,6 +123,7 @@ class Http1Wire:
         if isinstance(event, h11.Request):
             return self._request(event)
         if isinstance(event, h11.Data):
+            self.waits_for_continue = False
             data = bytes(event.data)
             if (stream := self.streams.get(self._number)) is not None:
                 stream.received_length += len(data)
@@ -140,6 +143,7 @@ class Http1Wire:
         )
         self._number += 1
         self.begun = False
+        self.waits_for_continue = self._h11.they_are_waiting_for_100_continue and not head.bodiless
         stream = WireStream(self._number, event.method, StreamCredit(self._config.stream_window))
         stream.remote = Side.OPEN
         self.streams[self._number] = stream
@@ -182,11 +186,6 @@ class Http1Wire:
         """Of the current request."""
         return b"" if self._head is None else self._head.method
 
-    @property
-    def waits_for_continue(self) -> bool:
-        """Whether the client sends its body only after 100 (RFC 9110 §10.1.1), and was not sent it."""
-        return self._h11.they_are_waiting_for_100_continue
-
     # -- sending: what streams ask of an engine --------------------------------------------------------------------
 
     def send_response(self, stream_id: int, fields: Sequence[RawField], *, end_stream: bool) -> None:
@@ -211,6 +210,7 @@ class Http1Wire:
             # RFC 9110 §10.1.1: whether the body comes now is the client's choice, which we cannot tell from the next
             # request.
             self.close_after = True
+            self.waits_for_continue = False
         if self.close_after and not (connect and status < 300):
             headers.append((b"connection", b"close"))
         self.output += self._send(h11.Response(status_code=status, headers=headers, reason=_reason(status)))
@@ -233,6 +233,7 @@ class Http1Wire:
         """Sends a 1xx response; to HTTP/1.0 none, which knows no such thing (RFC 9110 §15.2)."""
         if self._head is not None and self._head.version != "1.0":
             status = int(fields[0][1])
+            self.waits_for_continue = self.waits_for_continue and status != 100
             event = h11.InformationalResponse(status_code=status, headers=list(fields[1:]), reason=_reason(status))
             self.output += self._send(event)
 
