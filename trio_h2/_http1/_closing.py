@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from .._stream._proxied import socket_below
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -52,10 +54,8 @@ async def close_abruptly(transport: trio.abc.Stream, seconds: float, *, cut: boo
         cut: whether a response is cut short. Then TCP is told to reset the connection: to a client that was given no
             length, a mere end would make the body look whole.
     """
-    below = transport
-    while isinstance(below, trio.SSLStream):
-        below = below.transport_stream
-    if cut and isinstance(below, trio.SocketStream):
+    below = socket_below(transport)
+    if cut and below is not None:
         with contextlib.suppress(OSError, trio.ClosedResourceError):
             below.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     # Shielded, because the block around may be cancelled as well.

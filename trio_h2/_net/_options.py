@@ -35,6 +35,7 @@ class ServerOptions:
     on_unknown_protocol: UnknownProtocolHook | None
     cancel_handler_on_reset: bool
     allow_http1: bool
+    proxy_protocol: bool
     origins: Sequence[bytes]
 
 
@@ -48,6 +49,7 @@ def checked_options(
     on_unknown_protocol: UnknownProtocolHook | None = None,
     cancel_handler_on_reset: bool = True,
     allow_http1: bool = False,
+    proxy_protocol: bool = False,
     origins: Iterable[OriginLike] = (),
 ) -> ServerOptions:
     """Checks the arguments and fills in what was left out.
@@ -68,6 +70,9 @@ def checked_options(
             raise TypeError(f"{name} must be a function, not {hook!r}")
     if config is not None and not isinstance(config, ServerConfig):
         raise TypeError(f"config must be a ServerConfig, not {config!r}")
+    for name, flag in (("allow_http1", allow_http1), ("proxy_protocol", proxy_protocol)):
+        if not isinstance(flag, bool):
+            raise TypeError(f"{name} must be True or False, not {flag!r}")
     named = encode_origins(origins)
     if ssl_context is not None:
         check_server_context(ssl_context)
@@ -80,5 +85,6 @@ def checked_options(
         on_unknown_protocol=on_unknown_protocol,
         cancel_handler_on_reset=cancel_handler_on_reset,
         allow_http1=allow_http1,
+        proxy_protocol=proxy_protocol,
         origins=named,
     )

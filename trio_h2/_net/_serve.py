@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from ._options import checked_options
+from ._proxy_protocol import accept_proxied
 from ._server import Server, alpn_of, choose
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ async def serve_tcp(
     on_session_error: ErrorHook | None = None,
     cancel_handler_on_reset: bool = True,
     allow_http1: bool = False,
+    proxy_protocol: bool = False,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serves HTTP/2 over cleartext TCP, with prior knowledge (RFC 9113 §3.3), until it is shut down.
@@ -56,6 +58,9 @@ async def serve_tcp(
         cancel_handler_on_reset: ``False`` lets handlers run on when their stream is gone.
         allow_http1: serves HTTP/1.1 and HTTP/1.0 clients, too, told by their first octets. For them *handler* gets an
             `Http1Exchange`, and neither *on_session* nor a `ServerSession` is involved.
+        proxy_protocol: every connection begins with a header of the PROXY protocol, version 1 or 2, in which a load
+            balancer tells whose it is (`TransportView.peer_address`); others are closed. Only for servers that nobody
+            but the load balancer can reach.
         task_status: ``started(server)`` is called with a `Server` when connections are accepted.
 
     Raises:
@@ -70,6 +75,7 @@ async def serve_tcp(
         on_session_error=on_session_error,
         cancel_handler_on_reset=cancel_handler_on_reset,
         allow_http1=allow_http1,
+        proxy_protocol=proxy_protocol,
     )
     listeners = await _open_listeners(port, host, backlog)
     server = Server._create(listeners, _urls("http", listeners, host), options)
@@ -89,6 +95,7 @@ async def serve_ssl_over_tcp(
     on_unknown_protocol: UnknownProtocolHook | None = None,
     cancel_handler_on_reset: bool = True,
     allow_http1: bool = False,
+    proxy_protocol: bool = False,
     origins: Iterable[OriginLike] = (),
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -110,6 +117,7 @@ async def serve_ssl_over_tcp(
             at once, and *on_session_error* gets an `UnknownProtocolError`.
         cancel_handler_on_reset: whether handlers end with their stream.
         allow_http1: whether HTTP/1.1 is served, too: to clients that choose it, or nothing, by ALPN.
+        proxy_protocol: whether every connection begins with a header of the PROXY protocol, before TLS.
         origins: origins that every new TLS session names to its client at once (RFC 8336), see `ServerSession.origin`.
         task_status: ``started(server)``.
 
@@ -130,6 +138,7 @@ async def serve_ssl_over_tcp(
         on_unknown_protocol=on_unknown_protocol,
         cancel_handler_on_reset=cancel_handler_on_reset,
         allow_http1=allow_http1,
+        proxy_protocol=proxy_protocol,
         origins=origins,
     )
     listeners = await _open_listeners(port, host, backlog)
@@ -147,6 +156,7 @@ async def serve_unix(
     on_session_error: ErrorHook | None = None,
     cancel_handler_on_reset: bool = True,
     allow_http1: bool = False,
+    proxy_protocol: bool = False,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serves cleartext HTTP/2 on a Unix socket, which is removed at the end; otherwise like `serve_tcp`.
@@ -160,6 +170,7 @@ async def serve_unix(
         on_session_error: called with the error that ended a connection.
         cancel_handler_on_reset: whether handlers end with their stream.
         allow_http1: whether HTTP/1.1 is served, too.
+        proxy_protocol: whether every connection begins with a header of the PROXY protocol.
         task_status: ``started(server)``.
 
     Raises:
@@ -173,6 +184,7 @@ async def serve_unix(
         on_session_error=on_session_error,
         cancel_handler_on_reset=cancel_handler_on_reset,
         allow_http1=allow_http1,
+        proxy_protocol=proxy_protocol,
     )
     name = os.fspath(path)
     sock = trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_STREAM)
@@ -202,6 +214,7 @@ async def serve_listeners(
     on_unknown_protocol: UnknownProtocolHook | None = None,
     cancel_handler_on_reset: bool = True,
     allow_http1: bool = False,
+    proxy_protocol: bool = False,
     origins: Iterable[OriginLike] = (),
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -217,6 +230,7 @@ async def serve_listeners(
         on_unknown_protocol: over TLS, async function that gets the streams of clients that speak something else.
         cancel_handler_on_reset: whether handlers end with their stream.
         allow_http1: whether HTTP/1.1 is served, too.
+        proxy_protocol: whether every connection begins with a header of the PROXY protocol.
         origins: origins that every new TLS session names to its client at once (RFC 8336).
         task_status: ``started(server)``.
 
@@ -233,6 +247,7 @@ async def serve_listeners(
         on_unknown_protocol=on_unknown_protocol,
         cancel_handler_on_reset=cancel_handler_on_reset,
         allow_http1=allow_http1,
+        proxy_protocol=proxy_protocol,
         origins=origins,
     )
     scheme = "http" if ssl_context is None else "https"
@@ -248,6 +263,7 @@ async def serve_stream(
     on_session: SessionHook | None = None,
     cancel_handler_on_reset: bool = True,
     allow_http1: bool = False,
+    proxy_protocol: bool = False,
     task_status: trio.TaskStatus[ServerSession | Http1Connection] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serves one HTTP/2 session over any Trio stream, which it closes; returns when the session is over.
@@ -263,12 +279,14 @@ async def serve_stream(
             is raised here, in a group.
         cancel_handler_on_reset: whether handlers end with their stream.
         allow_http1: whether HTTP/1.1 is served, too.
+        proxy_protocol: whether every connection begins with a header of the PROXY protocol.
         task_status: ``started(session)`` is called with the `ServerSession`, or the `Http1Connection`: then not before
             the client has said something.
 
     Raises:
         TypeError: an argument has the wrong type.
-        HandshakeError: with *allow_http1*, the client said too little to tell what it speaks.
+        HandshakeError: with *allow_http1*, the client said too little to tell what it speaks; with *proxy_protocol*,
+            there was no header.
     """
     options = checked_options(
         handler,
@@ -276,9 +294,12 @@ async def serve_stream(
         on_session=on_session,
         cancel_handler_on_reset=cancel_handler_on_reset,
         allow_http1=allow_http1,
+        proxy_protocol=proxy_protocol,
     )
     if not isinstance(transport, trio.abc.Stream):
         raise TypeError(f"transport must be a trio.abc.Stream, not {transport!r}")
+    if proxy_protocol:
+        transport = await accept_proxied(transport, options.config)
     connection = await choose(transport, options, options.config, alpn=alpn_of(transport))
     await connection._run(task_status=task_status)
 

@@ -13,8 +13,10 @@ from .._http1._connection import Http1Connection
 from .._session._base import Session, checked_grace
 from .._session._reader import received
 from .._session._server import ServerSession
+from .._stream._proxied import proxy_header, socket_below
 from .._util import NoPublicConstructor
 from ._places import PlacedListener, Places
+from ._proxy_protocol import accept_proxied
 from ._sniff import sniff
 from ._tls import ALPN, ALPN_HTTP1, negotiated, unknown_protocol, wrap_server
 
@@ -195,10 +197,12 @@ class Server(metaclass=NoPublicConstructor):
         options, config = self._options, self._config
         stream: trio.SSLStream[trio.abc.Stream]
         with trio.CancelScope() as scope:
-            if self._draining and (options.ssl_context is not None or options.allow_http1):
+            if self._draining and (options.ssl_context is not None or options.allow_http1 or options.proxy_protocol):
                 scope.cancel()
             self._handshakes.add(scope)
             try:
+                if options.proxy_protocol:
+                    transport = await accept_proxied(transport, config)
                 if options.ssl_context is None:
                     return await choose(transport, options, config, alpn="h2c")
                 timeout = config.handshake_timeout
@@ -304,16 +308,22 @@ def alpn_of(transport: trio.abc.Stream) -> str | None:
 
 
 def peer_name(transport: trio.abc.Stream) -> str:
-    """Returns a name of the other end, for logs and task names."""
-    if isinstance(transport, trio.SSLStream):
-        return peer_name(transport.transport_stream)
-    if isinstance(transport, trio.SocketStream):
-        try:
-            address: object = transport.socket.getpeername()
-        except OSError:
-            return "a lost peer"
-        if isinstance(address, tuple):
-            host = f"[{address[0]}]" if ":" in str(address[0]) else str(address[0])
-            return f"{host}:{address[1]}"
-        return "a Unix socket"
-    return type(transport).__name__
+    """Returns a name of the other end, for logs and task names: of the client, where a load balancer told it."""
+    told = proxy_header(transport)
+    if told is not None and isinstance(told.peer_address, tuple):
+        return _name(told.peer_address)
+    below = socket_below(transport)
+    if below is None:
+        while isinstance(transport, trio.SSLStream):
+            transport = transport.transport_stream
+        return type(transport).__name__
+    try:
+        address: object = below.socket.getpeername()
+    except OSError:
+        return "a lost peer"
+    return _name(address) if isinstance(address, tuple) else "a Unix socket"
+
+
+def _name(address: tuple[object, ...]) -> str:
+    host = str(address[0])
+    return f"[{host}]:{address[1]}" if ":" in host else f"{host}:{address[1]}"

@@ -8,13 +8,13 @@ import trio
 
 from .._errors import LocalProtocolError
 from .._util import NoPublicConstructor
+from ._proxied import proxy_header, socket_below
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
-    from typing import TypeAlias
 
-    Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int] | str | bytes
+    from ._proxied import Address
 
 T = TypeVar("T")
 
@@ -29,15 +29,17 @@ class TransportView(metaclass=NoPublicConstructor):
         self._transport = transport
         self._cleartext = cleartext
         self._tls = transport if isinstance(transport, trio.SSLStream) else None
-        below = transport
-        while isinstance(below, trio.SSLStream):
-            below = below.transport_stream
+        told = proxy_header(transport)
+        below = socket_below(transport)
         # Asked for now: the socket will not tell any more when it is closed.
         self._local_address: Address | None = None
         self._peer_address: Address | None = None
-        if isinstance(below, trio.SocketStream):
+        if below is not None:
             self._local_address = _address(below.socket.getsockname)
             self._peer_address = _address(below.socket.getpeername)
+        self._proxy_address = None if told is None else self._peer_address
+        if told is not None and told.peer_address is not None:
+            self._peer_address, self._local_address = told.peer_address, told.local_address
 
     def __repr__(self) -> str:
         tls = " over TLS" if self.encrypted else ""
@@ -47,13 +49,24 @@ class TransportView(metaclass=NoPublicConstructor):
 
     @property
     def local_address(self) -> Address | None:
-        """This side's address: ``(host, port, …)``, a Unix path, or ``None`` where there is no socket."""
+        """This side's address: ``(host, port, …)``, a Unix path, or ``None`` where there is no socket.
+
+        With ``proxy_protocol=True`` what the load balancer says that the client connected to.
+        """
         return self._local_address
 
     @property
     def peer_address(self) -> Address | None:
-        """The peer's address: ``(host, port, …)``, a Unix path, or ``None`` where there is no socket."""
+        """The peer's address: ``(host, port, …)``, a Unix path, or ``None`` where there is no socket.
+
+        With ``proxy_protocol=True`` the client's, as the load balancer tells it; its own when it speaks for itself.
+        """
         return self._peer_address
+
+    @property
+    def proxy_address(self) -> Address | None:
+        """The address of the load balancer that told `peer_address`; ``None`` without the PROXY protocol."""
+        return self._proxy_address
 
     # -- TLS -------------------------------------------------------------------------------------------------------
 
