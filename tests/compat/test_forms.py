@@ -182,11 +182,11 @@ async def test_what_is_no_form(body: bytes, kind: str, status: int, reason: str)
     assert reason in reply.body.decode()
 
 
-async def test_the_parser_is_an_extra(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_parser_is_an_extra(monkeypatch: pytest.MonkeyPatch, complaints: pytest.LogCaptureFixture) -> None:
     monkeypatch.setitem(sys.modules, "python_multipart", None)
     assert (await post(fields, b"a=1", URLENCODED)).body == b'{"a":["1"]}'
     assert (await post(fields, multipart(part('name="a"', b"1")))).status == 500
-    assert "install trio-h2[forms]" in caplog.text
+    assert "install trio-h2[forms]" in complaints.text
 
 
 SCRAPS = [
@@ -278,6 +278,14 @@ async def test_what_is_too_much(body: bytes, kind: str, reason: str, announced: 
     assert reason in reply.body.decode()
 
 
+async def test_text_is_limited_whatever_the_form_may_have() -> None:
+    async def app(request: Request, response: Response) -> None:
+        await request.form(max_size=1000)
+
+    reply = await post(compat.request_handler(app, max_body_size=200), b"a=" + b"x" * 200, URLENCODED)
+    assert (reply.status, reply.body) == (413, b"the body has more than 200 octets")
+
+
 async def test_what_is_just_enough() -> None:
     async def app(request: Request, response: Response) -> None:
         form = await request.form(max_size=1000, max_fields=2, max_files=1)
@@ -336,6 +344,8 @@ async def test_all_files_of_a_form_share_its_memory() -> None:
 
     body = multipart(upload(half), upload(half), upload(b"x"), upload(b""))
     assert (await post(compat.request_handler(app), body)).body == b"[true,true,false,true]"
+    body = multipart(upload(BIG), upload(half))  # what is on the disk makes room
+    assert (await post(compat.request_handler(app), body)).body == b"[false,true]"
 
 
 async def test_files_are_closed_when_the_form_is_too_large() -> None:
@@ -351,7 +361,7 @@ async def test_files_are_closed_when_the_form_is_too_large() -> None:
     assert reply.status == 413
 
 
-async def test_a_disk_that_is_full(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_disk_that_is_full(monkeypatch: pytest.MonkeyPatch, complaints: pytest.LogCaptureFixture) -> None:
     def no_room() -> object:
         raise OSError(28, "No space left on device")
 
@@ -361,7 +371,7 @@ async def test_a_disk_that_is_full(monkeypatch: pytest.MonkeyPatch, caplog: pyte
         await request.form(max_size=5_000_000)
 
     assert (await post(compat.request_handler(app), multipart(upload(BIG)))).status == 500
-    assert "No space left on device" in caplog.text
+    assert "No space left on device" in complaints.text
 
 
 async def test_an_upload_waits_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
