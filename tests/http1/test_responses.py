@@ -171,6 +171,27 @@ async def test_informational_responses() -> None:
         assert (await served.client.answer()).body == b"page"
 
 
+async def test_responses_wait_for_a_client_that_does_not_read() -> None:
+    hints = 0
+
+    async def handler(stream: trio_h2.ServerStream) -> None:
+        nonlocal hints
+        for _ in range(300):
+            await stream.send_informational(103, {"link": "x" * 1000})
+            hints += 1
+        await stream.respond(body=b"page")
+
+    config = ServerConfig(max_queued_control=10_000)
+    async with serving(handler, capacity=1000, config=config) as served:
+        await served.client.request("GET /")
+        await trio.testing.wait_all_tasks_blocked()
+        assert 10 <= hints <= 40
+        assert len(served.connection._engine.output) <= 12_000
+        for _ in range(300):
+            assert (await served.client.answer()).status == 103
+        assert (await served.client.answer()).body == b"page"
+
+
 # -- expect: 100-continue ------------------------------------------------------------------------------------------
 
 
