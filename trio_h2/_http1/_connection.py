@@ -183,7 +183,7 @@ class Http1Connection(Http1State):
             self._pump()
 
     def _full(self) -> bool:
-        return self._held >= self._config.stream_window or self._engine.backlog >= READ_SIZE
+        return self._held >= max(self._config.stream_window, 1) or self._engine.backlog >= READ_SIZE
 
     def _patience(self) -> float:
         """Returns until when something of the request must come."""
@@ -327,12 +327,10 @@ class Http1Connection(Http1State):
             self._deaf = True
             self._write_scope.cancel()
             self._moved.unpark_all()
-        exchange = self._exchange
-        if exchange is not None and exchange.method == "CONNECT" and exchange.headers_sent:
-            if self._engine.raw:
-                self._pump()
-            elif exchange._alive and not exchange._inbox.ended.is_set():
-                exchange._remote_ended()  # no tunnel: the request was all there is
+        if self._engine.raw:
+            self._pump()
+        elif self._exchange is not None:
+            self._exchange._settle_connect()
         if self._read_scope.deadline == math.inf:
             self._read_scope.deadline = self._patience()  # 100 may have been sent
 

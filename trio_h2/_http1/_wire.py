@@ -223,11 +223,23 @@ class Http1Wire:
 
     def _decide_tunnel(self, *, accepted: bool) -> None:
         if accepted:
-            self.raw = True
-            self._tail += self._h11.trailing_data[0]
-            self.backlog = 0
+            self._pass_on()
         else:
             self._request_ended()
+
+    def _pass_on(self) -> None:
+        self.raw = True
+        self._tail += self._h11.trailing_data[0]
+        self.backlog = 0
+
+    def switch_protocols(self, stream_id: int, protocol: bytes, fields: Sequence[RawField]) -> None:
+        """Answers 101 to a complete request that asked for *protocol*; octets are passed on from then on."""
+        headers = [(b"connection", b"upgrade"), (b"upgrade", protocol), *fields]
+        self.output += self._send(h11.InformationalResponse(status_code=101, headers=headers, reason=_reason(101)))
+        self.close_after = True
+        stream = self.streams[stream_id]
+        stream.local = stream.remote = Side.OPEN
+        self._pass_on()
 
     def send_informational(self, stream_id: int, fields: Sequence[RawField]) -> None:
         """Sends a 1xx response; to HTTP/1.0 none, which knows no such thing (RFC 9110 §15.2)."""
