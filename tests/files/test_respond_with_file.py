@@ -389,7 +389,6 @@ async def test_nobody_asks_on_error_when_the_client_has_left(root: Path) -> None
 # -- failures after the headers ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parity("P16")
 async def test_a_file_that_shrinks(root: Path) -> None:
     handler = with_file(root / "big.bin", on_error=never)
     async with scripted_client(handler) as (_, peer):

@@ -18,6 +18,7 @@ from tests.session.scripted import hello
 from trio_h2 import (
     ClientSession,
     ErrorCode,
+    Http1Connection,
     Role,
     Server,
     Session,
@@ -69,7 +70,7 @@ class Owner:
         self.raised: list[BaseException] = []
         self.over = trio.Event()
 
-    async def run(self, *, task_status: trio.TaskStatus[Session]) -> None:
+    async def run(self, *, task_status: trio.TaskStatus[Session | Http1Connection]) -> None:
         """The block that owns the session."""
         try:
             if self.role is Role.SERVER:

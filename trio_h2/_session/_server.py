@@ -15,9 +15,10 @@ from .._wire._engine import HIGHEST_STREAM_ID
 from .._wire._extframes import ALTSVC, ORIGIN, origin_payloads
 from .._wire._schedule import parse_priority
 from ._extensions import encode_altsvc, encode_origins, origin_of
-from ._handlers import RunningHandlers, tells_of_end
+from ._handlers import RunningHandlers
 from ._push_out import PushingSession
 from ._services import run_services
+from ._supervision import supervise
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from .._wire._events import PriorityUpdated, RequestReceived
     from .._wire._failure import SessionFailure
     from ._extensions import OriginLike
+    from ._supervision import Handler
 
-    Handler: TypeAlias = Callable[[ServerStream], Awaitable[object]]
     SessionHook: TypeAlias = Callable[["ServerSession"], Awaitable[object]]
 
 logger = logging.getLogger("trio_h2.server")
@@ -228,39 +229,11 @@ class ServerSession(PushingSession):
         nursery.start_soon(self._handle, stream, name=name)
 
     async def _handle(self, stream: ServerStream) -> None:
-        """Runs the handler of one stream; whatever it does, the session goes on (RFC 9113 §5.4.2)."""
         self._handlers.started(stream)
-        scope = stream._scope
-        scope.deadline = trio.current_time() + self._handler_timeout
-        returned = settled = False
+        returned = False
         try:
-            with scope:
-                await self._handler(stream)
-                returned = True
-            if returned:
-                self._handler_returned(stream)
-                settled = True
-            elif trio.current_time() >= scope.deadline:
-                logger.warning(
-                    "%s: the handler of %s %s was cancelled after handler_timeout=%g s",
-                    *(self._label, stream.method, stream.path, self._handler_timeout),
-                )
-        except BaseExceptionGroup as group:  # an ExceptionGroup is one, too
-            errors, others = group.split(Exception)
-            try:
-                if errors is not None:
-                    self._handler_raised(stream, errors)
-                    settled = True
-                if others is not None:  # Cancelled, say, which belongs to a scope outside
-                    raise others from None
-            finally:
-                del errors, others  # their tracebacks know this frame
-        except Exception as exc:  # one of the two places that supervise: a handler must not end its session
-            self._handler_raised(stream, exc)
-            settled = True
+            returned = await supervise(stream, self._handler, self._label, self._handler_timeout)
         finally:
-            if not settled:
-                stream._abandon()
             self._settle_pushes(stream, returned=returned)
             self._handler_over(stream)
 
@@ -270,39 +243,6 @@ class ServerSession(PushingSession):
         self._engine.handler_done(stream.id)
         self._start_handlers()
         self._check_idle()
-
-    def _handler_returned(self, stream: ServerStream) -> None:
-        outbox = stream._outbox
-        if not stream._alive:
-            return
-        if not stream.headers_sent:
-            logger.error(
-                "%s: the handler of %s %s returned without a response", self._label, stream.method, stream.path
-            )
-            self._respond_500(stream)
-        elif not outbox.ended:
-            if not outbox.complete or outbox.busy:
-                logger.error("%s: the handler of %s %s left its body short", self._label, stream.method, stream.path)
-                stream._reset(ErrorCode.INTERNAL_ERROR, Initiator.LIBRARY, "the handler left its body incomplete")
-                return
-            outbox.finish()
-
-    def _handler_raised(self, stream: ServerStream, error: Exception) -> None:
-        if not stream._alive and tells_of_end(stream, error, cancelled=stream._scope.cancel_called):
-            logger.debug("%s: the stream of %s %s ended first: %s", self._label, stream.method, stream.path, error)
-            return
-        logger.error("%s: the handler of %s %s raised", self._label, stream.method, stream.path, exc_info=error)
-        if not stream._alive:
-            return
-        if not stream.headers_sent:
-            self._respond_500(stream)
-        elif not stream._outbox.framed_end:
-            stream._reset(ErrorCode.INTERNAL_ERROR, Initiator.LIBRARY, "the handler failed")
-
-    def _respond_500(self, stream: ServerStream) -> None:
-        self._engine.send_response(stream.id, [(b":status", b"500"), (b"content-length", b"0")], end_stream=True)
-        stream._outbox.end_with_headers()
-        self._wake_writer()
 
     # -- for the base ----------------------------------------------------------------------------------------------
 

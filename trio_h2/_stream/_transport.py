@@ -8,13 +8,13 @@ import trio
 
 from .._errors import LocalProtocolError
 from .._util import NoPublicConstructor
+from ._proxied import proxy_header, socket_below
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
-    from typing import TypeAlias
 
-    Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int] | str | bytes
+    from ._proxied import Address
 
 T = TypeVar("T")
 
@@ -25,18 +25,21 @@ class TransportView(metaclass=NoPublicConstructor):
     The bytes belong to the session: reading, writing or closing them here raises `LocalProtocolError`.
     """
 
-    def __init__(self, transport: trio.abc.Stream) -> None:
+    def __init__(self, transport: trio.abc.Stream, *, cleartext: str | None = "h2c") -> None:
         self._transport = transport
+        self._cleartext = cleartext
         self._tls = transport if isinstance(transport, trio.SSLStream) else None
-        below = transport
-        while isinstance(below, trio.SSLStream):
-            below = below.transport_stream
+        told = proxy_header(transport)
+        below = socket_below(transport)
         # Asked for now: the socket will not tell any more when it is closed.
         self._local_address: Address | None = None
         self._peer_address: Address | None = None
-        if isinstance(below, trio.SocketStream):
+        if below is not None:
             self._local_address = _address(below.socket.getsockname)
             self._peer_address = _address(below.socket.getpeername)
+        self._proxy_address = None if told is None else self._peer_address
+        if told is not None and told.peer_address is not None:
+            self._peer_address, self._local_address = told.peer_address, told.local_address
 
     def __repr__(self) -> str:
         tls = " over TLS" if self.encrypted else ""
@@ -46,13 +49,24 @@ class TransportView(metaclass=NoPublicConstructor):
 
     @property
     def local_address(self) -> Address | None:
-        """This side's address: ``(host, port, …)``, a Unix path, or ``None`` where there is no socket."""
+        """This side's address: ``(host, port, …)``, a Unix path, or ``None`` where there is no socket.
+
+        With ``proxy_protocol=True`` what the load balancer says that the client connected to.
+        """
         return self._local_address
 
     @property
     def peer_address(self) -> Address | None:
-        """The peer's address: ``(host, port, …)``, a Unix path, or ``None`` where there is no socket."""
+        """The peer's address: ``(host, port, …)``, a Unix path, or ``None`` where there is no socket.
+
+        With ``proxy_protocol=True`` the client's, as the load balancer tells it; its own when it speaks for itself.
+        """
         return self._peer_address
+
+    @property
+    def proxy_address(self) -> Address | None:
+        """The address of the load balancer that told `peer_address`; ``None`` without the PROXY protocol."""
+        return self._proxy_address
 
     # -- TLS -------------------------------------------------------------------------------------------------------
 
@@ -63,9 +77,12 @@ class TransportView(metaclass=NoPublicConstructor):
 
     @property
     def alpn_protocol(self) -> str | None:
-        """What ALPN agreed on; ``None`` where it gave nothing; ``"h2c"`` without TLS (RFC 9113 §3.1)."""
+        """What ALPN agreed on; ``None`` where it gave nothing.
+
+        Without TLS ``"h2c"`` (RFC 9113 §3.1), or ``None`` below HTTP/1.1.
+        """
         tls = self._tls
-        return "h2c" if tls is None else _asked(lambda: tls.selected_alpn_protocol())
+        return self._cleartext if tls is None else _asked(lambda: tls.selected_alpn_protocol())
 
     @property
     def tls_version(self) -> str | None:
