@@ -6,12 +6,13 @@ that runs the handler.
 
 from __future__ import annotations
 
+import contextlib
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import trio
 
-from trio_h2 import Headers, SessionError, StreamError
+from trio_h2 import Headers, LocalProtocolError, SessionError, StreamError
 
 from ._fields import NO_CONTENT, check_fields, check_links, check_status
 from ._head import ResponseHead
@@ -40,6 +41,7 @@ class Response(ResponseHead):
         self._request = request
         self._finished = False
         self._over = trio.Event()
+        self._pushed: list[Response] = []
 
     @property
     def request(self) -> Request:
@@ -74,6 +76,36 @@ class Response(ResponseHead):
         fields = [("link", link) for link in check_links(links)]
         further = Headers([] if headers is None else check_fields(headers))
         await self._exchange.send_informational(103, Headers([*fields, *further.raw]))
+
+    @property
+    def push_allowed(self) -> bool:
+        """Whether `push` would be let through now; never over HTTP/1.1, and browsers do not allow it any more."""
+        stream = self._request.stream
+        return stream is not None and stream.push_allowed
+
+    async def push(self, headers: HeadersInput | None = None) -> Self:
+        """Promises the response to a request that the client has not made (RFC 9113 §8.4), and returns it.
+
+        It is sent like any other, though its headers wait their turn as long as the client takes no more of them. It
+        ends with the handler, too: what was set or begun is ended then, the rest is reset. Cancelled: nothing was sent.
+
+        Args:
+            headers: the promised request; by default GET of ``/``, with the scheme and authority of this one.
+
+        Raises:
+            TypeError, ValueError: a field is not allowed, or the method is neither GET nor HEAD.
+            LocalProtocolError: the client allows no push, the response has ended, or it was pushed itself; there is no
+                push over HTTP/1.1.
+            StreamError, SessionError, trio.ClosedResourceError: the exchange is over.
+        """
+        stream = self._request.stream
+        if stream is None:
+            raise LocalProtocolError("there is no push over HTTP/1.1")
+        exchange = await stream.push(headers)
+        request = type(self._request)._make(exchange, self._request.max_body_size)
+        response = type(self)._make(exchange, request)
+        self._pushed.append(response)
+        return response
 
     # -- the body --------------------------------------------------------------------------------------------------
 
@@ -291,10 +323,15 @@ class Response(ResponseHead):
         """The handler has returned: ends what it has begun. What it has not is left to the server, which says 500."""
         if not self._ended and (self._touched or self.headers_sent) and not self._exchange.destroyed:
             await self.end()
+        for pushed in self._pushed:
+            with contextlib.suppress(StreamError):  # the client does not want it
+                await pushed._settle()
 
     def _handler_over(self) -> None:
         """The handler is over: what is not sent now will not be."""
         self._over.set()
+        for pushed in self._pushed:
+            pushed._handler_over()
 
 
 def _octets(data: bytes | bytearray | memoryview | str) -> bytes | bytearray | memoryview:
