@@ -117,8 +117,10 @@ class _Joint:
             more = bool(data)
             if not more:
                 # A socket tells of a reset only once: if the task that sends has been told, this one receives an end,
-                # which is none. Both wake in the same pass of the scheduler.
-                await trio.lowlevel.checkpoint()
+                # which is none. Both may be running in the same pass of the scheduler; Trio's sockets yield once before
+                # they raise, and then the other task may or may not have its turn first.
+                for _ in range(2):
+                    await trio.lowlevel.checkpoint()
                 if self._error is not None:
                     return
             try:
