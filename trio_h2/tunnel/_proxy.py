@@ -139,6 +139,9 @@ class ConnectProxy:
                 await stream.respond(refusal.headers, body=refusal.body)
             else:
                 await self._serve(stream, connection, report)
+        except Exception as exc:  # which the session knows what to make of
+            report.reason = report.reason or f"failed with {type(exc).__name__}"
+            raise
         finally:
             self._reports.discard(report)
             self._up += report.traffic.left_to_right
@@ -174,7 +177,7 @@ class ConnectProxy:
         with scope:
             try:
                 candidates = await resolve(target)
-            except (OSError, UnicodeError) as exc:  # the latter of names that IDNA does not know, like _a.b
+            except OSError as exc:
                 raise Refusal(502, "dns_error", f"{target.host} cannot be looked up", str(exc)) from exc
             allowed = [one for one in candidates if self._allow.allows(target, one.address)]
             if not allowed:

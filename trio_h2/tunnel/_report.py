@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import trio
 
@@ -13,6 +13,9 @@ from ._target import shown
 
 if TYPE_CHECKING:
     from ._proxy import TunnelExchange
+
+_LONGEST: Final = 260
+"""Octets of the longest target that there can be; a name has 253 at most."""
 
 
 class Report:
@@ -33,7 +36,8 @@ class Report:
 
     def line(self) -> str:
         """Returns one line: who, where to, how much each way, how long, and why it ended."""
-        target = self.target if self.target.isascii() and self.target.isprintable() else shown(self.target)
+        plain = self.target.isascii() and self.target.isprintable() and len(self.target) <= _LONGEST
+        target = self.target if plain else shown(self.target)
         where = f"{target} ({self.address})" if self.address else target
         return (
             f"{self._client} CONNECT {where}: {self.traffic.left_to_right} octets up, "
