@@ -1,4 +1,5 @@
-"""A module imports only from its own layer and from lower ones; only the engine adapter knows h2.
+"""A module imports only from its own layer and from lower ones; only the engine adapter knows h2, and
+only the one for HTTP/1.1 h11.
 
 The layers are those of CONTRIBUTING.md. Every import statement counts, wherever it stands: inside a function,
 behind `TYPE_CHECKING`, relative or absolute.
@@ -26,6 +27,7 @@ _LAYERS = {
     "_util": 2,
     "_stream": 3,
     "_session": 4,
+    "_http1": 4,
     "_net": 5,
 }
 _TOP_LAYER = 6
@@ -33,6 +35,7 @@ _TOP_LAYER = 6
 _SAME_PART = {"__main__": "_cli"}
 
 _ENGINE_ADAPTER = f"{_PACKAGE}._wire._adapter"
+_HTTP1_ADAPTER = f"{_PACKAGE}._http1._wire"
 # The sans-IO layer: no event loop, no clock, no sockets, no threads.
 _NOT_IN_WIRE = {
     "asyncio",
@@ -103,6 +106,8 @@ def _objection(name: str, target: str, imported: str) -> str:
     if library != _PACKAGE:
         if library == "h2" and name != _ENGINE_ADAPTER:
             return "only the engine adapter imports h2"
+        if library == "h11" and name != _HTTP1_ADAPTER:
+            return "only the adapter for HTTP/1.1 imports h11"
         if library in _NOT_IN_WIRE and _part(name) == "_wire":
             return "the sans-IO layer has no event loop, clock or socket"
         return ""
@@ -146,7 +151,7 @@ def test_every_private_part_has_a_layer() -> None:
 
 _PLANTED = [
     *["__init__", "_wire/__init__", "_wire/_adapter", "_wire/_engine", "_errors", "_util"],
-    *["_stream/_base", "_session/_base", "_net/_serve"],
+    *["_stream/_base", "_session/_base", "_http1/_wire", "_http1/_connection", "_net/_serve"],
     *["_cli/__init__", "_cli/_get", "files", "testing/__init__", "tunnel/__init__", "tunnel/_proxy"],
 ]
 
@@ -184,6 +189,9 @@ def _plant(root: Path, module: str, source: str) -> None:
         ("_stream/_base", "from .. import Session"),
         ("_session/_base", "import trio_h2"),
         ("_session/_base", "from .._net import _serve"),
+        ("_http1/_connection", "import h11"),
+        ("_http1/_connection", "from .._net import _serve"),
+        ("_net/_serve", "from h11 import Connection"),
         ("_net/_serve", "from ..files import send_file"),
         ("_net/_serve", "from .._cli._get import main"),
         ("files", "from ._errors import H2Error"),
@@ -217,6 +225,7 @@ def test_a_wrong_import_is_found(tmp_path: Path, module: str, source: str) -> No
         ("_wire/__init__", "from ._engine import Engine"),
         ("_errors", "import trio\nfrom ._wire._engine import Engine\nfrom ._util import helper"),
         ("_stream/_base", "from .._wire import _engine\nfrom .. import _errors\nimport time, ssl"),
+        ("_http1/_wire", "import h11\nfrom .._wire import _engine\nfrom .._stream._base import Stream"),
         ("_net/_serve", "from .._session._base import Session\nfrom .._version import __version__"),
         ("__init__", "from ._net._serve import serve_tcp as serve_tcp\nfrom . import _errors"),
         ("files", "import trio_h2, trio\nfrom trio_h2 import Server, __version__\nfrom . import Headers"),

@@ -1,0 +1,110 @@
+"""One request and its response over HTTP/1.1, in the shape of a stream."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from .._errors import LocalProtocolError
+from .._stream._inbox import Inbox
+from .._stream._server import ServerStream
+from .._wire._headers import Headers
+from .._wire._outbound import informational_fields
+
+if TYPE_CHECKING:
+    from .._stream._port import SessionPort
+    from .._wire._headers import HeadersInput
+    from ._request import RequestHead
+    from ._wire import Http1Wire
+
+
+class Http1Exchange(ServerStream):
+    """What a handler gets for a request over HTTP/1.1: a stream, as far as anybody who answers requests can tell.
+
+    `id` counts the requests of the connection, and `session` is the `Http1Connection`. What is different:
+
+    * `reset`, and whatever else cuts a response short, closes the connection; no code reaches the client.
+    * What is unread of the request when its response is whole is read for a moment and thrown away; if there is more
+      of it, the connection closes after the response.
+    * Trailers need a chunked body: with a ``content-length``, or to an HTTP/1.0 client, they are left out.
+    * After a CONNECT was answered with 2xx, or after `switch_protocols`, octets are passed on in both directions as
+      they are.
+    * The handler is cancelled when the connection breaks, or ends before the request does. A client that only ends its
+      own side, over TCP or a Unix socket, still gets its response; TLS knows no such thing, there it has left.
+    """
+
+    def __init__(self, port: SessionPort, number: int, head: RequestHead, end_stream: bool) -> None:
+        super().__init__(port, number, head.headers, end_stream)
+        self._http_version = head.version
+        self._connection_fields = head.connection_fields
+
+    @property
+    def http_version(self) -> str:
+        """``"1.1"`` or ``"1.0"``."""
+        return self._http_version
+
+    @property
+    def expects_continue(self) -> bool:
+        """Whether the client asked for 100 before it sends the body.
+
+        RFC 9110 §10.1.1: a server that receives the expectation "in an HTTP/1.0 request MUST ignore" it.
+        """
+        return self._http_version != "1.0" and super().expects_continue
+
+    @property
+    def upgrade(self) -> str:
+        """The protocols that the client would rather speak, from its ``upgrade`` field; empty if there are none.
+
+        RFC 9110 §7.8: a server "MUST ignore an Upgrade header field that is received in an HTTP/1.0 request", and the
+        field counts only if ``connection`` names it.
+        """
+        fields = self._connection_fields
+        named = b",".join(value for name, value in fields if name == b"connection").lower().split(b",")
+        if self._http_version == "1.0" or b"upgrade" not in (one.strip() for one in named):
+            return ""
+        return b", ".join(value for name, value in fields if name == b"upgrade").decode("latin-1")
+
+    async def switch_protocols(self, protocol: str, headers: HeadersInput | None = None) -> None:
+        """Answers 101 to a request that asked for another protocol (RFC 9110 §15.2.2), instead of `respond`.
+
+        From then on `send_all` and `receive_some` pass octets on as they are, and the connection ends with the
+        exchange. Cancelled: nothing was sent.
+
+        Args:
+            protocol: one of those in `upgrade`.
+            headers: further fields, without ``connection`` and ``upgrade``.
+
+        Raises:
+            ValueError: a field is not allowed, or the client did not ask for *protocol*.
+            LocalProtocolError: the headers were sent before, or the request's body has not been received.
+            StreamResetError, SessionError: the exchange, or the connection, broke.
+            trio.ClosedResourceError: this side closed the exchange.
+        """
+        if protocol not in (one.strip() for one in self.upgrade.split(",")) or not protocol:
+            raise ValueError(f"the client asked for {self.upgrade or 'no other protocol'!r}, not for {protocol!r}")
+        fields = informational_fields(103, headers)[1:]
+        wire = cast("Http1Wire", self._port._engine)
+        with self._outbox.exclusive():
+            self._check_can_switch(wire)
+            await self._port._control_room()
+            self._check_can_switch(wire)
+            self._sent_headers = Headers.from_raw([(b":status", b"101"), *fields])
+            self._no_trailers = True
+            self._end_after_headers = False
+            self._inbox = Inbox(self._port, self._id)  # the old one has ended with the request
+            wire.switch_protocols(self._id, protocol.encode("latin-1"), fields)
+            self._port._wake_writer()
+
+    def _check_can_switch(self, wire: Http1Wire) -> None:
+        self._check_can_respond()
+        if not wire.request_complete:
+            raise LocalProtocolError("the request's body must be received first", stream_id=self._id)
+
+    def _settle_connect(self) -> None:
+        """Ends the request if it is a CONNECT that was refused: then there is nothing but its head."""
+        if self.method == "CONNECT" and self.headers_sent and self._alive and not self._inbox.ended.is_set():
+            self._remote_ended()
+
+    def _respond_500(self) -> None:
+        self._port._engine.send_response(self._id, [(b":status", b"500"), (b"content-length", b"0")], end_stream=True)
+        self._outbox.end_with_headers()
+        self._port._wake_writer()
