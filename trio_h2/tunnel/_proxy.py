@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import trio
 
@@ -28,13 +28,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("trio_h2.proxy")
 
 _REALM_CHARACTERS: Final = frozenset(map(chr, range(0x20, 0x7F))) - {'"', "\\"}
-
-
-class TunnelExchange(trio_h2.ServerExchange, Protocol):
-    """What `ConnectProxy` needs of an exchange; a `trio_h2.ServerStream` has it."""
-
-    async def send_eof(self) -> None:
-        """Ends the send side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +60,9 @@ class ConnectProxy:
     credentials are missing or wrong, 501 an extended CONNECT, 502 the target cannot be reached, 503 too many tunnels,
     504 it did not answer in time. Any other method is reset with REFUSED_STREAM. Every tunnel and every refusal is a
     line in the log ``trio_h2.proxy``, at level INFO.
+
+    With ``allow_http1``, HTTP/1.1 clients are served as well. They are told of a broken target by a TCP reset, and of
+    another method than CONNECT by 405.
 
     A server lets 128 streams run at once in a session; `trio_h2.ServerConfig` can allow more tunnels.
 
@@ -123,11 +119,10 @@ class ConnectProxy:
             octets_down=self._down + sum(report.traffic.right_to_left for report in self._reports),
         )
 
-    async def __call__(self, stream: TunnelExchange) -> None:
+    async def __call__(self, stream: trio_h2.ServerExchange) -> None:
         """Serves one exchange, to its end. Cancelled: the target's connection is reset."""
-        if stream.headers.get(":method") != "CONNECT":
-            stream.reset(trio_h2.ErrorCode.REFUSED_STREAM)
-            await trio.lowlevel.checkpoint()
+        if stream.method != "CONNECT":
+            await _refuse_method(stream)
             return
         report = Report(stream)
         try:
@@ -150,7 +145,7 @@ class ConnectProxy:
 
     # -- before the tunnel is up -----------------------------------------------------------------------------------
 
-    async def _reach(self, stream: TunnelExchange, report: Report) -> trio.SocketStream:
+    async def _reach(self, stream: trio_h2.ServerExchange, report: Report) -> trio.SocketStream:
         """Connects to the target.
 
         Raises:
@@ -198,7 +193,7 @@ class ConnectProxy:
 
     # -- while it is up --------------------------------------------------------------------------------------------
 
-    async def _serve(self, stream: TunnelExchange, connection: trio.SocketStream, report: Report) -> None:
+    async def _serve(self, stream: trio_h2.ServerExchange, connection: trio.SocketStream, report: Report) -> None:
         """Carries bytes until both sides have ended, or either breaks. Closes the connection in any case."""
         whole = False
         try:
@@ -227,6 +222,16 @@ class ConnectProxy:
                 # RFC 9113 §8.5: "a proxy MUST send a TCP segment with the RST bit set if it detects an error with the
                 # stream or the HTTP/2 connection."
                 abort(connection)
+
+
+async def _refuse_method(stream: trio_h2.ServerExchange) -> None:
+    """Says that this is a proxy for CONNECT only."""
+    if stream.http_version.startswith("1."):
+        refusal = Refusal(405, "", "this proxy is for CONNECT only", extra={"allow": "CONNECT"})
+        await stream.respond(refusal.headers, body=refusal.body)
+    else:
+        stream.reset(trio_h2.ErrorCode.REFUSED_STREAM)
+        await trio.lowlevel.checkpoint()
 
 
 def _seconds(name: str, value: float) -> float:

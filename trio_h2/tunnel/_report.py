@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import trio
 
@@ -11,9 +11,6 @@ import trio_h2
 from ._join import Traffic
 from ._target import shown
 
-if TYPE_CHECKING:
-    from ._proxy import TunnelExchange
-
 _LONGEST: Final = 260
 """Octets of the longest target that there can be; a name has 253 at most."""
 
@@ -21,7 +18,7 @@ _LONGEST: Final = 260
 class Report:
     """One tunnel, from the request to its end."""
 
-    def __init__(self, stream: TunnelExchange) -> None:
+    def __init__(self, stream: trio_h2.ServerExchange) -> None:
         self._stream = stream
         self._client = _client(stream)  # a session forgets it when it is over
         self._began = trio.current_time()
@@ -50,10 +47,10 @@ class Report:
         return "cancelled" if code is None else f"reset with {trio_h2.code_name(code)}"
 
 
-def _client(stream: TunnelExchange) -> str:
-    if not isinstance(stream, trio_h2.Stream) or stream.destroyed:  # then it has no session any more
+def _client(stream: trio_h2.ServerExchange) -> str:
+    if stream.destroyed:  # then it has no session any more
         return "-"
-    address = stream.session.transport.peer_address
+    address = stream.transport.peer_address
     if not isinstance(address, tuple):
         return "-" if not address else str(address)
     return f"[{address[0]}]:{address[1]}" if ":" in address[0] else f"{address[0]}:{address[1]}"
