@@ -112,3 +112,19 @@ async def test_curl_is_told_of_a_target_that_breaks(peers: PeerFinder, tls_files
         done = await run(*curl(peers, tls_files, proxy, "-p"), f"http://{place.authority}/", check=False)
         assert done.returncode == 56, "without a length, only a reset tells that it is not all"
         await until(lambda: "the target's connection broke" in program.output)
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["proxy-cleartext", "proxy-tls"])
+async def test_curl_is_told_that_the_target_has_ended(peers: PeerFinder, tls_files: TlsFiles, tls: bool) -> None:
+    """An answer without a length is over when its connection is."""
+
+    async def closes(stream: trio.SocketStream) -> None:
+        await stream.receive_some()
+        await stream.send_all(b"HTTP/1.1 200 OK\r\n\r\nall of it")
+        await stream.send_eof()
+        while await stream.receive_some():
+            pass
+
+    async with target(closes) as place, proxy_command(tls_files, tls=tls) as (_, proxy):
+        done = await run(*curl(peers, tls_files, proxy, "-p"), f"http://{place.authority}/")
+        assert done.text == "all of it"

@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 
 async def close_gracefully(
-    transport: trio.abc.Stream, wait_ended: Callable[[], Awaitable[None]], config: ServerConfig, *, unread: bool
+    transport: trio.abc.Stream,
+    wait_ended: Callable[[], Awaitable[None]],
+    config: ServerConfig,
+    *,
+    unread: bool,
+    tunnel: bool,
 ) -> None:
     """Closes *transport* after the last response.
 
@@ -30,6 +35,7 @@ async def close_gracefully(
         wait_ended: waits until the client has closed its side; somebody reads on.
         config: ``linger_timeout`` bounds that wait if the client was still sending, else ``close_timeout``.
         unread: whether the client was still sending.
+        tunnel: whether no response has told the client that the connection is going to be closed.
     """
     seconds = config.linger_timeout if unread else config.close_timeout
     if isinstance(transport, trio.abc.HalfCloseableStream):
@@ -37,7 +43,10 @@ async def close_gracefully(
             await transport.send_eof()
             await wait_ended()
     elif unread:  # over TLS only the client can end it, by what the response says
-        with trio.move_on_after(seconds):
+        below = _below(transport)
+        with trio.move_on_after(seconds), contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            if tunnel and isinstance(below, trio.abc.HalfCloseableStream):
+                await below.send_eof()
             await wait_ended()
     with trio.move_on_after(config.close_timeout), contextlib.suppress(trio.BrokenResourceError):
         await transport.aclose()
@@ -52,12 +61,17 @@ async def close_abruptly(transport: trio.abc.Stream, seconds: float, *, cut: boo
         cut: whether a response is cut short. Then TCP is told to reset the connection: to a client that was given no
             length, a mere end would make the body look whole.
     """
-    below = transport
-    while isinstance(below, trio.SSLStream):
-        below = below.transport_stream
+    below = _below(transport)
     if cut and isinstance(below, trio.SocketStream):
         with contextlib.suppress(OSError, trio.ClosedResourceError):
             below.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     # Shielded, because the block around may be cancelled as well.
     with trio.move_on_after(seconds, shield=True), contextlib.suppress(trio.BrokenResourceError):
         await trio.aclose_forcefully(transport)
+
+
+def _below(transport: trio.abc.Stream) -> trio.abc.Stream:
+    """Returns what TLS runs on."""
+    while isinstance(transport, trio.SSLStream):
+        transport = transport.transport_stream
+    return transport
