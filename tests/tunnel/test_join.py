@@ -208,6 +208,27 @@ async def test_idleness_ends_it(autojump_clock: MockClock) -> None:
             await join(left, right, idle_timeout=wrong)
 
 
+async def test_what_has_just_come_may_take_its_time_to_go(autojump_clock: MockClock) -> None:
+    """To receive something is a sign of life, too, even if nobody takes it yet."""
+    client, left, right, target = ends(capacity=1)
+    traffic = Traffic()
+    await client.send_all(b"x")
+    async with trio.open_nursery() as nursery:
+
+        async def joined() -> None:
+            with pytest.raises(trio.TooSlowError):
+                await join(left, right, idle_timeout=60, traffic=traffic)
+
+        nursery.start_soon(joined)
+        await trio.sleep(59)
+        await client.send_all(b"y")  # "x" is in the way
+        await trio.sleep(59)
+        assert await target.receive_some() == b"x"
+        await trio.sleep(59)
+        assert await target.receive_some() == b"y"
+        assert traffic == Traffic(2, 0)
+
+
 async def test_it_is_a_checkpoint_and_leaves_the_streams_open(autojump_clock: MockClock) -> None:
     client, left, right, target = ends()
     await client.send_eof()

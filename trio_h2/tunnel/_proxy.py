@@ -72,8 +72,8 @@ class ConnectProxy:
             right; by default nobody is asked.
         realm: what the credentials are for, as the client is told.
         connect_timeout: seconds for looking the target up and connecting to it.
-        idle_timeout: seconds without an octet in either direction, after which a tunnel is reset with CANCEL;
-            `math.inf` turns it off.
+        idle_timeout: seconds in which nothing moves in either direction, as for `join`; then a tunnel is reset with
+            CANCEL. `math.inf` turns it off.
         max_tunnels: how many may be open at once, in all sessions.
 
     Raises:
