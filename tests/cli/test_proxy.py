@@ -34,6 +34,14 @@ async def no_proxy(stream: ServerStream) -> None:
     await stream.respond(405)
 
 
+async def talkative(stream: ServerStream) -> None:
+    """Refuses by a page for a browser, or by a long story."""
+    if stream.authority.endswith(":9"):
+        await stream.respond({":status": 403, "content-type": "text/html"}, body=b"<!DOCTYPE html>")
+    else:
+        await stream.respond({":status": 502, "content-type": "text/plain"}, body=b"blah " * 2000)
+
+
 @pytest.mark.parity("L1", "L4")
 @pytest.mark.parametrize("tls", [False, True], ids=["h2c-inside", "tls-inside"])
 async def test_get_through_a_proxy_with_tls(
@@ -74,6 +82,13 @@ async def test_a_proxy_that_cannot_be_used(get: Command) -> None:
         done.failed(1, "cannot connect to http://127.0.0.1:9: Connection refused")
 
 
+async def test_a_long_story_is_not_told(get: Command) -> None:
+    async with served(talkative) as site:
+        for port, status in ((9, 403), (10, 502)):
+            done = await get(f"http://127.0.0.1:{port}", "--proxy", site.url(""))
+            done.failed(1, f"the proxy refused it: status {status}\n")
+
+
 async def test_credentials_for_the_proxy(get: Command) -> None:
     proxy = ConnectProxy([HERE], authenticate={"jane": "p@ss:word"})
     async with served(mirror) as site, served(proxy) as door:
@@ -94,16 +109,26 @@ async def test_credentials_for_the_proxy(get: Command) -> None:
         ("http://a:0", "port"),
         ("http://a/path", "without a path"),
         ("http://a?q", "without a path"),
+        ("http://jane%3Adoe:secret@a", "cannot have a colon in it, like 'jane:doe'"),
+        ("http://jane:secret%ff@a", "must be UTF-8"),
+        ("http://jane:secret://@a/path", "without a path"),
+        ("http://jane:secret://x@", "names no host"),
     ],
 )
 async def test_wrong_proxy_urls(get: Command, proxy: str, words: str) -> None:
-    (await get("http://127.0.0.1:9", "--proxy", proxy)).failed(2, words)
+    done = await get("http://127.0.0.1:9", "--proxy", proxy)
+    done.failed(2, words)
+    assert "secret" not in done.err
 
 
 def test_proxy_urls() -> None:
     assert parse_proxy("proxy.test").target.origin == "https://proxy.test"
     assert parse_proxy("http://proxy.test:3128/").target.origin == "http://proxy.test:3128"
     assert parse_proxy("jane@proxy.test:1").credentials == ("jane", "")
+    for url in ("jane:://@[::1]:1", "//jane:://@[::1]:1", "HTTPS://jane:://@[::1]:1"):
+        assert parse_proxy(url).target.origin == "https://[::1]:1"
+        assert parse_proxy(url).credentials == ("jane", "://")
+    assert parse_proxy("http://z%C3%B6e:a@b/c?d#e@proxy.test").credentials == ("zöe", "a@b/c?d#e")
 
 
 @pytest.mark.parametrize(

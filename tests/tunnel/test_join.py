@@ -107,6 +107,73 @@ async def test_what_a_stream_said_before_it_broke_is_passed_on(autojump_clock: M
     assert traffic.broken is right
 
 
+class ResetSocket:
+    """A TCP connection that is reset while something comes for it: like a socket of Trio, which tells of that once."""
+
+    def __init__(self) -> None:
+        self.reset = trio.Event()
+        self._told = False
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """Receives an end, if the reset was told to the task that sends."""
+        await self.reset.wait()
+        if not self._told:
+            await self._tell()
+        return b""
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Looks at once, and yields once before it raises."""
+        await self._tell()
+
+    async def send_eof(self) -> None:
+        """Is not called: the client does not end."""
+        raise AssertionError
+
+    async def _tell(self) -> None:
+        self._told = True
+        await trio.lowlevel.cancel_shielded_checkpoint()
+        raise trio.BrokenResourceError
+
+
+class Uploader:
+    """A client that sends in the moment of the reset."""
+
+    def __init__(self, moment: trio.Event) -> None:
+        self._moment = moment
+        self.ended = False
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """Receives something in that moment."""
+        await self._moment.wait()
+        return b"x"
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Is not called: the target says nothing."""
+        raise AssertionError
+
+    async def send_eof(self) -> None:
+        """Notes it."""
+        self.ended = True
+        await trio.lowlevel.checkpoint()
+
+
+async def test_a_reset_that_the_sending_task_is_told_of_is_no_end(autojump_clock: MockClock) -> None:
+    """Which task has its turn first is up to the scheduler, which tosses a coin."""
+    for _ in range(40):
+        target = ResetSocket()
+        client = Uploader(target.reset)
+        async with trio.open_nursery() as nursery:
+
+            async def joined(client: Uploader = client, target: ResetSocket = target) -> None:
+                with pytest.raises(trio.BrokenResourceError):
+                    await join(client, target)
+
+            nursery.start_soon(joined)
+            await trio.testing.wait_all_tasks_blocked()
+            target.reset.set()
+        assert not client.ended
+
+
 async def test_a_reader_that_hangs_does_not_hold_up_the_end_for_ever(autojump_clock: MockClock) -> None:
     client, left = memory_transports()
     right, target = trio.testing.memory_stream_pair()
@@ -139,6 +206,27 @@ async def test_idleness_ends_it(autojump_clock: MockClock) -> None:
     for wrong in (0, -1, float("nan")):
         with pytest.raises(ValueError, match="idle_timeout must be more than 0"):
             await join(left, right, idle_timeout=wrong)
+
+
+async def test_what_has_just_come_may_take_its_time_to_go(autojump_clock: MockClock) -> None:
+    """To receive something is a sign of life, too, even if nobody takes it yet."""
+    client, left, right, target = ends(capacity=1)
+    traffic = Traffic()
+    await client.send_all(b"x")
+    async with trio.open_nursery() as nursery:
+
+        async def joined() -> None:
+            with pytest.raises(trio.TooSlowError):
+                await join(left, right, idle_timeout=60, traffic=traffic)
+
+        nursery.start_soon(joined)
+        await trio.sleep(59)
+        await client.send_all(b"y")  # "x" is in the way
+        await trio.sleep(59)
+        assert await target.receive_some() == b"x"
+        await trio.sleep(59)
+        assert await target.receive_some() == b"y"
+        assert traffic == Traffic(2, 0)
 
 
 async def test_it_is_a_checkpoint_and_leaves_the_streams_open(autojump_clock: MockClock) -> None:

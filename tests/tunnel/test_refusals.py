@@ -92,6 +92,21 @@ async def test_each_refusal_has_a_status_and_a_reason(
     assert "other.example" not in net.looked_up  # nobody can make the proxy look up what no rule is about
 
 
+@pytest.mark.parametrize("authority", [f"{'a' * 30_000}:443", f"{'%0a' * 40}:443", "a,b;c:443", f"[{'::' * 500}]:443"])
+async def test_a_line_of_the_log_stays_one_line_of_some_length(
+    net: FakeNet, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture, authority: str
+) -> None:
+    caplog.set_level(logging.INFO, "trio_h2.proxy")
+    async with scripted_client(ConnectProxy(["*:*"])) as (_, peer):
+        status, _, body = await ask(peer, (":authority", authority))
+    assert status == 400
+    assert len(body) < 300
+    (line,) = (record.getMessage() for record in caplog.records if record.name == "trio_h2.proxy")
+    assert authority[:10] in line
+    assert line.isprintable()
+    assert len(line) < 600
+
+
 async def test_only_connect_is_a_request_for_a_tunnel(net: FakeNet, autojump_clock: MockClock) -> None:
     """RFC 9113 §8.7: REFUSED_STREAM tells that nothing was processed."""
     async with scripted_client(ConnectProxy(["*:*"]), config=ServerConfig(enable_connect_protocol=True)) as (_, peer):
@@ -311,9 +326,12 @@ async def test_a_check_that_raises_is_a_bug_of_its_own(
     def check(user: str, password: str) -> bool:
         raise RuntimeError("no database")
 
+    caplog.set_level(logging.INFO, "trio_h2.proxy")
     error = await refused(ConnectProxy(["*:443"], authenticate=check), f"{PUBLIC}:443", credentials=("a", "b"))
     assert error.status == 500
     assert "no database" in caplog.text
+    (line,) = (record.getMessage() for record in caplog.records if record.name == "trio_h2.proxy")
+    assert line.endswith(": failed with RuntimeError")
 
 
 def test_arguments_that_are_not_right() -> None:

@@ -124,9 +124,16 @@ def test_a_name_is_looked_up_only_if_that_can_help() -> None:
             ("u@a:80", "host name"),
             ("::1:80", "brackets"),
         ],
+        *[("*.1.2.3.4:80", "below an address"), ("*.7:80", "four decimal"), ("*.[::1]:80", "below an address")],
         *[("10.0.0.1/8:80", "host bits"), ("10.0.0.0/33:80", "33"), ("10.0.0.0/255.0.0.0:80", "bits")],
         *[("127.1:80", "four decimal"), ("2130706433:80", "four decimal"), ("fd00::/8:80", "brackets")],
-        *[("[fe80::1%eth0]:80", "zone"), ("[::g]:80", "IPv6"), ("10/8:80", "10")],
+        *[
+            ("[fe80::1%eth0]:80", "zone"),
+            ("[::g]:80", "IPv6"),
+            ("[fe80::%eth0]/10:80", "no zone"),
+            ("[fe80::%1/10]:80", "no zone"),
+            ("10/8:80", "10"),
+        ],
     ],
 )
 def test_a_rule_that_is_not_right(rule: str, words: str) -> None:

@@ -195,8 +195,8 @@ def _add_proxy(commands: argparse._SubParsersAction[_Parser]) -> None:
         "proxy",
         help="carry TCP connections for clients",
         description="A forward proxy for the CONNECT method: it opens TCP connections to those targets that --allow "
-        "names, and logs each to stderr. Prints 'Listening on URL' when it accepts connections. SIGINT and SIGTERM let "
-        "open tunnels finish; a second one ends at once.",
+        "names, and logs each to stderr. Clients may speak HTTP/2 or HTTP/1.1 to it. Prints 'Listening on URL' when it "
+        "accepts connections. SIGINT and SIGTERM let open tunnels finish; a second one ends at once.",
         allow_abbrev=False,
     )
     proxy.add_argument(

@@ -29,4 +29,6 @@ def prepare_proxy(options: ProxyOptions) -> Service:
     except ValueError as exc:
         raise UsageError(f"--allow: {exc}") from exc
     logging.getLogger("trio_h2.proxy").setLevel(logging.INFO)  # a line on stderr for each tunnel
-    return Service(proxy, options.host, options.port, tls_context(options), _CONFIG)
+    # Most programs that know what a proxy is speak HTTP/1.1 to it.
+    context = tls_context(options, allow_http1=True)
+    return Service(proxy, options.host, options.port, context, _CONFIG, allow_http1=True)

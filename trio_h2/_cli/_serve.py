@@ -37,6 +37,7 @@ class Service:
     port: int
     ssl_context: ssl.SSLContext | None
     config: trio_h2.ServerConfig | None = None
+    allow_http1: bool = False
 
 
 def prepare(options: ServeOptions) -> Service:
@@ -62,20 +63,25 @@ def _directory(path: str) -> DirectoryHandler:
         raise UsageError(f"cannot serve {path}: {reason(exc)}") from exc
 
 
-def tls_context(options: ListenOptions) -> ssl.SSLContext | None:
+def tls_context(options: ListenOptions, *, allow_http1: bool = False) -> ssl.SSLContext | None:
     """Makes the context for `--cert` and `--self-signed`, ``None`` without either.
+
+    Args:
+        options: what was asked for.
+        allow_http1: whether ALPN offers HTTP/1.1, too.
 
     Raises:
         CommandError: the certificate is no good, or none can be made.
     """
     if options.cert is not None:
         try:
-            return trio_h2.server_ssl_context(options.cert, options.key)
+            return trio_h2.server_ssl_context(options.cert, options.key, allow_http1=allow_http1)
         except ValueError as exc:
             raise CommandError(str(exc)) from exc
         except OSError as exc:
             raise CommandError(f"cannot read the certificate: {describe(exc)}") from exc
-    return None if not options.self_signed else self_signed(options).server_context()
+    alpn = ["h2", "http/1.1"] if allow_http1 else ["h2"]
+    return None if not options.self_signed else self_signed(options).server_context(alpn)
 
 
 def self_signed(options: ListenOptions) -> ThrowawayAuthority:
@@ -162,15 +168,13 @@ async def _either(*waits: Callable[[], Awaitable[object]]) -> None:
 
 
 async def _start(service: Service, nursery: trio.Nursery) -> trio_h2.Server:
-    start = (
-        partial(trio_h2.serve_tcp, service.handler, service.port, host=service.host, config=service.config)
+    start = partial(
+        partial(trio_h2.serve_tcp, service.handler, service.port)
         if service.ssl_context is None
-        else partial(
-            trio_h2.serve_ssl_over_tcp,
-            *(service.handler, service.port, service.ssl_context),
-            host=service.host,
-            config=service.config,
-        )
+        else partial(trio_h2.serve_ssl_over_tcp, service.handler, service.port, service.ssl_context),
+        host=service.host,
+        config=service.config,
+        allow_http1=service.allow_http1,
     )
     try:
         server: trio_h2.Server = await nursery.start(start)

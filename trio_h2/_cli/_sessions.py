@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import trio
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from contextlib import AsyncExitStack
 
     from ._target import Proxy, Target
+
+_MAX_WORDS: Final = 500
 
 
 class Sessions:
@@ -77,8 +79,15 @@ class Sessions:
         except OSError as exc:
             raise CommandError(f"cannot connect to {origin}: {reason(exc)}") from exc
         except TunnelRefusedError as exc:
-            said = exc.body.decode("utf-8", "replace").strip()
-            why = f"{exc.status}, {said}" if said else f"status {exc.status}"
-            raise CommandError(f"cannot connect to {origin}: the proxy refused it: {why}") from exc
+            raise CommandError(f"cannot connect to {origin}: the proxy refused it: {_why(exc)}") from exc
         except (trio_h2.H2Error, trio.BrokenResourceError, trio.ClosedResourceError) as exc:
             raise CommandError(f"cannot connect to {origin} through the proxy: {exc}") from exc
+
+
+def _why(refusal: TunnelRefusedError) -> str:
+    """Returns the status, with the proxy's own words if they are a short text rather than a page for a browser."""
+    kind = (refusal.headers.get("content-type") or "text/plain").partition(";")[0].strip().lower()
+    said = refusal.body.decode("utf-8", "replace").strip()
+    if not said or kind != "text/plain" or len(said) > _MAX_WORDS:
+        return f"status {refusal.status}"
+    return f"{refusal.status}, {said}"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import ssl
 
 _SCHEME = re.compile(r"[^/?#]*://")
+_PROXY_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.ASCII | re.IGNORECASE)  # a password may have "://" in it, too
 _PORTS = {"http": 80, "https": 443}  # what an origin leaves out
 _ASCII = "".join(map(chr, range(0x21, 0x7F)))
 
@@ -74,15 +75,22 @@ def parse_proxy(url: str) -> Proxy:
     Raises:
         UsageError: it is not right.
     """
-    scheme, separator, rest = url.rpartition("://")
-    user_info, at, host = rest.rpartition("@")
-    target = parse_target(f"{scheme}{separator}{host}")
+    found = _PROXY_SCHEME.match(url)
+    scheme = found[0] if found is not None else ""
+    user_info, at, host = url.removeprefix(scheme or "//").rpartition("@")
+    target = parse_target(scheme + host)
     if target.path != "/":
-        raise UsageError(f"--proxy takes a URL without a path, not {scheme}{separator}{host}")
+        raise UsageError(f"--proxy takes a URL without a path, not {scheme}{host}")
     if not at:
         return Proxy(target, None)
     user, _, password = user_info.partition(":")
-    return Proxy(target, (unquote(user), unquote(password)))
+    try:
+        user, password = unquote(user, errors="strict"), unquote(password, errors="strict")
+    except UnicodeDecodeError:
+        raise UsageError("--proxy: user name and password must be UTF-8, percent-encoded") from None
+    if ":" in user:  # RFC 7617 §2
+        raise UsageError(f"--proxy: a user name cannot have a colon in it, like {user!r}")
+    return Proxy(target, (user, password))
 
 
 def parse_headers(lines: tuple[str, ...]) -> list[tuple[str, bytes]]:

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 
 async def close_gracefully(
-    transport: trio.abc.Stream, wait_ended: Callable[[], Awaitable[None]], config: ServerConfig, *, unread: bool
+    transport: trio.abc.Stream,
+    wait_ended: Callable[[], Awaitable[None]],
+    config: ServerConfig,
+    *,
+    unread: bool,
+    tunnel: bool,
 ) -> None:
     """Closes *transport* after the last response.
 
@@ -32,6 +37,7 @@ async def close_gracefully(
         wait_ended: waits until the client has closed its side; somebody reads on.
         config: ``linger_timeout`` bounds that wait if the client was still sending, else ``close_timeout``.
         unread: whether the client was still sending.
+        tunnel: whether no response has told the client that the connection is going to be closed.
     """
     seconds = config.linger_timeout if unread else config.close_timeout
     if isinstance(transport, trio.abc.HalfCloseableStream):
@@ -39,7 +45,10 @@ async def close_gracefully(
             await transport.send_eof()
             await wait_ended()
     elif unread:  # over TLS only the client can end it, by what the response says
-        with trio.move_on_after(seconds):
+        below = _below(transport)
+        with trio.move_on_after(seconds), contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            if tunnel and isinstance(below, trio.abc.HalfCloseableStream):
+                await below.send_eof()
             await wait_ended()
     with trio.move_on_after(config.close_timeout), contextlib.suppress(trio.BrokenResourceError):
         await transport.aclose()
@@ -61,3 +70,10 @@ async def close_abruptly(transport: trio.abc.Stream, seconds: float, *, cut: boo
     # Shielded, because the block around may be cancelled as well.
     with trio.move_on_after(seconds, shield=True), contextlib.suppress(trio.BrokenResourceError):
         await trio.aclose_forcefully(transport)
+
+
+def _below(transport: trio.abc.Stream) -> trio.abc.Stream:
+    """Returns what TLS runs on."""
+    while isinstance(transport, trio.SSLStream):
+        transport = transport.transport_stream
+    return transport

@@ -148,7 +148,9 @@ class Http1Connection(Http1State):
         self._deaf = True
         self._read_scope.deadline = math.inf
         self._moved.unpark_all()
-        await close_gracefully(self._transport, self._wait_eof, self._config, unread=unread and not self._eof)
+        await close_gracefully(
+            *(self._transport, self._wait_eof, self._config), unread=unread and not self._eof, tunnel=engine.raw
+        )
 
     async def _wait_eof(self) -> None:
         while not self._eof:
@@ -281,6 +283,19 @@ class Http1Connection(Http1State):
             self._half_closed = True
             if isinstance(transport, trio.abc.HalfCloseableStream):
                 await self._transmit(transport.send_eof)
+            else:
+                self._end_tunnel()
+
+    def _end_tunnel(self) -> None:
+        """Ends both sides of a tunnel over TLS, where one cannot be ended alone.
+
+        RFC 9110 §9.3.6: "A tunnel is closed when a tunnel intermediary detects that either side has closed its
+        connection: the intermediary MUST attempt to send any outstanding data that came from the closed side to the
+        other side, close both connections, and discard any remaining data left undelivered."
+        """
+        self._deaf = True
+        if self._exchange is not None and self._exchange._alive:
+            self._exchange._remote_ended()
 
     async def _transmit(self, send: Callable[[], Awaitable[None]]) -> None:
         self._writing = True

@@ -27,7 +27,7 @@ class Http1Exchange(ServerStream):
       of it, the connection closes after the response.
     * Trailers need a chunked body: with a ``content-length``, or to an HTTP/1.0 client, they are left out.
     * After a CONNECT was answered with 2xx, or after `switch_protocols`, octets are passed on in both directions as
-      they are.
+      they are. TLS cannot end one direction: there `send_eof` ends both, and what still comes is thrown away.
     * The handler is cancelled when the connection breaks, or ends before the request does. A client that only ends its
       own side, over TCP or a Unix socket, still gets its response; TLS knows no such thing, there it has left.
     """

@@ -18,5 +18,4 @@ from ._join import Traffic as Traffic
 from ._join import join as join
 from ._proxy import ConnectProxy as ConnectProxy
 from ._proxy import ProxyStatistics as ProxyStatistics
-from ._proxy import TunnelExchange as TunnelExchange
 from ._rules import AllowList as AllowList

@@ -58,7 +58,8 @@ async def join(
     Args:
         left: one stream; nobody else may use it meanwhile.
         right: the other one.
-        idle_timeout: seconds without an octet in either direction, after which it gives up; `math.inf` for never.
+        idle_timeout: seconds after which it gives up if nothing was received, and no chunk (64 KiB at most) was taken
+            whole by the other stream, in either direction; `math.inf` for never.
         traffic: where to count; a new one by default.
 
     Returns:
@@ -115,10 +116,13 @@ class _Joint:
                 self._scope.cancel()
                 return
             more = bool(data)
+            self._active()
             if not more:
                 # A socket tells of a reset only once: if the task that sends has been told, this one receives an end,
-                # which is none. Both wake in the same pass of the scheduler.
-                await trio.lowlevel.checkpoint()
+                # which is none. Both may be running in the same pass of the scheduler; Trio's sockets yield once before
+                # they raise, and then the other task may or may not have its turn first.
+                for _ in range(2):
+                    await trio.lowlevel.checkpoint()
                 if self._error is not None:
                     return
             try:

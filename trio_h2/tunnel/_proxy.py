@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import trio
 
@@ -28,13 +28,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("trio_h2.proxy")
 
 _REALM_CHARACTERS: Final = frozenset(map(chr, range(0x20, 0x7F))) - {'"', "\\"}
-
-
-class TunnelExchange(trio_h2.ServerExchange, Protocol):
-    """What `ConnectProxy` needs of an exchange; a `trio_h2.ServerStream` has it."""
-
-    async def send_eof(self) -> None:
-        """Ends the send side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +61,9 @@ class ConnectProxy:
     504 it did not answer in time. Any other method is reset with REFUSED_STREAM. Every tunnel and every refusal is a
     line in the log ``trio_h2.proxy``, at level INFO.
 
+    With ``allow_http1``, HTTP/1.1 clients are served as well. They are told of a broken target by a TCP reset, and of
+    another method than CONNECT by 405.
+
     A server lets 128 streams run at once in a session; `trio_h2.ServerConfig` can allow more tunnels.
 
     Args:
@@ -76,8 +72,8 @@ class ConnectProxy:
             right; by default nobody is asked.
         realm: what the credentials are for, as the client is told.
         connect_timeout: seconds for looking the target up and connecting to it.
-        idle_timeout: seconds without an octet in either direction, after which a tunnel is reset with CANCEL;
-            `math.inf` turns it off.
+        idle_timeout: seconds in which nothing moves in either direction, as for `join`; then a tunnel is reset with
+            CANCEL. `math.inf` turns it off.
         max_tunnels: how many may be open at once, in all sessions.
 
     Raises:
@@ -123,11 +119,10 @@ class ConnectProxy:
             octets_down=self._down + sum(report.traffic.right_to_left for report in self._reports),
         )
 
-    async def __call__(self, stream: TunnelExchange) -> None:
+    async def __call__(self, stream: trio_h2.ServerExchange) -> None:
         """Serves one exchange, to its end. Cancelled: the target's connection is reset."""
-        if stream.headers.get(":method") != "CONNECT":
-            stream.reset(trio_h2.ErrorCode.REFUSED_STREAM)
-            await trio.lowlevel.checkpoint()
+        if stream.method != "CONNECT":
+            await _refuse_method(stream)
             return
         report = Report(stream)
         try:
@@ -139,6 +134,9 @@ class ConnectProxy:
                 await stream.respond(refusal.headers, body=refusal.body)
             else:
                 await self._serve(stream, connection, report)
+        except Exception as exc:  # which the session knows what to make of
+            report.reason = report.reason or f"failed with {type(exc).__name__}"
+            raise
         finally:
             self._reports.discard(report)
             self._up += report.traffic.left_to_right
@@ -147,7 +145,7 @@ class ConnectProxy:
 
     # -- before the tunnel is up -----------------------------------------------------------------------------------
 
-    async def _reach(self, stream: TunnelExchange, report: Report) -> trio.SocketStream:
+    async def _reach(self, stream: trio_h2.ServerExchange, report: Report) -> trio.SocketStream:
         """Connects to the target.
 
         Raises:
@@ -174,7 +172,7 @@ class ConnectProxy:
         with scope:
             try:
                 candidates = await resolve(target)
-            except (OSError, UnicodeError) as exc:  # the latter of names that IDNA does not know, like _a.b
+            except OSError as exc:
                 raise Refusal(502, "dns_error", f"{target.host} cannot be looked up", str(exc)) from exc
             allowed = [one for one in candidates if self._allow.allows(target, one.address)]
             if not allowed:
@@ -195,7 +193,7 @@ class ConnectProxy:
 
     # -- while it is up --------------------------------------------------------------------------------------------
 
-    async def _serve(self, stream: TunnelExchange, connection: trio.SocketStream, report: Report) -> None:
+    async def _serve(self, stream: trio_h2.ServerExchange, connection: trio.SocketStream, report: Report) -> None:
         """Carries bytes until both sides have ended, or either breaks. Closes the connection in any case."""
         whole = False
         try:
@@ -224,6 +222,16 @@ class ConnectProxy:
                 # RFC 9113 §8.5: "a proxy MUST send a TCP segment with the RST bit set if it detects an error with the
                 # stream or the HTTP/2 connection."
                 abort(connection)
+
+
+async def _refuse_method(stream: trio_h2.ServerExchange) -> None:
+    """Says that this is a proxy for CONNECT only."""
+    if stream.http_version.startswith("1."):
+        refusal = Refusal(405, "", "this proxy is for CONNECT only", extra={"allow": "CONNECT"})
+        await stream.respond(refusal.headers, body=refusal.body)
+    else:
+        stream.reset(trio_h2.ErrorCode.REFUSED_STREAM)
+        await trio.lowlevel.checkpoint()
 
 
 def _seconds(name: str, value: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Final
 
 import trio
 
@@ -11,14 +11,14 @@ import trio_h2
 from ._join import Traffic
 from ._target import shown
 
-if TYPE_CHECKING:
-    from ._proxy import TunnelExchange
+_LONGEST: Final = 260
+"""Octets of the longest target that there can be; a name has 253 at most."""
 
 
 class Report:
     """One tunnel, from the request to its end."""
 
-    def __init__(self, stream: TunnelExchange) -> None:
+    def __init__(self, stream: trio_h2.ServerExchange) -> None:
         self._stream = stream
         self._client = _client(stream)  # a session forgets it when it is over
         self._began = trio.current_time()
@@ -33,7 +33,8 @@ class Report:
 
     def line(self) -> str:
         """Returns one line: who, where to, how much each way, how long, and why it ended."""
-        target = self.target if self.target.isascii() and self.target.isprintable() else shown(self.target)
+        plain = self.target.isascii() and self.target.isprintable() and len(self.target) <= _LONGEST
+        target = self.target if plain else shown(self.target)
         where = f"{target} ({self.address})" if self.address else target
         return (
             f"{self._client} CONNECT {where}: {self.traffic.left_to_right} octets up, "
@@ -46,10 +47,10 @@ class Report:
         return "cancelled" if code is None else f"reset with {trio_h2.code_name(code)}"
 
 
-def _client(stream: TunnelExchange) -> str:
-    if not isinstance(stream, trio_h2.Stream) or stream.destroyed:  # then it has no session any more
+def _client(stream: trio_h2.ServerExchange) -> str:
+    if stream.destroyed:  # then it has no session any more
         return "-"
-    address = stream.session.transport.peer_address
+    address = stream.transport.peer_address
     if not isinstance(address, tuple):
         return "-" if not address else str(address)
     return f"[{address[0]}]:{address[1]}" if ":" in address[0] else f"{address[0]}:{address[1]}"

@@ -143,6 +143,8 @@ def _parse_host(host: str) -> tuple[str, Network | None]:
     if host == "*":
         return host, None
     if host.startswith("*."):
+        if parse_address(host[2:]) is not None:
+            raise ValueError("there is nothing below an address")
         return f"*.{parse_name(host[2:])}", None
     if ":" in host and not host.startswith("["):
         raise ValueError("an IPv6 address must be in brackets")
@@ -159,6 +161,8 @@ def _parse_network(host: str) -> Network:
             base, bits = base[1:], bits[:-1]
     elif ":" in base:
         raise ValueError("an IPv6 network must be in brackets")
+    if "%" in base:
+        raise ValueError("a network has no zone")
     if not (bits.isascii() and bits.isdigit()):
         raise ValueError("a network ends with its length in bits, like 10.0.0.0/8")
     network = ip_network(f"{base}/{bits}")  # which refuses a base with bits outside of the network
