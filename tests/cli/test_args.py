@@ -77,7 +77,7 @@ def test_demo_has_no_options() -> None:
         ("serve --write-ca f --cert c", "--self-signed"),
         ("serve --host=", "--host"),
         ("serve --workers 0", "--workers"),
-        ("serve --allow-http1", "--allow-http1"),
+        ("serve --access-log xml", "--access-log"),
         ("get u -v", "-v"),
         ("get u --proxy", "--proxy"),
         ("proxy", "--allow"),
@@ -115,6 +115,7 @@ def test_help_promises_nothing_that_is_not_there(capfd: pytest.CaptureFixture[st
     assert options == {
         *["-h", "--help"],
         *["--app", "--host", "--port", "--cert", "--key", "--self-signed", "--write-ca", "--workers"],
+        *["--allow-http1", "--proxy-protocol", "--access-log"],
         *["-X", "-H", "-d", "-o", "-i", "--ca", "--insecure", "--proxy", "--fail"],
         "--allow",
     }

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
+import ssl
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
@@ -237,3 +239,67 @@ async def test_an_idle_client_does_not_hold_up_the_end(tmp_path: Path) -> None:
         assert (await server.ended()).code == 0
         with trio.fail_after(5):
             await session.wait_closed()
+
+
+# -- options -------------------------------------------------------------------------------------------------------
+
+
+async def http1(url: str, ca: Path | None = None) -> bytes:
+    """Sends a request over HTTP/1.1; returns the whole answer."""
+    host, _, port = url.partition("://")[2].partition(":")
+    stream: trio.abc.Stream = await trio.open_tcp_stream(host, int(port))
+    if ca is not None:
+        stream = trio.SSLStream(
+            stream, ssl.create_default_context(cafile=str(ca)), server_hostname=host, https_compatible=True
+        )
+    async with stream:
+        await stream.send_all(f"GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n".encode())
+        return b"".join([chunk async for chunk in stream])
+
+
+@pytest.mark.parametrize("workers", [[], ["--workers", "2"]], ids=["alone", "workers"])
+@pytest.mark.parametrize("tls", [False, True], ids=["cleartext", "tls"])
+async def test_http1_on_the_same_port(tmp_path: Path, workers: list[str], tls: bool) -> None:
+    (tmp_path / "index.html").write_bytes(b"<p>here</p>")
+    ca = tmp_path / "ca.pem"
+    options = ["--self-signed", "--write-ca", str(ca)] if tls else []
+    async with running("serve", str(tmp_path), "--allow-http1", *options, *workers) as server:
+        url = await server.url()
+        answer = await http1(url, ca if tls else None)
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert answer.endswith(b"<p>here</p>")
+        assert await fetch(url, "--fail", *(["--ca", str(ca)] if tls else [])) == 0
+
+
+async def test_http1_is_off_by_default(tmp_path: Path) -> None:
+    async with running("serve", str(tmp_path)) as server:
+        url = await server.url()
+        assert not (await http1(url)).startswith(b"HTTP/1.1")
+
+
+@pytest.mark.parametrize("workers", [[], ["--workers", "1"]], ids=["alone", "workers"])
+async def test_the_access_log_behind_a_load_balancer(tmp_path: Path, workers: list[str]) -> None:
+    (tmp_path / "index.html").write_bytes(b"<p>here</p>")
+    options = ["--proxy-protocol", "--access-log", "text", *workers]
+    async with running("serve", str(tmp_path), *options) as server:
+        url = await server.url()
+        host, _, port = url.partition("://")[2].partition(":")
+        transport = await trio.open_tcp_stream(host, int(port))
+        await transport.send_all(b"PROXY TCP4 192.0.2.9 198.51.100.7 56324 80\r\n")
+        async with trio_h2.connect(url, transport=transport) as session, session.request("GET") as stream:
+            assert await read_all(stream) == b"<p>here</p>"
+        server.signal(signal.SIGTERM)
+        ended = await server.ended()
+    assert (ended.code, ended.out) == (0, b"")
+    assert ended.err.startswith('192.0.2.9:56324 "GET / HTTP/2.0" 200 11 0.')
+    assert ended.err.count("\n") == 1
+
+
+async def test_an_access_log_in_json(tmp_path: Path) -> None:
+    async with running("serve", str(tmp_path), "--access-log", "json") as server:
+        url = await server.url()
+        assert await fetch(f"{url}/absent", "--fail") == 22
+        server.signal(signal.SIGTERM)
+        ended = await server.ended()
+    told = json.loads(ended.err)
+    assert (told["method"], told["path"], told["status"]) == ("GET", "/absent", 404)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn, TypedDict
+from typing import TYPE_CHECKING, Literal, NoReturn, TypedDict
 
 from trio_h2 import __version__
 
@@ -42,6 +42,9 @@ class ServeOptions(ListenOptions):
     """FILE.py:NAME of the handler to serve with; `None` with a directory."""
     workers: int | None = None
     """How many processes serve; `None` for this one alone."""
+    allow_http1: bool = False
+    proxy_protocol: bool = False
+    access_log: Literal["off", "text", "json"] = "off"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +116,13 @@ def _serve_options(parser: argparse.ArgumentParser, arguments: argparse.Namespac
         parser.error("serve either DIRECTORY or --app, not both")
     directory = "." if arguments.app is None and arguments.directory is None else arguments.directory
     return ServeOptions(
-        directory=directory, app=arguments.app, workers=arguments.workers, **_listen_options(parser, arguments)
+        directory=directory,
+        app=arguments.app,
+        workers=arguments.workers,
+        allow_http1=arguments.allow_http1,
+        proxy_protocol=arguments.proxy_protocol,
+        access_log=arguments.access_log,
+        **_listen_options(parser, arguments),
     )
 
 
@@ -187,6 +196,18 @@ def _add_serve(commands: argparse._SubParsersAction[_Parser]) -> None:
         metavar="N",
         type=_workers,
         help="serve with N processes on the same port; one that dies is replaced, SIGUSR1 replaces all, one by one",
+    )
+    serve.add_argument("--allow-http1", action="store_true", help="serve HTTP/1.1 clients, too, on the same port")
+    serve.add_argument(
+        "--proxy-protocol",
+        action="store_true",
+        help="expect the PROXY protocol on every connection, from a load balancer that nobody can bypass",
+    )
+    serve.add_argument(
+        "--access-log",
+        choices=("off", "text", "json"),
+        default="off",
+        help="a line on stderr for each request (default: %(default)s)",
     )
 
 

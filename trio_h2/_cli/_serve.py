@@ -6,11 +6,12 @@ import logging
 import signal
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import trio
 
 import trio_h2
+from trio_h2.access_log import access_log
 from trio_h2.files import DirectoryHandler
 
 from ._app import load_app
@@ -38,6 +39,7 @@ class Service:
     ssl_context: ssl.SSLContext | None
     config: trio_h2.ServerConfig | None = None
     allow_http1: bool = False
+    proxy_protocol: bool = False
 
 
 def prepare(options: ServeOptions) -> Service:
@@ -51,7 +53,24 @@ def prepare(options: ServeOptions) -> Service:
     else:
         assert options.directory is not None
         handler = _directory(options.directory)
-    return Service(handler, options.host, options.port, tls_context(options))
+    if options.access_log != "off":
+        handler = _logged(handler, options.access_log)
+    return Service(
+        *(handler, options.host, options.port, tls_context(options, allow_http1=options.allow_http1)),
+        allow_http1=options.allow_http1,
+        proxy_protocol=options.proxy_protocol,
+    )
+
+
+def _logged(handler: Handler, format: Literal["text", "json"]) -> Handler:
+    """Logs each request on stderr, where the lines of apps go, too: stdout is for `Listening on`."""
+    lines = logging.StreamHandler()
+    lines.setFormatter(logging.Formatter("%(message)s"))
+    log = logging.getLogger("trio_h2.access")
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    log.handlers = [lines]
+    return access_log(handler, format=format)
 
 
 def _directory(path: str) -> DirectoryHandler:
@@ -175,6 +194,7 @@ async def _start(service: Service, nursery: trio.Nursery) -> trio_h2.Server:
         host=service.host,
         config=service.config,
         allow_http1=service.allow_http1,
+        proxy_protocol=service.proxy_protocol,
     )
     try:
         server: trio_h2.Server = await nursery.start(start)

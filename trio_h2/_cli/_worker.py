@@ -79,6 +79,8 @@ async def _work(assignment: Assignment, service: Service) -> int:
                 adopt(assignment.listeners),
                 ssl_context=service.ssl_context,
                 config=service.config,
+                allow_http1=service.allow_http1,
+                proxy_protocol=service.proxy_protocol,
             )
         )
         return server

@@ -99,6 +99,10 @@ class ServerExchange(Protocol):
     def buffer_size(self) -> int:
         """Octets accepted for sending that are not on their way yet."""
 
+    @property
+    def body_sent(self) -> int:
+        """Octets of the response's body accepted for sending so far."""
+
     async def respond(
         self,
         headers: HeadersInput | int | None = None,

@@ -120,6 +120,11 @@ class Outbox:
         return sum(len(chunk.view) - chunk.offset for chunk in self._chunks)
 
     @property
+    def accepted(self) -> int:
+        """Octets accepted so far."""
+        return self._accepted
+
+    @property
     def complete(self) -> bool:
         """Whether the body, as far as it was accepted, may be ended: nothing is torn, and content-length is met."""
         return not self._torn and (self._promised is None or self._promised == self._accepted)

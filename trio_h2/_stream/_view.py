@@ -112,6 +112,11 @@ class StreamView(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
         return self._outbox.buffered
 
     @property
+    def body_sent(self) -> int:
+        """Octets of the body accepted for sending so far, `buffer_size` included; none of what HEAD drops."""
+        return self._outbox.accepted
+
+    @property
     def sent_headers(self) -> Headers | None:
         """The headers that were sent: of the request, or of the final response; ``None`` before."""
         return self._sent_headers
