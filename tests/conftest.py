@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import pytest
+import pytest
+
+# Their assertions speak as those of tests do. Here, because tests of other folders import them, too.
+pytest.register_assert_rewrite(
+    "tests.sweep.wirelog", "tests.sweep.harness", "tests.sweep.robots", "tests.sweep.exchanges"
+)
 
 _INTEROP = Path(__file__).parent / "interop"
 

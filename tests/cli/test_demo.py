@@ -24,10 +24,21 @@ async def test_the_tour_as_a_newcomer_sees_it() -> None:
     text = ended.out.decode()
     assert "FAILED" not in text
     steps = [int(number) for number in re.findall(r"^(\d+)\. ", text, flags=re.MULTILINE)]
-    assert steps == list(range(1, 11))
+    assert steps == list(range(1, 13))
     checks = re.findall(r"^ +ok: ", text, flags=re.MULTILINE)
     assert f"All {len(checks)} checks passed." in text.splitlines()[-1]
-    features = ["certificate", "upload", "conversation", "trailers", "100 requests", "giving up", "timeout", "shutting"]
+    features = [
+        "certificate",
+        "upload",
+        "conversation",
+        "trailers",
+        "100 requests",
+        "giving up",
+        "timeout",
+        "server push",
+        "tunnel",
+    ]
+    features.append("shutting")
     assert [feature for feature in features if feature not in text.lower()] == []
 
 

@@ -41,6 +41,8 @@ class Site:
         self.front = free_port()
         self.back = (free_port(), free_port())
         self.tls = tls
+        verified = f"ssl verify required verifyhost localhost ca-file {tls_files.ca} alpn h2 check-alpn h2"
+        self.speak = verified if tls else "proto h2"
         self._tls_files = tls_files
 
     @property
@@ -50,12 +52,11 @@ class Site:
 
     def environment(self) -> dict[str, str]:
         """What the example's configuration asks for."""
-        verified = f"ssl verify required verifyhost localhost ca-file {self._tls_files.ca} alpn h2 check-alpn h2"
         return {
             "FRONT": f"127.0.0.1:{self.front}",
             "FIRST": f"127.0.0.1:{self.back[0]}",
             "SECOND": f"127.0.0.1:{self.back[1]}",
-            "SPEAK": verified if self.tls else "proto h2",
+            "SPEAK": self.speak,
         }
 
     @asynccontextmanager
@@ -149,3 +150,25 @@ async def test_a_rolling_restart_loses_no_request(site: Site, peers: PeerFinder)
                 check_report(done.text, 2500)
                 requests += 2500
         nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("version", ["send-proxy", "send-proxy-v2"])
+async def test_the_address_of_the_client(version: str, tls_files: TlsFiles, peers: PeerFinder) -> None:
+    """HAProxy tells it by the PROXY protocol, and the access log shows it."""
+    site = Site(tls_files, tls=False)
+    site.speak = f"proto h2 {version} check-send-proxy"
+    options = ["--proxy-protocol", "--access-log", "text"]
+    async with (
+        site.process(site.back[0], *options) as first,
+        site.process(site.back[1], *options) as second,
+        haproxy(site, peers),
+        trio_h2.connect(site.url) as session,
+    ):
+        for _ in range(4):
+            assert (await fetch(session, "/")).status == 200
+        address = session.transport.local_address
+        assert isinstance(address, tuple)
+        line = rf'^127\.0\.0\.1:{address[1]} "GET / HTTP/2.0" 200 '
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(first.wait_for, line)
+            nursery.start_soon(second.wait_for, line)

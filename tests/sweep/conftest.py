@@ -1,4 +1,4 @@
-"""What the sweeps share: speaking assertions in their helpers, and no error in the log."""
+"""What the sweeps share: no error in the log."""
 
 from __future__ import annotations
 
@@ -9,10 +9,6 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-pytest.register_assert_rewrite(
-    "tests.sweep.wirelog", "tests.sweep.harness", "tests.sweep.robots", "tests.sweep.exchanges"
-)
 
 
 @pytest.fixture(autouse=True)

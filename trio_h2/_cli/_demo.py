@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import trio
 
 import trio_h2
+from trio_h2.tunnel import ConnectProxy, TunnelRefusedError, open_tunnel, through
 
 from ._certs import throwaway_authority
-from ._demo_server import DemoServer
+from ._demo_server import STYLE, DemoServer
 from ._errors import CommandError, leaf_of
 from ._output import print_text
 
@@ -102,6 +103,8 @@ async def run_tour(tour: Tour) -> None:
             await concurrency(tour, session, handlers)
             await cancellation(tour, session, handlers)
             await timeouts(tour, session)
+            await push(tour, server, trusting)
+            await tunnel(tour, server, trusting)
             await drain(tour, session, server, handlers)
         await closed(tour, server, trusting)
 
@@ -224,6 +227,49 @@ async def timeouts(tour: Tour, session: ClientSession) -> None:
     tour.check("a request without an answer ended with its cancel scope", scope.cancelled_caught)
     await session.ping()
     tour.check("the session goes on, without open streams", session.statistics().open_streams == 0)
+
+
+async def push(tour: Tour, server: Server, ssl_context: ssl.SSLContext) -> None:
+    """Responses to requests that the client has not made. Browsers have given that up; other clients use it."""
+    tour.step("Server push")
+    came: dict[str, bytes] = {}
+    arrived = trio.Event()
+
+    async def take(pushed: trio_h2.PushedStream) -> None:
+        came[pushed.path] = b"".join([chunk async for chunk in pushed])
+        arrived.set()
+
+    async with trio_h2.connect(server.urls[0], ssl_context=ssl_context, push_handler=take) as session:
+        async with session.request("GET", "/page") as stream:
+            await stream.receive_response()
+        with trio.move_on_after(5):
+            await arrived.wait()
+    tour.note(f"with the page came {came}")
+    tour.check("what the page needs came without being asked for", came == {"/style.css": STYLE})
+
+
+async def tunnel(tour: Tour, server: Server, ssl_context: ssl.SSLContext) -> None:
+    """A CONNECT proxy that may open connections to this server only, and HTTP/2 over TLS inside of its tunnel."""
+    tour.step("A tunnel through a proxy")
+    proxy = ConnectProxy([f"127.0.0.1:{server.port}", f"[::1]:{server.port}"])
+    async with trio.open_nursery() as nursery:
+        running: Server = await nursery.start(partial(trio_h2.serve_tcp, proxy, 0))
+        async with (
+            trio_h2.connect(running.urls[0]) as outer,
+            trio_h2.connect(server.urls[0], transport=through(outer), ssl_context=ssl_context) as session,
+            session.request("GET", "/hello") as stream,
+        ):
+            status = (await stream.receive_response()).status
+            tour.note(f"{session.alpn_protocol} inside of {outer.alpn_protocol}: {status}")
+        tour.check("a request went through a tunnel", status == 200)
+        async with trio_h2.connect(running.urls[0]) as outer:
+            try:
+                async with open_tunnel(outer, "localhost:22"):
+                    refusal = 0
+            except TunnelRefusedError as error:
+                refusal = error.status
+        tour.check("the proxy opens no other connections", refusal == 403)
+        await running.aclose()
 
 
 async def drain(tour: Tour, session: ClientSession, server: Server, handlers: DemoServer) -> None:

@@ -10,6 +10,8 @@ import trio
 if TYPE_CHECKING:
     from trio_h2 import ServerStream
 
+STYLE = b"body { color: teal }"
+
 
 class DemoServer:
     """The handlers, and what they have to tell each other and the tour."""
@@ -26,6 +28,7 @@ class DemoServer:
             "/upload": self.upload,
             "/echo": self.echo,
             "/checked": self.checked,
+            "/page": self.page,
             "/meet": self.meet,
             "/flood": self.flood,
             "/never": self.never,
@@ -67,6 +70,13 @@ class DemoServer:
         await stream.respond(200)
         await stream.send_all(answer)
         await stream.send_trailers({"sha256": hashlib.sha256(answer).hexdigest()})
+
+    async def page(self, stream: ServerStream) -> None:
+        """Sends what the page needs before it is asked for, if the client takes that."""
+        if stream.push_allowed:
+            style = await stream.push({":path": "/style.css"})
+            await style.respond({"content-type": "text/css"}, body=STYLE)
+        await stream.respond({"content-type": "text/html"}, body=b"<link rel=stylesheet href=/style.css>")
 
     async def meet(self, stream: ServerStream) -> None:
         """Answers when all guests are there, which they never are if they come one after the other."""
