@@ -32,6 +32,7 @@ from trio_h2._wire._events import PriorityUpdated, PushPromised, StreamClosed, S
 from trio_h2._wire._extframes import PRIORITY_UPDATE, priority_update_payload
 from trio_h2._wire._failure import Cause, SessionFailure
 from trio_h2._wire._padding import PaddingStrategy
+from trio_h2._wire._schedule import Priority
 from trio_h2._wire._state import Side
 
 if TYPE_CHECKING:
@@ -228,7 +229,7 @@ def test_frames_that_a_client_may_send_on_a_reserved_stream() -> None:
     update = raw_frame(PRIORITY_UPDATE, 0, 0, priority_update_payload(2, b"u=1"))
     events = peer.feed(window_update(2, 5000), PriorityFrame(2, depends_on=1, stream_weight=7), update)
     assert the(events, WindowOpened).stream_id == 2
-    assert the(events, PriorityUpdated) == PriorityUpdated(2, "u=1")
+    assert the(events, PriorityUpdated) == PriorityUpdated(2, Priority(1))
     assert engine.stream_window(2) == window + 5000
     peer.feed(settings({SettingCode.INITIAL_WINDOW_SIZE: 100}))
     assert engine.stream_window(2) == 100 + 5000

@@ -177,7 +177,7 @@ class ServerSession(PushingSession):
     def _priority_updated(self, event: PriorityUpdated) -> None:
         stream = self._streams.get(event.stream_id)
         if isinstance(stream, ServerStream) and not stream._priority_fixed:
-            self._scheduler.prioritize(stream.id, parse_priority(event.value))
+            self._scheduler.prioritize(stream.id, event.priority)
 
     def _start_handlers(self) -> None:
         """Starts handlers while fewer run than streams are allowed: a reset frees no place until its handler has ended.
