@@ -111,7 +111,7 @@ class Server(metaclass=NoPublicConstructor):
         """
         grace = checked_grace(grace, self._config)
         for session in self._sessions:
-            session._refuse_own_handlers()
+            session._handlers.refuse_inside()
         try:
             self.shutdown()
             with trio.move_on_after(grace):
