@@ -12,8 +12,8 @@ import trio
 
 from .._session._extensions import encode_origins
 from .._wire._config import ServerConfig
+from ._contexts import check_server_context
 from ._server import Server, make_session
-from ._tls import check_server_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
