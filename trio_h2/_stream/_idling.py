@@ -24,10 +24,7 @@ class IdlingStream(StreamView):
 
     def __init__(self, port: SessionPort, stream_id: int) -> None:
         super().__init__(port, stream_id)
-        self.on_idle: Callable[[Stream], object] | None = None
-        """Called (as a plain function, from a task of the session) when `idle_timeout` is over, instead of the reset
-        with CANCEL; the time then begins anew. If it raises, that is logged and the stream reset with INTERNAL_ERROR.
-        """
+        self._on_idle: Callable[[Stream], object] | None = None
 
     @property
     def idle_timeout(self) -> float:
@@ -45,14 +42,30 @@ class IdlingStream(StreamView):
         if self._alive:
             self._port._set_idle_timeout(self._id, seconds)
 
+    @property
+    def on_idle(self) -> Callable[[Stream], object] | None:
+        """A function to call with the stream when `idle_timeout` is over, instead of the reset with CANCEL; ``None``,
+        the default, resets.
+
+        The time then begins anew. It is called from a task of the session and must not wait. If it raises, that is
+        logged and the stream reset with INTERNAL_ERROR.
+        """
+        return self._on_idle
+
+    @on_idle.setter
+    def on_idle(self, hook: Callable[[Stream], object] | None) -> None:
+        if hook is not None and not callable(hook):
+            raise TypeError(f"on_idle must be a function or None, not {hook!r}")
+        self._on_idle = hook
+
     def _idle(self) -> None:
         """Nothing has happened for ``idle_timeout``. For the watcher task."""
-        if self.on_idle is None:
+        if self._on_idle is None:
             reason = f"no frame was sent or received on the stream for idle_timeout={self._idle_timeout:g} s"
             self._reset(ErrorCode.CANCEL, Initiator.LIBRARY, reason)
             return
         try:
-            self.on_idle(cast("Stream", self))
+            self._on_idle(cast("Stream", self))
         except Exception:  # a hook must not end its session
             logger.exception("%r: on_idle raised", self)
             self._reset(ErrorCode.INTERNAL_ERROR, Initiator.LIBRARY, "on_idle raised")
