@@ -22,7 +22,6 @@ class PromisedStream(ServerStream):
     def __init__(self, port: ServerPort, stream_id: int, headers: Headers, parent_id: int) -> None:
         super().__init__(port, stream_id, headers, end_stream=True)
         self._parent_id = parent_id
-        self._cancel_on_reset = False  # there is no handler that is about this stream only
         self._turn = Signal()
 
     @property
@@ -51,14 +50,9 @@ class PromisedStream(ServerStream):
             else:
                 self._reset(ErrorCode.CANCEL, Initiator.LIBRARY, "the handler that pushed the stream did not finish it")
         self._handler_over()
-        self._turn.set()
 
     def _fail(self, failure: StreamFailure | SessionFailure) -> None:
         if isinstance(failure, StreamFailure):
             failure = replace(failure, refused=False, retryable=False)  # a push that is refused is not to be repeated
         super()._fail(failure)
-        self._turn.set()
-
-    def _close(self) -> None:
-        super()._close()
         self._turn.set()
