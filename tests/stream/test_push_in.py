@@ -467,8 +467,11 @@ async def test_a_graceful_end_waits_for_pushes(autojump_clock: MockClock) -> Non
             assert await pushed.receive_some() == b""
             await settle()
             assert not session.destroyed  # the handler may still have something to do
+            now = trio.current_time()
             taker.finish()
-        assert session.destroyed
+        assert trio.current_time() == now  # and nothing else is waited for
+        assert session.closed
+        await session.wait_closed()
 
 
 async def test_a_promise_after_our_goodbye_is_refused(autojump_clock: MockClock) -> None:
