@@ -205,16 +205,14 @@ class Server(metaclass=NoPublicConstructor):
         return None
 
     async def _leave_to(self, hook: StrangerHook, stream: trio.SSLStream[trio.abc.Stream]) -> None:
-        """Gives a connection that does not speak HTTP/2 to the application, for a while.
-
-        `trio.serve_listeners` closes it then.
-        """
+        """Gives a connection that does not speak HTTP/2 to the application, for a while."""
         with trio.move_on_after(self._config.unknown_protocol_timeout) as scope:
             self._strangers.add(scope)
             try:
                 await hook(stream)
             finally:
                 self._strangers.discard(scope)
+                await trio.aclose_forcefully(stream)
 
     def _report(self, session: ServerSession | None, error: Exception) -> None:
         if self._on_session_error is None:
