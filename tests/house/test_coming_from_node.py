@@ -26,7 +26,7 @@ ROWS = [
     *group("C", "1-7"),
     *group("D", "1-7 7b 8-11"),
     *group("E", "1-4"),
-    *group("H", "1-11"),
+    *group("H", "1-10"),
     *group("I", "1-8"),
     *group("J", "1-8"),
     *group("K", "1-5"),
@@ -36,6 +36,7 @@ LATER = [
     *group("E", "5-6"),
     *group("F", "1-5"),
     *group("G", "1-6"),
+    *group("H", "11"),
     *group("L", "1-4"),
     *group("M", "1-8"),
 ]

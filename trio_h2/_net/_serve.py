@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from .._session._extensions import OriginLike
     from .._session._server import Handler, ServerSession, SessionHook
-    from ._server import ErrorHook, StrangerHook
+    from ._server import ErrorHook
 
 _FREE_PORT_ATTEMPTS = 20
 
@@ -30,17 +30,11 @@ def _checked(
     config: ServerConfig | None,
     on_session: SessionHook | None,
     on_session_error: ErrorHook | None = None,
-    on_unknown_protocol: StrangerHook | None = None,
 ) -> ServerConfig:
     """Checks what all servers have in common; returns the configuration."""
     if not callable(handler):
         raise TypeError(f"handler must be an async function, not {handler!r}")
-    hooks = {
-        "on_session": on_session,
-        "on_session_error": on_session_error,
-        "on_unknown_protocol": on_unknown_protocol,
-    }
-    for name, hook in hooks.items():
+    for name, hook in (("on_session", on_session), ("on_session_error", on_session_error)):
         if hook is not None and not callable(hook):
             raise TypeError(f"{name} must be a function, not {hook!r}")
     if config is None:
@@ -112,7 +106,6 @@ async def serve_ssl_over_tcp(
     on_session_error: ErrorHook | None = None,
     cancel_handler_on_reset: bool = True,
     origins: Iterable[OriginLike] = (),
-    on_unknown_protocol: StrangerHook | None = None,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serves HTTP/2 over TLS, agreed on by ALPN (RFC 9113 §3.2), until it is shut down; otherwise like `serve_tcp`.
@@ -128,9 +121,6 @@ async def serve_ssl_over_tcp(
         on_session_error: called with the error that ended a connection.
         cancel_handler_on_reset: whether handlers end with their stream.
         origins: origins that every new TLS session names to its client at once (RFC 8336), see `ServerSession.origin`.
-        on_unknown_protocol: async function that gets the `trio.SSLStream` of a client which did not agree on HTTP/2 by
-            ALPN. When it returns, or after ``unknown_protocol_timeout``, which cancels it, the connection is closed;
-            without it, at once. What it raises is logged, and told to *on_session_error*.
         task_status: ``started(server)``.
 
     Raises:
@@ -139,7 +129,7 @@ async def serve_ssl_over_tcp(
             by ALPN; found before the port is bound.
         OSError: the port cannot be bound.
     """
-    config = _checked(handler, config, on_session, on_session_error, on_unknown_protocol)
+    config = _checked(handler, config, on_session, on_session_error)
     named = encode_origins(origins)
     if not isinstance(ssl_context, ssl.SSLContext):
         raise TypeError(f"ssl_context must be an ssl.SSLContext, not {ssl_context!r}")
@@ -155,7 +145,6 @@ async def serve_ssl_over_tcp(
         on_session_error=on_session_error,
         cancel_handler_on_reset=cancel_handler_on_reset,
         origins=named,
-        on_unknown_protocol=on_unknown_protocol,
     )
     await server._run(task_status=task_status)
 
@@ -224,7 +213,6 @@ async def serve_listeners(
     on_session_error: ErrorHook | None = None,
     cancel_handler_on_reset: bool = True,
     origins: Iterable[OriginLike] = (),
-    on_unknown_protocol: StrangerHook | None = None,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serves HTTP/2 on listeners of your own, which are closed at the end; otherwise like `serve_tcp`.
@@ -238,18 +226,14 @@ async def serve_listeners(
         on_session_error: called with the error that ended a connection.
         cancel_handler_on_reset: whether handlers end with their stream.
         origins: origins that every new TLS session names to its client at once (RFC 8336).
-        on_unknown_protocol: as for `serve_ssl_over_tcp`.
         task_status: ``started(server)``.
 
     Raises:
         TypeError: an argument has the wrong type.
-        ValueError: an entry of *origins* has no origin, *ssl_context* does not offer HTTP/2 by ALPN, or there is none
-            and *on_unknown_protocol* is given.
+        ValueError: an entry of *origins* has no origin, or *ssl_context* does not offer HTTP/2 by ALPN.
     """
-    config = _checked(handler, config, on_session, on_session_error, on_unknown_protocol)
+    config = _checked(handler, config, on_session, on_session_error)
     named = encode_origins(origins)
-    if ssl_context is None and on_unknown_protocol is not None:
-        raise ValueError("on_unknown_protocol needs an ssl_context: without TLS, no protocol is agreed on")
     if ssl_context is not None:
         check_server_context(ssl_context)
     server = Server._create(
@@ -262,7 +246,6 @@ async def serve_listeners(
         on_session_error=on_session_error,
         cancel_handler_on_reset=cancel_handler_on_reset,
         origins=named,
-        on_unknown_protocol=on_unknown_protocol,
     )
     await server._run(task_status=task_status)
 

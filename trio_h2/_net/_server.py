@@ -11,18 +11,17 @@ from .._errors import HandshakeError, from_failure
 from .._session._base import checked_grace
 from .._session._server import ServerSession
 from .._util import NoPublicConstructor
-from ._tls import speaks_http2, wrap_server
+from ._tls import wrap_server
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
     from typing import TypeAlias
 
     from .._session._server import Handler, SessionHook
     from .._wire._config import ServerConfig
 
     ErrorHook: TypeAlias = Callable[[ServerSession | None, Exception], object]
-    StrangerHook: TypeAlias = Callable[[trio.SSLStream[trio.abc.Stream]], Awaitable[object]]
 
 logger = logging.getLogger("trio_h2.server")
 
@@ -42,7 +41,6 @@ class Server(metaclass=NoPublicConstructor):
         on_session_error: ErrorHook | None,
         cancel_handler_on_reset: bool,
         origins: Sequence[bytes] = (),
-        on_unknown_protocol: StrangerHook | None = None,
     ) -> None:
         self._listeners = list(listeners)
         self._urls = list(urls)
@@ -54,9 +52,6 @@ class Server(metaclass=NoPublicConstructor):
         self._on_session_error = on_session_error
         self._cancel_handler_on_reset = cancel_handler_on_reset
         self._origins = origins
-        self._on_unknown_protocol = on_unknown_protocol
-        self._strangers: set[trio.CancelScope] = set()
-        """Connections on which HTTP/2 was not agreed on, and which a hook has got."""
         self._sessions: dict[ServerSession, None] = {}
         self._handshakes: set[trio.CancelScope] = set()
         self._accepting = trio.CancelScope()
@@ -124,8 +119,6 @@ class Server(metaclass=NoPublicConstructor):
         finally:
             for session in self.sessions:
                 session._cut()
-            for scope in self._strangers:
-                scope.cancel()
         await self._done.wait()
 
     async def _run(self, *, task_status: trio.TaskStatus[Server]) -> None:
@@ -143,9 +136,6 @@ class Server(metaclass=NoPublicConstructor):
         try:
             ready = await self._handshake(transport)
             if ready is None:
-                return
-            if self._on_unknown_protocol is not None and isinstance(ready, trio.SSLStream) and not speaks_http2(ready):
-                await self._leave_to(self._on_unknown_protocol, ready)
                 return
             session = make_session(
                 self._handler,
@@ -194,25 +184,10 @@ class Server(metaclass=NoPublicConstructor):
                 scope.cancel()
             self._handshakes.add(scope)
             try:
-                return await wrap_server(
-                    transport,
-                    self._ssl_context,
-                    timeout=self._config.handshake_timeout,
-                    any_protocol=self._on_unknown_protocol is not None,
-                )
+                return await wrap_server(transport, self._ssl_context, timeout=self._config.handshake_timeout)
             finally:
                 self._handshakes.discard(scope)
         return None
-
-    async def _leave_to(self, hook: StrangerHook, stream: trio.SSLStream[trio.abc.Stream]) -> None:
-        """Gives a connection that does not speak HTTP/2 to the application, for a while."""
-        with trio.move_on_after(self._config.unknown_protocol_timeout) as scope:
-            self._strangers.add(scope)
-            try:
-                await hook(stream)
-            finally:
-                self._strangers.discard(scope)
-                await trio.aclose_forcefully(stream)
 
     def _report(self, session: ServerSession | None, error: Exception) -> None:
         if self._on_session_error is None:

@@ -55,11 +55,6 @@ def negotiated(stream: trio.SSLStream[trio.abc.Stream]) -> Negotiated:
     return Negotiated(alpn, version, cipher[0], compression)
 
 
-def speaks_http2(stream: trio.SSLStream[trio.abc.Stream]) -> bool:
-    """Whether the handshake of *stream*, which must be finished, agreed on HTTP/2."""
-    return negotiated(stream).alpn == ALPN
-
-
 def weakness(agreed: Negotiated) -> str | None:
     """Says what makes a connection too weak for HTTP/2 by RFC 9113 §9.2, `None` if it is good enough."""
     if agreed.version not in _VERSIONS:
@@ -108,7 +103,6 @@ async def wrap_server(
     context: ssl.SSLContext,
     *,
     timeout: float,  # noqa: ASYNC109 - from the configuration; nobody above is in a position to hold a scope
-    any_protocol: bool = False,
 ) -> trio.SSLStream[trio.abc.Stream]:
     """Does the server's side of a TLS handshake over *transport* and makes sure that HTTP/2 came out of it.
 
@@ -118,21 +112,12 @@ async def wrap_server(
         transport: The stream below; it belongs to the result.
         context: Accepts `h2` by ALPN (see `check_server_context`). It is not changed.
         timeout: How many seconds the handshake may take; `math.inf` for no limit.
-        any_protocol: Also returns a stream on which ALPN agreed on something else than HTTP/2, or on nothing.
 
     Raises:
-        UnknownProtocolError: TLS succeeded, but the client did not offer HTTP/2, and *any_protocol* is false.
+        UnknownProtocolError: TLS succeeded, but the client did not offer HTTP/2.
         HandshakeError: Anything else went wrong; the code is `INADEQUATE_SECURITY` if it was RFC 9113 §9.2.
     """
-    return await _wrap(
-        transport,
-        context,
-        timeout,
-        "the client",
-        server_hostname=None,
-        server_side=True,
-        any_protocol=any_protocol,
-    )
+    return await _wrap(transport, context, timeout, "the client", server_hostname=None, server_side=True)
 
 
 async def _wrap(
@@ -143,7 +128,6 @@ async def _wrap(
     *,
     server_hostname: str | None,
     server_side: bool,
-    any_protocol: bool = False,
 ) -> trio.SSLStream[trio.abc.Stream]:
     try:
         if not server_side and context.check_hostname and server_hostname is None:
@@ -169,8 +153,6 @@ async def _wrap(
             )
         agreed = negotiated(stream)
         if agreed.alpn != ALPN:
-            if any_protocol:
-                return stream  # which ciphers that may have is not for HTTP/2 to say
             raise _alpn_error(agreed.alpn, peer, server_side=server_side)
         why = weakness(agreed)
         if why is not None:

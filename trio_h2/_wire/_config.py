@@ -173,14 +173,12 @@ class ServerConfig(SessionConfig):
     """How long one handler may run before its stream is reset with CANCEL."""
     handler_wait_timeout: float = 1.0
     """How long a request may wait for a handler whose stream is gone to end, before it is refused."""
-    unknown_protocol_timeout: float = 10.0
-    """How long ``on_unknown_protocol`` may keep a TLS connection on which HTTP/2 was not agreed on."""
     send_date: bool = True
     """Whether responses carry a ``date`` field."""
 
     def __post_init__(self) -> None:
         _check_int(self, 0, 2**32 - 1, "max_concurrent_streams")
-        _check_numbers(self, "seconds", "handler_timeout", "handler_wait_timeout", "unknown_protocol_timeout")
+        _check_numbers(self, "seconds", "handler_timeout", "handler_wait_timeout")
         _check_int(self, 0, 2**31, "max_session_invalid_frames", "max_session_rejected_streams")
         SessionConfig.__post_init__(self)
 
