@@ -23,14 +23,14 @@ from ._errors import UnknownProtocolError as UnknownProtocolError
 from ._http1._connection import Http1Connection as Http1Connection
 from ._http1._exchange import Http1Exchange as Http1Exchange
 from ._net._connect import connect as connect
+from ._net._contexts import client_ssl_context as client_ssl_context
+from ._net._contexts import server_ssl_context as server_ssl_context
 from ._net._serve import serve_listeners as serve_listeners
 from ._net._serve import serve_ssl_over_tcp as serve_ssl_over_tcp
 from ._net._serve import serve_stream as serve_stream
 from ._net._serve import serve_tcp as serve_tcp
 from ._net._serve import serve_unix as serve_unix
 from ._net._server import Server as Server
-from ._net._tls import client_ssl_context as client_ssl_context
-from ._net._tls import server_ssl_context as server_ssl_context
 from ._session._base import Session as Session
 from ._session._client import ClientSession as ClientSession
 from ._session._extensions import AltSvcReceived as AltSvcReceived

@@ -160,6 +160,8 @@ async def test_the_scheme_of_an_authority_is_https_by_default() -> None:
         ("http://example.org", "http|example.org|/"),
         ("http://joe:secret@example.org:80/path?query#fragment", "http|example.org|/"),
         ("http://example.org:8080/path", "http|example.org:8080|/"),
+        ("http://example.org?query", "http|example.org|/"),
+        ("http://example.org#fragment", "http|example.org|/"),
         ("https://[::1]:443", "https|[::1]|/"),
         ("HTTPS://Example.ORG", "https|example.org|/"),
         (urlsplit("https://joe@example.org:8443/path?query"), "https|example.org:8443|/"),

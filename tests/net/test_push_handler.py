@@ -17,6 +17,7 @@ from trio_h2 import (
     LocalProtocolError,
     PushedStream,
     ServerStream,
+    SessionError,
     TransportLostError,
     connect,
     serve_tcp,
@@ -191,6 +192,16 @@ async def test_own_close_is_no_excuse(autojump_clock: object) -> None:
         async with promised(handler, answer=True):
             await trio.sleep_forever()
     assert isinstance(caught.value.exceptions[0], trio.ClosedResourceError)
+
+
+async def test_the_end_of_another_session_is_no_excuse(autojump_clock: object) -> None:
+    async def handler(stream: PushedStream) -> None:
+        raise SessionError("a session that the handler uses has ended")
+
+    with pytest.raises(ExceptionGroup) as caught:
+        async with promised(handler, answer=True):
+            await trio.sleep_forever()
+    assert isinstance(caught.value.exceptions[0], SessionError)
 
 
 async def test_a_bug_beside_the_end_of_the_stream(autojump_clock: object) -> None:

@@ -9,7 +9,7 @@ import trio
 
 from tests.session.ends import both_roles, session_of
 from tests.session.scripted import connected, forever, hello, served, settle
-from trio_h2 import ClientConfig, ErrorCode, Role, ServerConfig
+from trio_h2 import ClientConfig, ErrorCode, PaddingStrategy, Role, ServerConfig
 from trio_h2.testing import RstStreamFrame
 
 if TYPE_CHECKING:
@@ -37,12 +37,13 @@ async def test_the_encoder_table_is_bounded(bound: int, autojump_clock: object) 
         assert known is (bound == 4096)
 
 
-@pytest.mark.parity("H1", "H2", "H3", "H4", "H7", "H8")
+@pytest.mark.parity("H1", "H2", "H3", "H4", "H6", "H7", "H8", "H9", "H11")
 def test_defaults_and_ranges() -> None:
     for config in ClientConfig, ServerConfig:
         assert (config().max_encoder_table_size, config().max_header_fields) == (4096, 128)
         assert config().max_send_header_block_length is None
         assert config().max_outstanding_pings == 10
+        assert config().padding is PaddingStrategy.NONE
         assert config().session_memory == config().receive_budget + 16 * 1024 * 1024
         assert (config().reset_burst, config().reset_rate) == (1000, 33.0)
         for name, wrong in [
@@ -61,6 +62,12 @@ def test_defaults_and_ranges() -> None:
             ServerConfig().evolve(**{name: -1})
     with pytest.raises(ValueError, match=r"peer_max_concurrent_streams must be in 1\.\."):
         ClientConfig(peer_max_concurrent_streams=0)
+    assert ClientConfig().max_reserved_remote_streams == 200
+    with pytest.raises(ValueError, match=r"max_reserved_remote_streams must be in 0\.\."):
+        ClientConfig(max_reserved_remote_streams=-1)
+    assert ServerConfig().unknown_protocol_timeout == 10
+    with pytest.raises(ValueError, match="unknown_protocol_timeout must be more than 0 seconds"):
+        ServerConfig(unknown_protocol_timeout=0)
 
 
 @pytest.mark.parity("H2")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -175,6 +176,23 @@ async def test_updates_of_idle_streams_are_bounded(autojump_clock: object) -> No
         await peer.ping()
         await peer.send_raw_frame(PRIORITY_UPDATE, 0, 0, update(9, b"u=0"))
         await peer.expect_connection_error(ErrorCode.PROTOCOL_ERROR)
+
+
+@pytest.mark.parity("D9")
+async def test_updates_of_idle_streams_hold_no_memory(autojump_clock: object) -> None:
+    """What they say is kept, not the octets that say it."""
+    async with served(forever) as (peer, _):
+        await peer.ping()
+        tracemalloc.start()
+        try:
+            for stream_id in range(1, 201, 2):
+                await peer.send_raw_frame(PRIORITY_UPDATE, 0, 0, update(stream_id, b"u=0, x=" + b"y" * 16_000))
+            await peer.ping()
+            held, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert held < 500_000  # of 1.6 MB
+        await peer.aclose()
 
 
 @pytest.mark.parity("D9")

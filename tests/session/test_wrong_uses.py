@@ -142,6 +142,7 @@ ON_A_SERVER = [
     Wrong("destroy", nothing, lambda s: s.destroy(cast("Exception", "why")), TYPE, "exception or None, not 'why'"),
     Wrong("receive 0", nothing, lambda s: s.receive_some(0), VALUE, "max_bytes must be at least 1, not 0"),
     Wrong("idle", nothing, lambda s: setattr(s, "idle_timeout", -1), VALUE, "idle_timeout must be .*-1"),
+    Wrong("idle hook", nothing, lambda s: setattr(s, "on_idle", "why"), TYPE, "on_idle must be a function or None"),
 ]
 
 

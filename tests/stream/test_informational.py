@@ -68,6 +68,23 @@ async def test_what_came_before_the_response_is_not_lost(autojump_clock: MockClo
         assert await stream.receive_informational() is None
 
 
+@pytest.mark.parity("C4")
+async def test_b33_informational_responses_cannot_fill_the_memory(autojump_clock: MockClock) -> None:
+    config = trio_h2.ClientConfig(max_header_list_size=10 * (42 + 40))
+    async with scripted_server(config=config) as (session, peer), session.request("GET") as stream:
+        await peer.expect_headers(1)
+        for _ in range(10):
+            await peer.send_headers(1, {":status": "103", "x-number": ""})
+            assert await stream.receive_informational() is not None
+        await peer.expect_nothing(1)
+        await peer.send_headers(1, {":status": "103", "x-number": ""})  # what was received counts, taken or not
+        await peer.expect_rst(1, ErrorCode.ENHANCE_YOUR_CALM)
+        assert len(stream.informational) == 10
+        with pytest.raises(trio_h2.StreamResetError, match="interim responses are together larger"):
+            await stream.receive_informational()
+        assert not session.closed
+
+
 @pytest.mark.parity("C4", "K5")
 @pytest.mark.parametrize("end", ["reset", "lost", "closed"])
 async def test_a_wait_for_informational_responses_ends_with_the_stream(end: str, autojump_clock: MockClock) -> None:

@@ -421,6 +421,17 @@ async def test_when_this_side_leaves(autojump_clock: MockClock) -> None:
         await served.stream.respond(body=b"bye")
 
 
+@pytest.mark.parity("B15", "E2")
+async def test_after_a_goaway_that_goes_on(autojump_clock: MockClock) -> None:
+    async with _get() as served:
+        await served.session.goaway()
+        await served.peer.expect_goaway()
+        assert served.stream.push_allowed
+        assert (await served.stream.push()).id == 2
+        await served.peer.expect(PushPromiseFrame, promised_stream_id=2)
+        await served.stream.respond(body=b"page")
+
+
 @pytest.mark.parity("E2", "K2")
 async def test_when_the_client_leaves(autojump_clock: MockClock) -> None:
     async with _get() as served:

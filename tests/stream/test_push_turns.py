@@ -224,6 +224,30 @@ async def test_they_wait_while_too_much_is_queued(autojump_clock: MockClock) -> 
         await peer.until(HeadersFrame, stream_id=1)
 
 
+async def test_a_response_after_an_interim_one_waits_for_room_only(autojump_clock: MockClock) -> None:
+    exchanges = Exchanges()
+    config = trio_h2.ServerConfig(send_date=False, max_queued_control=1000)
+    settings = {SettingCode.MAX_CONCURRENT_STREAMS: 1}
+    async with (
+        scripted_client(exchanges.handle, config=config, settings=settings, capacity=10) as (session, peer),
+        trio.open_nursery() as on,
+    ):
+        await peer.request("GET", "/")
+        parent = await exchanges.next()
+        first = await parent.push()
+        await first.send_informational(103)
+        await settle()  # the transport takes no more
+        await parent.push({"x-large": "x" * 3000})
+        on.start_soon(first.respond)
+        await settle()
+        assert not first.headers_sent
+        assert session.statistics().waiting_for_slot == 0
+        await peer.until(PushPromiseFrame, promised_stream_id=4)
+        await peer.expect_headers(2)
+        exchanges.finish()
+        await peer.until(HeadersFrame, stream_id=1)
+
+
 async def test_promises_wait_while_too_much_is_queued(autojump_clock: MockClock) -> None:
     exchanges = Exchanges()
     config = trio_h2.ServerConfig(send_date=False, max_queued_control=1000)

@@ -14,7 +14,8 @@ from .._session._client import ClientSession
 from .._session._services import run_services
 from .._wire._config import ClientConfig
 from ._address import Origin, parse_url
-from ._tls import client_ssl_context, wrap_client
+from ._contexts import client_ssl_context
+from ._tls import wrap_client
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable

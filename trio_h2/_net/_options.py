@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .._session._extensions import encode_origins
 from .._wire._config import ServerConfig
-from ._tls import check_server_context
+from ._contexts import check_server_context
 
 if TYPE_CHECKING:
     import ssl

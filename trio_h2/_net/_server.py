@@ -15,10 +15,11 @@ from .._session._reader import received
 from .._session._server import ServerSession
 from .._stream._proxied import proxy_header, socket_below
 from .._util import NoPublicConstructor
+from ._contexts import ALPN, ALPN_HTTP1
 from ._places import PlacedListener, Places
 from ._proxy_protocol import accept_proxied
 from ._sniff import sniff
-from ._tls import ALPN, ALPN_HTTP1, negotiated, unknown_protocol, wrap_server
+from ._tls import negotiated, unknown_protocol, wrap_server
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -69,7 +69,7 @@ class Session(IdlingSession):
         engine = self._engine
         return SessionStatistics(
             open_streams=len(self._streams),
-            running_handlers=self._running_handlers,
+            running_handlers=len(self._handlers),
             waiting_for_slot=self._waiting_for_slot,
             ledger=engine.budget.ledger.copy(),
             receive_budget=engine.budget.size,
@@ -308,17 +308,15 @@ class Session(IdlingSession):
             self.shutdown()
             with trio.move_on_after(grace):
                 await self._over.wait()
-                await self._handlers_ended()
+                await self._handlers.wait_ended()
         finally:
             self._cut()
         await self._closed.wait()
-        await self._handlers_ended()
-
-    async def _handlers_ended(self) -> None:
-        """Waits until no handler runs any more; a session that broke may have some left."""
+        await self._handlers.wait_ended()  # a session that broke may have some left
 
     def _refuse_own_handlers(self) -> None:
         """Raises `RuntimeError` inside a handler of this session."""
+        self._handlers.refuse_inside()
 
     async def wait_closed(self) -> None:
         """Waits until the session is over and its transport is closed.

@@ -160,14 +160,20 @@ class ClientSession(PushTakingSession):
             SessionError: the session broke, or its stream ids are used up (``retryable``).
             trio.ClosedResourceError: this side closed the session.
         """
-        content = bytes(memoryview(body))
-        fields = self._fields(
-            method, path, headers, len(content), end_stream=end_stream, priority=priority, protocol=protocol
+        request = self.request(
+            method,
+            path,
+            headers=headers,
+            body=body,
+            end_stream=end_stream,
+            expect_continue=expect_continue,
+            priority=priority,
+            weight=weight,
+            depends_on=depends_on,
+            exclusive=exclusive,
+            protocol=protocol,
         )
-        if expect_continue:
-            _expect_continue(fields, has_body=bool(content) or not end_stream)
-        dependency = dependency_of(weight, depends_on, exclusive)
-        return await self._open(fields, content, end_stream, expect_continue, dependency)
+        return await request._send()
 
     def _fields(
         self,
@@ -385,11 +391,12 @@ class Request:
         if self._used:
             raise RuntimeError("a request block can be entered only once; call request() again")
         self._used = True
-        self._stream = await self._session._open(
-            self._fields, self._body, self._end_stream, self._hold, self._dependency
-        )
+        self._stream = await self._send()
         self._id = self._stream.id
         return self._stream
+
+    async def _send(self) -> ClientStream:
+        return await self._session._open(self._fields, self._body, self._end_stream, self._hold, self._dependency)
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None

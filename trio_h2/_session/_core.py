@@ -25,6 +25,7 @@ from .._wire._failure import Cause, SessionFailure
 from .._wire._schedule import Scheduler
 from . import _reader
 from ._extensions import AltSvcReceived
+from ._handlers import RunningHandlers
 from ._happenings import FrameError, Happenings
 from ._pings import DRAIN_PAYLOAD, Pings
 from ._updates import SettingsUpdates
@@ -60,6 +61,7 @@ class SessionCore(metaclass=NoPublicConstructor):
         self._label = label
         self._engine = Engine(self._role, config, self._stream_closed, push=push)
         self._streams: dict[int, Stream] = {}
+        self._handlers = RunningHandlers()
         self._scheduler = Scheduler()
         self._writer = Writer(self._engine, self._scheduler)
         self._failure: SessionFailure | None = None
@@ -89,10 +91,6 @@ class SessionCore(metaclass=NoPublicConstructor):
     def config(self) -> SessionConfig:
         """The limits and timeouts of this session."""
         return self._config
-
-    @property
-    def _running_handlers(self) -> int:
-        return 0
 
     @property
     def _waiting_for_slot(self) -> int:
@@ -227,7 +225,7 @@ class SessionCore(metaclass=NoPublicConstructor):
         self._check_idle()
 
     def _check_idle(self) -> None:
-        if not self._streams and not self._running_handlers:
+        if not self._streams and not self._handlers:
             self._watcher.idle()
             self._check_drained()
 
@@ -239,7 +237,7 @@ class SessionCore(metaclass=NoPublicConstructor):
         """
         if not self._draining.is_set() or self._failure is not None:
             return
-        if self._streams or self._running_handlers or not self._writer.flushed:
+        if self._streams or self._handlers or not self._writer.flushed:
             return
         leaving = self._engine.shutdown
         if self._leaving:
@@ -271,7 +269,7 @@ class SessionCore(metaclass=NoPublicConstructor):
     def _transport_lost(self, reason: str, error: BaseException | None) -> None:
         self._writer.stop()
         error = error or self._write_error
-        if self._leaving and not self._streams and not self._running_handlers:
+        if self._leaving and not self._streams and not self._handlers:
             self._finish(_closed_here())  # the peer understood that we leave, and was faster
         else:
             forget_frames(error)
@@ -289,6 +287,7 @@ class SessionCore(metaclass=NoPublicConstructor):
 
     def _cut(self, failure: SessionFailure | None = None) -> None:
         """This side ends the session now: open streams are reset with CANCEL, GOAWAY follows."""
+        self._handlers.cancel()  # even if the session broke before: some handlers outlive that
         if self._failure is not None:
             return
         failure = failure or _closed_here()

@@ -2,44 +2,54 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
 import trio
 
 from .._errors import SessionError, StreamError
-from .._stream._base import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-StreamT = TypeVar("StreamT", bound=Stream)
+    from .._stream._base import Stream
 
 
-class RunningHandlers(Generic[StreamT]):
+class HandledStream(Protocol):
+    """A stream that the peer has opened or promised, which a handler is run for."""
+
+    _scope: trio.CancelScope
+
+
+class RunningHandlers:
     """The streams of one session whose handlers have not ended, each with the task that runs it."""
 
     def __init__(self) -> None:
-        self._tasks: dict[StreamT, trio.lowlevel.Task | None] = {}
+        self._tasks: dict[HandledStream, trio.lowlevel.Task | None] = {}
         self._ended = trio.lowlevel.ParkingLot()
 
     def __len__(self) -> int:
         return len(self._tasks)
 
-    def __iter__(self) -> Iterator[StreamT]:
+    def __iter__(self) -> Iterator[HandledStream]:
         return iter(list(self._tasks))
 
-    def add(self, stream: StreamT) -> None:
+    def add(self, stream: HandledStream) -> None:
         """A handler will be started for *stream*, sooner or later."""
         self._tasks[stream] = None
 
-    def started(self, stream: StreamT) -> None:
+    def started(self, stream: HandledStream) -> None:
         """The current task runs it."""
         self._tasks[stream] = trio.lowlevel.current_task()
 
-    def remove(self, stream: StreamT) -> None:
+    def remove(self, stream: HandledStream) -> None:
         """It has ended, or will not be started."""
         del self._tasks[stream]
         self._ended.unpark_all()
+
+    def cancel(self) -> None:
+        """Cancels all of them."""
+        for stream in self:
+            stream._scope.cancel()
 
     async def wait_ended(self) -> None:
         """Waits until no handler is left."""

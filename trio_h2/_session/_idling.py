@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, cast
 
+from .._wire._config import check_number
 from ._facts import SessionFacts
 from ._happenings import SessionIdle
 
@@ -34,10 +35,7 @@ class IdlingSession(SessionFacts):
 
     @idle_timeout.setter
     def idle_timeout(self, seconds: float) -> None:
-        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
-            raise TypeError(f"idle_timeout must be seconds as int or float, not {seconds!r}")
-        if not seconds > 0:  # refuses NaN, too
-            raise ValueError(f"idle_timeout must be more than 0 seconds (math.inf turns it off), not {seconds}")
+        check_number("idle_timeout", seconds)
         self._watcher.set_idle_timeout(seconds)
 
     @property

@@ -13,7 +13,7 @@ from .._stream._push_in import PushedStream
 from .._wire._codes import Role
 from ._base import Session
 from ._extensions import OriginSet
-from ._handlers import RunningHandlers, tells_of_end
+from ._handlers import tells_of_end
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from .._stream._port import SessionPort
     from .._wire._config import ClientConfig
     from .._wire._events import PushPromised
-    from .._wire._failure import SessionFailure
 
     PushHandler: TypeAlias = Callable[[PushedStream], Awaitable[object]]
 
@@ -53,7 +52,6 @@ class PushTakingSession(Session):
         self._push_handler = push_handler
         self._push_nursery: trio.Nursery | None = None
         """Where the handlers run; the block that owns the session sets it."""
-        self._handlers = RunningHandlers[PushedStream]()
 
     def _push_promised(self, event: PushPromised) -> None:
         assert self._push_handler is not None  # else the engine takes no promises
@@ -94,21 +92,6 @@ class PushTakingSession(Session):
         return not stream._alive and tells_of_end(stream, error, cancelled=stream._scope.cancel_called)
 
     # -- for the base ----------------------------------------------------------------------------------------------
-
-    @property
-    def _running_handlers(self) -> int:
-        return len(self._handlers)
-
-    def _refuse_own_handlers(self) -> None:
-        self._handlers.refuse_inside()
-
-    async def _handlers_ended(self) -> None:
-        await self._handlers.wait_ended()
-
-    def _cut(self, failure: SessionFailure | None = None) -> None:
-        for stream in self._handlers:  # even if the session broke before: some handlers outlive that
-            stream._scope.cancel()
-        super()._cut(failure)
 
     def _release(self) -> None:
         super()._release()

@@ -15,7 +15,6 @@ from .._wire._engine import HIGHEST_STREAM_ID
 from .._wire._extframes import ALTSVC, ORIGIN, origin_payloads
 from .._wire._schedule import parse_priority
 from ._extensions import encode_altsvc, encode_origins, origin_of
-from ._handlers import RunningHandlers
 from ._push_out import PushingSession
 from ._services import run_services
 from ._supervision import supervise
@@ -65,7 +64,6 @@ class ServerSession(PushingSession):
         self._hook_scope = trio.CancelScope()
         self._queue: dict[int, ServerStream] = {}
         """Streams whose handlers are not started yet: `on_session` has not returned, or as many run as may."""
-        self._handlers = RunningHandlers[ServerStream]()
         self._told_of_handlers = False
         self._ending = False
         """No handler will be started any more."""
@@ -178,7 +176,7 @@ class ServerSession(PushingSession):
     def _priority_updated(self, event: PriorityUpdated) -> None:
         stream = self._streams.get(event.stream_id)
         if isinstance(stream, ServerStream) and not stream._priority_fixed:
-            self._scheduler.prioritize(stream.id, parse_priority(event.value))
+            self._scheduler.prioritize(stream.id, event.priority)
 
     def _start_handlers(self) -> None:
         """Starts handlers while fewer run than streams are allowed: a reset frees no place until its handler has ended.
@@ -246,22 +244,7 @@ class ServerSession(PushingSession):
 
     # -- for the base ----------------------------------------------------------------------------------------------
 
-    @property
-    def _running_handlers(self) -> int:
-        return len(self._handlers)
-
-    def _refuse_own_handlers(self) -> None:
-        self._handlers.refuse_inside()
-
-    async def _handlers_ended(self) -> None:
-        await self._handlers.wait_ended()
-
     def _finish(self, failure: SessionFailure) -> None:
         super()._finish(failure)
         self._refuse_queued()
         self._hook_scope.cancel()
-
-    def _cut(self, failure: SessionFailure | None = None) -> None:
-        for stream in self._handlers:  # even if the session broke before: some handlers outlive that
-            stream._scope.cancel()
-        super()._cut(failure)

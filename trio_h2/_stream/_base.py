@@ -7,23 +7,21 @@ time.
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 import trio
 
 from .._errors import LocalProtocolError, from_failure
 from .._wire._codes import ErrorCode, Initiator
-from .._wire._config import check_number
 from .._wire._extframes import PRIORITY
 from .._wire._failure import StreamFailure
 from .._wire._headers import Headers
 from .._wire._outbound import trailer_fields
+from ._idling import IdlingStream
 from ._priority import check_not_itself, check_priority, dependency_of
-from ._view import StreamView
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from types import TracebackType
 
     from .._wire._failure import SessionFailure
@@ -32,10 +30,7 @@ if TYPE_CHECKING:
     from ._port import SessionPort
 
 
-logger = logging.getLogger("trio_h2.stream")
-
-
-class Stream(StreamView):
+class Stream(IdlingStream):
     """One HTTP/2 stream: a bidirectional, half-closeable `trio.abc.HalfCloseableStream` with headers and trailers.
 
     Made by sessions only. One task may send while another receives; a second task in the same direction gets
@@ -46,15 +41,6 @@ class Stream(StreamView):
     def __init__(self, port: SessionPort, stream_id: int) -> None:
         super().__init__(port, stream_id)
         self._framed_at_linger = 0
-        self.on_idle: Callable[[Stream], object] | None = None
-        """Called (as a plain function, from a task of the session) when `idle_timeout` is over, instead of the reset
-        with CANCEL; the time then begins anew. If it raises, that is logged and the stream reset with INTERNAL_ERROR.
-        """
-
-    @property
-    def _alive(self) -> bool:
-        """Whether the stream is still open on the wire, in at least one direction."""
-        return self._id in self._port._engine.streams and self._port._failure is None
 
     # -- receiving -------------------------------------------------------------------------------------------------
 
@@ -231,49 +217,6 @@ class Stream(StreamView):
 
     def _signal_priority(self, priority: Priority, *, silent: bool) -> None:
         """Tells whom it concerns, beside our own scheduler."""
-
-    # -- inactivity ------------------------------------------------------------------------------------------------
-
-    @property
-    def idle_timeout(self) -> float:
-        """Seconds without a frame sent or received on the stream, of whatever kind, after which it is reset with CANCEL
-        (`StreamResetError` here), or `on_idle` is called; `math.inf` turns it off.
-
-        Set at any time, it counts anew from then. By default ``stream_idle_timeout`` of the configuration.
-        """
-        return self._idle_timeout
-
-    @idle_timeout.setter
-    def idle_timeout(self, seconds: float) -> None:
-        check_number("idle_timeout", seconds)
-        self._idle_timeout = seconds
-        if self._alive:
-            self._port._set_idle_timeout(self._id, seconds)
-
-    def set_idle_timeout(self, seconds: float, on_idle: Callable[[], object] | None = None) -> None:
-        """Sets `idle_timeout` and `on_idle` in one go, for a hook that needs no argument.
-
-        Args:
-            seconds: the time; `math.inf` turns it off.
-            on_idle: called instead of the reset; ``None`` lets the stream be reset.
-
-        Raises:
-            TypeError, ValueError: *seconds* is no number, or not more than 0.
-        """
-        self.idle_timeout = seconds
-        self.on_idle = None if on_idle is None else lambda _: on_idle()
-
-    def _idle(self) -> None:
-        """Nothing has happened for ``idle_timeout``. For the watcher task."""
-        if self.on_idle is None:
-            reason = f"no frame was sent or received on the stream for idle_timeout={self._idle_timeout:g} s"
-            self._reset(ErrorCode.CANCEL, Initiator.LIBRARY, reason)
-            return
-        try:
-            self.on_idle(self)
-        except Exception:  # a hook must not end its session
-            logger.exception("%r: on_idle raised", self)
-            self._reset(ErrorCode.INTERNAL_ERROR, Initiator.LIBRARY, "on_idle raised")
 
     # -- the end ---------------------------------------------------------------------------------------------------
 

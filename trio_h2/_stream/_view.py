@@ -72,6 +72,11 @@ class StreamView(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
         return self._port.transport
 
     @property
+    def _alive(self) -> bool:
+        """Whether the stream is still open on the wire, in at least one direction."""
+        return self._id in self._port._engine.streams and self._port._failure is None
+
+    @property
     def pending(self) -> bool:
         """Whether the stream has no id yet: never, for only `Request` blocks wait for one."""
         return False

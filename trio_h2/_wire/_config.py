@@ -61,7 +61,8 @@ class SessionConfig:
     max_frame_size: int = 16_384
     """SETTINGS_MAX_FRAME_SIZE: the largest frame payload the peer may send."""
     max_header_list_size: int = 65_535
-    """SETTINGS_MAX_HEADER_LIST_SIZE: uncompressed octets of one header list, 32 added per field."""
+    """SETTINGS_MAX_HEADER_LIST_SIZE: uncompressed octets of one header list, 32 added per field. The 1xx responses
+    to one request may have so many together."""
     max_header_fields: int = 128
     """Fields of one header list, pseudo-headers included."""
     header_table_size: int = 4096

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ._codes import ErrorCode
     from ._failure import SessionFailure, StreamFailure
     from ._headers import Headers
+    from ._schedule import Priority
 
 
 @dataclass(slots=True)
@@ -158,7 +159,7 @@ class PriorityUpdated:
     """PRIORITY_UPDATE for an open stream (server only, RFC 9218 §7.1)."""
 
     stream_id: int
-    value: str
+    priority: Priority
 
 
 @dataclass(slots=True)

@@ -67,11 +67,13 @@ class PushKeeper(CreditKeeper):
 
     @property
     def push_allowed(self) -> bool:
-        """Whether a server may promise streams now: the client's newest ENABLE_PUSH, and nobody is leaving."""
+        """Whether a server may promise streams now: the client's newest ENABLE_PUSH, and it is not leaving.
+
+        Our own GOAWAY is about streams of the client (RFC 9113 §6.8); whether this side is leaving is known above.
+        """
         return (
             self.role is Role.SERVER
             and self.failure is None
-            and self.shutdown.sent_last_id is None
             and not self.shutdown.peer_is_leaving
             and bool(self.peer_settings.get(SettingCode.ENABLE_PUSH, 1))
             and self.next_stream_id is not None

@@ -12,11 +12,13 @@ from ._codes import ErrorCode, Role
 from ._events import AltSvcAnnounced, OriginsAnnounced, PriorityUpdated
 from ._extframes import ALTSVC, ORIGIN, PRIORITY_UPDATE, read_altsvc, read_origin, read_priority_update
 from ._failure import SessionFaultError
+from ._schedule import parse_priority
 
 if TYPE_CHECKING:
     from hyperframe.frame import ExtensionFrame
 
     from ._reception import Reception
+    from ._schedule import Priority
 
 
 class ExtensionReceiver:
@@ -24,7 +26,7 @@ class ExtensionReceiver:
 
     def __init__(self, reception: Reception) -> None:
         self._reception = reception
-        self._early: dict[int, str] = {}
+        self._early: dict[int, Priority] = {}
         """Priorities of streams that are not open yet."""
 
     def frame(self, frame: ExtensionFrame) -> None:
@@ -57,12 +59,13 @@ class ExtensionReceiver:
             # type PROTOCOL_ERROR."
             raise SessionFaultError(ErrorCode.PROTOCOL_ERROR, "the server sent PRIORITY_UPDATE")
         prioritized, value = read_priority_update(stream_id, payload)
+        priority = parse_priority(value)  # what is kept must not be as large as the client likes
         if prioritized in engine.streams:
-            self._reception.events.append(PriorityUpdated(prioritized, value))
+            self._reception.events.append(PriorityUpdated(prioritized, priority))
         elif self._reception.is_idle(prioritized):
-            self._keep(prioritized, value)
+            self._keep(prioritized, priority)
 
-    def _keep(self, stream_id: int, value: str) -> None:
+    def _keep(self, stream_id: int, priority: Priority) -> None:
         """Keeps what was said of a stream that is not open yet."""
         engine = self._reception.engine
         if stream_id % 2 == 0:
@@ -71,7 +74,7 @@ class ExtensionReceiver:
             raise SessionFaultError(ErrorCode.PROTOCOL_ERROR, f"PRIORITY_UPDATE of idle stream {stream_id}")
         for skipped in [early for early in self._early if not self._reception.is_idle(early)]:
             del self._early[skipped]  # the client jumped over it
-        self._early[stream_id] = value
+        self._early[stream_id] = priority
         # RFC 9218 §7.1: "the number of streams that have been prioritized but remain in the 'idle' state plus the
         # number of active streams […] MUST NOT exceed the value of the SETTINGS_MAX_CONCURRENT_STREAMS parameter."
         if len(self._early) + engine.requests > engine.max_streams:
@@ -82,6 +85,6 @@ class ExtensionReceiver:
 
     def opened(self, stream_id: int) -> None:
         """A stream of the peer has opened: what was said of it before holds now, over its own `priority` field."""
-        value = self._early.pop(stream_id, None)
-        if value is not None:
-            self._reception.events.append(PriorityUpdated(stream_id, value))
+        priority = self._early.pop(stream_id, None)
+        if priority is not None:
+            self._reception.events.append(PriorityUpdated(stream_id, priority))

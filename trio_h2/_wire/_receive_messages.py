@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ._codes import ErrorCode, Role, SettingCode
 from ._events import DataReceived, InformationalReceived, RequestReceived, ResponseReceived, TrailersReceived
 from ._failure import SessionFaultError, StreamFaultError, StreamRejectedError
-from ._fields import MalformedMessageError, check_request, check_response, check_trailers
+from ._fields import MalformedMessageError, check_request, check_response, check_trailers, field_section_size
 from ._flow import StreamCredit
 from ._framing import frame_flags
 from ._headers import Headers
@@ -157,6 +157,13 @@ class MessageReceiver:
             if end_stream:
                 raise MalformedMessageError(f"status {status} with END_STREAM")
             self._reception.overhead()
+            # They are kept for the application, so a server that sends them for ever must not fill our memory. RFC 9113
+            # §10.5: "An endpoint MAY treat activity that is suspicious as a connection error (Section 5.4.1) of type
+            # ENHANCE_YOUR_CALM"; the stream is enough.
+            stream.interim_size += field_section_size(fields)
+            if stream.interim_size > self._engine.max_header_list_size:
+                reason = "the interim responses are together larger than the header list we advertised"
+                raise StreamFaultError(stream.id, ErrorCode.ENHANCE_YOUR_CALM, reason)
             self._reception.events.append(InformationalReceived(stream.id, headers))
             return
         # RFC 9110 §9.3.6: after 2xx to a CONNECT follows the tunnel, whatever content-length says; §6.4.1: no content

@@ -49,6 +49,8 @@ class WireStream:
     """The peer's content-length, if it must agree with the body."""
     body_forbidden: bool = False
     """What we receive must not have content: the answer to HEAD, 204 or 304 (RFC 9110 §6.4.1)."""
+    interim_size: int = 0
+    """Octets of the interim responses so far, counted like a header list."""
     tunnel: bool = False
     """What we receive belongs to the tunnel of a CONNECT (RFC 9113 §8.5)."""
 
