@@ -48,4 +48,4 @@ def test_the_guide_names_every_status_of_the_proxy() -> None:
     source = "".join(path.read_text() for path in (Path(trio_h2.__file__).parent / "tunnel").glob("_*.py"))
     statuses = set(re.findall(r"Refusal\(\s*\*?\(?(\d\d\d)", source))
     assert statuses == set(re.findall(r"^\| (\d\d\d) \|", GUIDE, re.MULTILINE))
-    assert len(statuses) == 7
+    assert len(statuses) == 8

@@ -11,18 +11,20 @@ import pytest
 import trio
 
 import trio_h2
-from tests.http1.client import RawClient, serving
+from tests.http1.client import RawClient, Served, serving
 from tests.sweep.harness import tasks_living
-from tests.tunnel.targets import HERE, PATIENCE, jane, open_files, reset, target, until
-from trio_h2.testing import ThrowawayAuthority, sweep_cancellation
+from tests.tunnel.killer import KillerScope
+from tests.tunnel.targets import HERE, PATIENCE, Target, jane, open_files, reset, target, until
+from trio_h2.testing import CancellationSweep, ThrowawayAuthority, sweep_cancellation
 from trio_h2.tunnel import ConnectProxy
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
 
     from trio.testing import MockClock
 
     from tests.tunnel.targets import Talk
+    from trio_h2.testing import SweepRun
 
 pytestmark = pytest.mark.parity("L1")
 
@@ -165,3 +167,67 @@ async def test_cancelled_anywhere_nothing_is_left(autojump_clock: MockClock) -> 
     assert proxy.statistics().open == 0
     assert tasks_living() == tasks
     assert open_files() <= files
+
+
+def the_target_resets(place: Target, served: Served) -> None:
+    for connection in place.connections:
+        if connection.socket.fileno() != -1:
+            reset(connection)
+
+
+def the_connection_breaks(place: Target, served: Served) -> None:
+    served.connection.destroy()
+
+
+def the_exchange_is_reset(place: Target, served: Served) -> None:
+    for exchange in served.exchanges:
+        exchange.reset()
+
+
+def the_handler_is_cancelled(place: Target, served: Served) -> None:
+    for exchange in served.exchanges:
+        exchange._scope.cancel()
+
+
+@pytest.mark.parametrize(
+    "kill", [the_target_resets, the_connection_breaks, the_exchange_is_reset, the_handler_is_cancelled]
+)
+async def test_something_is_killed(
+    kill: Callable[[Target, Served], None], autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    files, tasks = open_files(), tasks_living()
+    config = trio_h2.ServerConfig(stream_window=64)
+    moments = CancellationSweep(seeds=(0,))
+    whole = 0
+
+    async def one_run(run: SweepRun, place: Target, served: Served) -> None:
+        nonlocal whole
+        scope = KillerScope(run)
+        async with trio.open_nursery() as nursery:
+
+            async def killer() -> None:
+                await scope.moment.wait()
+                kill(place, served)
+
+            nursery.start_soon(killer)
+            async with run:
+                try:
+                    await served.client.send(connect(place.authority, "Jane" * 30))
+                    await served.client._until(b"\r\n\r\n")
+                    await served.client.send_eof()
+                    whole += await served.client.rest() == b"hello " + b"Jane" * 30
+                except (trio.BrokenResourceError, EOFError):
+                    pass
+            nursery.cancel_scope.cancel()
+
+    for run in moments:
+        proxy = ConnectProxy(HERE)
+        with trio.fail_after(3000):
+            async with target(jane) as place, serving(proxy, config=config) as served:
+                await one_run(run, place, served)
+                await trio.sleep(config.linger_timeout + 1)
+                assert proxy.statistics().open == 0
+        assert tasks_living() == tasks
+        assert open_files() <= files
+    assert 0 < whole < moments.points - 10
+    assert [record.getMessage() for record in caplog.records if record.levelno > logging.INFO] == []

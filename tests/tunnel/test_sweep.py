@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import pytest
 import trio
@@ -15,12 +15,12 @@ import trio
 import trio_h2
 from tests.stream.harness import check_open, check_over
 from tests.sweep.harness import tasks_living
+from tests.tunnel.killer import KillerScope
 from tests.tunnel.targets import HERE, Target, open_files, read_all, reset, target
 from trio_h2.testing import CancellationSweep, session_pair
 from trio_h2.tunnel import ConnectProxy, TunnelRefusedError, open_tunnel
 
 if TYPE_CHECKING:
-    import types
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 
     from trio.testing import MockClock
@@ -65,26 +65,6 @@ class Scene:
 
             nursery.start_soon(send)
             assert await read_all(stream) == WORDS
-
-
-class KillerScope:
-    """Stands for the scope of a run: at its moment, something else than the run's block comes to its end."""
-
-    def __init__(self, run: SweepRun) -> None:
-        self.moment = trio.Event()
-        run._scope = cast("trio.CancelScope", self)
-
-    def __enter__(self) -> KillerScope:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: types.TracebackType | None
-    ) -> None:
-        pass
-
-    def cancel(self) -> None:
-        """The moment has come."""
-        self.moment.set()
 
 
 @contextlib.asynccontextmanager

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import random
+import socket
 from ipaddress import IPv4Address, IPv6Address
 
 import pytest
@@ -82,3 +84,51 @@ def test_spellings_that_are_refused(text: str) -> None:
     assert str(info.value).isascii()
     assert str(info.value).isprintable()
     assert len(str(info.value)) < 300
+
+
+PIECES = [
+    "0",
+    "1",
+    "7",
+    "127",
+    "0x7f",
+    "0X7F",
+    "0177",
+    "255",
+    "256",
+    "2130706433",
+    "00",
+    "08",
+    "a",
+    "f",
+    "x",
+    "e1",
+    "_",
+]
+MARKS = [".", ".", ".", ".", "", "..", "-", "%", ":", "::", "::ffff:", "[", "]", "\u3002", "\uff11"]
+
+
+@pytest.mark.parity("L1")
+def test_what_the_resolver_takes_for_an_address_is_no_name() -> None:
+    """The C library is asked, without looking anything up: it must see what we see."""
+    seed = random.Random(5)
+    addresses = names = 0
+    for _ in range(40_000):
+        if seed.random() < 0.5:
+            host = "".join(seed.choice(PIECES) + seed.choice(MARKS) for _ in range(seed.randint(1, 5)))
+        else:
+            host = ".".join(seed.choice(PIECES[:12]) for _ in range(seed.randint(3, 5)))
+        try:
+            found = parse_target(f"{host}:80")
+        except ValueError:
+            continue
+        try:
+            read = socket.getaddrinfo(found.host, 80, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        except socket.gaierror:
+            assert found.address is None, host
+            names += 1
+        else:
+            assert [str(one[4][0]) for one in read] == [str(found.address)], host
+            addresses += 1
+    assert names > 1000
+    assert addresses > 10

@@ -296,6 +296,7 @@ class Http1Connection(Http1State):
         self._deaf = True
         if self._exchange is not None and self._exchange._alive:
             self._exchange._remote_ended()
+        self._moved.unpark_all()
 
     async def _transmit(self, send: Callable[[], Awaitable[None]]) -> None:
         self._writing = True
