@@ -98,6 +98,8 @@ def test_numbers_of_one_role() -> None:
             ServerConfig(max_concurrent_streams=value)
     with pytest.raises(ValueError, match="handler_timeout"):
         ServerConfig(handler_timeout=0)
+    with pytest.raises(ValueError, match="unknown_protocol_timeout"):
+        ServerConfig(unknown_protocol_timeout=0)
     with pytest.raises(ValueError, match="handler_wait_timeout"):
         ServerConfig(handler_wait_timeout=0)
     for value in -1, 2**32:
