@@ -20,6 +20,8 @@ from ._errors import StreamRefusedError as StreamRefusedError
 from ._errors import StreamResetError as StreamResetError
 from ._errors import TransportLostError as TransportLostError
 from ._errors import UnknownProtocolError as UnknownProtocolError
+from ._http1._connection import Http1Connection as Http1Connection
+from ._http1._exchange import Http1Exchange as Http1Exchange
 from ._net._connect import connect as connect
 from ._net._serve import serve_listeners as serve_listeners
 from ._net._serve import serve_ssl_over_tcp as serve_ssl_over_tcp
@@ -47,7 +49,7 @@ from ._session._state import SessionState as SessionState
 from ._session._statistics import SessionStatistics as SessionStatistics
 from ._stream._base import Stream as Stream
 from ._stream._client import ClientStream as ClientStream
-from ._stream._server import ServerExchange as ServerExchange
+from ._stream._exchange import ServerExchange as ServerExchange
 from ._stream._server import ServerStream as ServerStream
 from ._stream._state import StreamState as StreamState
 from ._stream._transport import TransportView as TransportView

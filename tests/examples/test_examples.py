@@ -16,6 +16,13 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 """The examples use this checkout, whatever is installed."""
 SELF_CONTAINED = {
     "full_duplex.py": "6553600 octets came back, unharmed\n",
+    "request_response.py": (
+        "POST /notes 201 \n"
+        "POST /notes 400 the body is not JSON: Unterminated string starting at in line 1, column 1\n"
+        'GET /notes 200 ["buy milk"]\n'
+        "POST /upload 200 a.txt: 5 octets\n"
+        "GET /elsewhere 404 nothing is here\n"
+    ),
     "timeouts.py": "gave up: True\nthe session lives on: 200\n",
     "tls_server_and_client.py": "200 https://localhost:PORT/me\n",
 }

@@ -1,4 +1,5 @@
-"""A module imports only from its own layer and from lower ones; only the engine adapter knows h2.
+"""A module imports only from its own layer and from lower ones; only the engine adapter knows h2, and
+only the one for HTTP/1.1 h11.
 
 The layers are those of CONTRIBUTING.md. Every import statement counts, wherever it stands: inside a function,
 behind `TYPE_CHECKING`, relative or absolute.
@@ -26,6 +27,7 @@ _LAYERS = {
     "_util": 2,
     "_stream": 3,
     "_session": 4,
+    "_http1": 4,
     "_net": 5,
 }
 _TOP_LAYER = 6
@@ -33,6 +35,7 @@ _TOP_LAYER = 6
 _SAME_PART = {"__main__": "_cli"}
 
 _ENGINE_ADAPTER = f"{_PACKAGE}._wire._adapter"
+_HTTP1_ADAPTER = f"{_PACKAGE}._http1._wire"
 # The sans-IO layer: no event loop, no clock, no sockets, no threads.
 _NOT_IN_WIRE = {
     "asyncio",
@@ -103,6 +106,8 @@ def _objection(name: str, target: str, imported: str) -> str:
     if library != _PACKAGE:
         if library == "h2" and name != _ENGINE_ADAPTER:
             return "only the engine adapter imports h2"
+        if library == "h11" and name != _HTTP1_ADAPTER:
+            return "only the adapter for HTTP/1.1 imports h11"
         if library in _NOT_IN_WIRE and _part(name) == "_wire":
             return "the sans-IO layer has no event loop, clock or socket"
         return ""

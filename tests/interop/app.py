@@ -76,6 +76,10 @@ class App:
         """Says what the request's header fields were."""
         await self._respond_json(stream, dict(stream.headers))
 
+    async def at_version(self, stream: ServerStream) -> None:
+        """Says what is spoken."""
+        await self._respond_json(stream, {"alpn": stream.transport.alpn_protocol, "version": stream.http_version})
+
     async def at_bytes(self, stream: ServerStream, length: str) -> None:
         """Streams a body of so many octets, and its checksum as a trailer.
 

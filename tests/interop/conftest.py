@@ -100,7 +100,7 @@ class OurServer:
 
 @asynccontextmanager
 async def our_server(
-    tls_files: TlsFiles, *, tls: bool, config: trio_h2.ServerConfig | None = None
+    tls_files: TlsFiles, *, tls: bool, config: trio_h2.ServerConfig | None = None, allow_http1: bool = False
 ) -> AsyncGenerator[OurServer, None]:
     """Runs a server of ours on a free port of 127.0.0.1."""
     app = App()
@@ -118,11 +118,12 @@ async def our_server(
             await trio_h2.serve_ssl_over_tcp(
                 app.handle,
                 0,
-                trio_h2.server_ssl_context(tls_files.certificate, tls_files.key),
+                trio_h2.server_ssl_context(tls_files.certificate, tls_files.key, allow_http1=allow_http1),
                 host="127.0.0.1",
                 config=config,
                 on_session=remember,
                 on_session_error=failed,
+                allow_http1=allow_http1,
                 task_status=task_status,
             )
         else:
@@ -133,6 +134,7 @@ async def our_server(
                 config=config,
                 on_session=remember,
                 on_session_error=failed,
+                allow_http1=allow_http1,
                 task_status=task_status,
             )
 
@@ -154,6 +156,17 @@ async def server(
 ) -> AsyncGenerator[OurServer, None]:
     """A server of ours, once in cleartext and once over TLS."""
     async with our_server(tls_files, tls=request.param == "tls", config=server_config) as server:
+        yield server
+    server.check()
+
+
+@pytest.fixture(params=["cleartext", "tls"])
+async def both_server(
+    request: pytest.FixtureRequest, tls_files: TlsFiles, server_config: trio_h2.ServerConfig | None
+) -> AsyncGenerator[OurServer, None]:
+    """A server of ours that speaks HTTP/1.1 too, once in cleartext and once over TLS."""
+    tls = request.param == "tls"
+    async with our_server(tls_files, tls=tls, config=server_config, allow_http1=True) as server:
         yield server
     server.check()
 

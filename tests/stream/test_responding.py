@@ -369,6 +369,17 @@ async def test_a_date_is_added(autojump_clock: MockClock, given: bool) -> None:
         assert (dates[0] == own) is given
 
 
+@pytest.mark.parity("E4")
+async def test_one_response_without_a_date(autojump_clock: MockClock) -> None:
+    async def handler(stream: trio_h2.ServerStream) -> None:
+        await stream.respond(200, body=b"", send_date=stream.path == "/dated")
+
+    async with pair(handler) as (client, _server):
+        for path, dates in (("/", 0), ("/dated", 1)):
+            async with client.request("GET", path) as stream:
+                assert len((await stream.receive_response()).get_all("date")) == dates
+
+
 @pytest.mark.parity("E2")
 async def test_it_is_known_whether_the_headers_were_sent(autojump_clock: MockClock) -> None:
     async def handler(stream: trio_h2.ServerStream) -> None:

@@ -10,38 +10,19 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from .._session._extensions import encode_origins
-from .._wire._config import ServerConfig
-from ._server import Server, make_session
-from ._tls import check_server_context
+from ._options import checked_options
+from ._server import Server, alpn_of, choose
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from .._http1._connection import Http1Connection
     from .._session._extensions import OriginLike
     from .._session._server import Handler, ServerSession, SessionHook
-    from ._server import ErrorHook
+    from .._wire._config import ServerConfig
+    from ._options import ErrorHook, UnknownProtocolHook
 
 _FREE_PORT_ATTEMPTS = 20
-
-
-def _checked(
-    handler: Handler,
-    config: ServerConfig | None,
-    on_session: SessionHook | None,
-    on_session_error: ErrorHook | None = None,
-) -> ServerConfig:
-    """Checks what all servers have in common; returns the configuration."""
-    if not callable(handler):
-        raise TypeError(f"handler must be an async function, not {handler!r}")
-    for name, hook in (("on_session", on_session), ("on_session_error", on_session_error)):
-        if hook is not None and not callable(hook):
-            raise TypeError(f"{name} must be a function, not {hook!r}")
-    if config is None:
-        return ServerConfig()
-    if not isinstance(config, ServerConfig):
-        raise TypeError(f"config must be a ServerConfig, not {config!r}")
-    return config
 
 
 async def serve_tcp(
@@ -54,6 +35,7 @@ async def serve_tcp(
     on_session: SessionHook | None = None,
     on_session_error: ErrorHook | None = None,
     cancel_handler_on_reset: bool = True,
+    allow_http1: bool = False,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serves HTTP/2 over cleartext TCP, with prior knowledge (RFC 9113 §3.3), until it is shut down.
@@ -72,6 +54,8 @@ async def serve_tcp(
             context variables.
         on_session_error: called with the `ServerSession` (or ``None``) and the error that ended a connection.
         cancel_handler_on_reset: ``False`` lets handlers run on when their stream is gone.
+        allow_http1: serves HTTP/1.1 and HTTP/1.0 clients, too, told by their first octets. For them *handler* gets an
+            `Http1Exchange`, and neither *on_session* nor a `ServerSession` is involved.
         task_status: ``started(server)`` is called with a `Server` when connections are accepted.
 
     Raises:
@@ -79,18 +63,16 @@ async def serve_tcp(
         ValueError: *port* is out of range.
         OSError: the port cannot be bound.
     """
-    config = _checked(handler, config, on_session, on_session_error)
-    listeners = await _open_listeners(port, host, backlog)
-    server = Server._create(
-        listeners,
-        _urls("http", listeners, host),
+    options = checked_options(
         handler,
-        config,
-        ssl_context=None,
+        config=config,
         on_session=on_session,
         on_session_error=on_session_error,
         cancel_handler_on_reset=cancel_handler_on_reset,
+        allow_http1=allow_http1,
     )
+    listeners = await _open_listeners(port, host, backlog)
+    server = Server._create(listeners, _urls("http", listeners, host), options)
     await server._run(task_status=task_status)
 
 
@@ -104,7 +86,9 @@ async def serve_ssl_over_tcp(
     config: ServerConfig | None = None,
     on_session: SessionHook | None = None,
     on_session_error: ErrorHook | None = None,
+    on_unknown_protocol: UnknownProtocolHook | None = None,
     cancel_handler_on_reset: bool = True,
+    allow_http1: bool = False,
     origins: Iterable[OriginLike] = (),
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -113,13 +97,19 @@ async def serve_ssl_over_tcp(
     Args:
         handler: as for `serve_tcp`, like all other arguments.
         port: the TCP port.
-        ssl_context: made by `server_ssl_context`, or your own with ``set_alpn_protocols(["h2"])``. Never changed.
+        ssl_context: made by `server_ssl_context`, or your own with ``set_alpn_protocols(["h2"])``, for *allow_http1*
+            better ``["h2", "http/1.1"]``. Never changed.
         host: a name or address.
         backlog: connections that wait to be accepted.
         config: limits and timeouts.
         on_session: async function that gets every new session.
         on_session_error: called with the error that ended a connection.
+        on_unknown_protocol: async function that gets the `trio.SSLStream` of a client with which ALPN gave nothing we
+            serve: neither ``h2`` nor, with *allow_http1*, ``http/1.1`` or nothing at all. It may speak with it for
+            ``unknown_protocol_timeout``; then, or when it returns, the connection is closed. By default it is closed
+            at once, and *on_session_error* gets an `UnknownProtocolError`.
         cancel_handler_on_reset: whether handlers end with their stream.
+        allow_http1: whether HTTP/1.1 is served, too: to clients that choose it, or nothing, by ALPN.
         origins: origins that every new TLS session names to its client at once (RFC 8336), see `ServerSession.origin`.
         task_status: ``started(server)``.
 
@@ -129,23 +119,21 @@ async def serve_ssl_over_tcp(
             by ALPN; found before the port is bound.
         OSError: the port cannot be bound.
     """
-    config = _checked(handler, config, on_session, on_session_error)
-    named = encode_origins(origins)
     if not isinstance(ssl_context, ssl.SSLContext):
         raise TypeError(f"ssl_context must be an ssl.SSLContext, not {ssl_context!r}")
-    check_server_context(ssl_context)
-    listeners = await _open_listeners(port, host, backlog)
-    server = Server._create(
-        listeners,
-        _urls("https", listeners, host),
+    options = checked_options(
         handler,
-        config,
+        config=config,
         ssl_context=ssl_context,
         on_session=on_session,
         on_session_error=on_session_error,
+        on_unknown_protocol=on_unknown_protocol,
         cancel_handler_on_reset=cancel_handler_on_reset,
-        origins=named,
+        allow_http1=allow_http1,
+        origins=origins,
     )
+    listeners = await _open_listeners(port, host, backlog)
+    server = Server._create(listeners, _urls("https", listeners, host), options)
     await server._run(task_status=task_status)
 
 
@@ -158,6 +146,7 @@ async def serve_unix(
     on_session: SessionHook | None = None,
     on_session_error: ErrorHook | None = None,
     cancel_handler_on_reset: bool = True,
+    allow_http1: bool = False,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serves cleartext HTTP/2 on a Unix socket, which is removed at the end; otherwise like `serve_tcp`.
@@ -170,13 +159,21 @@ async def serve_unix(
         on_session: async function that gets every new session.
         on_session_error: called with the error that ended a connection.
         cancel_handler_on_reset: whether handlers end with their stream.
+        allow_http1: whether HTTP/1.1 is served, too.
         task_status: ``started(server)``.
 
     Raises:
         TypeError: an argument has the wrong type.
         OSError: the socket cannot be made.
     """
-    config = _checked(handler, config, on_session, on_session_error)
+    options = checked_options(
+        handler,
+        config=config,
+        on_session=on_session,
+        on_session_error=on_session_error,
+        cancel_handler_on_reset=cancel_handler_on_reset,
+        allow_http1=allow_http1,
+    )
     name = os.fspath(path)
     sock = trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_STREAM)
     try:
@@ -186,16 +183,7 @@ async def serve_unix(
         raise
     try:
         sock.listen(backlog if backlog is not None else 128)
-        server = Server._create(
-            [trio.SocketListener(sock)],
-            [f"unix:{name}"],
-            handler,
-            config,
-            ssl_context=None,
-            on_session=on_session,
-            on_session_error=on_session_error,
-            cancel_handler_on_reset=cancel_handler_on_reset,
-        )
+        server = Server._create([trio.SocketListener(sock)], [f"unix:{name}"], options)
         await server._run(task_status=task_status)
     finally:
         sock.close()
@@ -211,7 +199,9 @@ async def serve_listeners(
     config: ServerConfig | None = None,
     on_session: SessionHook | None = None,
     on_session_error: ErrorHook | None = None,
+    on_unknown_protocol: UnknownProtocolHook | None = None,
     cancel_handler_on_reset: bool = True,
+    allow_http1: bool = False,
     origins: Iterable[OriginLike] = (),
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -224,7 +214,9 @@ async def serve_listeners(
         config: limits and timeouts.
         on_session: async function that gets every new session.
         on_session_error: called with the error that ended a connection.
+        on_unknown_protocol: over TLS, async function that gets the streams of clients that speak something else.
         cancel_handler_on_reset: whether handlers end with their stream.
+        allow_http1: whether HTTP/1.1 is served, too.
         origins: origins that every new TLS session names to its client at once (RFC 8336).
         task_status: ``started(server)``.
 
@@ -232,21 +224,19 @@ async def serve_listeners(
         TypeError: an argument has the wrong type.
         ValueError: an entry of *origins* has no origin, or *ssl_context* does not offer HTTP/2 by ALPN.
     """
-    config = _checked(handler, config, on_session, on_session_error)
-    named = encode_origins(origins)
-    if ssl_context is not None:
-        check_server_context(ssl_context)
-    server = Server._create(
-        listeners,
-        _urls("http" if ssl_context is None else "https", listeners, None),
+    options = checked_options(
         handler,
-        config,
+        config=config,
         ssl_context=ssl_context,
         on_session=on_session,
         on_session_error=on_session_error,
+        on_unknown_protocol=on_unknown_protocol,
         cancel_handler_on_reset=cancel_handler_on_reset,
-        origins=named,
+        allow_http1=allow_http1,
+        origins=origins,
     )
+    scheme = "http" if ssl_context is None else "https"
+    server = Server._create(listeners, _urls(scheme, listeners, None), options)
     await server._run(task_status=task_status)
 
 
@@ -257,7 +247,8 @@ async def serve_stream(
     config: ServerConfig | None = None,
     on_session: SessionHook | None = None,
     cancel_handler_on_reset: bool = True,
-    task_status: trio.TaskStatus[ServerSession] = trio.TASK_STATUS_IGNORED,
+    allow_http1: bool = False,
+    task_status: trio.TaskStatus[ServerSession | Http1Connection] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serves one HTTP/2 session over any Trio stream, which it closes; returns when the session is over.
 
@@ -271,18 +262,25 @@ async def serve_stream(
         on_session: async function that gets the session before its first stream. What it raises ends the session and
             is raised here, in a group.
         cancel_handler_on_reset: whether handlers end with their stream.
-        task_status: ``started(session)`` is called with the `ServerSession`.
+        allow_http1: whether HTTP/1.1 is served, too.
+        task_status: ``started(session)`` is called with the `ServerSession`, or the `Http1Connection`: then not before
+            the client has said something.
 
     Raises:
         TypeError: an argument has the wrong type.
+        HandshakeError: with *allow_http1*, the client said too little to tell what it speaks.
     """
-    config = _checked(handler, config, on_session)
+    options = checked_options(
+        handler,
+        config=config,
+        on_session=on_session,
+        cancel_handler_on_reset=cancel_handler_on_reset,
+        allow_http1=allow_http1,
+    )
     if not isinstance(transport, trio.abc.Stream):
         raise TypeError(f"transport must be a trio.abc.Stream, not {transport!r}")
-    session = make_session(
-        handler, transport, config, on_session=on_session, cancel_handler_on_reset=cancel_handler_on_reset
-    )
-    await session._run(task_status=task_status)
+    connection = await choose(transport, options, options.config, alpn=alpn_of(transport))
+    await connection._run(task_status=task_status)
 
 
 async def _open_listeners(port: int, host: str | bytes | None, backlog: int | None) -> list[trio.SocketListener]:

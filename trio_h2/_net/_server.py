@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import TYPE_CHECKING
 
 import trio
 
 from .._errors import HandshakeError, from_failure
-from .._session._base import checked_grace
+from .._http1._connection import Http1Connection
+from .._session._base import Session, checked_grace
+from .._session._reader import received
 from .._session._server import ServerSession
 from .._util import NoPublicConstructor
-from ._tls import wrap_server
+from ._places import PlacedListener, Places
+from ._sniff import sniff
+from ._tls import ALPN, ALPN_HTTP1, negotiated, unknown_protocol, wrap_server
 
 if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Callable, Sequence
-    from typing import TypeAlias
+    from collections.abc import Sequence
 
-    from .._session._server import Handler, SessionHook
     from .._wire._config import ServerConfig
-
-    ErrorHook: TypeAlias = Callable[[ServerSession | None, Exception], object]
+    from ._options import ServerOptions
 
 logger = logging.getLogger("trio_h2.server")
 
@@ -33,27 +34,17 @@ class Server(metaclass=NoPublicConstructor):
         self,
         listeners: Sequence[trio.abc.Listener[trio.abc.Stream]],
         urls: Sequence[str],
-        handler: Handler,
-        config: ServerConfig,
-        *,
-        ssl_context: ssl.SSLContext | None,
-        on_session: SessionHook | None,
-        on_session_error: ErrorHook | None,
-        cancel_handler_on_reset: bool,
-        origins: Sequence[bytes] = (),
+        options: ServerOptions,
     ) -> None:
         self._listeners = list(listeners)
         self._urls = list(urls)
         self._port = _port_of(listeners)
-        self._handler = handler
-        self._config = config
-        self._ssl_context = ssl_context
-        self._on_session = on_session
-        self._on_session_error = on_session_error
-        self._cancel_handler_on_reset = cancel_handler_on_reset
-        self._origins = origins
-        self._sessions: dict[ServerSession, None] = {}
+        self._options = options
+        self._config = options.config
+        self._connections: dict[ServerSession | Http1Connection, None] = {}
         self._handshakes: set[trio.CancelScope] = set()
+        self._hooks: set[trio.CancelScope] = set()
+        self._places = Places(options.config.max_connections)
         self._accepting = trio.CancelScope()
         self._draining = False
         self._done = trio.Event()
@@ -81,20 +72,45 @@ class Server(metaclass=NoPublicConstructor):
 
     @property
     def sessions(self) -> list[ServerSession]:
-        """The live sessions."""
-        return list(self._sessions)
+        """The live HTTP/2 sessions."""
+        return [one for one in self._connections if isinstance(one, ServerSession)]
+
+    @property
+    def http1_connections(self) -> list[Http1Connection]:
+        """The live HTTP/1.1 connections, if the server allows them."""
+        return [one for one in self._connections if isinstance(one, Http1Connection)]
+
+    @property
+    def idle_timeout(self) -> float:
+        """Seconds without a request after which a connection ends; `math.inf`, 0 or ``None`` turn it off.
+
+        By default ``idle_timeout`` of the configuration; a change is for connections that are accepted afterwards.
+        """
+        return self._config.idle_timeout
+
+    @idle_timeout.setter
+    def idle_timeout(self, seconds: float | None) -> None:
+        self._config = self._config.evolve(idle_timeout=seconds or math.inf)
+
+    def stop_accepting(self) -> None:
+        """Closes the listeners, and nothing else: connections go on, with as many new streams as they like.
+
+        The ``serve_*`` function returns when the last of them has ended. Never waits; idempotent.
+        """
+        self._accepting.cancel()
 
     def shutdown(self) -> None:
-        """Stops accepting, and lets every session finish what it has begun. Never waits; idempotent.
+        """Stops accepting, and lets every connection finish what it has begun. Never waits; idempotent.
 
-        Connections that are still in their TLS handshake are dropped: nothing was accepted on them.
+        Connections that are still in their handshake are dropped: nothing was accepted on them. An HTTP/1.1 connection
+        ends with the response to its current request, which says ``connection: close``, or at once if there is none.
         """
         self._draining = True
-        self._accepting.cancel()
+        self.stop_accepting()
         for scope in self._handshakes:
             scope.cancel()
-        for session in self.sessions:
-            session.shutdown()
+        for connection in list(self._connections):
+            connection.shutdown()
 
     async def aclose(self, grace: float | None = None) -> None:
         """Shuts down gracefully: `shutdown`, waits up to *grace* seconds, then cuts what still runs.
@@ -110,23 +126,26 @@ class Server(metaclass=NoPublicConstructor):
             RuntimeError: called from one of the server's own handlers, which it would wait for.
         """
         grace = checked_grace(grace, self._config)
-        for session in self._sessions:
-            session._refuse_own_handlers()
+        for connection in self._connections:
+            connection._refuse_own_handlers()
         try:
             self.shutdown()
             with trio.move_on_after(grace):
                 await self._done.wait()
         finally:
-            for session in self.sessions:
-                session._cut()
+            for connection in list(self._connections):
+                connection._cut()
+            for scope in self._hooks:
+                scope.cancel()
         await self._done.wait()
 
     async def _run(self, *, task_status: trio.TaskStatus[Server]) -> None:
+        listeners = [PlacedListener(listener, self._places) for listener in self._listeners]
         try:
             async with trio.open_nursery() as connections:
                 with self._accepting:
                     task_status.started(self)
-                    await trio.serve_listeners(self._connection, self._listeners, handler_nursery=connections)
+                    await trio.serve_listeners(self._connection, listeners, handler_nursery=connections)
         finally:
             self._done.set()
 
@@ -134,24 +153,21 @@ class Server(metaclass=NoPublicConstructor):
         """Serves one connection; whatever happens to it touches no other."""
         session: ServerSession | None = None
         try:
-            ready = await self._handshake(transport)
+            ready = await self._prepare(transport)
             if ready is None:
                 return
-            session = make_session(
-                self._handler,
-                ready,
-                self._config,
-                on_session=self._on_session,
-                cancel_handler_on_reset=self._cancel_handler_on_reset,
-                origins=self._origins,
-            )
-            self._sessions[session] = None
-            if self._draining:
-                session.shutdown()
-            await session._run(task_status=trio.TASK_STATUS_IGNORED)
-            failure = session._failure
+            if isinstance(ready, ServerSession):
+                session = ready
+            self._connections[ready] = None
+            try:
+                if self._draining:
+                    ready.shutdown()
+                await ready._run(task_status=trio.TASK_STATUS_IGNORED)
+            finally:
+                del self._connections[ready]
+            failure = ready._failure
             # Many clients that are done close their sockets with octets unread, which TCP makes a reset: no news.
-            if failure is not None and not session._lost_nothing(failure):
+            if failure is not None and not Session._lost_nothing(failure):
                 self._report(session, from_failure(failure))
         except HandshakeError as exc:
             logger.info("a connection could not be served: %s", exc)
@@ -168,32 +184,56 @@ class Server(metaclass=NoPublicConstructor):
         except Exception as exc:
             self._connection_failed(session, exc)
         finally:
-            if session is not None:
-                del self._sessions[session]
+            self._places.free()
 
     def _connection_failed(self, session: ServerSession | None, error: Exception) -> None:
         logger.error("a connection ended with an error", exc_info=error)
         self._report(session, error)
 
-    async def _handshake(self, transport: trio.abc.Stream) -> trio.abc.Stream | None:
-        """Does the TLS handshake, if there is one; ``None`` if the server ended first."""
-        if self._ssl_context is None:
-            return transport
+    async def _prepare(self, transport: trio.abc.Stream) -> ServerSession | Http1Connection | None:
+        """Finds out what the client speaks; ``None`` if the server ended first, or the hook had it."""
+        options, config = self._options, self._config
+        stream: trio.SSLStream[trio.abc.Stream]
         with trio.CancelScope() as scope:
-            if self._draining:
+            if self._draining and (options.ssl_context is not None or options.allow_http1):
                 scope.cancel()
             self._handshakes.add(scope)
             try:
-                return await wrap_server(transport, self._ssl_context, timeout=self._config.handshake_timeout)
+                if options.ssl_context is None:
+                    return await choose(transport, options, config, alpn="h2c")
+                timeout = config.handshake_timeout
+                stream = await wrap_server(transport, options.ssl_context, timeout=timeout, any_protocol=True)
             finally:
                 self._handshakes.discard(scope)
+        if scope.cancelled_caught:
+            return None
+        alpn = negotiated(stream).alpn
+        if alpn == ALPN or (options.allow_http1 and alpn in (None, ALPN_HTTP1)):
+            return await choose(stream, options, config, alpn=alpn)
+        await self._unknown_protocol(stream, alpn)
         return None
 
+    async def _unknown_protocol(self, stream: trio.SSLStream[trio.abc.Stream], alpn: str | None) -> None:
+        """Leaves a TLS connection without a protocol that we know to the hook, for some time, and closes it."""
+        hook = self._options.on_unknown_protocol
+        try:
+            if hook is None:
+                raise unknown_protocol(alpn)
+            with trio.move_on_after(self._config.unknown_protocol_timeout) as scope:
+                self._hooks.add(scope)
+                try:
+                    await hook(stream)
+                finally:
+                    self._hooks.discard(scope)
+        finally:
+            with trio.move_on_after(self._config.close_timeout, shield=True):
+                await trio.aclose_forcefully(stream)
+
     def _report(self, session: ServerSession | None, error: Exception) -> None:
-        if self._on_session_error is None:
+        if self._options.on_session_error is None:
             return
         try:
-            self._on_session_error(session, error)
+            self._options.on_session_error(session, error)
         except Exception:
             logger.exception("on_session_error raised")
 
@@ -207,25 +247,60 @@ def _port_of(listeners: Sequence[trio.abc.Listener[trio.abc.Stream]]) -> int | N
     return None
 
 
-def make_session(
-    handler: Handler,
-    transport: trio.abc.Stream,
-    config: ServerConfig,
-    *,
-    on_session: SessionHook | None,
-    cancel_handler_on_reset: bool,
-    origins: Sequence[bytes] = (),
-) -> ServerSession:
-    """Makes the session of one connection, named after the peer."""
-    return ServerSession._create(
+async def choose(
+    transport: trio.abc.Stream, options: ServerOptions, config: ServerConfig, *, alpn: str | None
+) -> ServerSession | Http1Connection:
+    """Makes the session, or the HTTP/1.1 connection, of one transport, named after the peer.
+
+    Args:
+        transport: the bytes below; closed if this fails.
+        options: what the server was told.
+        config: limits and timeouts.
+        alpn: what ALPN agreed on; ``"h2c"`` where the first octets have to tell, if both are possible.
+
+    Raises:
+        HandshakeError: the client said too little.
+    """
+    http2, early = alpn != ALPN_HTTP1 and alpn is not None, b""
+    label = peer_name(transport)
+    if alpn == "h2c" and options.allow_http1:
+        try:
+            http2, early = await sniff(transport, config)
+        except BaseException:
+            with trio.move_on_after(config.close_timeout, shield=True):
+                await trio.aclose_forcefully(transport)
+            raise
+    if not http2:
+        return Http1Connection._create(
+            transport,
+            config,
+            label=label,
+            handler=options.handler,
+            cancel_handler_on_reset=options.cancel_handler_on_reset,
+            early=early,
+        )
+    session = ServerSession._create(
         transport,
         config,
-        label=peer_name(transport),
-        handler=handler,
-        on_session=on_session,
-        cancel_handler_on_reset=cancel_handler_on_reset,
-        origins=origins if isinstance(transport, trio.SSLStream) else (),
+        label=label,
+        handler=options.handler,
+        on_session=options.on_session,
+        cancel_handler_on_reset=options.cancel_handler_on_reset,
+        origins=options.origins if isinstance(transport, trio.SSLStream) else (),
     )
+    if early:
+        received(session, early)
+    return session
+
+
+def alpn_of(transport: trio.abc.Stream) -> str | None:
+    """Returns what ALPN agreed on for a stream that somebody else has made; ``"h2c"`` if the octets have to tell."""
+    if isinstance(transport, trio.SSLStream):
+        try:
+            return negotiated(transport).alpn or "h2c"
+        except trio.NeedHandshakeError:
+            return "h2c"
+    return "h2c"
 
 
 def peer_name(transport: trio.abc.Stream) -> str:

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 ALPN: Final = "h2"
 """RFC 9113 §3.1: the name of "the protocol where HTTP/2 uses Transport Layer Security (TLS)"."""
 
+ALPN_HTTP1: Final = "http/1.1"
+"""RFC 7301 §6: the name of what came before."""
+
 # RFC 9113 §9.2.2 prohibits the TLS 1.2 suites of Appendix A: all without an ephemeral key exchange, and all
 # with a stream or block cipher or none. What is left has both of these in its OpenSSL name ("ADH", "AECDH":
 # not authenticated; "ECDH", "DH": static keys).
@@ -46,13 +49,16 @@ _NOT_TLS: Final = re.compile(
 )
 
 
-def server_ssl_context(cert: Path, key: Path | None = None, *, password: str | bytes | None = None) -> ssl.SSLContext:
+def server_ssl_context(
+    cert: Path, key: Path | None = None, *, password: str | bytes | None = None, allow_http1: bool = False
+) -> ssl.SSLContext:
     """Makes a context for an HTTP/2 server: TLS 1.2 or later, ALPN `h2`, no cipher that RFC 9113 prohibits.
 
     Args:
         cert: A PEM file with the certificate and the intermediate ones up to the CA.
         key: A PEM file with the private key; `None` if *cert* holds it too.
         password: Opens an encrypted private key. Nobody is ever asked for it on the terminal.
+        allow_http1: Whether ALPN offers `http/1.1` too, for a server with the same option.
 
     Raises:
         OSError: A file cannot be read.
@@ -62,6 +68,8 @@ def server_ssl_context(cert: Path, key: Path | None = None, *, password: str | b
     """
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     _set_http2_rules(context)
+    if allow_http1:
+        context.set_alpn_protocols([ALPN, ALPN_HTTP1])
     key_file = cert if key is None else key
     for file in (cert, key_file):
         _check_readable(file)
@@ -289,6 +297,7 @@ async def wrap_server(
     context: ssl.SSLContext,
     *,
     timeout: float,  # noqa: ASYNC109 - from the configuration; nobody above is in a position to hold a scope
+    any_protocol: bool = False,
 ) -> trio.SSLStream[trio.abc.Stream]:
     """Does the server's side of a TLS handshake over *transport* and makes sure that HTTP/2 came out of it.
 
@@ -298,12 +307,21 @@ async def wrap_server(
         transport: The stream below; it belongs to the result.
         context: Accepts `h2` by ALPN (see `check_server_context`). It is not changed.
         timeout: How many seconds the handshake may take; `math.inf` for no limit.
+        any_protocol: Whether to return also what is not HTTP/2, see `negotiated`.
 
     Raises:
         UnknownProtocolError: TLS succeeded, but the client did not offer HTTP/2.
         HandshakeError: Anything else went wrong; the code is `INADEQUATE_SECURITY` if it was RFC 9113 §9.2.
     """
-    return await _wrap(transport, context, timeout, "the client", server_hostname=None, server_side=True)
+    peer = "the client"
+    return await _wrap(
+        transport, context, timeout, peer, server_hostname=None, server_side=True, any_protocol=any_protocol
+    )
+
+
+def unknown_protocol(alpn: str | None) -> UnknownProtocolError:
+    """Returns the error about a client with which ALPN gave nothing that a server can use."""
+    return _alpn_error(alpn, "the client", server_side=True)
 
 
 async def _wrap(
@@ -314,6 +332,7 @@ async def _wrap(
     *,
     server_hostname: str | None,
     server_side: bool,
+    any_protocol: bool = False,
 ) -> trio.SSLStream[trio.abc.Stream]:
     try:
         if not server_side and context.check_hostname and server_hostname is None:
@@ -338,6 +357,8 @@ async def _wrap(
                 initiator=Initiator.LIBRARY,
             )
         agreed = negotiated(stream)
+        if agreed.alpn != ALPN and any_protocol:
+            return stream
         if agreed.alpn != ALPN:
             raise _alpn_error(agreed.alpn, peer, server_side=server_side)
         why = weakness(agreed)

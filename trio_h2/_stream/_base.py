@@ -249,6 +249,19 @@ class Stream(StreamView):
         if self._alive:
             self._port._set_idle_timeout(self._id, seconds)
 
+    def set_idle_timeout(self, seconds: float, on_idle: Callable[[], object] | None = None) -> None:
+        """Sets `idle_timeout` and `on_idle` in one go, for a hook that needs no argument.
+
+        Args:
+            seconds: the time; `math.inf` turns it off.
+            on_idle: called instead of the reset; ``None`` lets the stream be reset.
+
+        Raises:
+            TypeError, ValueError: *seconds* is no number, or not more than 0.
+        """
+        self.idle_timeout = seconds
+        self.on_idle = None if on_idle is None else lambda _: on_idle()
+
     def _idle(self) -> None:
         """Nothing has happened for ``idle_timeout``. For the watcher task."""
         if self.on_idle is None:

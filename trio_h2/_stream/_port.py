@@ -8,11 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .._wire._codes import ErrorCode
     from .._wire._config import SessionConfig
-    from .._wire._engine import Engine
     from .._wire._failure import SessionFailure
+    from .._wire._headers import RawField
     from .._wire._schedule import Priority
+    from .._wire._state import WireStream
     from ._outbox import Outbox
     from ._transport import TransportView
 
@@ -57,11 +60,56 @@ class StreamSession(Protocol):
         """Ends the session at once."""
 
 
+class StreamEngine(Protocol):
+    """What streams ask of the protocol below: of `Engine`, or of its like for HTTP/1.1."""
+
+    streams: dict[int, WireStream]
+    """The streams that are open on the wire."""
+    queued_body: int
+    """Octets that all outboxes hold."""
+
+    def remote_ended(self, stream_id: int) -> bool:
+        """Whether the peer's side of a stream has ended."""
+
+    def sendable(self, stream_id: int) -> int:
+        """How many octets the next `send_data` may have."""
+
+    def stream_window(self, stream_id: int) -> int:
+        """What may be sent on a stream."""
+
+    def inbound_window(self, stream_id: int) -> int:
+        """What the peer may send on a stream."""
+
+    def section_too_large(self, fields: Sequence[RawField]) -> str | None:
+        """What is wrong if the peer does not take so many fields."""
+
+    def block_too_large(self, fields: Sequence[RawField]) -> str | None:
+        """What is wrong if we do not send so many."""
+
+    def send_response(self, stream_id: int, fields: Sequence[RawField], *, end_stream: bool) -> None:
+        """Sends the final response headers."""
+
+    def send_informational(self, stream_id: int, fields: Sequence[RawField]) -> None:
+        """Sends a 1xx response."""
+
+    def send_data(self, stream_id: int, data: bytes | memoryview, *, end_stream: bool) -> None:
+        """Sends body octets, and perhaps the end."""
+
+    def send_trailers(self, stream_id: int, fields: Sequence[RawField]) -> None:
+        """Ends our side with trailers."""
+
+    def send_extension(self, kind: int, stream_id: int, payload: bytes) -> None:
+        """Sends a frame that moves no state machine."""
+
+    def reset(self, stream_id: int, code: int) -> None:
+        """Ends both sides."""
+
+
 class SessionPort(StreamSession, Protocol):
     """The session as its streams see it."""
 
     @property
-    def _engine(self) -> Engine: ...
+    def _engine(self) -> StreamEngine: ...
 
     @property
     def _failure(self) -> SessionFailure | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -25,38 +25,6 @@ _NO_CONTENT = frozenset({204, 205, 304})
 """RFC 9110 §15.3.5, §15.3.6 and §15.4.5: responses that never have content."""
 
 
-@runtime_checkable
-class ServerExchange(Protocol):
-    """What a handler needs of one request and its response, whatever the HTTP version below."""
-
-    @property
-    def headers(self) -> Headers:
-        """The request headers, pseudo-headers included."""
-
-    async def respond(
-        self, headers: HeadersInput | int | None = None, *, body: bytes | None = None, end_stream: bool = False
-    ) -> None:
-        """Sends the final response headers."""
-
-    async def send_informational(self, status: int, headers: HeadersInput | None = None) -> None:
-        """Sends a 1xx response."""
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Sends body octets."""
-
-    async def send_trailers(self, headers: HeadersInput) -> None:
-        """Ends the response with trailers."""
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """Receives octets of the request's body."""
-
-    async def receive_trailers(self) -> Headers | None:
-        """Waits for the request's trailers."""
-
-    def reset(self, code: int = 0) -> None:
-        """Ends the exchange at once."""
-
-
 class ServerStream(Stream):
     """The server's side of one exchange; given to the handler."""
 
@@ -69,6 +37,11 @@ class ServerStream(Stream):
         self._cancel_on_reset = True
         self._priority_fixed = False
         """Our own priority holds, whatever the client says."""
+
+    @property
+    def http_version(self) -> str:
+        """Always ``"2.0"``; other `ServerExchange` objects have other versions."""
+        return "2.0"
 
     @property
     def headers(self) -> Headers:
@@ -123,7 +96,12 @@ class ServerStream(Stream):
         self._outbox.check()
 
     async def respond(
-        self, headers: HeadersInput | int | None = None, *, body: bytes | None = None, end_stream: bool = False
+        self,
+        headers: HeadersInput | int | None = None,
+        *,
+        body: bytes | None = None,
+        end_stream: bool = False,
+        send_date: bool = True,
     ) -> None:
         """Sends the final response headers; with *body*, the whole response as one unit.
 
@@ -135,6 +113,7 @@ class ServerStream(Stream):
             body: the whole body, octets; sets ``content-length`` and ends the stream. Not sent in answer to HEAD.
             end_stream: whether the response ends with its headers, as it does anyway in answer to HEAD and with
                 status 204, 205 and 304.
+            send_date: whether ``date`` may be added; ``False`` turns it off for this response alone.
 
         Raises:
             TypeError, ValueError: a header or the status is not allowed, or ``content-length`` contradicts *body* or
@@ -149,7 +128,8 @@ class ServerStream(Stream):
         fields = response_fields(headers)
         content = None if body is None else bytes(memoryview(body))
         length = self._settle_length(fields, content, end_stream=end_stream)
-        self._add_date(fields)
+        if send_date:
+            self._add_date(fields)
         status = int(fields[0][1])
         head, no_content = self.method == "HEAD", status in _NO_CONTENT
         # RFC 9110 §9.3.2: the answer to HEAD ends with its headers, whatever content-length they name.

@@ -9,7 +9,7 @@ from .._wire._state import Side
 from ._priority import DEFAULT_WEIGHT
 
 if TYPE_CHECKING:
-    from .._wire._engine import Engine
+    from ._port import StreamEngine
 
 
 @dataclass(slots=True, frozen=True)
@@ -42,7 +42,7 @@ _NAMES = {
 }
 
 
-def stream_state(engine: Engine, stream_id: int, weight: int, *, over: bool) -> StreamState:
+def stream_state(engine: StreamEngine, stream_id: int, weight: int, *, over: bool) -> StreamState:
     """Returns the state of a stream that was opened once; *over*: its session is."""
     stream = engine.streams.get(stream_id)
     if stream is None or over:
@@ -52,7 +52,7 @@ def stream_state(engine: Engine, stream_id: int, weight: int, *, over: bool) -> 
         _NAMES[local, remote],
         local,
         remote,
-        engine.conn.inbound_window(stream_id),
+        engine.inbound_window(stream_id),
         engine.stream_window(stream_id),
         weight,
     )

@@ -25,8 +25,9 @@ class TransportView(metaclass=NoPublicConstructor):
     The bytes belong to the session: reading, writing or closing them here raises `LocalProtocolError`.
     """
 
-    def __init__(self, transport: trio.abc.Stream) -> None:
+    def __init__(self, transport: trio.abc.Stream, *, cleartext: str | None = "h2c") -> None:
         self._transport = transport
+        self._cleartext = cleartext
         self._tls = transport if isinstance(transport, trio.SSLStream) else None
         below = transport
         while isinstance(below, trio.SSLStream):
@@ -63,9 +64,12 @@ class TransportView(metaclass=NoPublicConstructor):
 
     @property
     def alpn_protocol(self) -> str | None:
-        """What ALPN agreed on; ``None`` where it gave nothing; ``"h2c"`` without TLS (RFC 9113 §3.1)."""
+        """What ALPN agreed on; ``None`` where it gave nothing.
+
+        Without TLS ``"h2c"`` (RFC 9113 §3.1), or ``None`` below HTTP/1.1.
+        """
         tls = self._tls
-        return "h2c" if tls is None else _asked(lambda: tls.selected_alpn_protocol())
+        return self._cleartext if tls is None else _asked(lambda: tls.selected_alpn_protocol())
 
     @property
     def tls_version(self) -> str | None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .._wire._headers import Headers
     from ._port import SessionPort, StreamSession
     from ._state import StreamState
+    from ._transport import TransportView
 
 
 class StreamView(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
@@ -64,6 +65,11 @@ class StreamView(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
         ``None`` once the stream is `destroyed`. Its type does not say so, for whoever still uses a stream has one.
         """
         return cast("StreamSession", None) if self.destroyed else self._port
+
+    @property
+    def transport(self) -> TransportView:
+        """What is below the session, to look at: addresses, certificates, what ALPN agreed on."""
+        return self._port.transport
 
     @property
     def pending(self) -> bool:

@@ -172,10 +172,17 @@ class ServerConfig(SessionConfig):
     """Whether responses carry a ``date`` field."""
     enable_connect_protocol: bool = False
     """SETTINGS_ENABLE_CONNECT_PROTOCOL: whether clients may send an extended CONNECT (RFC 8441), as for WebSocket."""
+    max_connections: int | None = None
+    """Connections that a server serves at once, of whatever kind and those in their handshake included; further ones
+    wait to be accepted, and are refused by nobody but the system when ``backlog`` of them wait. ``None``: no limit."""
+    unknown_protocol_timeout: float = 10.0
+    """How long ``on_unknown_protocol`` may take before its connection is closed."""
 
     def __post_init__(self) -> None:
         _check_int(self, 0, 2**32 - 1, "max_concurrent_streams")
-        _check_numbers(self, "seconds", "handler_timeout", "handler_wait_timeout")
+        if self.max_connections is not None:
+            _check_int(self, 1, 2**31, "max_connections")
+        _check_numbers(self, "seconds", "handler_timeout", "handler_wait_timeout", "unknown_protocol_timeout")
         _check_int(self, 0, 2**31, "max_session_invalid_frames", "max_session_rejected_streams")
         if not isinstance(self.enable_connect_protocol, bool):
             raise TypeError(f"enable_connect_protocol must be True or False, not {self.enable_connect_protocol!r}")

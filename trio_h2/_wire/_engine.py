@@ -226,6 +226,10 @@ class Engine(CreditKeeper):
         """What may be sent on a stream, in octets; negative after the peer shrank its window."""
         return self.conn.stream(stream_id).outbound_flow_control_window
 
+    def inbound_window(self, stream_id: int) -> int:
+        """What the peer may send on a stream, in octets."""
+        return self.conn.inbound_window(stream_id)
+
     def send_data(self, stream_id: int, data: bytes | memoryview, *, end_stream: bool) -> None:
         """Frames *data*, at most `sendable` octets, and perhaps ends our side."""
         room = min(self.stream_window(stream_id), self.connection_window, self.conn.max_outbound_frame_size)

@@ -1,0 +1,353 @@
+"""HTTP/1.1 sans-IO: h11 with its traps closed, in the shape that streams know from the engine; the importer of h11.
+
+One exchange after the other; each has a number, which stands where HTTP/2 has a stream id. h11 has states of its own
+and forgives nothing after an error, so what it would refuse to send is refused before it is asked. It is not told of
+the transport's end, and not asked for more once a request is complete, until the next one may begin.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+import h11
+
+from .._wire._codes import SettingCode
+from .._wire._config import MAX_WINDOW
+from .._wire._fields import MalformedMessageError, check_trailers, field_section_size
+from .._wire._flow import StreamCredit
+from .._wire._headers import Headers
+from .._wire._state import Side, WireStream
+from ._request import BadMessageError, RequestHead, request_head
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .._wire._config import ServerConfig
+    from .._wire._headers import RawField
+
+DATA_SIZE: Final = 64 * 1024
+"""Body octets that are handed over at once, and so the size of a chunk."""
+_NO_CONTENT: Final = frozenset({204, 304})
+_LINE_ROOM: Final = 8 * 1024
+"""What a request line may have beside the header fields, in octets."""
+
+
+@dataclass(slots=True)
+class BodyReceived:
+    """Octets of the request's body, or of the tunnel."""
+
+    data: bytes
+
+
+@dataclass(slots=True)
+class EndReceived:
+    """The request is complete."""
+
+    trailers: Headers | None
+
+
+class Http1Wire:
+    """One connection's protocol state: bytes in, events out; commands in, bytes out."""
+
+    def __init__(self, config: ServerConfig, scheme: bytes, closed: Callable[[int], None]) -> None:
+        self._config = config
+        self._scheme = scheme
+        self._closed = closed
+        self._h11 = self._fresh()
+        self._number = 0
+        self._head: RequestHead | None = None
+        self._status = 0
+        self._chunked = False
+        self._tail = bytearray()
+        """What has come of a tunnel and is not an event yet."""
+        self.streams: dict[int, WireStream] = {}
+        """The exchange that is open, if one is."""
+        self.queued_body = 0
+        """Body octets that wait to be framed."""
+        self.peer_settings = {SettingCode.ENABLE_PUSH: 0}
+        """HTTP/1.1 has no push."""
+        self.output = bytearray()
+        """What is to be sent."""
+        self.backlog = 0
+        """Octets that came after the end of a request, and wait for their turn."""
+        self.begun = False
+        """Octets of a request have come whose head is not complete."""
+        self.request_complete = False
+        """The current request has ended, and nothing more of it will come."""
+        self.close_after = False
+        """The connection ends with the current exchange; the next response will say so."""
+        self.body_withheld = False
+        """The client was answered without the 100 that it asked for, so it may never send the body."""
+        self.aborted = False
+        """The exchange was reset before its response was whole: the connection cannot be used any more."""
+        self.raw = False
+        """Octets are passed on as they are, after a CONNECT that was accepted."""
+        self.half_closed = False
+        """Nothing more will be sent in a tunnel."""
+
+    # -- receiving -------------------------------------------------------------------------------------------------
+
+    def receive(self, data: bytes) -> None:
+        """Takes bytes from the transport, which `next` makes events of."""
+        if self.raw:
+            self._tail += data
+            return
+        if self.request_complete or self.method == b"CONNECT":
+            self.backlog += len(data)
+        elif not self.streams and not self.begun and self._h11.their_state is h11.IDLE:
+            # RFC 9112 §2.2: "a server that is expecting to receive and parse a request-line SHOULD ignore at least one
+            # empty line (CRLF) received prior to the request-line".
+            data = data.lstrip(b"\r\n")
+        if data:
+            self.begun = self.begun or self._h11.their_state is h11.IDLE
+            self._h11.receive_data(data)
+
+    def next(self) -> RequestHead | BodyReceived | EndReceived | None:
+        """Returns the next event, ``None`` if more bytes are needed or the current exchange must end first.
+
+        Raises:
+            BadMessageError: the client broke a rule; nothing more can be received.
+        """
+        if self.raw:
+            return self._next_raw()
+        if self.request_complete:
+            return None
+        try:
+            event = self._h11.next_event()
+        except h11.RemoteProtocolError as exc:
+            raise BadMessageError(exc.error_status_hint, str(exc)) from None
+        if isinstance(event, h11.Request):
+            return self._request(event)
+        if isinstance(event, h11.Data):
+            data = bytes(event.data)
+            if (stream := self.streams.get(self._number)) is not None:
+                stream.received_length += len(data)
+            return BodyReceived(data)
+        if isinstance(event, h11.EndOfMessage):
+            return self._end(event)
+        return None
+
+    def _request(self, event: h11.Request) -> RequestHead:
+        self._head = head = request_head(
+            event.method,
+            event.target,
+            event.http_version,
+            list(event.headers),
+            scheme=self._scheme,
+            config=self._config,
+        )
+        self._number += 1
+        self.begun = False
+        stream = WireStream(self._number, event.method, StreamCredit(self._config.stream_window))
+        stream.remote = Side.OPEN
+        self.streams[self._number] = stream
+        return head
+
+    def _end(self, event: h11.EndOfMessage) -> EndReceived | None:
+        if self.method == b"CONNECT":
+            return None  # RFC 9110 §9.3.6: what comes belongs to the tunnel, if there is going to be one
+        trailers = list(event.headers)
+        try:
+            check_trailers(trailers)
+        except MalformedMessageError as exc:
+            raise BadMessageError(400, exc.reason) from None
+        if len(trailers) > self._config.max_header_fields:
+            raise BadMessageError(431, f"there are more than {self._config.max_header_fields} trailers")
+        if field_section_size(trailers) > self._config.max_header_list_size:
+            raise BadMessageError(431, f"the trailers have more than {self._config.max_header_list_size} octets")
+        self._request_ended()
+        self.backlog = len(self._h11.trailing_data[0])
+        return EndReceived(Headers.from_raw(trailers) if trailers else None)
+
+    def _next_raw(self) -> BodyReceived | None:
+        data, self._tail = bytes(self._tail), bytearray()
+        return BodyReceived(data) if data else None
+
+    def _request_ended(self) -> None:
+        self.request_complete = True
+        stream = self.streams.get(self._number)
+        if stream is not None:
+            stream.remote = Side.ENDED
+            self._settle(stream)
+
+    @property
+    def number(self) -> int:
+        """Of the current exchange, from 1 on; 0 before the first."""
+        return self._number
+
+    @property
+    def method(self) -> bytes:
+        """Of the current request."""
+        return b"" if self._head is None else self._head.method
+
+    @property
+    def waits_for_continue(self) -> bool:
+        """Whether the client sends its body only after 100 (RFC 9110 §10.1.1), and was not sent it."""
+        return self._h11.they_are_waiting_for_100_continue
+
+    # -- sending: what streams ask of an engine --------------------------------------------------------------------
+
+    def send_response(self, stream_id: int, fields: Sequence[RawField], *, end_stream: bool) -> None:
+        """Sends the final response headers, with what frames the body that follows."""
+        assert self._head is not None
+        self._status = status = int(fields[0][1])
+        head, connect = self.method == b"HEAD", self.method == b"CONNECT"
+        headers = [(name, value) for name, value in fields[1:]]
+        named = any(name == b"content-length" for name, _ in headers)
+        if connect and status < 300:
+            # RFC 9110 §9.3.6: "A server MUST NOT send any Transfer-Encoding or Content-Length header fields in a 2xx
+            # (Successful) response to CONNECT."
+            headers = [field for field in headers if field[0] != b"content-length"]
+        elif end_stream and not named and not head and status not in _NO_CONTENT:
+            headers.append((b"content-length", b"0"))
+            named = True
+        bodiless = head or status in _NO_CONTENT
+        self._chunked = not (named or bodiless or connect) and self._head.version == "1.1"
+        if self.waits_for_continue:
+            # RFC 9110 §10.1.1: whether the body comes now is the client's choice, which we cannot tell from the next
+            # request.
+            self.body_withheld = self.close_after = True
+        if connect:
+            self.close_after = True
+        if self.close_after and not (connect and status < 300):
+            headers.append((b"connection", b"close"))
+        self.output += self._send(h11.Response(status_code=status, headers=headers, reason=_reason(status)))
+        if connect:
+            self._decide_tunnel(accepted=status < 300)
+        if end_stream:
+            self._end_message([])
+        else:
+            self._move(stream_id, Side.OPEN)
+
+    def _decide_tunnel(self, *, accepted: bool) -> None:
+        if accepted:
+            self.raw = True
+            self._tail += self._h11.trailing_data[0]
+            self.backlog = 0
+        else:
+            self._request_ended()
+
+    def send_informational(self, stream_id: int, fields: Sequence[RawField]) -> None:
+        """Sends a 1xx response; to HTTP/1.0 none, which knows no such thing (RFC 9110 §15.2)."""
+        if self._head is not None and self._head.version != "1.0":
+            status = int(fields[0][1])
+            event = h11.InformationalResponse(status_code=status, headers=list(fields[1:]), reason=_reason(status))
+            self.output += self._send(event)
+
+    def send_data(self, stream_id: int, data: bytes | memoryview, *, end_stream: bool) -> None:
+        """Sends body octets, and perhaps the end."""
+        if data:
+            self.output += bytes(data) if self.raw else self._send(h11.Data(data=bytes(data)))
+        if end_stream:
+            self._end_message([])
+
+    def send_trailers(self, stream_id: int, fields: Sequence[RawField]) -> None:
+        """Ends the response with trailers, where the body is chunked; elsewhere HTTP/1.1 has no place for them.
+
+        RFC 9110 §6.5.1: "Trailer fields ought to be processed and stored separately […] or discarded".
+        """
+        self._end_message(list(fields) if self._chunked else [])
+
+    def _end_message(self, trailers: list[RawField]) -> None:
+        if self.raw:
+            self.half_closed = True
+        else:
+            self.output += self._send(h11.EndOfMessage(headers=[(name, value) for name, value in trailers]))
+        self._move(self._number, Side.ENDED)
+
+    def reset(self, stream_id: int, code: int) -> None:
+        """Gives the exchange up: the rest of the request, if the response is whole, and the connection, if it is not.
+
+        HTTP/1.1 has no way to say *code*.
+        """
+        stream = self.streams.get(stream_id)
+        if stream is None:
+            return
+        if stream.local is not Side.ENDED:
+            self.aborted = True
+        stream.local = stream.remote = Side.ENDED
+        self._settle(stream)
+
+    def answer(self, status: int) -> None:
+        """Answers what is no request, or has gone wrong before its response; the connection must end then."""
+        lines = [f"HTTP/1.1 {status} {_reason(status).decode('ascii')}", "content-length: 0", "connection: close"]
+        if self._config.send_date:
+            lines.append(f"date: {formatdate(usegmt=True)}")
+        self.output += "\r\n".join([*lines, "", ""]).encode("ascii")
+        self.close_after = True
+
+    def remote_ended(self, stream_id: int) -> bool:
+        """Whether the request is complete."""
+        stream = self.streams.get(stream_id)
+        return stream is None or stream.remote is Side.ENDED
+
+    def sendable(self, stream_id: int) -> int:
+        """How many body octets may be framed at once: the transport is the only bound."""
+        return 0 if self.aborted else DATA_SIZE
+
+    def stream_window(self, stream_id: int) -> int:
+        """HTTP/1.1 has no windows."""
+        return MAX_WINDOW
+
+    def inbound_window(self, stream_id: int) -> int:
+        """HTTP/1.1 has no windows."""
+        return self._config.stream_window
+
+    def section_too_large(self, fields: Sequence[RawField]) -> str | None:
+        """No client says how much it takes."""
+        return None
+
+    def block_too_large(self, fields: Sequence[RawField]) -> str | None:
+        """There is no header compression."""
+        return None
+
+    def send_extension(self, kind: int, stream_id: int, payload: bytes) -> None:
+        """There are no frames."""
+
+    # -- the next one ----------------------------------------------------------------------------------------------
+
+    @property
+    def reusable(self) -> bool:
+        """Whether another request may follow: this one and its response are whole, and nobody said ``close``."""
+        states = (self._h11.our_state, self._h11.their_state)
+        return not (self.close_after or self.aborted or self.raw) and states == (h11.DONE, h11.DONE)
+
+    def next_cycle(self) -> None:
+        """The next request may begin."""
+        early = self._h11.trailing_data[0]
+        self._h11 = self._fresh()
+        self._head = None
+        self.request_complete = False
+        self.backlog = 0
+        self.receive(early)
+
+    def _fresh(self) -> h11.Connection:
+        # One for each request: the next one must begin with empty lines taken away, which h11 cannot do.
+        return h11.Connection(h11.SERVER, max_incomplete_event_size=self._config.max_header_list_size + _LINE_ROOM)
+
+    def _move(self, stream_id: int, side: Side) -> None:
+        stream = self.streams.get(stream_id)
+        if stream is not None:
+            stream.local = side
+            self._settle(stream)
+
+    def _settle(self, stream: WireStream) -> None:
+        if stream.closed and self.streams.pop(stream.id, None) is not None:
+            self._closed(stream.id)
+
+    def _send(self, event: h11.Response | h11.InformationalResponse | h11.Data | h11.EndOfMessage) -> bytes:
+        try:
+            return self._h11.send(event)
+        except h11.LocalProtocolError as exc:
+            raise AssertionError(f"h11 refuses what was checked before: {exc}") from exc
+
+
+def _reason(status: int) -> bytes:
+    """RFC 9112 §4: the phrase may be empty, but people read it."""
+    try:
+        return HTTPStatus(status).phrase.encode("ascii")
+    except ValueError:
+        return b""

@@ -1,0 +1,84 @@
+"""What all servers have in common: one object for it, checked in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .._session._extensions import encode_origins
+from .._wire._config import ServerConfig
+from ._tls import check_server_context
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from typing import TypeAlias
+
+    import trio
+
+    from .._session._extensions import OriginLike
+    from .._session._server import Handler, ServerSession, SessionHook
+
+    ErrorHook: TypeAlias = Callable[[ServerSession | None, Exception], object]
+    UnknownProtocolHook: TypeAlias = Callable[[trio.SSLStream[trio.abc.Stream]], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerOptions:
+    """The arguments of the ``serve_*`` functions, as they say there."""
+
+    handler: Handler
+    config: ServerConfig
+    ssl_context: ssl.SSLContext | None
+    on_session: SessionHook | None
+    on_session_error: ErrorHook | None
+    on_unknown_protocol: UnknownProtocolHook | None
+    cancel_handler_on_reset: bool
+    allow_http1: bool
+    origins: Sequence[bytes]
+
+
+def checked_options(
+    handler: Handler,
+    *,
+    config: ServerConfig | None = None,
+    ssl_context: ssl.SSLContext | None = None,
+    on_session: SessionHook | None = None,
+    on_session_error: ErrorHook | None = None,
+    on_unknown_protocol: UnknownProtocolHook | None = None,
+    cancel_handler_on_reset: bool = True,
+    allow_http1: bool = False,
+    origins: Iterable[OriginLike] = (),
+) -> ServerOptions:
+    """Checks the arguments and fills in what was left out.
+
+    Raises:
+        TypeError: an argument has the wrong type.
+        ValueError: an entry of *origins* has no origin, or *ssl_context* does not offer HTTP/2 by ALPN.
+    """
+    if not callable(handler):
+        raise TypeError(f"handler must be an async function, not {handler!r}")
+    hooks: dict[str, object] = {
+        "on_session": on_session,
+        "on_session_error": on_session_error,
+        "on_unknown_protocol": on_unknown_protocol,
+    }
+    for name, hook in hooks.items():
+        if hook is not None and not callable(hook):
+            raise TypeError(f"{name} must be a function, not {hook!r}")
+    if config is not None and not isinstance(config, ServerConfig):
+        raise TypeError(f"config must be a ServerConfig, not {config!r}")
+    named = encode_origins(origins)
+    if ssl_context is not None:
+        check_server_context(ssl_context)
+    return ServerOptions(
+        handler=handler,
+        config=ServerConfig() if config is None else config,
+        ssl_context=ssl_context,
+        on_session=on_session,
+        on_session_error=on_session_error,
+        on_unknown_protocol=on_unknown_protocol,
+        cancel_handler_on_reset=cancel_handler_on_reset,
+        allow_http1=allow_http1,
+        origins=named,
+    )

@@ -1,0 +1,404 @@
+"""A request: its headers, and its body as a stream or as a whole.
+
+It belongs to the task that runs the handler; what is received and not read waits in the exchange below.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qsl
+
+import trio
+
+from trio_h2 import Headers, ServerExchange, ServerStream, SessionError, StreamError, TransportView
+
+from ._content import content_type, decode_json, decode_text
+from ._errors import HTTPError
+from ._form import MULTIPART, URLENCODED, Form, boundary_of, decode_urlencoded
+from ._made import Made
+from ._multipart import FormReader, PartParser
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ._content import JSONValue
+    from ._upload import UploadedFile
+
+DEFAULT_MAX_BODY_SIZE: Final = 1024 * 1024
+_CHUNK: Final = 64 * 1024
+_READ_ON_SECONDS: Final = 1.0
+_READ_ON: Final = 256 * 1024
+"""Octets of an unwanted body that are read before it is refused, see `Request._read_on`."""
+_CLOSING: Final = 5.0
+"""Seconds that the handler's end waits for temporary files to be removed; the thread that does it goes on."""
+
+
+class Request(metaclass=Made):
+    """A request, over HTTP/2 or HTTP/1.1. Made by `request_handler`.
+
+    The body is read once: in pieces, by `receive_some` or ``async for``, which have no limit but flow control; or as a
+    whole, by `read`, `text`, `json` or `form`, which take `max_body_size` octets. If the client goes away before the
+    response has ended, the handler is cancelled (`serve_tcp` tells how to turn that off).
+
+    May be subclassed; `__init__` gets what it must pass on.
+    """
+
+    def __init__(self, exchange: ServerExchange, max_body_size: int = DEFAULT_MAX_BODY_SIZE) -> None:
+        self._exchange = exchange
+        self._read_to_end = False
+        self._partial = bytearray()
+        self._body: bytes | None = None
+        self._form: Form | None = None
+        self._files: list[UploadedFile] = []
+        self.headers: Headers = exchange.headers
+        """The header fields, pseudo-headers included. A mapping that cannot be altered, but replaced, for whoever comes
+        after; nothing else here looks at it."""
+        self.method: str = exchange.method
+        """The method, ``"GET"`` for example. May be replaced, by what a proxy says, for instance."""
+        self.url: str = exchange.path
+        """Path and query as they came; empty for CONNECT. May be replaced, by a router for instance."""
+        self.max_body_size: int = max_body_size
+        """Octets that `read`, `text`, `json` and `form` take, and of text in a form."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.method} {self.url or self.authority}>"
+
+    # -- its headers -----------------------------------------------------------------------------------------------
+
+    @property
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:
+        """The header fields as pairs of octets, in order, with duplicates and pseudo-headers."""
+        return self._exchange.raw_headers
+
+    @property
+    def path(self) -> str:
+        """The path in `url`, percent-encoded, without the query."""
+        return self.url.partition("?")[0]
+
+    @property
+    def query(self) -> list[tuple[str, str]]:
+        """The names and values in the query of `url`, decoded, in order; ``dict(…)`` of it has the last of each."""
+        return parse_qsl(self.url.partition("?")[2], keep_blank_values=True)
+
+    @property
+    def authority(self) -> str:
+        """The host (and port) the client asked for."""
+        return self._exchange.authority
+
+    @property
+    def scheme(self) -> str:
+        """``"https"`` or ``"http"``; empty for CONNECT."""
+        return self._exchange.scheme
+
+    @property
+    def http_version(self) -> str:
+        """``"2.0"``, ``"1.1"`` or ``"1.0"``."""
+        return self._exchange.http_version
+
+    @property
+    def http_version_major(self) -> int:
+        """The number before the dot of `http_version`."""
+        return int(self.http_version.partition(".")[0])
+
+    @property
+    def http_version_minor(self) -> int:
+        """The number after the dot of `http_version`."""
+        return int(self.http_version.partition(".")[2])
+
+    @property
+    def expects_continue(self) -> bool:
+        """Whether the client waits for 100 before it sends the body; the first wait for the body sends it."""
+        return self._exchange.expects_continue
+
+    # -- what it runs on -------------------------------------------------------------------------------------------
+
+    @property
+    def stream(self) -> ServerStream | None:
+        """The HTTP/2 stream; ``None`` over HTTP/1.1."""
+        exchange = self._exchange
+        return exchange if isinstance(exchange, ServerStream) and exchange.http_version == "2.0" else None
+
+    @property
+    def transport(self) -> TransportView:
+        """The transport, to look at: addresses, the client's certificate, what TLS agreed on."""
+        return self._exchange.transport
+
+    @property
+    def idle_timeout(self) -> float:
+        """Seconds without an octet in either direction after which the exchange is reset; `math.inf` turns it off.
+
+        Set at any time, it counts anew from then.
+        """
+        return self._exchange.idle_timeout
+
+    @idle_timeout.setter
+    def idle_timeout(self, seconds: float) -> None:
+        self._exchange.idle_timeout = seconds
+
+    def set_idle_timeout(self, seconds: float, on_idle: Callable[[], object] | None = None) -> None:
+        """Sets `idle_timeout`; *on_idle*, a plain function, is called instead of the reset, and the time begins anew.
+
+        Raises:
+            TypeError, ValueError: *seconds* is not a positive number.
+        """
+        self._exchange.set_idle_timeout(seconds, on_idle)
+
+    # -- its body as a stream --------------------------------------------------------------------------------------
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """Receives octets of the body, giving the client credit for them.
+
+        Cancelled: nothing is lost.
+
+        Args:
+            max_bytes: at most this many octets; ``None``: what is buffered, up to 64 KiB.
+
+        Returns:
+            At least one octet, or ``b""`` at the end of the body.
+
+        Raises:
+            StreamError, SessionError: the exchange broke.
+            trio.ClosedResourceError: this side destroyed it. trio.BusyResourceError: another task is receiving.
+        """
+        if self._partial and (max_bytes is None or max_bytes > 0):  # of a read() that was cancelled
+            await trio.lowlevel.checkpoint()
+            data = bytes(self._partial[: _CHUNK if max_bytes is None else max_bytes])
+            del self._partial[: len(data)]
+            return data
+        data = await self._exchange.receive_some(max_bytes)
+        if not data:
+            self._read_to_end = True
+        return data
+
+    def __aiter__(self) -> Request:
+        return self
+
+    async def __anext__(self) -> bytes:
+        data = await self.receive_some()
+        if not data:
+            raise StopAsyncIteration
+        return data
+
+    async def receive_trailers(self) -> Headers:
+        """Discards what is unread of the body, waits for its end and returns `trailers`.
+
+        Cancelled: the body that arrived so far is gone; the call can be repeated.
+
+        Raises:
+            StreamError, SessionError: the exchange broke.
+            trio.ClosedResourceError: this side destroyed it. trio.BusyResourceError: another task is receiving.
+        """
+        self._partial.clear()
+        await self._exchange.receive_trailers()
+        self._read_to_end = True
+        return self.trailers
+
+    @property
+    def trailers(self) -> Headers:
+        """The trailers; empty until the body has been read to its end, even if they have come."""
+        return (self._exchange.trailers if self._read_to_end else None) or Headers()
+
+    @property
+    def raw_trailers(self) -> list[tuple[bytes, bytes]]:
+        """The trailers as pairs of octets, in order, with duplicates; empty until the body has been read."""
+        return self.trailers.raw
+
+    # -- its body as a whole ---------------------------------------------------------------------------------------
+
+    async def read(self, *, max_size: int | None = None) -> bytes:
+        """Returns the body, or what is left of it; another call returns the same.
+
+        A body that is too large by its ``content-length`` is refused before any of it is read. Cancelled: nothing is
+        lost, the call can be repeated.
+
+        Args:
+            max_size: octets that are not too many; `max_body_size` by default.
+
+        Raises:
+            HTTPError: 413, the body is too large.
+            StreamError, SessionError: the exchange broke.
+            trio.ClosedResourceError: this side destroyed it. trio.BusyResourceError: another task is receiving.
+        """
+        limit = self._limit(max_size)
+        if self._body is not None:
+            await trio.lowlevel.checkpoint()
+            return self._body
+        self._refuse_announced(limit)
+        while chunk := await self._exchange.receive_some():
+            self._partial += chunk
+            if len(self._partial) > limit:
+                raise _too_large(limit)
+        self._read_to_end = True
+        self._body = bytes(self._partial)
+        self._partial.clear()
+        return self._body
+
+    async def text(self, *, max_size: int | None = None) -> str:
+        """Returns the body as text, in the charset that its ``content-type`` names, UTF-8 if it names none.
+
+        Cancelled: as `read`.
+
+        Raises:
+            HTTPError: 413, the body is too large; 415, the charset is not known; 400, the body is not in it.
+            StreamError, SessionError, trio.ClosedResourceError, trio.BusyResourceError: as `read`.
+        """
+        return decode_text(await self.read(max_size=max_size), self._exchange.headers)
+
+    async def json(self, *, max_size: int | None = None) -> JSONValue:
+        """Returns what the body says as JSON, whatever its ``content-type`` is. Cancelled: as `read`.
+
+        Raises:
+            HTTPError: 413, the body is too large; 400, it is not JSON (RFC 8259).
+            StreamError, SessionError, trio.ClosedResourceError, trio.BusyResourceError: as `read`.
+        """
+        return decode_json(await self.read(max_size=max_size))
+
+    async def form(self, *, max_size: int | None = None, max_fields: int = 1000, max_files: int = 100) -> Form:
+        """Returns the form in the body; another call returns the same. With files, it needs the extra ``forms``.
+
+        Files are written to temporary files, off the Trio thread, unless they are small; they are closed when the
+        handler is over. Cancelled: what was read of the form is gone.
+
+        Args:
+            max_size: octets of the whole body; `max_body_size` by default. Text may not have more than
+                `max_body_size` in any case, for that is in memory.
+            max_fields: fields and files together.
+            max_files: files.
+
+        Raises:
+            HTTPError: 413, something is too large or too many; 415, the ``content-type`` is not that of a form; 400, it
+                is malformed.
+            ImportError: there are files, and python-multipart is not installed.
+            OSError: a temporary file cannot be written.
+            StreamError, SessionError, trio.ClosedResourceError, trio.BusyResourceError: as `read`.
+        """
+        limit = self._limit(max_size)
+        if self._form is not None:
+            await trio.lowlevel.checkpoint()
+            return self._form
+        headers = self._exchange.headers
+        kind = content_type(headers).get_content_type()
+        if kind == URLENCODED:
+            body = await self.read(max_size=min(limit, self.max_body_size))
+            self._form = Form._make(decode_urlencoded(body, max_fields))
+        elif kind == MULTIPART:
+            self._refuse_announced(limit)
+            parser = PartParser(boundary_of(headers), max_parts=max_fields)
+            reader = FormReader(parser, self._files.append, max_text=self.max_body_size, max_files=max_files)
+            await self._read_form(reader, limit)
+            self._form = Form._make(reader.fields, reader.files)
+        else:
+            raise HTTPError(415, f"a form must be {MULTIPART} or {URLENCODED}")
+        return self._form
+
+    async def _read_form(self, reader: FormReader, limit: int) -> None:
+        size = 0
+        if self._body is not None:
+            await reader.feed(self._body)
+        while chunk := await self.receive_some():
+            size += len(chunk)
+            if size > limit:
+                raise _too_large(limit)
+            await reader.feed(chunk)
+        reader.finish()
+
+    def _limit(self, max_size: int | None) -> int:
+        if max_size is None:
+            return self.max_body_size
+        if isinstance(max_size, bool) or not isinstance(max_size, int):
+            raise TypeError(f"max_size must be an int or None, not {max_size!r}")
+        if max_size < 0:
+            raise ValueError(f"max_size must not be negative, not {max_size}")
+        return max_size
+
+    def _refuse_announced(self, limit: int) -> None:
+        """Refuses a body that is too large before the client has sent it, or 100 has asked for it."""
+        length = self._exchange.headers.get("content-length")
+        if length is not None and int(length) > limit:
+            raise _too_large(limit)
+
+    # -- its end ---------------------------------------------------------------------------------------------------
+
+    @property
+    def complete(self) -> bool:
+        """Whether no more of it will come: read to its end, aborted, or destroyed."""
+        exchange = self._exchange
+        return self._read_to_end or exchange.end_after_headers or exchange.aborted or exchange.closed
+
+    @property
+    def aborted(self) -> bool:
+        """Whether the exchange broke before the response had ended."""
+        return self._exchange.aborted
+
+    @property
+    def destroyed(self) -> bool:
+        """Whether the exchange is over and given up on this side."""
+        return self._exchange.destroyed
+
+    @property
+    def closed(self) -> bool:
+        """Whether the exchange is over, in both directions."""
+        return self._exchange.closed
+
+    def destroy(self, error: BaseException | None = None) -> None:
+        """Ends the exchange at once, request and response. Never blocks; a second call does nothing.
+
+        Args:
+            error: why; it is the cause of what later operations raise.
+        """
+        self._exchange.destroy(error)
+
+    async def wait_closed(self) -> None:
+        """Waits until the exchange is over, in both directions. Cancelled: nothing happened.
+
+        Raises:
+            StreamError, SessionError: it broke.
+        """
+        await self._exchange.wait_closed()
+
+    async def wait_aborted(self) -> bool:
+        """Waits until the exchange is over; returns whether it broke before the response had ended.
+
+        For servers that do not cancel the handler then. Cancelled: nothing happened.
+        """
+        with contextlib.suppress(StreamError, SessionError, trio.ClosedResourceError):
+            await self._exchange.wait_closed()
+        return self._exchange.aborted
+
+    # -- for request_handler ---------------------------------------------------------------------------------------
+
+    async def _read_on(self) -> None:
+        """The response has ended before the request has: some more of that is read and thrown away.
+
+        RFC 9113 §8.1 lets a server send RST_STREAM(NO_ERROR) then, which the session does when the handler is over. But
+        clients that are busy sending (curl 7.88, for one) lose the response if that comes along with it.
+        """
+        if self.stream is None or self.complete:
+            return  # HTTP/1.1 connections do the same by themselves
+        left = _READ_ON
+        with (
+            trio.move_on_after(_READ_ON_SECONDS),
+            contextlib.suppress(StreamError, SessionError, trio.ClosedResourceError),
+        ):
+            while left > 0 and (data := await self._exchange.receive_some()):
+                left -= len(data)
+
+    async def _close(self) -> None:
+        """The handler is over: uploaded files go."""
+        files: Sequence[UploadedFile] = [file for file in self._files if not file.closed]
+        if all(file.in_memory for file in files):
+            _close_files(files)
+            return
+        with trio.move_on_after(_CLOSING, shield=True):
+            # A limiter of its own: whoever keeps all threads busy must not keep the files open.
+            await trio.to_thread.run_sync(_close_files, files, abandon_on_cancel=True, limiter=trio.CapacityLimiter(1))
+
+
+def _close_files(files: Sequence[UploadedFile]) -> None:
+    for file in files:
+        file._close()
+
+
+def _too_large(limit: int) -> HTTPError:
+    return HTTPError(413, f"the body has more than {limit} octets")

@@ -1,0 +1,305 @@
+"""A response: what is sent before it, its body in pieces or as a whole, its end.
+
+Nothing is sent before the first `Response.write`, `Response.flush_headers` or `Response.end`. It belongs to the task
+that runs the handler.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import trio
+
+from trio_h2 import Headers, SessionError, StreamError
+
+from ._fields import NO_CONTENT, check_fields, check_links, check_status
+from ._head import ResponseHead
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from trio_h2 import HeadersInput, ServerExchange
+
+    from ._request import Request
+
+_REDIRECTIONS = (300, 301, 302, 303, 307, 308)
+
+
+class Response(ResponseHead):
+    """The response to a `Request`, over HTTP/2 or HTTP/1.1. Made by `request_handler`.
+
+    `end` is due on every response; what the handler forgets is ended when it returns. A response of which nothing was
+    set or sent becomes a 500 then: somebody forgot all of it.
+
+    May be subclassed; `__init__` gets what it must pass on.
+    """
+
+    def __init__(self, exchange: ServerExchange, request: Request) -> None:
+        super().__init__(exchange)
+        self._request = request
+        self._finished = False
+        self._over = trio.Event()
+
+    @property
+    def request(self) -> Request:
+        """What this is the response to."""
+        return self._request
+
+    # -- before the response ---------------------------------------------------------------------------------------
+
+    async def write_continue(self) -> None:
+        """Sends 100, on which a client may wait before it sends the body (RFC 9110 §10.1.1).
+
+        Only a ``check_continue`` hook needs it: else the first wait for the body sends it. Cancelled: nothing was sent.
+
+        Raises:
+            LocalProtocolError: the headers have been sent.
+            StreamError, SessionError, trio.ClosedResourceError: the exchange is over.
+        """
+        await self._exchange.send_informational(100)
+
+    async def write_early_hints(self, links: str | Sequence[str], headers: HeadersInput | None = None) -> None:
+        """Sends 103 with links to what the response will need (RFC 8297). Cancelled: nothing was sent.
+
+        Args:
+            links: such as ``"</style.css>; rel=preload; as=style"``, one or several.
+            headers: further fields.
+
+        Raises:
+            TypeError, ValueError: a link or a field is not allowed.
+            LocalProtocolError: the headers have been sent.
+            StreamError, SessionError, trio.ClosedResourceError: the exchange is over.
+        """
+        fields = [("link", link) for link in check_links(links)]
+        further = Headers([] if headers is None else check_fields(headers))
+        await self._exchange.send_informational(103, Headers([*fields, *further.raw]))
+
+    # -- the body --------------------------------------------------------------------------------------------------
+
+    async def flush_headers(self) -> None:
+        """Sends the headers now, without waiting for the first octets; a second call does nothing.
+
+        Cancelled: nothing was sent.
+
+        Raises:
+            ValueError: ``content-length`` contradicts the status.
+            LocalProtocolError: the headers are larger than the client accepts.
+            StreamError, SessionError, trio.ClosedResourceError: the exchange is over.
+        """
+        if self._exchange.headers_sent:
+            await trio.lowlevel.checkpoint()
+            return
+        await self._exchange.respond(self._head(), end_stream=self._bodiless, send_date=self.send_date)
+        self._head_written = True
+
+    async def write(self, data: bytes | bytearray | memoryview | str) -> None:
+        """Sends octets of the body, and before the first of them the headers.
+
+        Waits as long as the client does not take them. Dropped where a response has no body: in answer to HEAD, and
+        with status 204, 205 and 304. Cancelled: if none was framed, none was sent, and it can be repeated; otherwise
+        the body is torn, and the exchange will be reset.
+
+        Args:
+            data: octets, or text, which is sent in UTF-8.
+
+        Raises:
+            LocalProtocolError: the response has ended, or ``content-length`` would be exceeded.
+            StreamError, SessionError, trio.ClosedResourceError: the exchange is over.
+            trio.BusyResourceError: another task is writing.
+        """
+        octets = _octets(data)
+        self._check_open()
+        wanted = bool(octets) and not self._bodiless
+        if not self._exchange.headers_sent:
+            await self.flush_headers()
+        elif not wanted:
+            await trio.lowlevel.checkpoint()
+        if wanted:
+            await self._exchange.send_all(octets)
+
+    async def end(self, data: bytes | bytearray | memoryview | str = b"") -> None:
+        """Ends the response, after *data*. Due on every response; again and without data, it does nothing.
+
+        Where nothing was sent before, all goes out as one unit, with its ``content-length``, and nothing waits for the
+        client. Otherwise waits as `write` does. Cancelled: as `write`; it can be repeated, without *data* if that is
+        sent already (`writable_ended` says whether it is over).
+
+        Raises:
+            ValueError: *data* contradicts the ``content-length`` that was set.
+            LocalProtocolError: the response has ended, or the body does not have its ``content-length``.
+            StreamError, SessionError, trio.ClosedResourceError: the exchange is over.
+            trio.BusyResourceError: another task is writing.
+        """
+        octets = _octets(data)
+        if self._ended and not octets:
+            await trio.lowlevel.checkpoint()
+            return
+        self._check_open()
+        self._ended = True
+        try:
+            await self._end(octets)
+        except (StreamError, SessionError, trio.ClosedResourceError):
+            self._over.set()
+            raise
+        except BaseException:  # nothing of the end is sent
+            self._ended = False
+            raise
+        self._finished = True
+        self._over.set()
+
+    async def _end(self, octets: bytes | bytearray | memoryview) -> None:
+        exchange = self._exchange
+        if self._trailers and not self._bodiless:
+            await self.flush_headers()
+            if octets:
+                await exchange.send_all(octets)
+            await exchange.send_trailers(list(self._trailers.items()))
+        elif not exchange.headers_sent:
+            await self._respond(octets)
+        elif self._bodiless:
+            await trio.lowlevel.checkpoint()  # it has ended with its headers
+        else:
+            if octets:
+                await exchange.send_all(octets)
+            await exchange.send_eof()
+
+    async def _respond(self, octets: bytes | bytearray | memoryview) -> None:
+        """Sends the whole response."""
+        # In answer to HEAD, the length is that of the body which GET would have had, if it is known.
+        body = bytes(octets) if not self._bodiless or (octets and self._status not in NO_CONTENT) else None
+        await self._exchange.respond(self._head(), body=body, end_stream=body is None, send_date=self.send_date)
+        self._head_written = True
+
+    # -- whole responses -------------------------------------------------------------------------------------------
+
+    async def send_text(self, text: str) -> None:
+        """Ends the response with text, as ``text/plain; charset=utf-8`` unless ``content-type`` is set. As `end`."""
+        self._default_type("text/plain; charset=utf-8")
+        await self.end(text)
+
+    async def send_json(self, value: object) -> None:
+        """Ends the response with JSON, as ``application/json`` unless ``content-type`` is set. As `end`.
+
+        Raises:
+            TypeError, ValueError: *value* has something that JSON cannot say.
+        """
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        self._default_type("application/json")
+        await self.end(text)
+
+    async def redirect(self, location: str, status: int = 303) -> None:
+        """Ends the response by sending the client to another URL. As `end`.
+
+        Args:
+            location: a URL, absolute or relative, percent-encoded.
+            status: 303 tells the client to GET it; 307 and 308 keep method and body.
+
+        Raises:
+            ValueError: *status* is not that of a redirection, or *location* has characters that a URL may not have.
+        """
+        if check_status(status) not in _REDIRECTIONS:
+            raise ValueError(f"the status of a redirection must be in {_REDIRECTIONS}, not {status}")
+        if not location.isascii() or " " in location:
+            raise ValueError("location must be percent-encoded")
+        self.set_header("location", location)
+        self.status_code = status
+        await self.end()
+
+    def _default_type(self, kind: str) -> None:
+        if not self.headers_sent and not self.has_header("content-type"):
+            self.set_header("content-type", kind)
+
+    # -- its end ---------------------------------------------------------------------------------------------------
+
+    @property
+    def writable_ended(self) -> bool:
+        """Whether `end` was called, even if it still waits."""
+        return self._ended
+
+    @property
+    def writable_finished(self) -> bool:
+        """Whether all of the response is handed over: `end` has returned."""
+        return self._finished
+
+    async def wait_finished(self) -> None:
+        """Waits until all of the response is handed over. Cancelled: nothing happened.
+
+        Raises:
+            StreamError, SessionError: the exchange broke before.
+            trio.ClosedResourceError: this side destroyed it.
+        """
+        await trio.lowlevel.checkpoint()
+        if not self._over.is_set():
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._notice_abort)
+                await self._over.wait()
+                nursery.cancel_scope.cancel()
+        if not self._finished:
+            if self._exchange.closed:
+                await self._exchange.wait_closed()
+            raise trio.ClosedResourceError("the response was given up on this side")
+
+    async def _notice_abort(self) -> None:
+        await self._request.wait_aborted()
+        if self._exchange.aborted:
+            self._over.set()
+
+    @property
+    def destroyed(self) -> bool:
+        """Whether the exchange is over and given up on this side."""
+        return self._exchange.destroyed
+
+    @property
+    def closed(self) -> bool:
+        """Whether the exchange is over, in both directions."""
+        return self._exchange.closed
+
+    def destroy(self, error: BaseException | None = None) -> None:
+        """Ends the exchange at once, request and response. Never blocks; a second call does nothing.
+
+        Args:
+            error: why; it is the cause of what later operations raise.
+        """
+        self._exchange.destroy(error)
+        self._over.set()
+
+    async def wait_closed(self) -> None:
+        """Waits until the exchange is over, in both directions. Cancelled: nothing happened.
+
+        Raises:
+            StreamError, SessionError: it broke.
+        """
+        await self._exchange.wait_closed()
+
+    @property
+    def idle_timeout(self) -> float:
+        """The same as `Request.idle_timeout`."""
+        return self._request.idle_timeout
+
+    @idle_timeout.setter
+    def idle_timeout(self, seconds: float) -> None:
+        self._request.idle_timeout = seconds
+
+    def set_idle_timeout(self, seconds: float, on_idle: Callable[[], object] | None = None) -> None:
+        """The same as `Request.set_idle_timeout`."""
+        self._request.set_idle_timeout(seconds, on_idle)
+
+    # -- for request_handler ---------------------------------------------------------------------------------------
+
+    async def _settle(self) -> None:
+        """The handler has returned: ends what it has begun. What it has not is left to the server, which says 500."""
+        if not self._ended and (self._touched or self.headers_sent) and not self._exchange.destroyed:
+            await self.end()
+
+    def _handler_over(self) -> None:
+        """The handler is over: what is not sent now will not be."""
+        self._over.set()
+
+
+def _octets(data: bytes | bytearray | memoryview | str) -> bytes | bytearray | memoryview:
+    if isinstance(data, str):
+        return data.encode()
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise TypeError(f"the body of a response is made of octets or str, not {type(data).__name__}")
+    return data
