@@ -190,7 +190,7 @@ class Http1Connection(Http1State):
         engine, exchange = self._engine, self._exchange
         if exchange is None or engine.request_complete or engine.waits_for_continue or self._deaf:
             return math.inf
-        if exchange.method == "CONNECT":
+        if exchange.method == "CONNECT" or engine.raw:
             return math.inf
         return trio.current_time() + self._config.idle_timeout
 
@@ -328,13 +328,17 @@ class Http1Connection(Http1State):
             self._write_scope.cancel()
             self._moved.unpark_all()
         exchange = self._exchange
-        if exchange is not None and exchange.method == "CONNECT" and exchange.headers_sent:
-            if self._engine.raw:
-                self._pump()
-            elif exchange._alive and not exchange._inbox.ended.is_set():
-                exchange._remote_ended()  # no tunnel: the request was all there is
+        if self._engine.raw:
+            self._pump()
+        elif exchange is not None and exchange.method == "CONNECT" and exchange.headers_sent:
+            self._no_tunnel(exchange)
         if self._read_scope.deadline == math.inf:
             self._read_scope.deadline = self._patience()  # 100 may have been sent
+
+    def _no_tunnel(self, exchange: Http1Exchange) -> None:
+        """The request was all there is."""
+        if exchange._alive and not exchange._inbox.ended.is_set():
+            exchange._remote_ended()
 
     def _body_ready(self, stream_id: int, outbox: Outbox) -> None:
         self._ready = outbox

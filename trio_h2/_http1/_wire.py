@@ -84,7 +84,7 @@ class Http1Wire:
         self.aborted = False
         """The exchange was reset before its response was whole: the connection cannot be used any more."""
         self.raw = False
-        """Octets are passed on as they are, after a CONNECT that was accepted."""
+        """Octets are passed on as they are, after a CONNECT that was accepted, or 101."""
         self.half_closed = False
         """Nothing more will be sent in a tunnel."""
 
@@ -224,11 +224,25 @@ class Http1Wire:
 
     def _decide_tunnel(self, *, accepted: bool) -> None:
         if accepted:
-            self.raw = True
-            self._tail += self._h11.trailing_data[0]
-            self.backlog = 0
+            self._pass_on()
         else:
             self._request_ended()
+
+    def switch_protocols(self, stream_id: int, fields: Sequence[RawField]) -> None:
+        """Sends 101; what follows in either direction is no HTTP any more."""
+        reason = _reason(HTTPStatus.SWITCHING_PROTOCOLS)
+        event = h11.InformationalResponse(status_code=101, headers=list(fields), reason=reason)
+        self.output += self._send(event)
+        self.close_after = True
+        self.request_complete = False
+        if (stream := self.streams.get(stream_id)) is not None:
+            stream.local = stream.remote = Side.OPEN
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        self.raw = True
+        self._tail += self._h11.trailing_data[0]
+        self.backlog = 0
 
     def send_informational(self, stream_id: int, fields: Sequence[RawField]) -> None:
         """Sends a 1xx response; to HTTP/1.0 none, which knows no such thing (RFC 9110 §15.2)."""
