@@ -63,7 +63,7 @@ async def send_control(socket: WebSocketState) -> None:
                 socket._broke(exc, "its stream broke")
         socket._broke(None, f"the closing handshake took more than close_timeout={socket._config.close_timeout:g} s")
     finally:
-        socket._abort()  # the block is cancelled; otherwise it is over already
+        socket._abort()  # if another task has crashed; otherwise it is over already
 
 
 async def _send_pongs(socket: WebSocketState) -> None:

@@ -11,10 +11,10 @@ import trio
 
 from ._errors import WebSocketClosedError
 from ._service import go_away, keep_alive, read, send_control
-from ._state import GOING_AWAY, NO_STATUS, NORMAL, PingWaiter, WebSocketState
+from ._state import GOING_AWAY, INTERNAL_ERROR, NO_STATUS, NORMAL, PingWaiter, WebSocketState
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Awaitable, Callable, Generator
     from types import TracebackType
     from typing import Self
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _EXPECTED: Final = frozenset({NORMAL, GOING_AWAY, NO_STATUS})
 """Codes with which a peer ends a conversation, rather than breaking it off."""
+_FAREWELL_SECONDS: Final = 1.0
+"""How long a server that has failed waits for the peer to answer its Close frame."""
 MAX_CONTROL: Final = 125
 """RFC 6455 §5.5: octets in a control frame."""
 
@@ -362,24 +364,46 @@ class MessageWriter:
 
 
 class WebSocketTasks:
-    """The block in which a WebSocket lives: its tasks, and what becomes of it at the end."""
+    """The block in which a WebSocket lives: its tasks, and what becomes of it at the end.
+
+    The tasks are shielded, so that whoever is cancelled finds out by `trio.Cancelled`, and not by a WebSocket that has
+    ended for no visible reason; the end of the block cancels them.
+    """
 
     def __init__(self, socket: WebSocket, *, server: bool) -> None:
         self._socket = socket
         self._server = server
         self._manager = trio.open_nursery()
-        self._nursery: trio.Nursery | None = None
+        self._scopes: list[trio.CancelScope] = []
+        self._crashed = False
 
     async def start(self) -> None:
         """Starts the tasks. Not a checkpoint."""
-        socket = self._socket
-        self._nursery = nursery = await self._manager.__aenter__()
-        nursery.start_soon(read, socket, name=f"trio_h2 websocket reader {socket.path}")
-        nursery.start_soon(send_control, socket, name=f"trio_h2 websocket control {socket.path}")
-        if socket.config.keepalive_interval < math.inf:
-            nursery.start_soon(keep_alive, socket, name=f"trio_h2 websocket keep-alive {socket.path}")
-        if self._server and socket.config.close_on_drain:
-            nursery.start_soon(go_away, socket, name=f"trio_h2 websocket drain {socket.path}")
+        nursery = await self._manager.__aenter__()
+        services = [read, send_control]
+        if self._socket.config.keepalive_interval < math.inf:
+            services.append(keep_alive)
+        if self._server and self._socket.config.close_on_drain:
+            services.append(go_away)
+        for service in services:
+            scope = trio.CancelScope(shield=True)
+            self._scopes.append(scope)
+            name = f"trio_h2 websocket {service.__name__} {self._socket.path}"
+            nursery.start_soon(self._run, service, scope, name=name)
+
+    async def _run(self, service: Callable[[WebSocketState], Awaitable[None]], scope: trio.CancelScope) -> None:
+        with scope:
+            try:
+                await service(self._socket)
+            except BaseException as exc:
+                if isinstance(exc, Exception):  # a bug
+                    self._crashed = True
+                    self._cancel()
+                raise
+
+    def _cancel(self) -> None:
+        for scope in self._scopes:
+            scope.cancel()
 
     async def stop(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
@@ -387,19 +411,17 @@ class WebSocketTasks:
         """Closes the WebSocket: 1000, or 1011 on a server whose block raised; a client that raised, or whoever is
         cancelled, resets the stream.
         """
-        assert self._nursery is not None
-        nursery, socket = self._nursery, self._socket
-        crashed = nursery.cancel_scope.cancel_called
+        socket, crashed = self._socket, self._crashed
         try:
             if exc is None:
                 await socket.aclose()
             elif self._server and isinstance(exc, Exception):
-                # The tasks are not shielded, so that this is over at once if the block is cancelled; it has a deadline.
-                with trio.CancelScope(shield=True):
-                    await socket.aclose(1011)
+                # Shielded, because a cancellation must not take the place of the error.
+                with trio.move_on_after(_FAREWELL_SECONDS, shield=True):
+                    await socket.aclose(INTERNAL_ERROR)
         finally:
             socket._abort()
-            nursery.cancel_scope.cancel()
+            self._cancel()
             # Not given to the nursery, an error of the body is not wrapped into a group. Only if a task has crashed, a
             # `trio.Cancelled` in it is the nursery's own.
             done = await (
