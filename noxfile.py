@@ -16,6 +16,7 @@ nox.options.error_on_external_run = True
 # Peers of the interop tests: Python libraries, and programs with the Debian package that has them.
 PEER_LIBRARIES = ["httpx[http2]>=0.28", "hypercorn[trio]>=0.17"]
 PEER_PROGRAMS = {
+    "chromium": "chromium",
     "curl": "curl",
     "h2load": "nghttp2",
     "nghttp": "nghttp2",

@@ -25,8 +25,12 @@ SELF_CONTAINED = {
     ),
     "timeouts.py": "gave up: True\nthe session lives on: 200\n",
     "tls_server_and_client.py": "200 https://localhost:PORT/me\n",
+    "websocket_echo.py": "'text'\nb'octets'\na ping was answered: True\nclosed with 1000\n",
 }
-WITH_A_PEER = {"hello_server.py", "hello_client.py", "graceful_shutdown.py", "connect_proxy.py", "connect_client.py"}
+WITH_A_PEER = {
+    *["hello_server.py", "hello_client.py", "graceful_shutdown.py", "connect_proxy.py", "connect_client.py"],
+    "websocket_chat.py",  # in test_chat.py
+}
 
 
 def command(name: str, *arguments: str) -> list[str]:

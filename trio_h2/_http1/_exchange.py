@@ -32,7 +32,8 @@ class Http1Exchange(ServerStream):
     * What is unread of the request when its response is whole is read for a moment and thrown away; if there is more
       of it, the connection closes after the response.
     * Trailers need a chunked body: with a ``content-length``, or to an HTTP/1.0 client, they are left out.
-    * After a CONNECT was answered with 2xx, octets are passed on in both directions as they are.
+    * After a CONNECT was answered with 2xx, or any request by `switch_protocols`, octets are passed on in both
+      directions as they are.
     * The handler is cancelled when the connection breaks, or ends before the request does. A client that only ends its
       own side, over TCP or a Unix socket, still gets its response; TLS knows no such thing, there it has left.
     """

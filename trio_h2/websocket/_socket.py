@@ -228,7 +228,8 @@ class WebSocket(WebSocketState):
     async def ping(self, payload: bytes | None = None) -> float:
         """Sends a ping and waits for the answer, which comes when the peer has received what was sent before.
 
-        Cancelled: the answer is ignored when it comes; if half of the ping was sent, the stream is reset.
+        It comes behind the peer's messages, too: somebody must receive them. Cancelled: the answer is ignored when it
+        comes; if half of the ping was sent, the stream is reset.
 
         Args:
             payload: at most 125 octets, other than those of pings that are still unanswered; random by default.
