@@ -32,6 +32,13 @@ def closed_here(cause: BaseException | None = None) -> trio.ClosedResourceError:
     return error
 
 
+def forget_frames(error: BaseException | None) -> None:
+    """Drops the tracebacks of *error* and its causes: their frames would keep what stores it alive in a cycle."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
+
+
 class ConflictDetector:
     """Refuses a second task in one direction of a stream, where Trio's own streams would.
 

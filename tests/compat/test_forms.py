@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 import sys
 import tempfile
 import threading
@@ -16,8 +18,10 @@ from tests.compat.clients import every_version, served
 from tests.stream.harness import pair, scripted_client
 from trio_h2 import compat
 from trio_h2.compat import _multipart
+from trio_h2.compat._multipart import FormReader, PartParser
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from trio.testing import MockClock
@@ -177,11 +181,63 @@ async def test_what_is_no_form(body: bytes, kind: str, status: int, reason: str)
     assert reason in reply.body.decode()
 
 
-async def test_the_parser_is_an_extra(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_parser_is_an_extra(monkeypatch: pytest.MonkeyPatch, complaints: pytest.LogCaptureFixture) -> None:
     monkeypatch.setitem(sys.modules, "python_multipart", None)
     assert (await post(fields, b"a=1", URLENCODED)).body == b'{"a":["1"]}'
     assert (await post(fields, multipart(part('name="a"', b"1")))).status == 500
-    assert "install trio-h2[forms]" in caplog.text
+    assert "install trio-h2[forms]" in complaints.text
+
+
+SCRAPS = [
+    b"\r\n",
+    b"--cut",
+    b"--",
+    b"content-disposition: form-data; name=",
+    b'"',
+    b";",
+    b"filename=",
+    b"\\",
+    b":",
+    b"\xff",
+    b" ",
+]
+
+
+async def outcome(body: bytes, sizes: Iterator[int]) -> object:
+    """Returns what a form reader makes of a body in pieces: its fields and files, or a status."""
+    files: list[UploadedFile] = []
+    reader = FormReader(PartParser(b"cut", max_parts=50), files.append, max_text=1000, max_files=5)
+    try:
+        start = 0
+        while start < len(body):
+            size = next(sizes)
+            await reader.feed(body[start : start + size])
+            start += size
+        reader.finish()
+        return reader.fields, [(file.name, file.filename, await file.read()) for file in files]
+    except compat.HTTPError as exc:
+        return exc.status
+    finally:
+        for file in files:
+            file._close()
+
+
+async def test_garbage_is_400_however_it_is_cut() -> None:
+    chance = random.Random(17)
+    whole = multipart(part('name="a"', b"1"), upload(b"abc"))
+    outcomes = []
+    for _ in range(500):
+        body = bytearray(whole)
+        for _ in range(chance.randint(0, 4)):
+            place = chance.randrange(len(body))
+            body[place : place + chance.randint(0, 3)] = chance.choice(SCRAPS)
+        at_once = await outcome(bytes(body), itertools.repeat(len(body)))
+        in_pieces = await outcome(bytes(body), iter(lambda: chance.randint(1, 7), 0))
+        assert at_once == in_pieces, bytes(body)
+        outcomes.append(at_once)
+    statuses = {one for one in outcomes if isinstance(one, int)}
+    assert statuses == {400}
+    assert 50 < sum(isinstance(one, tuple) for one in outcomes) < 450
 
 
 # -- limits ------------------------------------------------------------------------------------------------------------
@@ -218,6 +274,14 @@ async def test_what_is_too_much(body: bytes, kind: str, reason: str, announced: 
         reply = await client.fetch("POST", headers={"content-type": kind}, body=body, trailers=trailers)
     assert reply.status == 413
     assert reason in reply.body.decode()
+
+
+async def test_text_is_limited_whatever_the_form_may_have() -> None:
+    async def app(request: Request, response: Response) -> None:
+        await request.form(max_size=1000)
+
+    reply = await post(compat.request_handler(app, max_body_size=200), b"a=" + b"x" * 200, URLENCODED)
+    assert (reply.status, reply.body) == (413, b"the body has more than 200 octets")
 
 
 async def test_what_is_just_enough() -> None:
@@ -278,6 +342,8 @@ async def test_all_files_of_a_form_share_its_memory() -> None:
 
     body = multipart(upload(half), upload(half), upload(b"x"), upload(b""))
     assert (await post(compat.request_handler(app), body)).body == b"[true,true,false,true]"
+    body = multipart(upload(BIG), upload(half))  # what is on the disk makes room
+    assert (await post(compat.request_handler(app), body)).body == b"[false,true]"
 
 
 async def test_files_are_closed_when_the_form_is_too_large() -> None:
@@ -293,7 +359,7 @@ async def test_files_are_closed_when_the_form_is_too_large() -> None:
     assert reply.status == 413
 
 
-async def test_a_disk_that_is_full(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_disk_that_is_full(monkeypatch: pytest.MonkeyPatch, complaints: pytest.LogCaptureFixture) -> None:
     def no_room() -> object:
         raise OSError(28, "No space left on device")
 
@@ -303,7 +369,7 @@ async def test_a_disk_that_is_full(monkeypatch: pytest.MonkeyPatch, caplog: pyte
         await request.form(max_size=5_000_000)
 
     assert (await post(compat.request_handler(app), multipart(upload(BIG)))).status == 500
-    assert "No space left on device" in caplog.text
+    assert "No space left on device" in complaints.text
 
 
 async def test_an_upload_waits_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -489,7 +489,7 @@ async def test_a_cancelled_write_can_be_repeated(autojump_clock: MockClock) -> N
 
 
 @pytest.mark.parity("G4")
-async def test_a_torn_body_never_looks_whole(autojump_clock: MockClock) -> None:
+async def test_a_torn_body_never_looks_whole(autojump_clock: MockClock, complaints: pytest.LogCaptureFixture) -> None:
     async def app(request: Request, response: Response) -> None:
         with trio.move_on_after(1):
             await response.write("a" * 200)
@@ -503,6 +503,7 @@ async def test_a_torn_body_never_looks_whole(autojump_clock: MockClock) -> None:
         assert len((await peer.expect_data(stream_id)).data) == 100
         await peer.expect_rst(stream_id, ErrorCode.INTERNAL_ERROR)
         assert not any(isinstance(frame, DataFrame | HeadersFrame) and frame.end_stream for frame in peer.frames)
+    assert "left the body incomplete" in complaints.text
 
 
 async def test_every_wait_is_a_checkpoint() -> None:

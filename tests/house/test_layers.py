@@ -153,7 +153,7 @@ def test_every_private_part_has_a_layer() -> None:
 
 _PLANTED = [
     *["__init__", "_wire/__init__", "_wire/_adapter", "_wire/_engine", "_errors", "_util"],
-    *["_stream/_base", "_session/_base", "_net/_serve"],
+    *["_stream/_base", "_session/_base", "_http1/_wire", "_http1/_connection", "_net/_serve"],
     *["_cli/__init__", "_cli/_get", "files", "testing/__init__"],
 ]
 
@@ -191,6 +191,9 @@ def _plant(root: Path, module: str, source: str) -> None:
         ("_stream/_base", "from .. import Session"),
         ("_session/_base", "import trio_h2"),
         ("_session/_base", "from .._net import _serve"),
+        ("_http1/_connection", "import h11"),
+        ("_http1/_connection", "from .._net import _serve"),
+        ("_net/_serve", "from h11 import Connection"),
         ("_net/_serve", "from ..files import send_file"),
         ("_net/_serve", "from .._cli._get import main"),
         ("files", "from ._errors import H2Error"),
@@ -222,6 +225,7 @@ def test_a_wrong_import_is_found(tmp_path: Path, module: str, source: str) -> No
         ("_wire/__init__", "from ._engine import Engine"),
         ("_errors", "import trio\nfrom ._wire._engine import Engine\nfrom ._util import helper"),
         ("_stream/_base", "from .._wire import _engine\nfrom .. import _errors\nimport time, ssl"),
+        ("_http1/_wire", "import h11\nfrom .._wire import _engine\nfrom .._stream._base import Stream"),
         ("_net/_serve", "from .._session._base import Session\nfrom .._version import __version__"),
         ("__init__", "from ._net._serve import serve_tcp as serve_tcp\nfrom . import _errors"),
         ("files", "import trio_h2, trio\nfrom trio_h2 import Server, __version__\nfrom . import Headers"),

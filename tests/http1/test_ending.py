@@ -74,6 +74,47 @@ async def test_a_handler_that_fails_in_the_middle(caplog: Log) -> None:
     assert "ZeroDivisionError" in caplog.text
 
 
+async def test_a_handler_that_fails_in_a_nursery(caplog: Log) -> None:
+    """A group of errors is an error; one that only tells of the exchange's own end is no news."""
+
+    async def handler(stream: trio_h2.ServerStream) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(fail, stream)
+
+    async def fail(stream: trio_h2.ServerStream) -> None:
+        if stream.path == "/bug":
+            raise ZeroDivisionError
+        stream.reset()
+        await stream.send_all(b"x")
+
+    async with serving(handler) as served:
+        await served.client.request("GET /bug")
+        assert (await served.client.answer()).status == 500
+        assert "ZeroDivisionError" in caplog.text
+        caplog.clear()
+        await served.client.request("GET /reset")
+        await served.client.expect_end()
+    assert [record for record in caplog.records if record.levelno > logging.DEBUG] == []
+
+
+async def test_a_handler_that_is_cancelled_with_a_bug(autojump_clock: MockClock, caplog: Log) -> None:
+    """The cancellation goes on, the bug is logged."""
+
+    async def handler(stream: trio_h2.ServerStream) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep_forever)
+            try:
+                await trio.sleep_forever()
+            finally:
+                raise ZeroDivisionError
+
+    with trio.move_on_after(3):
+        async with serving(handler) as served:
+            await served.client.request("GET /")
+            await trio.sleep_forever()
+    assert "ZeroDivisionError" in caplog.text
+
+
 async def test_handler_timeout(autojump_clock: MockClock, caplog: Log) -> None:
     ending = Ending(respond=True)
     async with serving(ending.handle, config=ServerConfig(handler_timeout=5)) as served:

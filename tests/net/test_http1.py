@@ -15,7 +15,7 @@ import trio_h2
 from tests.http1.client import HOST, RawClient
 from tests.net.serving import MemoryListener, forever, get, hello
 from trio_h2 import HandshakeError, Server, ServerConfig, UnknownProtocolError, connect, serve_listeners
-from trio_h2.testing import GoAwayFrame, ScriptedPeer, ThrowawayAuthority
+from trio_h2.testing import CuttingStream, GoAwayFrame, ScriptedPeer, ThrowawayAuthority
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -166,6 +166,92 @@ async def test_a_client_that_says_too_little(said: bytes, autojump_clock: MockCl
         assert trio.current_time() - start == pytest.approx(5)
         await server.aclose()
     assert [(session, type(error)) for session, error in reports] == [(None, HandshakeError)] * 2
+
+
+@pytest.mark.parametrize("reset", [True, False])
+async def test_over_tls_a_client_that_closes_has_left(
+    reset: bool, authority: ThrowawayAuthority, autojump_clock: MockClock
+) -> None:
+    """TLS streams are never half-closed, so the handler is cancelled, and its place is free."""
+    listener = MemoryListener()
+    ended: list[str] = []
+    reports: Reports = []
+
+    async def handler(stream: ServerStream) -> None:
+        try:
+            await trio.sleep(100)
+            ended.append("returned")
+        except trio.Cancelled:
+            ended.append("cancelled")
+            raise
+
+    serve = partial(
+        serve_listeners,
+        handler,
+        [listener],
+        ssl_context=authority.server_context(alpn=("h2", "http/1.1")),
+        allow_http1=True,
+        cancel_handler_on_reset=reset,
+        on_session_error=lambda session, error: reports.append((session, error)),
+    )
+    async with trio.open_nursery() as nursery:
+        server: Server = await nursery.start(serve)
+        client = RawClient(await tls(authority, listener.connect(), ["http/1.1"]))
+        await client.send(f"GET / HTTP/1.1\r\n{HOST}\r\n")
+        await trio.testing.wait_all_tasks_blocked()
+        await client.transport.aclose()
+        await trio.sleep(1)
+        assert ended == (["cancelled"] if reset else [])
+        await trio.sleep(200)
+        assert ended == (["cancelled"] if reset else ["returned"])
+        await server.aclose()
+    assert [type(error) for _, error in reports] == [trio_h2.TransportLostError]
+
+
+async def test_over_tls_an_early_answer_is_seen(authority: ThrowawayAuthority, autojump_clock: MockClock) -> None:
+    """What the client still sends is read for a moment, since there is no half-close that would tell it to stop."""
+    listener = MemoryListener()
+    context = authority.server_context(alpn=("h2", "http/1.1"))
+    serve = partial(serve_listeners, hello, [listener], ssl_context=context, allow_http1=True)
+    async with trio.open_nursery() as nursery:
+        server: Server = await nursery.start(serve)
+        client = RawClient(await tls(authority, listener.connect(), ["http/1.1"]))
+        await client.send(f"POST / HTTP/1.1\r\n{HOST}content-length: 1000000000\r\n\r\n")
+        start = trio.current_time()
+        assert (await client.answer()).body == b"hello"
+        for _ in range(8):
+            await client.send(bytes(100_000))
+            await trio.sleep(0.5)
+        await client.expect_end()
+        assert trio.current_time() - start == pytest.approx(6, abs=0.1)  # 1 s until it is too much to read, 5 to linger
+        await server.aclose()
+
+
+async def test_a_client_that_breaks_before_it_says_anything(autojump_clock: MockClock) -> None:
+    reports: Reports = []
+    wires: list[CuttingStream] = []
+
+    class Cutting(MemoryListener):
+        async def accept(self) -> trio.abc.Stream:
+            wires.append(CuttingStream(await super().accept(), error=True))
+            return wires[-1]
+
+    listener = Cutting()
+    serve = partial(
+        serve_listeners,
+        hello,
+        [listener],
+        allow_http1=True,
+        on_session_error=lambda session, error: reports.append((session, error)),
+    )
+    async with trio.open_nursery() as nursery:
+        server: Server = await nursery.start(serve)
+        listener.connect()
+        await trio.testing.wait_all_tasks_blocked()
+        await wires[0].cut()
+        await trio.sleep(1)
+        await server.aclose()
+    assert [type(error) for _, error in reports] == [HandshakeError]
 
 
 # -- neither -------------------------------------------------------------------------------------------------------

@@ -198,18 +198,44 @@ async def test_listeners_of_ones_own(authority: ThrowawayAuthority) -> None:
 
 
 async def test_running_out_of_descriptors_is_survived(caplog: Log, autojump_clock: object) -> None:
+    """With a pause after each try, and one line in the log for each time that it begins."""
     listener = MemoryListener()
     async with trio.open_nursery() as nursery:
         server: Server = await nursery.start(serve_listeners, hello, [listener])
-        for code in (errno.EMFILE, errno.ENFILE, errno.EMFILE):
-            listener.fail(OSError(code, os.strerror(code)))
+        for _ in range(2):
+            start = trio.current_time()
+            for code in (errno.EMFILE, errno.ENFILE, errno.EMFILE):
+                listener.fail(OSError(code, os.strerror(code)))
+            assert await get("http://localhost", listener.connect()) == b"hello"
+            assert trio.current_time() - start == pytest.approx(0.3)
+        await server.aclose()
+    told = [record for record in caplog.records if "can be accepted" in record.getMessage()]
+    assert [(record.name, record.levelno) for record in told] == [("trio_h2.server", logging.ERROR)] * 2
+
+
+@pytest.mark.parametrize("code", [errno.ECONNABORTED, errno.EPROTO, errno.EPERM])
+async def test_connections_that_are_gone_before_they_are_accepted(code: int, caplog: Log) -> None:
+    listener = MemoryListener()
+    async with trio.open_nursery() as nursery:
+        server: Server = await nursery.start(serve_listeners, hello, [listener])
+        listener.fail(OSError(code, os.strerror(code)))
         assert await get("http://localhost", listener.connect()) == b"hello"
         await server.aclose()
+    assert not [record for record in caplog.records if record.levelno > logging.DEBUG]
+
+
+async def test_a_listener_that_is_broken_for_good() -> None:
+    listener = MemoryListener()
+    listener.fail(OSError(errno.EBADF, os.strerror(errno.EBADF)))
+    with pytest.RaisesGroup(OSError, flatten_subgroups=True):
+        await serve_listeners(hello, [listener])
+    assert listener.closed
 
 
 # -- one connection never touches another --------------------------------------------------------------------------
 
 
+@pytest.mark.parity("F1")
 async def test_bad_connections_are_reported_and_nothing_else(caplog: Log, autojump_clock: object) -> None:
     listener = MemoryListener()
     reports: Reports = []
@@ -294,6 +320,7 @@ async def test_a_client_that_resets_an_idle_connection_is_no_news(autojump_clock
     assert reports == []
 
 
+@pytest.mark.parity("F1")
 async def test_bad_tls_handshakes(authority: ThrowawayAuthority, autojump_clock: object) -> None:
     listener = MemoryListener()
     reports: Reports = []
@@ -333,6 +360,7 @@ async def test_bad_tls_handshakes(authority: ThrowawayAuthority, autojump_clock:
     ]
 
 
+@pytest.mark.parity("F1")
 async def test_a_hook_that_raises_ends_one_connection(caplog: Log, autojump_clock: object) -> None:
     listener = MemoryListener()
     reports: Reports = []

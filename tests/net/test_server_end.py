@@ -36,6 +36,7 @@ def authority() -> ThrowawayAuthority:
     return ThrowawayAuthority()
 
 
+@pytest.mark.parity("F4")
 async def test_shutdown_lets_everything_finish(autojump_clock: object) -> None:
     listener = MemoryListener()
     go = trio.Event()
@@ -70,6 +71,7 @@ async def test_shutdown_lets_everything_finish(autojump_clock: object) -> None:
     assert server.sessions == []
 
 
+@pytest.mark.parity("F4")
 async def test_aclose_cuts_after_the_grace(autojump_clock: object) -> None:
     listener = MemoryListener()
     async with trio.open_nursery() as nursery:

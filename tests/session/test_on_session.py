@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 who = contextvars.ContextVar("who", default="nobody")
 
 
+@pytest.mark.parity("F1")
 async def test_it_runs_before_the_first_stream(autojump_clock: object) -> None:
     order: list[str] = []
     go = trio.Event()
@@ -71,6 +72,7 @@ async def test_handlers_inherit_its_context_variables(autojump_clock: object) ->
     assert who.get() == "nobody"
 
 
+@pytest.mark.parity("F1")
 async def test_a_hook_that_raises_ends_its_session_and_tells(autojump_clock: object) -> None:
     async def hook(session: ServerSession) -> None:
         await trio.sleep(1)

@@ -52,7 +52,7 @@ async def test_a_conversation(autojump_clock: MockClock) -> None:
         assert answer.status == 101
         assert answer.headers == {
             "connection": "upgrade",
-            "upgrade": "websocket",
+            "upgrade": "WebSocket",
             "sec-websocket-accept": ACCEPT,
             "sec-websocket-protocol": "chat",
         }

@@ -68,7 +68,7 @@ class Http1Connection(Http1State):
             try:
                 await self._close_abruptly()
             finally:
-                self._over.set()
+                self._release()
 
     async def _serve(self) -> None:
         while await self._next_request():
@@ -118,7 +118,7 @@ class Http1Connection(Http1State):
         """Waits until the response is written, and the request is out of the way; ``False`` if that was the last."""
         engine = self._engine
         await self._written()
-        if not (engine.body_withheld or engine.raw):
+        if not engine.close_after:
             with trio.move_on_after(self._config.linger_timeout):
                 while self._alive and not self._request_out_of_the_way():
                     await self._moved.park()
@@ -183,14 +183,14 @@ class Http1Connection(Http1State):
             self._pump()
 
     def _full(self) -> bool:
-        return self._held >= self._config.stream_window or self._engine.backlog >= READ_SIZE
+        return self._held >= max(self._config.stream_window, 1) or self._engine.backlog >= READ_SIZE
 
     def _patience(self) -> float:
         """Returns until when something of the request must come."""
         engine, exchange = self._engine, self._exchange
         if exchange is None or engine.request_complete or engine.waits_for_continue or self._deaf:
             return math.inf
-        if exchange.method == "CONNECT" or engine.raw:
+        if exchange.method == "CONNECT":
             return math.inf
         return trio.current_time() + self._config.idle_timeout
 
@@ -327,18 +327,12 @@ class Http1Connection(Http1State):
             self._deaf = True
             self._write_scope.cancel()
             self._moved.unpark_all()
-        exchange = self._exchange
         if self._engine.raw:
             self._pump()
-        elif exchange is not None and exchange.method == "CONNECT" and exchange.headers_sent:
-            self._no_tunnel(exchange)
+        elif self._exchange is not None:
+            self._exchange._settle_connect()
         if self._read_scope.deadline == math.inf:
             self._read_scope.deadline = self._patience()  # 100 may have been sent
-
-    def _no_tunnel(self, exchange: Http1Exchange) -> None:
-        """The request was all there is."""
-        if exchange._alive and not exchange._inbox.ended.is_set():
-            exchange._remote_ended()
 
     def _body_ready(self, stream_id: int, outbox: Outbox) -> None:
         self._ready = outbox

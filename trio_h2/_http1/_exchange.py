@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Final, cast
-
-import trio
+from typing import TYPE_CHECKING, cast
 
 from .._errors import LocalProtocolError
 from .._stream._inbox import Inbox
 from .._stream._server import ServerStream
 from .._wire._headers import Headers
-from .._wire._outbound import response_fields
+from .._wire._outbound import informational_fields
 
 if TYPE_CHECKING:
     from .._stream._port import SessionPort
-    from .._wire._headers import HeadersInput, RawField
+    from .._wire._headers import HeadersInput
     from ._request import RequestHead
     from ._wire import Http1Wire
-
-_PROTOCOL: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+(/[!#$%&'*+\-.^_`|~0-9A-Za-z]+)?")
-"""RFC 9110 §7.8: protocol-name ["/" protocol-version]"""
 
 
 class Http1Exchange(ServerStream):
@@ -32,8 +26,8 @@ class Http1Exchange(ServerStream):
     * What is unread of the request when its response is whole is read for a moment and thrown away; if there is more
       of it, the connection closes after the response.
     * Trailers need a chunked body: with a ``content-length``, or to an HTTP/1.0 client, they are left out.
-    * After a CONNECT was answered with 2xx, or any request by `switch_protocols`, octets are passed on in both
-      directions as they are.
+    * After a CONNECT was answered with 2xx, or after `switch_protocols`, octets are passed on in both directions as
+      they are.
     * The handler is cancelled when the connection breaks, or ends before the request does. A client that only ends its
       own side, over TCP or a Unix socket, still gets its response; TLS knows no such thing, there it has left.
     """
@@ -57,52 +51,58 @@ class Http1Exchange(ServerStream):
         return self._http_version != "1.0" and super().expects_continue
 
     @property
-    def upgrade(self) -> tuple[str, ...]:
-        """The protocols that the client would rather speak on this connection, in lower case (RFC 9110 §7.8).
+    def upgrade(self) -> str:
+        """The protocols that the client would rather speak, from its ``upgrade`` field; empty if there are none.
 
-        Empty for requests with a body, whose end would have to come first, and over HTTP/1.0.
+        RFC 9110 §7.8: a server "MUST ignore an Upgrade header field that is received in an HTTP/1.0 request", and the
+        field counts only if ``connection`` names it.
         """
-        fields = [(name, value.decode("latin-1").lower().split(",")) for name, value in self._connection_fields]
-        options = [option.strip() for name, values in fields if name == b"connection" for option in values]
-        if self._http_version == "1.0" or not self._end_after_headers or "upgrade" not in options:
-            return ()
-        return tuple(one.strip() for name, values in fields if name == b"upgrade" for one in values if one.strip())
+        fields = self._connection_fields
+        named = b",".join(value for name, value in fields if name == b"connection").lower().split(b",")
+        if self._http_version == "1.0" or b"upgrade" not in (one.strip() for one in named):
+            return ""
+        return b", ".join(value for name, value in fields if name == b"upgrade").decode("latin-1")
 
     async def switch_protocols(self, protocol: str, headers: HeadersInput | None = None) -> None:
-        """Answers with 101: from now on, octets are passed on in both directions as they are (RFC 9110 §15.2.2).
+        """Answers 101 to a request that asked for another protocol (RFC 9110 §15.2.2), instead of `respond`.
 
-        Takes the place of `respond`; the connection ends with this exchange. Cancelled: nothing was sent.
+        From then on `send_all` and `receive_some` pass octets on as they are, and the connection ends with the
+        exchange. Cancelled: nothing was sent.
 
         Args:
             protocol: one of those in `upgrade`.
-            headers: further fields.
+            headers: further fields, without ``connection`` and ``upgrade``.
 
         Raises:
-            ValueError: *protocol* or a field is not allowed.
-            LocalProtocolError: the client has not offered it, or the response was sent before.
+            ValueError: a field is not allowed, or the client did not ask for *protocol*.
+            LocalProtocolError: the headers were sent before, or the request's body has not been received.
+            StreamResetError, SessionError: the exchange, or the connection, broke.
             trio.ClosedResourceError: this side closed the exchange.
-            SessionError: the connection broke.
         """
-        if not _PROTOCOL.fullmatch(protocol):
-            raise ValueError(f"protocol must be a name like 'websocket', not {protocol!r}")
-        given = Headers({} if headers is None else headers)
-        fields: list[RawField] = response_fields(Headers([(":status", "200"), *given.raw]))[1:]
+        if protocol not in (one.strip() for one in self.upgrade.split(",")) or not protocol:
+            raise ValueError(f"the client asked for {self.upgrade or 'no other protocol'!r}, not for {protocol!r}")
+        fields = informational_fields(103, headers)[1:]
+        wire = cast("Http1Wire", self._port._engine)
         with self._outbox.exclusive():
-            self._check_can_switch(protocol)
-            await trio.lowlevel.checkpoint()
-            self._check_can_switch(protocol)
-            name = protocol.encode("ascii")
-            fields = [(b"connection", b"upgrade"), (b"upgrade", name), *fields]
+            self._check_can_switch(wire)
+            await self._port._control_room()
+            self._check_can_switch(wire)
             self._sent_headers = Headers.from_raw([(b":status", b"101"), *fields])
             self._no_trailers = True
-            self._inbox = Inbox(self._port, self._id)  # that of the request has ended
-            cast("Http1Wire", self._port._engine).switch_protocols(self._id, fields)
+            self._end_after_headers = False
+            self._inbox = Inbox(self._port, self._id)  # the old one has ended with the request
+            wire.switch_protocols(self._id, protocol.encode("latin-1"), fields)
             self._port._wake_writer()
 
-    def _check_can_switch(self, protocol: str) -> None:
+    def _check_can_switch(self, wire: Http1Wire) -> None:
         self._check_can_respond()
-        if protocol.lower() not in self.upgrade:
-            raise LocalProtocolError(f"the client does not offer to switch to {protocol!r}")
+        if not wire.request_complete:
+            raise LocalProtocolError("the request's body must be received first", stream_id=self._id)
+
+    def _settle_connect(self) -> None:
+        """Ends the request if it is a CONNECT that was refused: then there is nothing but its head."""
+        if self.method == "CONNECT" and self.headers_sent and self._alive and not self._inbox.ended.is_set():
+            self._remote_ended()
 
     def _respond_500(self) -> None:
         self._port._engine.send_response(self._id, [(b":status", b"500"), (b"content-length", b"0")], end_stream=True)

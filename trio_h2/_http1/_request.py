@@ -64,7 +64,7 @@ def request_head(
         raise BadMessageError(505, "the version is not HTTP/1.1 or HTTP/1.0")
     old = version == b"1.0"
     names = [name for name, _ in raw]
-    if len(raw) + 4 > config.max_header_fields:
+    if len(raw) + 3 > config.max_header_fields:  # the four pseudo-headers count, and one is made of host
         raise BadMessageError(431, f"the request has more than {config.max_header_fields} fields")
     if b"transfer-encoding" in names:
         # RFC 9112 §6.1: a message with both "might indicate an attempt to perform request smuggling", and one from

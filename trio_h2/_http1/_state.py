@@ -9,7 +9,7 @@ import trio
 
 from .._errors import from_failure
 from .._stream._transport import TransportView
-from .._util import NoPublicConstructor, Signal
+from .._util import NoPublicConstructor, Signal, forget_frames
 from .._wire._codes import ErrorCode, Initiator
 from .._wire._failure import Cause, SessionFailure
 from ._closing import close_abruptly
@@ -143,6 +143,7 @@ class Http1State(metaclass=NoPublicConstructor):
     def _lost(self, reason: str, error: BaseException | None) -> None:
         """The client is gone."""
         self._eof = self._deaf = True
+        forget_frames(error)
         if self._exchange is not None and self._exchange._alive:
             self._fail(SessionFailure(Cause.LOST, None, Initiator.REMOTE, reason, error=error))
         if self._failure is None:
@@ -166,6 +167,12 @@ class Http1State(metaclass=NoPublicConstructor):
             self._exchange._scope.cancel()
         self._draining.set()
         self._scope.cancel()
+
+    def _release(self) -> None:
+        """All has ended: lets go of what refers back here, so that nothing waits for the garbage collector."""
+        self._exchange = self._ready = None
+        self._engine.release()
+        self._over.set()
 
     def _refuse_own_handlers(self) -> None:
         """Raises `RuntimeError` inside a handler of this connection."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import h11
 
+from .._util import forget_frames
 from .._wire._codes import SettingCode
 from .._wire._config import MAX_WINDOW
 from .._wire._fields import MalformedMessageError, check_trailers, field_section_size
@@ -59,7 +60,6 @@ class Http1Wire:
         self._h11 = self._fresh()
         self._number = 0
         self._head: RequestHead | None = None
-        self._status = 0
         self._chunked = False
         self._tail = bytearray()
         """What has come of a tunnel and is not an event yet."""
@@ -77,14 +77,14 @@ class Http1Wire:
         """Octets of a request have come whose head is not complete."""
         self.request_complete = False
         """The current request has ended, and nothing more of it will come."""
+        self.waits_for_continue = False
+        """The client sends its body only after 100 (RFC 9110 §10.1.1), and was sent none; h11 takes any 1xx for it."""
         self.close_after = False
         """The connection ends with the current exchange; the next response will say so."""
-        self.body_withheld = False
-        """The client was answered without the 100 that it asked for, so it may never send the body."""
         self.aborted = False
         """The exchange was reset before its response was whole: the connection cannot be used any more."""
         self.raw = False
-        """Octets are passed on as they are, after a CONNECT that was accepted, or 101."""
+        """Octets are passed on as they are, after a CONNECT that was accepted."""
         self.half_closed = False
         """Nothing more will be sent in a tunnel."""
 
@@ -118,10 +118,12 @@ class Http1Wire:
         try:
             event = self._h11.next_event()
         except h11.RemoteProtocolError as exc:
+            forget_frames(exc)  # one of h11's own holds the error
             raise BadMessageError(exc.error_status_hint, str(exc)) from None
         if isinstance(event, h11.Request):
             return self._request(event)
         if isinstance(event, h11.Data):
+            self.waits_for_continue = False
             data = bytes(event.data)
             if (stream := self.streams.get(self._number)) is not None:
                 stream.received_length += len(data)
@@ -141,6 +143,7 @@ class Http1Wire:
         )
         self._number += 1
         self.begun = False
+        self.waits_for_continue = self._h11.they_are_waiting_for_100_continue and not head.bodiless
         stream = WireStream(self._number, event.method, StreamCredit(self._config.stream_window))
         stream.remote = Side.OPEN
         self.streams[self._number] = stream
@@ -183,17 +186,12 @@ class Http1Wire:
         """Of the current request."""
         return b"" if self._head is None else self._head.method
 
-    @property
-    def waits_for_continue(self) -> bool:
-        """Whether the client sends its body only after 100 (RFC 9110 §10.1.1), and was not sent it."""
-        return self._h11.they_are_waiting_for_100_continue
-
     # -- sending: what streams ask of an engine --------------------------------------------------------------------
 
     def send_response(self, stream_id: int, fields: Sequence[RawField], *, end_stream: bool) -> None:
         """Sends the final response headers, with what frames the body that follows."""
         assert self._head is not None
-        self._status = status = int(fields[0][1])
+        status = int(fields[0][1])
         head, connect = self.method == b"HEAD", self.method == b"CONNECT"
         headers = [(name, value) for name, value in fields[1:]]
         named = any(name == b"content-length" for name, _ in headers)
@@ -206,12 +204,13 @@ class Http1Wire:
             named = True
         bodiless = head or status in _NO_CONTENT
         self._chunked = not (named or bodiless or connect) and self._head.version == "1.1"
+        if connect:
+            self.close_after = True
         if self.waits_for_continue:
             # RFC 9110 §10.1.1: whether the body comes now is the client's choice, which we cannot tell from the next
             # request.
-            self.body_withheld = self.close_after = True
-        if connect:
             self.close_after = True
+            self.waits_for_continue = False
         if self.close_after and not (connect and status < 300):
             headers.append((b"connection", b"close"))
         self.output += self._send(h11.Response(status_code=status, headers=headers, reason=_reason(status)))
@@ -228,26 +227,25 @@ class Http1Wire:
         else:
             self._request_ended()
 
-    def switch_protocols(self, stream_id: int, fields: Sequence[RawField]) -> None:
-        """Sends 101; what follows in either direction is no HTTP any more."""
-        reason = _reason(HTTPStatus.SWITCHING_PROTOCOLS)
-        event = h11.InformationalResponse(status_code=101, headers=list(fields), reason=reason)
-        self.output += self._send(event)
-        self.close_after = True
-        self.request_complete = False
-        if (stream := self.streams.get(stream_id)) is not None:
-            stream.local = stream.remote = Side.OPEN
-        self._pass_on()
-
     def _pass_on(self) -> None:
         self.raw = True
         self._tail += self._h11.trailing_data[0]
         self.backlog = 0
 
+    def switch_protocols(self, stream_id: int, protocol: bytes, fields: Sequence[RawField]) -> None:
+        """Answers 101 to a complete request that asked for *protocol*; octets are passed on from then on."""
+        headers = [(b"connection", b"upgrade"), (b"upgrade", protocol), *fields]
+        self.output += self._send(h11.InformationalResponse(status_code=101, headers=headers, reason=_reason(101)))
+        self.close_after = True
+        stream = self.streams[stream_id]
+        stream.local = stream.remote = Side.OPEN
+        self._pass_on()
+
     def send_informational(self, stream_id: int, fields: Sequence[RawField]) -> None:
         """Sends a 1xx response; to HTTP/1.0 none, which knows no such thing (RFC 9110 §15.2)."""
         if self._head is not None and self._head.version != "1.0":
             status = int(fields[0][1])
+            self.waits_for_continue = self.waits_for_continue and status != 100
             event = h11.InformationalResponse(status_code=status, headers=list(fields[1:]), reason=_reason(status))
             self.output += self._send(event)
 
@@ -338,6 +336,10 @@ class Http1Wire:
         self.backlog = 0
         self.receive(early)
 
+    def release(self) -> None:
+        """Forgets whom to tell of ends."""
+        self._closed = _ignore
+
     def _fresh(self) -> h11.Connection:
         # One for each request: the next one must begin with empty lines taken away, which h11 cannot do.
         return h11.Connection(h11.SERVER, max_incomplete_event_size=self._config.max_header_list_size + _LINE_ROOM)
@@ -357,6 +359,10 @@ class Http1Wire:
             return self._h11.send(event)
         except h11.LocalProtocolError as exc:
             raise AssertionError(f"h11 refuses what was checked before: {exc}") from exc
+
+
+def _ignore(stream_id: int) -> None:
+    """Tells nobody."""
 
 
 def _reason(status: int) -> bytes:

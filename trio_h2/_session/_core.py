@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from .._util import NoPublicConstructor
+from .._util import NoPublicConstructor, forget_frames
 from .._wire._codes import ErrorCode, Initiator, Role
 from .._wire._engine import Engine
 from .._wire._failure import Cause, SessionFailure
@@ -263,7 +263,7 @@ class SessionCore(metaclass=NoPublicConstructor):
         if self._leaving and not self._streams and not self._running_handlers:
             self._finish(_closed_here())  # the peer understood that we leave, and was faster
         else:
-            _forget_frames(error)
+            forget_frames(error)
             self._fail(_reader.lost(self, reason, error))
 
     def _fail(self, failure: SessionFailure) -> None:
@@ -320,10 +320,3 @@ class SessionCore(metaclass=NoPublicConstructor):
 
 def _closed_here() -> SessionFailure:
     return SessionFailure(Cause.CLOSED, ErrorCode.NO_ERROR, Initiator.LOCAL, "this session was closed on this side")
-
-
-def _forget_frames(error: BaseException | None) -> None:
-    """Drops the tracebacks of *error* and its causes: their frames would keep the session alive in a cycle."""
-    while error is not None:
-        error.__traceback__ = None
-        error = error.__cause__ or error.__context__

@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class ServerExchange(Protocol):
-    """What a handler needs of one request and its response: a `ServerStream`, or the same over HTTP/1.1.
+    """What a handler needs of one request and its response: a `ServerStream`, over HTTP/1.1 an `Http1Exchange`.
 
     A handler that keeps to this serves both. Everything means the same on both; where HTTP/1.1 has no such thing, the
     docstring says what comes nearest. Every exchange is a `trio.abc.HalfCloseableStream`, too, whose octets are the
-    bodies. Push and priorities belong to `ServerStream` alone.
+    bodies. `Http1Exchange` is a `ServerStream` as well, so that whatever takes one serves both; what it cannot do over
+    HTTP/1.1, push and priorities, does nothing or says that the client allows none.
     """
 
     # -- the request -----------------------------------------------------------------------------------------------

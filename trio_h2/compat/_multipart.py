@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final
 
 from trio_h2 import Headers
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 SPOOL_MEMORY: Final = 1024 * 1024
 """Octets that the files of one form have in memory together; the rest is in temporary files."""
+
+_SILENT: Final = logging.Logger("trio_h2.compat", logging.CRITICAL + 1)
+"""The parser warns of each malformed form: a client must not fill the log."""
 
 
 class PartBegan:
@@ -63,6 +67,7 @@ class PartParser:
             "on_end": self._end,
         }
         self._parser = MultipartParser(boundary, callbacks)
+        self._parser.logger = _SILENT
         self._error = FormParserError
         self._options = parse_options_header
         self._max_parts = max_parts

@@ -42,8 +42,15 @@ _TEXT: Final = {"content-type": "text/plain; charset=utf-8"}
 def is_websocket(stream: trio_h2.ServerStream) -> bool:
     """Whether the client asks for a WebSocket, by an extended CONNECT or, over HTTP/1.1, by an upgrade."""
     if isinstance(stream, trio_h2.Http1Exchange):
-        return stream.method == "GET" and "websocket" in stream.upgrade
+        # RFC 6455 §4.1: "The method of the request MUST be GET".
+        return stream.method == "GET" and stream.end_after_headers and _upgrade_of(stream) is not None
     return (stream.protocol or "").lower() == "websocket"
+
+
+def _upgrade_of(exchange: trio_h2.Http1Exchange) -> str | None:
+    """Returns the name of our protocol as the client spells it, in whatever case, if it would like to upgrade to it."""
+    offered = (name.strip() for name in exchange.upgrade.split(","))
+    return next((name for name in offered if name.lower() == "websocket"), None)
 
 
 def accept_websocket(
@@ -127,7 +134,7 @@ class _Policy:
                 fields.append(("sec-websocket-accept", accept_key(headers.get("sec-websocket-key", ""))))
             except ValueError as exc:
                 raise RefusalError(400, str(exc)) from None
-            await stream.switch_protocols("websocket", fields)
+            await stream.switch_protocols(_upgrade_of(stream) or "websocket", fields)
         else:
             await stream.respond([(":status", "200"), *fields])
         framing = Framing(client=False, max_message_size=self._config.max_message_size, agreement=agreement)
