@@ -90,6 +90,7 @@ async def test_closed_by_the_peer(role: str, autojump_clock: MockClock) -> None:
         with pytest.raises(WebSocketBrokenError):
             await anext(ws)
         await ws.aclose()
+        await ws.wait_closed()
         assert ws.close_code == 4001
 
 
@@ -228,6 +229,16 @@ async def test_the_client_resets_the_stream(autojump_clock: MockClock) -> None:
             async with open_websocket(client):
                 raise KeyError
         await ended.wait()
+
+
+async def test_a_lost_session_is_not_one_that_drains(autojump_clock: MockClock) -> None:
+    """Two tasks learn of it at the same time, in either order."""
+    for _ in range(20):
+        async with ends("server") as both:
+            both.client.destroy()
+            await both.server.wait_closed()
+            await trio.testing.wait_all_tasks_blocked()
+            assert both.ws.close_code == 1006
 
 
 @both_roles
@@ -489,6 +500,21 @@ async def test_cancelled_operations(role: str, operation: str, autojump_clock: M
 
 
 @both_roles
+async def test_a_send_cancelled_between_two_fragments_resets(role: str, autojump_clock: MockClock) -> None:
+    """The window has room for the first fragment, with its header, and for nothing else."""
+    client = trio_h2.ClientConfig(stream_window=65_536 + 10)
+    server = OFFERING.evolve(stream_window=65_536 + 14, max_concurrent_streams=4)
+    async with ends(role, client=client, server=server) as both:
+        with trio.move_on_after(1) as scope:
+            await both.ws.send_message(bytes(100_000))
+        assert scope.cancelled_caught
+        assert both.ws.closed
+        await both.wire.expect(BINARY, fin=False)
+        with pytest.raises(trio.BrokenResourceError):
+            await both.wire.receive()
+
+
+@both_roles
 async def test_a_send_cancelled_in_the_middle_resets(role: str, autojump_clock: MockClock) -> None:
     async with ends(role) as both:
         with trio.move_on_after(1) as scope:
@@ -520,3 +546,80 @@ async def test_a_bug_of_ours_is_not_hidden(
         assert info.group_contains(RuntimeError, match="planted")
     else:
         assert [record for record in caplog.records if record.exc_info and "planted" in repr(record.exc_info[1])]
+
+
+@both_roles
+async def test_closed_while_a_message_waits_for_its_turn(role: str, autojump_clock: MockClock) -> None:
+    async with ends(role) as both, trio.open_nursery() as nursery:
+
+        async def wait_for_turn() -> None:
+            with pytest.raises(WebSocketBrokenError):
+                await both.ws.open_message().__aenter__()
+
+        async def send() -> None:
+            with pytest.raises(WebSocketBrokenError):
+                await both.ws.send_message("x")
+
+        with pytest.raises(WebSocketBrokenError):
+            async with both.ws.open_message() as message:
+                await message.send("a")
+                nursery.start_soon(wait_for_turn)
+                nursery.start_soon(send)
+                await trio.testing.wait_all_tasks_blocked()
+                await both.wire.close(1001)
+                await both.wire.expect(TEXT, "a", fin=False)
+                await both.wire.expect_close(1001)
+                await both.wire.send_eof()
+
+
+async def test_the_end_of_another_websocket_is_an_error_of_the_handler(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Only the end of its own is what a handler may leave unhandled."""
+    other: list[WebSocket] = []
+
+    async def handler(ws: WebSocket) -> None:
+        other.append(ws)
+        if ws.path == "/first":
+            await ws.wait_closed()
+            return
+        await other[0].aclose()
+        await other[0].send_message("x")
+
+    async with pair(WebSocketHandler(handler), server_config=OFFERING) as (client, _), trio.open_nursery() as nursery:
+
+        async def first() -> None:
+            async with open_websocket(client, "/first") as ws:
+                with pytest.raises(WebSocketBrokenError):
+                    await ws.receive_message()
+
+        nursery.start_soon(first)
+        await trio.testing.wait_all_tasks_blocked()
+        async with open_websocket(client, "/second") as ws:
+            with pytest.raises(WebSocketBrokenError) as info:
+                await ws.receive_message()
+        assert info.value.close_code == 1011
+    (record,) = (record for record in caplog.records if record.levelname == "ERROR")
+    assert record.exc_info is not None
+    assert isinstance(record.exc_info[1], WebSocketClosedHereError)
+
+
+async def test_an_error_is_kept_though_the_client_is_gone(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A handler that raises has a second to say 1011; a peer that does not answer must not hold it longer."""
+
+    async def handler(ws: WebSocket) -> None:
+        raise KeyError("planted")
+
+    async with pair(WebSocketHandler(handler), server_config=OFFERING) as (client, server):
+        headers = {"sec-websocket-version": "13"}
+        stream = await client.open_stream("CONNECT", "/", headers=headers, protocol="websocket", end_stream=False)
+        async with stream:
+            assert (await stream.receive_response()).status == 200
+            await trio.sleep(0.9)
+            assert server.statistics().running_handlers == 1
+            await trio.sleep(0.2)
+            assert server.statistics().running_handlers == 0
+    (record,) = (record for record in caplog.records if record.levelname == "ERROR")
+    assert "KeyError" in repr(record.exc_info)

@@ -10,9 +10,13 @@ import trio
 import trio.testing
 
 import trio_h2
+from tests.http1.client import serving
 from tests.stream.harness import check_open, pair
+from tests.sweep.harness import tasks_living
+from tests.websocket.frames import BINARY, Wire
+from tests.websocket.test_http1 import ASK
 from trio_h2.testing import sweep_cancellation
-from trio_h2.websocket import Deflate, WebSocketClosedError, WebSocketHandler, open_websocket
+from trio_h2.websocket import Deflate, WebSocketClosedError, WebSocketClosedHereError, WebSocketHandler, open_websocket
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,8 +92,11 @@ async def test_the_handler_is_cancelled(autojump_clock: MockClock) -> None:
     scopes: list[trio.CancelScope] = []
 
     async def echo(ws: WebSocket) -> None:
-        async for message in ws:
-            await ws.send_message(message)
+        try:
+            async for message in ws:
+                await ws.send_message(message)
+        except WebSocketClosedHereError as exc:
+            raise AssertionError("who is cancelled must see that, not a WebSocket that it has not closed") from exc
 
     chat = WebSocketHandler(echo, fallback=pages)
 
@@ -162,3 +169,32 @@ async def test_a_cancelled_receive_loses_nothing(autojump_clock: MockClock) -> N
                 while len(got) < 10:
                     got.append(await ws.receive_message())
                 assert got == sent
+
+
+async def test_over_http1_everything_is_cancelled(autojump_clock: MockClock) -> None:
+    """The server of one connection, with its WebSocket and its client: no task and no octet is left."""
+
+    async def echo(ws: WebSocket) -> None:
+        async for message in ws:
+            await ws.send_message(message)
+
+    alive = tasks_living()
+
+    async def talk() -> None:
+        async with serving(WebSocketHandler(echo), config=SERVER, capacity=100) as served:
+            await served.client.request("GET /", *ASK)
+            assert (await served.client.answer()).status == 101
+            wire = Wire(served.client.transport, client=True)
+            for message in (b"words", bytes(700)):
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(wire.send, BINARY, message)
+                    assert (await wire.receive()).payload == message
+            await wire.close()
+            await wire.expect_close(1000)
+            await wire.expect_end()
+
+    async def after() -> None:
+        await trio.testing.wait_all_tasks_blocked()
+        assert tasks_living() == alive
+
+    assert await sweep_cancellation(talk, after=after, seeds=(0, 1)) > 60

@@ -6,7 +6,7 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from wsproto.connection import Connection, ConnectionState, ConnectionType
+from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
 from wsproto.frame_protocol import CloseReason
 
@@ -144,8 +144,3 @@ class Framing:
         if code == CloseReason.NO_STATUS_RCVD:
             return bytes(self._connection.send(CloseConnection(code=CloseReason.NO_STATUS_RCVD)))
         return bytes(self._connection.send(CloseConnection(code=code, reason=reason)))
-
-    @property
-    def may_send(self) -> bool:
-        """Whether no Close frame was sent or received, which wsproto would not let anything but a Close follow."""
-        return self._connection.state is ConnectionState.OPEN

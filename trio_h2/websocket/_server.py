@@ -282,17 +282,13 @@ class WebSocketHandler:
         except WebSocketHandshakeError as exc:
             logger.info("%s from %s was %s", stream.path, stream.headers.get("origin", "no origin"), exc)
             return
-        try:
-            async with _Entered(block):
+        async with _Entered(block):
+            try:
                 await self._handler(socket)
-        except BaseExceptionGroup as group:
-            if not (socket.closed and _only_closed(group)):
-                raise
-            logger.debug("%r ended: %s", socket, group.exceptions[0])
-        except WebSocketClosedError as exc:
-            if not socket.closed:  # it is another one's
-                raise
-            logger.debug("%r ended: %s", socket, exc)
+            except (WebSocketClosedError, BaseExceptionGroup) as exc:
+                if not (socket.closed and _only_closed(exc)):
+                    raise
+                logger.debug("%r ended: %s", socket, exc)
 
 
 class _Entered:

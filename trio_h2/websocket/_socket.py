@@ -289,6 +289,14 @@ class WebSocket(WebSocketState):
             self._abort()
             raise
 
+    async def wait_closed(self) -> None:
+        """Waits until it is over: the closing handshake is finished, or it broke. Cancelled: nothing happened.
+
+        For handlers that only send now and then: nobody else tells them that the peer has closed.
+        """
+        await trio.lowlevel.checkpoint()
+        await self._over.wait()
+
 
 class MessageWriter:
     """The block of a message that is sent in parts, see `WebSocket.open_message`. Use it once."""
