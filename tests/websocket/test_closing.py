@@ -28,6 +28,7 @@ from trio_h2.websocket import (
     WebSocketClosedHereError,
     WebSocketConfig,
     WebSocketHandler,
+    accept_websocket,
     open_websocket,
 )
 
@@ -623,3 +624,26 @@ async def test_an_error_is_kept_though_the_client_is_gone(
             assert server.statistics().running_handlers == 0
     (record,) = (record for record in caplog.records if record.levelname == "ERROR")
     assert "KeyError" in repr(record.exc_info)
+
+
+async def test_who_is_cancelled_finds_the_websocket_as_it_was(autojump_clock: MockClock) -> None:
+    """Its tasks do not end before the block does."""
+    done = trio.Event()
+
+    async def handler(stream: trio_h2.ServerStream) -> None:
+        with trio.CancelScope() as scope:
+            async with accept_websocket(stream) as ws:
+                scope.cancel()
+                for _ in range(5):
+                    await trio.lowlevel.cancel_shielded_checkpoint()
+                closed = ws.closed
+                await ws.send_message("never sent")
+        assert not closed
+        assert scope.cancelled_caught
+        assert ws.close_code == 1006
+        done.set()
+
+    async with pair(handler, server_config=OFFERING) as (client, _), open_websocket(client) as ws:
+        with pytest.raises(WebSocketBrokenError):
+            await ws.receive_message()
+        await done.wait()

@@ -301,3 +301,17 @@ async def test_a_flood_of_tiny_frames_lets_others_run(role: str, autojump_clock:
         await _handle_events(both.ws)
         assert turns >= 90  # of 100
         nursery.cancel_scope.cancel()
+
+
+async def test_what_a_client_leaves_unread_is_credited(autojump_clock: MockClock) -> None:
+    async def flood(ws: WebSocket) -> None:
+        while True:
+            await ws.send_message(bytes(10_000))
+
+    async with pair(WebSocketHandler(flood), server_config=OFFERING) as (client, _):
+        with pytest.raises(KeyError):
+            async with open_websocket(client):
+                await trio.testing.wait_all_tasks_blocked()
+                assert client.statistics().ledger.held > 100_000
+                raise KeyError
+        assert client.statistics().ledger.held == 0
