@@ -26,10 +26,12 @@ SELF_CONTAINED = {
     "server_push.py": "pushed: /style.css, 200, 18 octets\npage: 200\n",
     "timeouts.py": "gave up: True\nthe session lives on: 200\n",
     "tls_server_and_client.py": "200 https://localhost:PORT/me\n",
+    "websocket_echo.py": "'text'\nb'octets'\na ping was answered: True\nclosed with 1000\n",
 }
 WITH_A_PEER = {
     *("connect_client.py", "connect_proxy.py", "file_server.py", "graceful_shutdown.py"),
     *("hello_client.py", "hello_server.py"),
+    "websocket_chat.py",  # in test_chat.py
 }
 
 

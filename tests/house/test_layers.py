@@ -1,5 +1,5 @@
 """A module imports only from its own layer and from lower ones; only the engine adapter knows h2, and
-only the one for HTTP/1.1 h11.
+only the one for HTTP/1.1 h11, only `websocket` wsproto.
 
 The layers are those of CONTRIBUTING.md. Every import statement counts, wherever it stands: inside a function,
 behind `TYPE_CHECKING`, relative or absolute.
@@ -109,6 +109,8 @@ def _objection(name: str, target: str, imported: str) -> str:
             return "only the engine adapter imports h2"
         if library == "h11" and name != _HTTP1_ADAPTER:
             return "only the adapter for HTTP/1.1 imports h11"
+        if library == "wsproto" and _part(name) != "websocket":
+            return "only trio_h2.websocket imports wsproto"
         if library in _NOT_IN_WIRE and _part(name) == "_wire":
             return "the sans-IO layer has no event loop, clock or socket"
         return ""
@@ -208,6 +210,8 @@ def _plant(root: Path, module: str, source: str) -> None:
         ("_cli/_get", "from trio_h2.tunnel._client import through"),
         ("testing/__init__", "from .._cli import main"),
         ("testing/__init__", "import h2"),
+        ("files", "from wsproto.connection import Connection"),
+        ("websocket/_socket", "from .._stream._base import Stream"),
         ("__init__", "import h2"),
     ],
 )
@@ -236,6 +240,7 @@ def test_a_wrong_import_is_found(tmp_path: Path, module: str, source: str) -> No
         ("tunnel/_proxy", "import trio_h2\nfrom trio_h2 import ServerStream\nfrom ._rules import AllowList"),
         ("tunnel/__init__", "from ._proxy import ConnectProxy as ConnectProxy"),
         ("_cli/_get", "from trio_h2.tunnel import through"),
+        ("websocket/_framing", "from wsproto.connection import Connection\nfrom ._guard import MessageGuard"),
     ],
 )
 def test_a_right_import_is_no_violation(tmp_path: Path, module: str, source: str) -> None:

@@ -15,13 +15,16 @@ PIECE = 64 * 1024
 
 
 async def app(scope: Message, receive: Receive, send: Send) -> None:
-    """Echoes what is posted, and sends bodies of any length."""
+    """Echoes what is posted, sends bodies of any length, and has a WebSocket."""
     if scope["type"] == "lifespan":
         while (await receive())["type"] != "lifespan.shutdown":
             await send({"type": "lifespan.startup.complete"})
         await send({"type": "lifespan.shutdown.complete"})
         return
     path = str(scope["path"])
+    if scope["type"] == "websocket":
+        await _chat(path, receive, send)
+        return
     await send({"type": "http.response.start", "status": 200, "headers": [(b"x-version", _version(scope))]})
     if path == "/echo":
         more = True
@@ -37,6 +40,20 @@ async def app(scope: Message, receive: Receive, send: Send) -> None:
     else:
         await send({"type": "http.response.body", "body": b"from hypercorn\n", "more_body": True})
     await send({"type": "http.response.body"})
+
+
+async def _chat(path: str, receive: Receive, send: Send) -> None:
+    """Echoes messages until it is told to close."""
+    assert (await receive())["type"] == "websocket.connect"
+    if path == "/refused":
+        await send({"type": "websocket.close"})
+        return
+    await send({"type": "websocket.accept", "subprotocol": "echo"})
+    while (message := await receive())["type"] == "websocket.receive":
+        if message.get("text") == "close me":
+            await send({"type": "websocket.close", "code": 4000, "reason": "as you wish"})
+            return
+        await send({"type": "websocket.send", "text": message.get("text"), "bytes": message.get("bytes")})
 
 
 def _version(scope: Message) -> bytes:

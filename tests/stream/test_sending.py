@@ -185,6 +185,7 @@ async def test_b11_what_never_happened_does_not_count(autojump_clock: MockClock)
         await stream.send_all(bytes(_WINDOW))
         with trio.move_on_after(1):
             await stream.send_all(b"12345")
+        assert not stream.torn
         async with trio.open_nursery() as nursery:
             nursery.start_soon(stream.send_all, b"67890")
             await trio.testing.wait_all_tasks_blocked()
@@ -201,6 +202,7 @@ async def test_b11_cancelled_in_the_middle_it_tears_the_body(autojump_clock: Moc
         with trio.move_on_after(1) as scope:
             await stream.send_all(bytes(_WINDOW + 1))
         assert scope.cancelled_caught
+        assert stream.torn
         for send in (stream.send_eof, stream.wait_send_all_might_not_block):
             with pytest.raises(trio_h2.LocalProtocolError, match=r"only reset\(\) or aclose\(\)"):
                 await send()

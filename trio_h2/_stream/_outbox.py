@@ -129,6 +129,11 @@ class Outbox:
         """Whether the body, as far as it was accepted, may be ended: nothing is torn, and content-length is met."""
         return not self._torn and (self._promised is None or self._promised == self._accepted)
 
+    @property
+    def torn(self) -> bool:
+        """Whether a cancelled `send` was partly framed: the body is incomplete for good."""
+        return self._torn
+
     def check(self) -> None:
         """Raises what keeps the application from sending now."""
         if self.closed:

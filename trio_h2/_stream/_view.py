@@ -122,6 +122,13 @@ class StreamView(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
         return self._outbox.accepted
 
     @property
+    def torn(self) -> bool:
+        """Whether a cancelled `Stream.send_all` has left what was sent incomplete, so that only ``reset`` and
+        ``aclose`` remain.
+        """
+        return self._outbox.torn
+
+    @property
     def sent_headers(self) -> Headers | None:
         """The headers that were sent: of the request, or of the final response; ``None`` before."""
         return self._sent_headers

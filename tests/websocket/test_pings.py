@@ -1,0 +1,135 @@
+"""Pings of the application and of the keep-alive."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import trio
+import trio.testing
+
+from tests.websocket.frames import PING, PONG, TEXT, both_roles, ends
+from trio_h2.websocket import WebSocketBrokenError, WebSocketClosedHereError, WebSocketConfig
+
+if TYPE_CHECKING:
+    from trio.testing import MockClock
+
+pytestmark = pytest.mark.parity("L3")
+ALIVE = WebSocketConfig(keepalive_interval=30, keepalive_timeout=10)
+
+
+@both_roles
+async def test_round_trips(role: str, autojump_clock: MockClock) -> None:
+    times: dict[bytes, float] = {}
+    async with ends(role) as both, trio.open_nursery() as nursery:
+
+        async def ping(payload: bytes) -> None:
+            times[payload] = await both.ws.ping(payload)
+
+        for payload in (b"", b"b", b"c" * 125):
+            nursery.start_soon(ping, payload)
+            await both.wire.expect(PING, payload)
+            await trio.sleep(1)
+        await both.wire.send(PONG, b"unknown")
+        await trio.testing.wait_all_tasks_blocked()
+        assert times == {}
+        await both.wire.send(PONG, b"b")  # answers the one before, too
+        await trio.testing.wait_all_tasks_blocked()
+        assert times == {b"": pytest.approx(3), b"b": pytest.approx(2)}
+        await both.wire.send(PONG, b"c" * 125)
+        await both.wire.send(PONG, b"b")  # late, and nobody waits
+        nursery.start_soon(both.finish)
+
+
+@both_roles
+async def test_a_random_payload(role: str, autojump_clock: MockClock) -> None:
+    async with ends(role) as both, trio.open_nursery() as nursery:
+        nursery.start_soon(both.ws.ping)
+        nursery.start_soon(both.ws.ping)
+        first, second = await both.wire.expect(PING), await both.wire.expect(PING)
+        assert len(first) == len(second) == 8
+        assert first != second
+        await both.wire.send(PONG, second)
+        nursery.start_soon(both.finish)
+
+
+@both_roles
+async def test_wrong_payloads(role: str, autojump_clock: MockClock) -> None:
+    async with ends(role) as both, trio.open_nursery() as nursery:
+        with pytest.raises(TypeError, match="payload must be bytes"):
+            await both.ws.ping("text")  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="at most 125 octets, not 126"):
+            await both.ws.ping(bytes(126))
+        nursery.start_soon(both.ws.ping, b"same")
+        await both.wire.expect(PING, b"same")
+        with pytest.raises(ValueError, match="unanswered"):
+            await both.ws.ping(b"same")
+        await both.wire.send(PONG, b"same")
+        nursery.start_soon(both.finish)
+
+
+@both_roles
+async def test_a_ping_that_was_given_up(role: str, autojump_clock: MockClock) -> None:
+    async with ends(role) as both, trio.open_nursery() as nursery:
+        with trio.move_on_after(1):
+            await both.ws.ping(b"a")
+        await both.wire.expect(PING, b"a")
+        await both.wire.send(PONG, b"a")
+        nursery.start_soon(both.ws.ping, b"a")  # the same again
+        await both.wire.expect(PING, b"a")
+        await both.wire.send(PONG, b"a")
+        nursery.start_soon(both.finish)
+
+
+@both_roles
+async def test_closed_under_a_ping(role: str, autojump_clock: MockClock) -> None:
+    async with ends(role) as both, trio.open_nursery() as nursery:
+
+        async def ping() -> None:
+            with pytest.raises(WebSocketClosedHereError):
+                await both.ws.ping()
+
+        nursery.start_soon(ping)
+        await both.wire.expect(PING)
+        nursery.start_soon(both.ws.aclose)
+        await both.wire.expect_closed(1000)
+
+
+@both_roles
+async def test_the_keep_alive_sees_a_dead_peer(role: str, autojump_clock: MockClock) -> None:
+    async with ends(role, config=ALIVE) as both:
+        before = trio.current_time()
+        with pytest.raises(WebSocketBrokenError, match=r"nothing came for keepalive_timeout=10 s") as info:
+            await both.ws.receive_message()
+        assert trio.current_time() - before == pytest.approx(40)
+        assert info.value.close_code == 1006
+        assert isinstance(info.value.__cause__, trio.TooSlowError)
+        await both.wire.expect(PING, b"keep-alive")
+
+
+@both_roles
+async def test_the_keep_alive_is_content_with_anything(role: str, autojump_clock: MockClock) -> None:
+    async with ends(role, config=ALIVE) as both:
+        for n in range(3):
+            await both.wire.expect(PING, b"keep-alive")
+            await trio.sleep(5)
+            await (both.wire.send(PONG, b"keep-alive") if n else both.wire.send(TEXT, "busy"))
+        assert await both.ws.receive_message() == "busy"
+        await both.finish()
+
+
+@both_roles
+async def test_the_keep_alive_does_not_blame_the_peer_for_our_own_slowness(
+    role: str, autojump_clock: MockClock
+) -> None:
+    async with ends(role, config=ALIVE) as both, trio.open_nursery() as nursery:
+
+        async def send() -> None:
+            while True:
+                await both.wire.send(TEXT, "x" * 1000)
+
+        nursery.start_soon(send)
+        await trio.sleep(1000)
+        assert not both.ws.closed
+        assert await both.ws.receive_message() == "x" * 1000
+        nursery.cancel_scope.cancel()

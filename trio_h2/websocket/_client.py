@@ -1,0 +1,280 @@
+"""The client's side: `open_websocket` on a session, and `connect_websocket`, which makes the session, too."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+import trio
+
+import trio_h2
+
+from ._config import Deflate, WebSocketConfig
+from ._errors import WebSocketHandshakeError, WebSocketRefusedError
+from ._extensions import agreed, offer, parse_extensions
+from ._framing import Framing
+from ._handshake import VERSION, checked_headers, checked_subprotocols
+from ._socket import WebSocket, WebSocketTasks
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Awaitable, Callable, Iterable
+    from types import TracebackType
+    from typing import TypeAlias
+
+    Transport: TypeAlias = trio.abc.Stream | Callable[[str], Awaitable[trio.abc.Stream]]
+
+MAX_REASON: Final = 16 * 1024
+"""How many octets of a refusal's body are kept."""
+_REASON_SECONDS: Final = 1.0
+"""How long a server that has refused may take to say why."""
+
+
+def open_websocket(
+    session: trio_h2.ClientSession,
+    path: str = "/",
+    *,
+    headers: trio_h2.HeadersInput | None = None,
+    subprotocols: Iterable[str] = (),
+    compression: Deflate | None = None,
+    config: WebSocketConfig | None = None,
+) -> OpenWebSocket:
+    """Prepares a WebSocket with the server of *session*; ``async with`` opens it and gives a `WebSocket`.
+
+    It is one stream of the session, beside all others (RFC 8441). Leaving the block closes it with 1000; left by an
+    exception, its stream is reset. An exception of the block's body leaves it as it is, not wrapped in a group.
+
+    Args:
+        session: a session with the server.
+        path: path and query.
+        headers: further fields of the request, like ``origin`` or ``cookie``.
+        subprotocols: names that the server may choose one of, the best first.
+        compression: how to compress, if the server agrees; by default nothing is compressed.
+        config: limits and timeouts.
+
+    Returns:
+        A block; nothing has been sent yet.
+
+    Raises:
+        TypeError, ValueError: an argument is not allowed.
+
+    Entering the block waits for the server's SETTINGS, and raises `trio_h2.ExtendedConnectError` if they do not offer
+    extended CONNECT, `WebSocketRefusedError` if the server answers with another status than 2xx,
+    `WebSocketHandshakeError` if its answer has what was not asked for, and what `ClientSession.open_stream` and
+    `ClientStream.receive_response` raise. Cancelled: the stream is reset.
+    """
+    if not isinstance(session, trio_h2.ClientSession):
+        raise TypeError(f"session must be a ClientSession, not {session!r}")
+    wish = _Wish(path, headers, subprotocols, compression, config)
+    request = session.request("CONNECT", path, headers=wish.headers, protocol="websocket", end_stream=False)
+    return OpenWebSocket(request.__aenter__, wish)
+
+
+class _Wish:
+    """What a client asks for; checked."""
+
+    def __init__(
+        self,
+        path: str,
+        headers: trio_h2.HeadersInput | None,
+        subprotocols: Iterable[str],
+        compression: Deflate | None,
+        config: WebSocketConfig | None,
+    ) -> None:
+        check_options(compression, config)
+        self.path = path
+        self.subprotocols = checked_subprotocols(subprotocols)
+        self.compression = compression
+        self.config = config or WebSocketConfig()
+        given = checked_headers(headers)
+        fields: list[tuple[str | bytes, str | bytes]] = [("sec-websocket-version", VERSION), *given.raw]
+        if self.subprotocols:
+            fields.append(("sec-websocket-protocol", ", ".join(self.subprotocols)))
+        if compression is not None:
+            fields.append(("sec-websocket-extensions", offer(compression)))
+        self.headers = trio_h2.Headers(fields, sensitive=given.sensitive)
+
+    def granted(self, stream: trio_h2.ClientStream, response: trio_h2.Headers) -> WebSocket:
+        """Returns the WebSocket that *response* opens.
+
+        Raises:
+            WebSocketHandshakeError: it has what was not asked for.
+        """
+        subprotocol = response.get("sec-websocket-protocol")
+        if subprotocol is not None and subprotocol not in self.subprotocols:
+            # RFC 6455 §4.1: "If the response includes a |Sec-WebSocket-Protocol| header field and this header field
+            # indicates the use of a subprotocol that was not present in the client's handshake […], the client MUST
+            # _Fail the WebSocket Connection_."
+            raise WebSocketHandshakeError(f"the server chose a subprotocol that was not offered: {subprotocol[:64]!r}")
+        try:
+            extensions = parse_extensions(response.get_all("sec-websocket-extensions"))
+            agreement = agreed(self.compression, extensions)
+        except ValueError as exc:
+            raise WebSocketHandshakeError(str(exc)) from None
+        framing = Framing(client=True, max_message_size=self.config.max_message_size, agreement=agreement)
+        return WebSocket(
+            stream,
+            framing,
+            self.config,
+            path=self.path,
+            headers=response,
+            subprotocol=subprotocol,
+            compressed=agreement is not None,
+        )
+
+
+def check_options(compression: Deflate | None, config: WebSocketConfig | None) -> None:
+    """Raises what is wrong with the options of either side.
+
+    Raises:
+        TypeError: one has the wrong type.
+    """
+    if compression is not None and not isinstance(compression, Deflate):
+        raise TypeError(f"compression must be a Deflate or None, not {compression!r}")
+    if config is not None and not isinstance(config, WebSocketConfig):
+        raise TypeError(f"config must be a WebSocketConfig, not {config!r}")
+
+
+class OpenWebSocket:
+    """The block of one WebSocket of a client: ``async with open_websocket(…) as ws``. Use it once."""
+
+    def __init__(self, send_request: Callable[[], Awaitable[trio_h2.ClientStream]], wish: _Wish) -> None:
+        self._send_request = send_request
+        self._wish = wish
+        self._stream: trio_h2.ClientStream | None = None
+        self._tasks: WebSocketTasks | None = None
+
+    async def __aenter__(self) -> WebSocket:
+        """Opens the WebSocket, see `open_websocket`."""
+        stream = await self._send_request()
+        try:
+            response = await stream.receive_response()
+            # RFC 8441 §5: "a status code in the 2xx series" stands for the 101 of RFC 6455.
+            if response.status >= 300:
+                await _refused(stream, response, self._wish.path)
+            socket = self._wish.granted(stream, response)
+        except BaseException:
+            stream.destroy()
+            raise
+        self._stream = stream
+        self._tasks = WebSocketTasks(socket, server=False)
+        await self._tasks.start()
+        return socket
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        """Closes the WebSocket; if the block raised, resets its stream."""
+        assert self._stream is not None
+        assert self._tasks is not None
+        try:
+            return await self._tasks.stop(exc_type, exc, traceback)
+        finally:
+            await self._stream.aclose()  # cancelled, it resets
+
+
+async def _refused(stream: trio_h2.ClientStream, response: trio_h2.Headers, path: str) -> None:
+    """Reads why, as far as that comes soon, and raises it."""
+    body = bytearray()
+    with trio.move_on_after(_REASON_SECONDS):
+        try:
+            while len(body) < MAX_REASON and (chunk := await stream.receive_some(MAX_REASON - len(body))):
+                body += chunk
+        except trio.BrokenResourceError:
+            pass  # the status has said enough
+    raise WebSocketRefusedError(
+        f"the server refused a WebSocket at {path} with status {response.status}",
+        status=response.status,
+        headers=response,
+        body=bytes(body),
+    )
+
+
+def connect_websocket(
+    url: str,
+    *,
+    ssl_context: ssl.SSLContext | None = None,
+    transport: Transport | None = None,
+    session_config: trio_h2.ClientConfig | None = None,
+    headers: trio_h2.HeadersInput | None = None,
+    subprotocols: Iterable[str] = (),
+    compression: Deflate | None = None,
+    config: WebSocketConfig | None = None,
+) -> ConnectWebSocket:
+    """Prepares a WebSocket on a session of its own; ``async with`` connects and opens it, and gives a `WebSocket`.
+
+    Args:
+        url: ``wss://host:port/path?query``, or ``ws://…`` for HTTP/2 in cleartext with prior knowledge.
+        ssl_context: as for `trio_h2.connect`.
+        transport: likewise.
+        session_config: limits and timeouts of the session.
+        headers: as for `open_websocket`, like all that follows.
+        subprotocols: names, the best first.
+        compression: how to compress.
+        config: limits and timeouts of the WebSocket.
+
+    Returns:
+        A block; nothing has been done yet.
+
+    Raises:
+        TypeError, ValueError: an argument is not allowed.
+
+    Entering the block raises what that of `trio_h2.connect` and that of `open_websocket` raise.
+    """
+    if not isinstance(url, str):
+        raise TypeError(f"url must be a str, not {url!r}")
+    parts = urlsplit(url)
+    if parts.scheme not in ("ws", "wss"):
+        raise ValueError(f"url must begin with wss:// or ws://, not {url!r}")
+    if parts.fragment or url.endswith("#"):
+        # RFC 6455 §3: "Fragment identifiers are meaningless in the context of WebSocket URIs and MUST NOT be used".
+        raise ValueError(f"the URL of a WebSocket has no fragment: {url!r}")
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    if not path.isascii() or any(c <= " " for c in path):
+        raise ValueError(f"the path of a URL must be percent-encoded ASCII: {url!r}")
+    wish = _Wish(path, headers, subprotocols, compression, config)
+    block = trio_h2.connect(
+        ("https://" if parts.scheme == "wss" else "http://") + parts.netloc,
+        ssl_context=ssl_context,
+        transport=transport,
+        config=session_config,
+    )
+
+    def opener(session: trio_h2.ClientSession) -> OpenWebSocket:
+        request = session.request("CONNECT", path, headers=wish.headers, protocol="websocket", end_stream=False)
+        return OpenWebSocket(request.__aenter__, wish)
+
+    return ConnectWebSocket(block.__aenter__, block.__aexit__, opener)
+
+
+class ConnectWebSocket:
+    """The block of a WebSocket and its session: ``async with connect_websocket(…) as ws``. Use it once."""
+
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[trio_h2.ClientSession]],
+        disconnect: Callable[
+            [type[BaseException] | None, BaseException | None, TracebackType | None], Awaitable[bool | None]
+        ],
+        opener: Callable[[trio_h2.ClientSession], OpenWebSocket],
+    ) -> None:
+        self._connect = connect
+        self._disconnect = disconnect
+        self._opener = opener
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> WebSocket:
+        """Connects, and opens the WebSocket."""
+        session = await self._connect()
+        async with AsyncExitStack() as stack:
+            stack.push_async_exit(self._disconnect)
+            socket = await stack.enter_async_context(self._opener(session))
+            self._stack = stack.pop_all()
+        return socket
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        """Closes the WebSocket, then the session."""
+        return await self._stack.__aexit__(exc_type, exc, traceback)
