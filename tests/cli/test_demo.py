@@ -24,7 +24,7 @@ async def test_the_tour_as_a_newcomer_sees_it() -> None:
     text = ended.out.decode()
     assert "FAILED" not in text
     steps = [int(number) for number in re.findall(r"^(\d+)\. ", text, flags=re.MULTILINE)]
-    assert steps == list(range(1, 13))
+    assert steps == list(range(1, 14))
     checks = re.findall(r"^ +ok: ", text, flags=re.MULTILINE)
     assert f"All {len(checks)} checks passed." in text.splitlines()[-1]
     features = [

@@ -70,9 +70,14 @@ async def test_a_command_that_cannot_write_what_it_says() -> None:
 
 async def test_no_certificates_without_the_extra(tmp_path: Path) -> None:
     """As after a plain `pip install trio-h2`."""
-    hidden = "import sys; sys.modules['trustme'] = None; import trio_h2._cli; sys.exit(trio_h2._cli.main())"
-    for argv in (["demo"], ["serve", "--self-signed"]):
-        command = [sys.executable, "-c", hidden, *argv]
+    hide = "import sys; sys.modules['{}'] = None; import trio_h2._cli; sys.exit(trio_h2._cli.main())"
+    for package, argv in [
+        ("trustme", ["demo"]),
+        ("trustme", ["serve", "--self-signed"]),
+        ("trustme", ["serve", "--self-signed", "--workers", "2"]),
+        ("wsproto", ["demo"]),
+    ]:
+        command = [sys.executable, "-c", hide.format(package), *argv]
         done = await trio.run_process(command, capture_stderr=True, check=False, env=ENVIRONMENT)
         assert done.returncode == 1
         assert_one_line(done.stderr.decode(), "pip install 'trio-h2[cli]'")

@@ -6,6 +6,7 @@ Each step is a function to be read as an example; it says what it shows and chec
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -68,6 +69,8 @@ async def demo(_options: DemoOptions) -> int:
     Raises:
         CommandError: something was not as it should be.
     """
+    if importlib.util.find_spec("wsproto") is None:
+        raise CommandError("the tour needs wsproto: pip install 'trio-h2[cli]'")
     tour = Tour()
     print_text("trio_h2: HTTP/2 over TLS, server and client in this process, nothing leaves the machine\n")
     try:
@@ -85,10 +88,11 @@ async def run_tour(tour: Tour) -> None:
     """All steps, in order."""
     authority = throwaway_authority()
     handlers = DemoServer(GUESTS)
+    config = trio_h2.ServerConfig(enable_connect_protocol=True)  # for WebSockets
     async with trio.open_nursery() as nursery:
         tour.step("A server with a throw-away certificate")
         server: Server = await nursery.start(
-            partial(trio_h2.serve_ssl_over_tcp, handlers, 0, authority.server_context(), host="localhost")
+            partial(trio_h2.serve_ssl_over_tcp, handlers, 0, authority.server_context(), config=config)
         )
         tour.note(f"listening on {server.urls[0]}")
 
@@ -103,6 +107,7 @@ async def run_tour(tour: Tour) -> None:
             await concurrency(tour, session, handlers)
             await cancellation(tour, session, handlers)
             await timeouts(tour, session)
+            await websocket(tour, session)
             await push(tour, server, trusting)
             await tunnel(tour, server, trusting)
             await drain(tour, session, server, handlers)
@@ -227,6 +232,21 @@ async def timeouts(tour: Tour, session: ClientSession) -> None:
     tour.check("a request without an answer ended with its cancel scope", scope.cancelled_caught)
     await session.ping()
     tour.check("the session goes on, without open streams", session.statistics().open_streams == 0)
+
+
+async def websocket(tour: Tour, session: ClientSession) -> None:
+    """A WebSocket is one stream of the session, beside all others."""
+    from trio_h2.websocket import open_websocket  # it needs a package that the library itself does not
+
+    tour.step("A WebSocket, in the same session")
+    async with open_websocket(session, "/loud") as ws:
+        answers = []
+        for word in ("hello", "there"):
+            await ws.send_message(word)
+            answers.append(await ws.receive_message())
+    tour.note(f"it said {answers}, and closed with {ws.close_code}")
+    tour.check("every message was answered", answers == ["HELLO", "THERE"])
+    tour.check("it was closed as it should be", ws.close_code == 1000)
 
 
 async def push(tour: Tour, server: Server, ssl_context: ssl.SSLContext) -> None:

@@ -28,6 +28,7 @@ class DemoServer:
             "/upload": self.upload,
             "/echo": self.echo,
             "/checked": self.checked,
+            "/loud": self.loud,
             "/page": self.page,
             "/meet": self.meet,
             "/flood": self.flood,
@@ -70,6 +71,14 @@ class DemoServer:
         await stream.respond(200)
         await stream.send_all(answer)
         await stream.send_trailers({"sha256": hashlib.sha256(answer).hexdigest()})
+
+    async def loud(self, stream: ServerStream) -> None:
+        """Answers every message of a WebSocket."""
+        from trio_h2.websocket import accept_websocket
+
+        async with accept_websocket(stream) as ws:
+            async for message in ws:
+                await ws.send_message(message.upper())
 
     async def page(self, stream: ServerStream) -> None:
         """Sends what the page needs before it is asked for, if the client takes that."""
