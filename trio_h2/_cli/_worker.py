@@ -6,7 +6,9 @@ ended, and nobody else would stop this one.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import socket
 import sys
 from dataclasses import asdict, dataclass
@@ -69,6 +71,8 @@ def main(assignment: dict[str, object]) -> int:
 
 
 async def _work(assignment: Assignment, service: Service) -> int:
+    # What an app starts, and may outlive us, gets none of these.
+    os.set_inheritable(assignment.control, False)
     control = trio.socket.from_stdlib_socket(socket.socket(fileno=assignment.control))
 
     async def start(nursery: trio.Nursery) -> trio_h2.Server:
@@ -86,7 +90,8 @@ async def _work(assignment: Assignment, service: Service) -> int:
         return server
 
     async def announce(_server: trio_h2.Server) -> None:
-        await control.send(READY)
+        with contextlib.suppress(BrokenPipeError):  # there is nobody any more, as `orphaned` will find
+            await control.send(READY)
 
     async def orphaned() -> None:
         await control.recv(1)
