@@ -193,6 +193,17 @@ async def test_a_worker_that_hangs_when_it_is_replaced(app: Path) -> None:
         assert f"worker 1 (process {worker}), replaced, did not end within 1 seconds, and is killed" in ended.err
 
 
+async def test_a_worker_that_hangs_is_not_left_over(hanging: Path) -> None:
+    """Not even if the first process is killed while the app is being loaded."""
+    async with running("serve", "--app", f"{hanging}:x", "--workers", "1", program=IMPATIENT) as server:
+        worker = await started_process(server)
+        server.signal(signal.SIGKILL)
+        ended = await server.ended()
+        with trio.fail_after(PATIENCE):
+            await wait_gone(worker)
+        assert ended.err == ""
+
+
 # -- descriptors ---------------------------------------------------------------------------------------------------
 
 DESCRIPTORS = """

@@ -259,7 +259,7 @@ class _Slot:
             for sock in self._sockets:
                 listeners.append(os.dup(sock.fileno()))
                 given.callback(os.close, listeners[-1])
-            assignment = Assignment(self._options, tuple(listeners), theirs.fileno())
+            assignment = Assignment(self._options, tuple(listeners), theirs.fileno(), STUCK)
             # A session of its own: a Ctrl-C on the terminal is for us, and we tell the workers.
             process = await trio.lowlevel.open_process(
                 assignment.command(),
