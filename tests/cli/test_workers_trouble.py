@@ -116,6 +116,21 @@ async def test_the_end_while_a_replacement_starts(app: Path) -> None:
         assert not alive(before)
 
 
+async def test_a_new_version_that_hangs_can_be_replaced(app: Path) -> None:
+    async with workers(app, "who", 2) as (server, url):
+        before = await who_serves(url, 2)
+        await trio.Path(app).write_text(HANGS)
+        server.signal(signal.SIGUSR1)
+        hangs = await started_process(server)
+        await trio.Path(app).write_text(APP)
+        server.signal(signal.SIGUSR1)
+        await wait_gone(hangs, *before)
+        assert not await who_serves(url, 2) & before
+        server.signal(signal.SIGTERM)
+        ended = await server.ended()
+        assert (ended.code, ended.err) == (0, "")
+
+
 async def test_attempts_stay_apart_after_a_signal(tmp_path: Path) -> None:
     """A worker that cannot start any more is tried again in steps, also after SIGUSR1 has asked for one at once."""
     file = tmp_path / "app.py"

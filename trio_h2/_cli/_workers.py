@@ -145,6 +145,9 @@ class _Slot:
         self._index = index
         self._workers: set[trio.Process] = set()
         self._current: trio.Process | None = None
+        self._successor: trio.Process | None = None
+        """The one that is starting, if not the very first."""
+        self._kept = False
         self._wake = trio.Event()
         self._replacing: list[trio.Event] = []
         self._ending = trio.Event()
@@ -159,6 +162,7 @@ class _Slot:
         async with trio.open_nursery() as nursery:
             code = await self._start(nursery)
             task_status.started(code)
+            self._kept = True
             delay, since = 0.0, trio.current_time()
             while code is None and not self._ending.is_set():
                 await self._wake.wait()
@@ -172,19 +176,24 @@ class _Slot:
                     await self._start(nursery)
                 waiting, self._replacing = self._replacing, []
                 failed = bool(waiting) and await self._start(nursery) is not None
-                if failed and not self._ending.is_set():
+                if failed and not self._replacing and not self._ending.is_set():
                     logger.error("worker %d stays: the one to replace it did not start", self._index)
                 for event in waiting:
                     event.set()
         self.ended.set()
 
     async def replace(self) -> None:
-        """Puts a new worker here, and lets the former one finish when the new one serves."""
+        """Puts a new worker here, and lets the former one finish when the new one serves.
+
+        One that is being started already is given up: it may hang, or have loaded what is old by now.
+        """
         if self._ending.is_set():
             return
         done = trio.Event()
         self._replacing.append(done)
         self._wake.set()
+        if self._successor is not None:
+            self._successor.terminate()
         await done.wait()
 
     def end(self) -> None:
@@ -230,7 +239,10 @@ class _Slot:
             with control:
                 if self._ending.is_set():
                     process.terminate()
-                if await control.recv(len(READY)) == READY:
+                self._successor = process if self._kept else None
+                ready = await control.recv(len(READY)) == READY
+                self._successor = None
+                if ready:
                     self._current = process
                     task_status.started()
                     self._ended(process, await process.wait())
