@@ -28,6 +28,9 @@ async def app(stream: ServerStream) -> None:
         return
     if stream.path == "/sleeps":
         await trio.sleep_forever()
+    if stream.path == "/reads":
+        async for _ in stream:
+            pass
     if stream.path == "/slow":
         await trio.sleep(2)
     await stream.respond({":status": 201}, body=b"hello")
@@ -101,6 +104,26 @@ async def test_a_client_that_leaves(caplog: Log, autojump_clock: object) -> None
     (told,) = fields(caplog)
     assert (told["status"], told["ended"], told["seconds"]) == (None, "cancelled", 3)
     assert '"GET /sleeps HTTP/2.0" - 0 3.000 -' in lines(caplog)[0]
+
+
+async def test_a_client_that_leaves_while_its_body_is_read(caplog: Log, autojump_clock: object) -> None:
+    """The handler gets an exception then; nobody gets a 500."""
+    async with session_pair(access_log(app)) as (client, _):
+        with trio.move_on_after(3):
+            async with client.request("POST", "/reads", end_stream=False) as stream:
+                await stream.receive_response()
+        await client.ping()
+    ours, theirs = memory_transports()
+    async with trio.open_nursery() as nursery:
+
+        async def serve() -> None:
+            await serve_stream(access_log(app), theirs, allow_http1=True)
+
+        nursery.start_soon(serve)
+        await RawClient(ours).send(f"POST /reads HTTP/1.1\r\n{HOST}content-length: 5\r\n\r\nabc")
+        await trio.sleep(1)
+        await ours.aclose()
+    assert [(told["version"], told["status"]) for told in fields(caplog)] == [("2.0", None), ("1.1", None)]
 
 
 async def test_http_1(caplog: Log, autojump_clock: object) -> None:

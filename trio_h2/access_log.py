@@ -35,7 +35,7 @@ def access_log(handler: Handler, *, format: Literal["text", "json"] = "text") ->
 
     A line tells the client's address, the request, the status, the octets of the response's body that were handed over,
     the seconds that the handler took, and the user agent. The status is 500 if the handler raised or returned without
-    a response, and ``-`` (``null``) if it was cancelled before, because the client left for instance.
+    a response, and ``-`` (``null``) if none was sent because the client had left, or the handler was cancelled.
 
     The record has all of that as a dictionary in its attribute ``access``, for formatters of your own.
 
@@ -69,7 +69,10 @@ def access_log(handler: Handler, *, format: Literal["text", "json"] = "text") ->
             raise
         finally:
             sent = stream.sent_headers
-            fields["status"] = sent.status if sent is not None else None if ended == "cancelled" else 500
+            if sent is not None:
+                fields["status"] = sent.status
+            else:  # with nobody left to get it, there is no 500 either
+                fields["status"] = None if ended == "cancelled" or stream.closed else 500
             fields["octets"] = stream.body_sent
             fields["seconds"] = round(trio.current_time() - began, 6)
             fields["ended"] = ended

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.tools import Ended, fetch
+from tests.cli.worker_tools import APP
 from trio_h2.testing import ThrowawayAuthority
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.cli.tools import Command
 
 
@@ -29,3 +32,11 @@ def get(capfdbinary: pytest.CaptureFixture[bytes]) -> Command:
 def authority() -> ThrowawayAuthority:
     """Certificates for servers on this machine."""
     return ThrowawayAuthority()
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Path:
+    """A file with handlers for workers."""
+    file = tmp_path / "app.py"
+    file.write_text(APP)
+    return file

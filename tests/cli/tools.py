@@ -21,7 +21,7 @@ from trio_h2._cli._get import get
 if TYPE_CHECKING:
     import signal
     import ssl
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 
     Handler = Callable[[trio_h2.ServerStream], Awaitable[object]]
 
@@ -133,11 +133,14 @@ async def _collect(pipe: trio.abc.ReceiveStream | None, into: bytearray) -> None
 
 @asynccontextmanager
 async def running(
-    *argv: str, stdin: int = subprocess.DEVNULL, stderr: int = subprocess.PIPE
+    *argv: str,
+    stdin: int = subprocess.DEVNULL,
+    stderr: int = subprocess.PIPE,
+    program: Sequence[str] = PROGRAM,
 ) -> AsyncGenerator[Running, None]:
     """Runs the command line in a process of its own while the block lasts."""
     process = await trio.lowlevel.open_process(
-        [*PROGRAM, *argv], stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, env=ENVIRONMENT
+        [*program, *argv], stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, env=ENVIRONMENT
     )
     try:
         with trio.fail_after(PATIENCE):

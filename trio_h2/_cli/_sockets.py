@@ -8,6 +8,7 @@ replaced, is accepted by the next one that gets the same sockets.
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,16 @@ _BACKLOG = 1024
 _FREE_PORT_ATTEMPTS = 20
 
 
+def check_sharing() -> None:
+    """Checks that processes can share a port here.
+
+    Raises:
+        UsageError: they cannot.
+    """
+    if not hasattr(socket, "SO_REUSEPORT"):
+        raise UsageError("--workers needs a system with SO_REUSEPORT")
+
+
 async def shared_sockets(host: str, port: int, sets: int) -> list[list[socket.socket]]:
     """Opens sockets that listen on every address of *host*, once for each worker.
 
@@ -31,11 +42,8 @@ async def shared_sockets(host: str, port: int, sets: int) -> list[list[socket.so
         sets: how many workers there are.
 
     Raises:
-        UsageError: this system cannot share a port.
         CommandError: the port cannot be listened on.
     """
-    if not hasattr(socket, "SO_REUSEPORT"):
-        raise UsageError("--workers needs a system with SO_REUSEPORT")
     for attempt in range(_FREE_PORT_ATTEMPTS):
         try:
             addresses = await _free_addresses(host, port)
@@ -97,5 +105,7 @@ def close_all(sockets: Sequence[socket.socket]) -> None:
 
 
 def adopt(descriptors: Sequence[int]) -> list[trio.SocketListener]:
-    """Takes over listening sockets that this process inherited."""
+    """Takes over listening sockets that this process inherited, and passes on to no other."""
+    for fd in descriptors:
+        os.set_inheritable(fd, False)
     return [trio.SocketListener(trio.socket.from_stdlib_socket(socket.socket(fileno=fd))) for fd in descriptors]

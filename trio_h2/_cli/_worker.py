@@ -1,14 +1,19 @@
 """One of the processes of `trio-h2 serve --workers`: serves on sockets it inherits, until it is told to stop.
 
 It is told by SIGTERM, or by the end of its control socket: the process that supervises it is gone then, however it
-ended, and nobody else would stop this one.
+ended, and nobody else would stop this one. A thread looks for that, too: an app that hangs, even while it is loaded,
+must not be left over.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import select
 import socket
 import sys
+import threading
 from dataclasses import asdict, dataclass
 from functools import partial
 
@@ -17,7 +22,7 @@ import trio
 import trio_h2
 
 from ._args import ServeOptions
-from ._errors import report
+from ._errors import FAILED, report
 from ._serve import Service, prepare, serve_until_told
 from ._sockets import adopt
 
@@ -40,6 +45,8 @@ class Assignment:
     """The descriptors of the sockets to listen on."""
     control: int
     """The descriptor of a socket: `READY` goes out, and its end comes in."""
+    patience: float
+    """Seconds that it gets to end when nobody supervises it any more."""
 
     def command(self) -> list[str]:
         """Returns the command line of the worker's process.
@@ -53,22 +60,36 @@ class Assignment:
     def parse(cls, assignment: dict[str, object]) -> Assignment:
         """The inverse of `command`."""
         options, listeners, control = assignment["options"], assignment["listeners"], assignment["control"]
+        patience = assignment["patience"]
         assert isinstance(options, dict)
         assert isinstance(listeners, list)
         assert isinstance(control, int)
-        return cls(ServeOptions(**options), tuple(listeners), control)
+        assert isinstance(patience, float)
+        return cls(ServeOptions(**options), tuple(listeners), control, patience)
 
 
 def main(assignment: dict[str, object]) -> int:
     """Runs a worker; returns its exit code."""
     mine = Assignment.parse(assignment)
+    threading.Thread(target=_end_after, args=(mine.control, mine.patience), daemon=True).start()
     try:
         return trio.run(_work, mine, prepare(mine.options))
     except BaseException as exc:
         return report(exc)
 
 
+def _end_after(control: int, seconds: float) -> None:
+    """Ends this process, so long after its supervisor, if it has not ended by itself. For a thread."""
+    end = select.poll()
+    end.register(control, select.POLLIN)
+    end.poll()
+    threading.Event().wait(seconds)
+    os._exit(FAILED)
+
+
 async def _work(assignment: Assignment, service: Service) -> int:
+    # What an app starts, and may outlive us, gets none of these.
+    os.set_inheritable(assignment.control, False)
     control = trio.socket.from_stdlib_socket(socket.socket(fileno=assignment.control))
 
     async def start(nursery: trio.Nursery) -> trio_h2.Server:
@@ -86,7 +107,8 @@ async def _work(assignment: Assignment, service: Service) -> int:
         return server
 
     async def announce(_server: trio_h2.Server) -> None:
-        await control.send(READY)
+        with contextlib.suppress(BrokenPipeError):  # there is nobody any more, as `orphaned` will find
+            await control.send(READY)
 
     async def orphaned() -> None:
         await control.recv(1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
 import tempfile
 from dataclasses import replace
@@ -17,8 +18,9 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from ._errors import FAILED, CommandError, reason
 from ._serve import say_listening, self_signed
-from ._sockets import close_all, shared_sockets
+from ._sockets import check_sharing, close_all, shared_sockets
 from ._worker import READY, Assignment
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ STEADY = 10.0
 MAX_DELAY = 1.0
 """Seconds between two attempts at most: connections wait for them in the queue."""
 STUCK = 40.0
-"""Seconds that the workers get to end; a drain takes 30 at most."""
+"""Seconds that a worker gets to end; a drain takes 30 at most."""
 KILLED = 5.0
 """Seconds that a killed process gets to be gone."""
 
@@ -43,19 +45,21 @@ async def serve_with_workers(options: ServeOptions, number: int) -> int:
     """Serves with so many processes until SIGINT or SIGTERM; a second signal ends them at once.
 
     Returns:
-        The exit code: 0 after the first signal, 128 + its number after a second one, a worker's own if one cannot even
-        start at the beginning; it has said why.
+        The exit code: 0 after the first signal, 128 + its number after a second one, 1 if a worker had to be killed,
+        a worker's own if one cannot even start at the beginning; it has said why.
 
     Raises:
-        CommandError: the port cannot be bound, or a certificate cannot be made.
+        CommandError: the port cannot be bound or shared, or a certificate or process cannot be made.
     """
+    check_sharing()
     logging.basicConfig(format="trio-h2: %(message)s", level=logging.WARNING)
     with contextlib.ExitStack() as stack:
+        # First of all: from here on a signal leaves no certificate behind.
+        signals = stack.enter_context(trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGUSR1))
         options = stack.enter_context(_shared_certificate(replace(options, workers=None)))
         sockets = await shared_sockets(options.host, options.port, number)
         for own in sockets:
             stack.callback(close_all, own)
-        signals = stack.enter_context(trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGUSR1))
         slots = [_Slot(options, own, index) for index, own in enumerate(sockets, 1)]
         return await _supervise(slots, signals, _url(options, sockets[0][0]))
 
@@ -80,28 +84,39 @@ def _url(options: ServeOptions, listener: socket.socket) -> str:
 
 
 async def _supervise(slots: Sequence[_Slot], signals: AsyncIterator[int], url: str) -> int:
+    code, ending = 0, False
     async with trio.open_nursery() as nursery:
-        # One after another: what is wrong with the app is to be said once.
-        for slot in slots:
-            code: int | None = await nursery.start(slot.keep)
-            if code is not None:
-                nursery.cancel_scope.cancel()
-                return code
-        await say_listening(url)
-        ending = False
+
+        async def start_all() -> None:
+            nonlocal code
+            # One after another: what is wrong with the app is to be said once.
+            for slot in slots:
+                failure: int | None = await nursery.start(slot.keep)
+                if failure is not None and not ending:
+                    if failure <= 0:
+                        raise CommandError(f"a worker ended before it served, with {_how(failure)}")
+                    code = failure
+                    nursery.cancel_scope.cancel()
+            if not ending:
+                await say_listening(url)
+
+        nursery.start_soon(start_all)
         async for number in signals:
             if number == signal.SIGUSR1:
                 nursery.start_soon(_replace_all, slots)
             elif ending:
+                code = 128 + number
                 nursery.cancel_scope.cancel()
-                return 128 + number
             else:
                 ending = True
                 nursery.cancel_scope.deadline = trio.current_time() + STUCK
                 for slot in slots:
                     slot.end()
                 nursery.start_soon(_cancel_when_ended, slots, nursery.cancel_scope)
-    return 0
+    if code == 0 and not all(slot.ended.is_set() for slot in slots):
+        logger.error("workers did not end within %g seconds, and were killed", STUCK)
+        return FAILED
+    return code
 
 
 async def _cancel_when_ended(slots: Sequence[_Slot], scope: trio.CancelScope) -> None:
@@ -130,6 +145,9 @@ class _Slot:
         self._index = index
         self._workers: set[trio.Process] = set()
         self._current: trio.Process | None = None
+        self._successor: trio.Process | None = None
+        """The one that is starting, if not the very first."""
+        self._kept = False
         self._wake = trio.Event()
         self._replacing: list[trio.Event] = []
         self._ending = trio.Event()
@@ -144,6 +162,7 @@ class _Slot:
         async with trio.open_nursery() as nursery:
             code = await self._start(nursery)
             task_status.started(code)
+            self._kept = True
             delay, since = 0.0, trio.current_time()
             while code is None and not self._ending.is_set():
                 await self._wake.wait()
@@ -152,22 +171,29 @@ class _Slot:
                     delay = 0.0 if trio.current_time() - since > STEADY else min(max(2 * delay, 0.05), MAX_DELAY)
                     with trio.move_on_after(delay):
                         await self._wake.wait()
+                    self._wake = trio.Event()  # it ends one delay, not all that follow
                     since = trio.current_time()
                     await self._start(nursery)
                 waiting, self._replacing = self._replacing, []
-                if waiting and not self._ending.is_set() and await self._start(nursery) is not None:
+                failed = bool(waiting) and await self._start(nursery) is not None
+                if failed and not self._replacing and not self._ending.is_set():
                     logger.error("worker %d stays: the one to replace it did not start", self._index)
                 for event in waiting:
                     event.set()
         self.ended.set()
 
     async def replace(self) -> None:
-        """Puts a new worker here, and lets the former one finish when the new one serves."""
+        """Puts a new worker here, and lets the former one finish when the new one serves.
+
+        One that is being started already is given up: it may hang, or have loaded what is old by now.
+        """
         if self._ending.is_set():
             return
         done = trio.Event()
         self._replacing.append(done)
         self._wake.set()
+        if self._successor is not None:
+            self._successor.terminate()
         await done.wait()
 
     def end(self) -> None:
@@ -186,38 +212,75 @@ class _Slot:
         code: int | None = await nursery.start(self._run)
         if code is None and former is not None and former in self._workers:
             former.terminate()
+            nursery.start_soon(self._kill_if_stuck, former)
         return code
+
+    async def _kill_if_stuck(self, process: trio.Process) -> None:
+        with trio.move_on_after(STUCK):
+            await process.wait()
+            return
+        logger.error(
+            "worker %d (process %d), replaced, did not end within %g seconds, and is killed",
+            *(self._index, process.pid, STUCK),
+        )
+        process.kill()
 
     async def _run(self, *, task_status: trio.TaskStatus[int | None]) -> None:
         """Runs one worker, to its end."""
-        control, theirs = trio.socket.socketpair()
-        with control:
-            with theirs:
-                descriptors = [sock.fileno() for sock in self._sockets]
-                assignment = Assignment(self._options, tuple(descriptors), theirs.fileno())
-                # A session of its own: a Ctrl-C on the terminal is for us, and we tell the workers.
-                process = await trio.lowlevel.open_process(
-                    assignment.command(),
-                    stdin=DEVNULL,
-                    pass_fds=[*descriptors, theirs.fileno()],
-                    start_new_session=True,
-                )
-            self._workers.add(process)
-            try:
+        try:
+            control, process = await self._spawn()
+        except OSError as exc:  # no more processes, or descriptors: the next attempt may have some
+            if not self._ending.is_set():
+                logger.error("worker %d cannot be started: %s", self._index, reason(exc))
+            task_status.started(FAILED)
+            return
+        self._workers.add(process)
+        try:
+            with control:
                 if self._ending.is_set():
                     process.terminate()
-                if await control.recv(len(READY)) == READY:
+                self._successor = process if self._kept else None
+                ready = await control.recv(len(READY)) == READY
+                self._successor = None
+                if ready:
                     self._current = process
                     task_status.started()
                     self._ended(process, await process.wait())
                 else:
                     task_status.started(await process.wait())
-            finally:
-                self._workers.discard(process)
-                if process.returncode is None:
-                    process.kill()
-                    with trio.move_on_after(KILLED, shield=True):
-                        await process.wait()
+        finally:
+            self._workers.discard(process)
+            if process.returncode is None:
+                process.kill()
+                with trio.move_on_after(KILLED, shield=True):
+                    await process.wait()
+
+    async def _spawn(self) -> tuple[trio.socket.SocketType, trio.Process]:
+        """Starts a process; returns it with the control socket.
+
+        Raises:
+            OSError: it cannot be started.
+        """
+        control, theirs = trio.socket.socketpair()
+        with contextlib.ExitStack() as ours, contextlib.ExitStack() as given:
+            ours.enter_context(control)
+            given.enter_context(theirs)
+            # Copies: `end` may close the sockets before the process has got them. Not by `socket.dup`, which would make
+            # them blocking, those of the workers included.
+            listeners: list[int] = []
+            for sock in self._sockets:
+                listeners.append(os.dup(sock.fileno()))
+                given.callback(os.close, listeners[-1])
+            assignment = Assignment(self._options, tuple(listeners), theirs.fileno(), STUCK)
+            # A session of its own: a Ctrl-C on the terminal is for us, and we tell the workers.
+            process = await trio.lowlevel.open_process(
+                assignment.command(),
+                stdin=DEVNULL,
+                pass_fds=[*listeners, theirs.fileno()],
+                start_new_session=True,
+            )
+            ours.pop_all()
+        return control, process
 
     def _ended(self, process: trio.Process, code: int) -> None:
         if process is not self._current:
@@ -225,5 +288,10 @@ class _Slot:
         self._current = None
         self._wake.set()
         if not self._ending.is_set():
-            how = f"signal {-code}" if code < 0 else f"exit code {code}"
-            logger.warning("worker %d (process %d) ended with %s; another one starts", self._index, process.pid, how)
+            logger.warning(
+                "worker %d (process %d) ended with %s; another one starts", self._index, process.pid, _how(code)
+            )
+
+
+def _how(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"

@@ -1,0 +1,34 @@
+"""What the README and the guides say of the command line is right."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from trio_h2._cli import _workers
+from trio_h2._cli._args import ServeOptions, parse
+from trio_h2.access_log import access_log
+
+ROOT = Path(__file__).parents[2]
+PAGES = ["README.md", "docs/deploying.md", "docs/tunnels.md", "examples/behind_haproxy/haproxy.cfg"]
+COMMAND = re.compile(r"^(?:#? *|.*`)trio-h2 ((?:serve|get|proxy|demo)\b[^`#\n]*)", re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_line_is_understood(page: str) -> None:
+    lines = COMMAND.findall((ROOT / page).read_text(encoding="utf-8"))
+    assert lines
+    for line in lines:
+        parse(shlex.split(line))
+
+
+def test_the_guide_names_every_way_to_serve() -> None:
+    guide = (ROOT / "docs" / "deploying.md").read_text(encoding="utf-8")
+    for option in ("workers", "allow_http1", "proxy_protocol", "access_log", "self_signed", "cert", "key"):
+        assert option in ServeOptions.__dataclass_fields__
+        assert f"`--{option.replace('_', '-')}" in guide, option
+    assert f"killed after {_workers.STUCK:.0f} seconds" in guide
+    assert access_log.__module__ in guide
