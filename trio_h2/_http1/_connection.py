@@ -149,16 +149,28 @@ class Http1Connection(Http1State):
         self._read_scope.deadline = math.inf
         self._moved.unpark_all()
         await close_gracefully(
-            *(self._transport, self._wait_eof, self._config), unread=unread and not self._eof, tunnel=engine.raw
+            *(self._transport, self._wait_eof, self._stop_reading, self._config),
+            unread=unread and not self._eof,
+            tunnel=engine.raw,
         )
 
     async def _wait_eof(self) -> None:
         while not self._eof:
             await self._moved.park()
 
+    async def _stop_reading(self) -> None:
+        self._reading.cancel()
+        await self._wait_eof()
+
     # -- the reader ------------------------------------------------------------------------------------------------
 
     async def _read(self) -> None:
+        with self._reading:
+            await self._read_all()
+        self._eof = True
+        self._moved.unpark_all()
+
+    async def _read_all(self) -> None:
         self._received(self._early)
         while True:
             while self._full() and not self._deaf:

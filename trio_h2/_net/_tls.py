@@ -6,7 +6,7 @@ result must be HTTP/2 by ALPN on TLS 1.2 or later with a cipher that HTTP/2 allo
 no help there: without a common protocol it *succeeds*, with `None` as the ALPN result.
 
 `close_notify` is neither sent nor awaited (`https_compatible`): END_STREAM says whether a message is whole,
-and many peers close without it.
+and many peers close without it. HTTP/1.1 connections say it, for there it may be the end of a body.
 """
 
 from __future__ import annotations
