@@ -252,7 +252,7 @@ class Http1Connection(Http1State):
             half_closeable = isinstance(self._transport, trio.abc.HalfCloseableStream)
             if engine.raw:
                 exchange._remote_ended()
-            elif not engine.request_complete and exchange.method != "CONNECT":
+            elif not engine.request_complete and (exchange.method != "CONNECT" or exchange._tunnel_wanted):
                 self._lost("the client closed the connection in the middle of a request", None)
             elif not half_closeable and not exchange._outbox.framed_end:
                 self._lost("the client closed the connection", None)
@@ -359,6 +359,8 @@ class Http1Connection(Http1State):
             self._pump()
         elif self._exchange is not None:
             self._exchange._settle_connect()
+            if self._eof and self._exchange._tunnel_wanted:
+                self._client_ended()
         if self._read_scope.deadline == math.inf:
             self._read_scope.deadline = self._patience()  # 100 may have been sent
 
