@@ -112,6 +112,21 @@ async def test_a_handler_may_have_a_limit_of_its_own(version: str) -> None:
 
 
 @every_version
+async def test_a_limit_is_for_the_next_call_too(version: str) -> None:
+    """What the call before has read counts."""
+
+    async def app(request: Request, response: Response) -> None:
+        for _ in range(2):
+            with pytest.raises(HTTPError, match="413 the body has more than 3 octets"):
+                await request.read()
+        assert await request.read(max_size=5) == b"abcde"
+        await response.end()
+
+    async with served(version, compat.request_handler(app, max_body_size=3)) as client:
+        assert (await client.fetch("POST", body=b"abcde", trailers={"x": "y"})).status == 200
+
+
+@every_version
 async def test_pieces_have_no_limit(version: str) -> None:
     async def app(request: Request, response: Response) -> None:
         await response.end(str(sum([len(chunk) async for chunk in request])))

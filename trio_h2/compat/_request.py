@@ -229,6 +229,8 @@ class Request(metaclass=Made):
             self._partial += chunk
             if len(self._partial) > limit:
                 raise _too_large(limit)
+        if len(self._partial) > limit:  # of a call before that was refused, or allowed more
+            raise _too_large(limit)
         self._read_to_end = True
         self._body = bytes(self._partial)
         self._partial.clear()
