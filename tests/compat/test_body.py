@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -233,6 +234,21 @@ async def test_an_unknown_charset_is_415(charset: str) -> None:
     assert reply.status == 415
     assert b"is not known" in reply.body
     assert len(reply.body) < 200
+
+
+@pytest.mark.parametrize("parameters", ["charset*=utf-8''%00", "charset*=a%00b''%ff"])
+async def test_a_charset_that_is_none_at_all_is_415(parameters: str) -> None:
+    reply = await post(text, b"abc", f"text/plain; {parameters}")
+    assert (reply.status, b"is not known" in reply.body) == (415, True)
+
+
+@pytest.mark.parametrize("opening", ["", 'charset="'])
+async def test_a_content_type_that_takes_too_long_to_read_is_415(opening: str) -> None:
+    """Within quotes, the time grew with the square of the semicolons: seconds, in which the server did nothing else."""
+    start = time.process_time()
+    reply = await post(text, b"abc", f"text/plain; {opening}{';' * 60_000}")
+    assert time.process_time() - start < 1
+    assert (reply.status, b"too many parameters" in reply.body) == (415, True)
 
 
 @pytest.mark.parametrize(("body", "charset"), [(b"a\xff", "utf-8"), (b"\x81", "shift_jis"), (b"abc", "utf-16-le")])
