@@ -151,6 +151,18 @@ async def test_an_announced_body_is_refused_before_it_is_sent(autojump_clock: Mo
         await peer.expect_rst(stream_id, ErrorCode.NO_ERROR)
 
 
+async def test_the_length_of_a_connect_means_nothing(autojump_clock: MockClock) -> None:
+    async def app(request: Request, response: Response) -> None:
+        await response.end(await request.read())
+
+    async with scripted_client(compat.request_handler(app)) as (_server, peer):
+        fields = [(b":method", b"CONNECT"), (b":authority", b"a:1"), (b"content-length", b"long")]
+        stream_id = peer.next_stream_id()
+        await peer.send_headers(stream_id, fields)
+        await peer.send_data(stream_id, b"abc", end_stream=True)
+        await peer.expect_headers(stream_id, status=200)
+
+
 async def test_an_endless_body_is_refused_at_the_limit(autojump_clock: MockClock) -> None:
     received = 0
 
