@@ -30,7 +30,7 @@ def authority() -> ThrowawayAuthority:
 @asynccontextmanager
 async def strict_client(
     authority: ThrowawayAuthority, handler: Callable[[trio_h2.ServerStream], Awaitable[object]]
-) -> AsyncGenerator[RawClient]:
+) -> AsyncGenerator[tuple[RawClient, Server]]:
     """A client of a server over TLS, to which an end without an alert is an error."""
     listener = MemoryListener()
     context = authority.server_context(alpn=("h2", "http/1.1"))
@@ -45,7 +45,7 @@ async def strict_client(
     async with trio.open_nursery() as nursery:
         server: Server = await nursery.start(serve)
         client_context = authority.client_context(alpn=("http/1.1",))
-        yield RawClient(trio.SSLStream(listener.connect(), client_context, server_hostname="localhost"))
+        yield RawClient(trio.SSLStream(listener.connect(), client_context, server_hostname="localhost")), server
         await server.aclose()
 
 
@@ -59,7 +59,7 @@ async def test_a_whole_response_ends_with_an_alert(
     version: str, authority: ThrowawayAuthority, autojump_clock: MockClock
 ) -> None:
     """A body without a length is whole because the alert says so."""
-    async with strict_client(authority, streamed) as client:
+    async with strict_client(authority, streamed) as (client, _):
         start = trio.current_time()
         await client.send(f"GET / HTTP/{version}\r\n{HOST}connection: close\r\n\r\n")
         assert (await client.answer()).body == b"hello"
@@ -74,7 +74,7 @@ async def test_a_response_that_is_cut_ends_without_one(authority: ThrowawayAutho
         await streamed(stream)
         stream.reset()
 
-    async with strict_client(authority, handler) as client:
+    async with strict_client(authority, handler) as (client, _):
         await client.send(f"GET / HTTP/1.0\r\n{HOST}\r\n")
         with pytest.raises(trio.BrokenResourceError):
             await client.rest()
@@ -83,13 +83,25 @@ async def test_a_response_that_is_cut_ends_without_one(authority: ThrowawayAutho
 async def test_a_client_that_does_not_answer_the_alert(
     authority: ThrowawayAuthority, autojump_clock: MockClock
 ) -> None:
-    async with strict_client(authority, streamed) as client:
+    async with strict_client(authority, streamed) as (client, _):
         start = trio.current_time()
         await client.send(f"GET / HTTP/1.0\r\n{HOST}\r\n")
         assert (await client.answer()).body == b"hello"
         assert isinstance(client.transport, trio.SSLStream)
         assert await client.transport.transport_stream.receive_some() == b""
         assert trio.current_time() - start == pytest.approx(2)
+
+
+async def test_the_wait_for_its_answer_can_be_cut(authority: ThrowawayAuthority, autojump_clock: MockClock) -> None:
+    async with strict_client(authority, streamed) as (client, server):
+        start = trio.current_time()
+        await client.send(f"GET / HTTP/1.0\r\n{HOST}\r\n")
+        assert (await client.answer()).body == b"hello"
+        await trio.sleep(0.5)
+        await server.aclose(grace=0)
+        assert trio.current_time() - start == pytest.approx(0.5)
+        assert isinstance(client.transport, trio.SSLStream)
+        assert await client.transport.transport_stream.receive_some() == b""
 
 
 async def test_a_connection_between_requests_ends_with_an_alert(authority: ThrowawayAuthority) -> None:
@@ -99,7 +111,7 @@ async def test_a_connection_between_requests_ends_with_an_alert(authority: Throw
         sessions.append(stream.session)
         await stream.respond(body=b"hello")
 
-    async with strict_client(authority, handler) as client:
+    async with strict_client(authority, handler) as (client, _):
         await client.send(f"GET / HTTP/1.1\r\n{HOST}\r\n")
         assert (await client.answer()).body == b"hello"
         (connection,) = sessions
@@ -110,7 +122,7 @@ async def test_a_connection_between_requests_ends_with_an_alert(authority: Throw
 
 async def test_a_tunnel_ends_with_an_alert(authority: ThrowawayAuthority, autojump_clock: MockClock) -> None:
     """Though the client still sends, for a while."""
-    async with strict_client(authority, streamed) as client:
+    async with strict_client(authority, streamed) as (client, _):
         await client.send("CONNECT a:1 HTTP/1.1\r\nhost: a:1\r\n\r\n")
         assert (await client._until(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
         start = trio.current_time()
