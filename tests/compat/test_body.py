@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -112,6 +113,21 @@ async def test_a_handler_may_have_a_limit_of_its_own(version: str) -> None:
 
 
 @every_version
+async def test_a_limit_is_for_the_next_call_too(version: str) -> None:
+    """What the call before has read counts."""
+
+    async def app(request: Request, response: Response) -> None:
+        for _ in range(2):
+            with pytest.raises(HTTPError, match="413 the body has more than 3 octets"):
+                await request.read()
+        assert await request.read(max_size=5) == b"abcde"
+        await response.end()
+
+    async with served(version, compat.request_handler(app, max_body_size=3)) as client:
+        assert (await client.fetch("POST", body=b"abcde", trailers={"x": "y"})).status == 200
+
+
+@every_version
 async def test_pieces_have_no_limit(version: str) -> None:
     async def app(request: Request, response: Response) -> None:
         await response.end(str(sum([len(chunk) async for chunk in request])))
@@ -133,6 +149,18 @@ async def test_an_announced_body_is_refused_before_it_is_sent(autojump_clock: Mo
         await peer.expect_headers(stream_id, status=413)
         assert await peer.collect_body(stream_id) == b"the body has more than 1000 octets"
         await peer.expect_rst(stream_id, ErrorCode.NO_ERROR)
+
+
+async def test_the_length_of_a_connect_means_nothing(autojump_clock: MockClock) -> None:
+    async def app(request: Request, response: Response) -> None:
+        await response.end(await request.read())
+
+    async with scripted_client(compat.request_handler(app)) as (_server, peer):
+        fields = [(b":method", b"CONNECT"), (b":authority", b"a:1"), (b"content-length", b"long")]
+        stream_id = peer.next_stream_id()
+        await peer.send_headers(stream_id, fields)
+        await peer.send_data(stream_id, b"abc", end_stream=True)
+        await peer.expect_headers(stream_id, status=200)
 
 
 async def test_an_endless_body_is_refused_at_the_limit(autojump_clock: MockClock) -> None:
@@ -218,6 +246,21 @@ async def test_an_unknown_charset_is_415(charset: str) -> None:
     assert reply.status == 415
     assert b"is not known" in reply.body
     assert len(reply.body) < 200
+
+
+@pytest.mark.parametrize("parameters", ["charset*=utf-8''%00", "charset*=a%00b''%ff"])
+async def test_a_charset_that_is_none_at_all_is_415(parameters: str) -> None:
+    reply = await post(text, b"abc", f"text/plain; {parameters}")
+    assert (reply.status, b"is not known" in reply.body) == (415, True)
+
+
+@pytest.mark.parametrize("opening", ["", 'charset="'])
+async def test_a_content_type_that_takes_too_long_to_read_is_415(opening: str) -> None:
+    """Within quotes, the time grew with the square of the semicolons: seconds, in which the server did nothing else."""
+    start = time.process_time()
+    reply = await post(text, b"abc", f"text/plain; {opening}{';' * 60_000}")
+    assert time.process_time() - start < 1
+    assert (reply.status, b"too many parameters" in reply.body) == (415, True)
 
 
 @pytest.mark.parametrize(("body", "charset"), [(b"a\xff", "utf-8"), (b"\x81", "shift_jis"), (b"abc", "utf-16-le")])

@@ -125,6 +125,9 @@ BAD_FIELDS: list[tuple[object, object, type[Exception], str]] = [
     ("x", [None], TypeError, "not NoneType"),
     ("content-length", "five", ValueError, "must be a number of octets"),
     ("content-length", -1, ValueError, "must be a number of octets"),
+    ("content-length", "9" * 20, ValueError, "19 at most"),
+    ("content-length", [1, 2], ValueError, "several values"),
+    ("te", "gzip", ValueError, "may only be 'trailers'"),
 ]
 
 

@@ -214,6 +214,16 @@ async def test_a_bad_chunk_cancels_the_handler(autojump_clock: MockClock) -> Non
     assert cancelled == [True]
 
 
+async def test_what_is_wrong_is_not_repeated(caplog: pytest.LogCaptureFixture) -> None:
+    """It may be secret, and as long as the client likes."""
+    caplog.set_level("INFO", "trio_h2.server")
+    async with serving(hello) as served:
+        await served.client.request("GET /", "authorization : Bearer sesame")
+        assert (await served.client.answer()).status == 400
+    assert "illegal header line" in caplog.text
+    assert "sesame" not in caplog.text
+
+
 async def test_a_bad_chunk_after_the_response_began() -> None:
     """What cannot be answered any more ends abruptly: the response must not look whole."""
     async with serving(echo) as served:

@@ -30,6 +30,16 @@ async def test_a_whole_response() -> None:
         assert (await served.client.answer()).body == b"hello"
 
 
+async def test_a_length_with_zeros_before_it() -> None:
+    async def handler(stream: trio_h2.ServerStream) -> None:
+        await stream.respond({"content-length": "5".zfill(30)}, body=b"hello")
+
+    async with serving(handler) as served:
+        await served.client.request("GET /")
+        answer = await served.client.answer()
+        assert (answer.headers["content-length"], answer.body) == ("5", b"hello")
+
+
 async def test_chunks_and_trailers_both_ways() -> None:
     async with serving(echo) as served:
         await served.client.request(

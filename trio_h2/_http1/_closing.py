@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 async def close_gracefully(
     transport: trio.abc.Stream,
     wait_ended: Callable[[], Awaitable[None]],
+    stop_reading: Callable[[], Awaitable[None]],
     config: ServerConfig,
     *,
     unread: bool,
@@ -35,7 +36,8 @@ async def close_gracefully(
     Args:
         transport: the stream.
         wait_ended: waits until the client has closed its side; somebody reads on.
-        config: ``linger_timeout`` bounds that wait if the client was still sending, else ``close_timeout``.
+        stop_reading: waits until nobody does.
+        config: ``linger_timeout`` bounds the wait if the client was still sending, else ``close_timeout``.
         unread: whether the client was still sending.
         tunnel: whether no response has told the client that the connection is going to be closed.
     """
@@ -44,14 +46,41 @@ async def close_gracefully(
         with trio.move_on_after(seconds), contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
             await transport.send_eof()
             await wait_ended()
-    elif unread:  # over TLS only the client can end it, by what the response says
-        below = _below(transport)
-        with trio.move_on_after(seconds), contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-            if tunnel and isinstance(below, trio.abc.HalfCloseableStream):
-                await below.send_eof()
+    elif isinstance(transport, trio.SSLStream):
+        if unread and not tunnel:  # only the client can end it, by what the response says
+            with trio.move_on_after(seconds):
+                await wait_ended()
+        await stop_reading()
+        await _close_tls(transport, config, seconds=seconds if tunnel and unread else 0)
+    elif unread:
+        with trio.move_on_after(seconds):
             await wait_ended()
     with trio.move_on_after(config.close_timeout), contextlib.suppress(trio.BrokenResourceError):
         await transport.aclose()
+
+
+async def _close_tls(transport: trio.SSLStream[trio.abc.Stream], config: ServerConfig, *, seconds: float) -> None:
+    """Closes what is whole, so that the client can tell it from what is cut.
+
+    RFC 9112 §9.8: "Servers MUST attempt to initiate an exchange of closure alerts with the client before closing the
+    connection. A server MAY close the connection after sending a closure alert".
+
+    Args:
+        transport: nobody reads or writes it.
+        config: ``close_timeout`` bounds the wait for the client's alert.
+        seconds: how long octets are thrown away that the client still sends.
+    """
+    below = transport.transport_stream
+    try:
+        with trio.move_on_after(config.close_timeout), contextlib.suppress(trio.BrokenResourceError):
+            await transport.unwrap()
+        with trio.move_on_after(seconds), contextlib.suppress(trio.BrokenResourceError):
+            if seconds and isinstance(below, trio.abc.HalfCloseableStream):
+                await below.send_eof()
+                while await below.receive_some():
+                    pass
+    finally:
+        await trio.aclose_forcefully(below)
 
 
 async def close_abruptly(transport: trio.abc.Stream, seconds: float, *, cut: bool) -> None:
@@ -70,10 +99,3 @@ async def close_abruptly(transport: trio.abc.Stream, seconds: float, *, cut: boo
     # Shielded, because the block around may be cancelled as well.
     with trio.move_on_after(seconds, shield=True), contextlib.suppress(trio.BrokenResourceError):
         await trio.aclose_forcefully(transport)
-
-
-def _below(transport: trio.abc.Stream) -> trio.abc.Stream:
-    """Returns what TLS runs on."""
-    while isinstance(transport, trio.SSLStream):
-        transport = transport.transport_stream
-    return transport

@@ -149,16 +149,28 @@ class Http1Connection(Http1State):
         self._read_scope.deadline = math.inf
         self._moved.unpark_all()
         await close_gracefully(
-            *(self._transport, self._wait_eof, self._config), unread=unread and not self._eof, tunnel=engine.raw
+            *(self._transport, self._wait_eof, self._stop_reading, self._config),
+            unread=unread and not self._eof,
+            tunnel=engine.raw,
         )
 
     async def _wait_eof(self) -> None:
         while not self._eof:
             await self._moved.park()
 
+    async def _stop_reading(self) -> None:
+        self._reading.cancel()
+        await self._wait_eof()
+
     # -- the reader ------------------------------------------------------------------------------------------------
 
     async def _read(self) -> None:
+        with self._reading:
+            await self._read_all()
+        self._eof = True
+        self._moved.unpark_all()
+
+    async def _read_all(self) -> None:
         self._received(self._early)
         while True:
             while self._full() and not self._deaf:
@@ -240,7 +252,7 @@ class Http1Connection(Http1State):
             half_closeable = isinstance(self._transport, trio.abc.HalfCloseableStream)
             if engine.raw:
                 exchange._remote_ended()
-            elif not engine.request_complete and exchange.method != "CONNECT":
+            elif not engine.request_complete and (exchange.method != "CONNECT" or exchange._tunnel_wanted):
                 self._lost("the client closed the connection in the middle of a request", None)
             elif not half_closeable and not exchange._outbox.framed_end:
                 self._lost("the client closed the connection", None)
@@ -348,6 +360,8 @@ class Http1Connection(Http1State):
             self._pump()
         elif self._exchange is not None:
             self._exchange._settle_connect()
+            if self._eof and self._exchange._tunnel_wanted:
+                self._client_ended()
         if self._read_scope.deadline == math.inf:
             self._read_scope.deadline = self._patience()  # 100 may have been sent
 

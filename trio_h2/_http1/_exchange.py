@@ -36,6 +36,8 @@ class Http1Exchange(ServerStream):
         super().__init__(port, number, head.headers, end_stream)
         self._http_version = head.version
         self._connection_fields = head.connection_fields
+        self._tunnel_wanted = False
+        """Somebody waits for octets of a tunnel that he has not accepted."""
 
     @property
     def http_version(self) -> str:
@@ -98,6 +100,12 @@ class Http1Exchange(ServerStream):
         self._check_can_respond()
         if not wire.request_complete:
             raise LocalProtocolError("the request's body must be received first", stream_id=self._id)
+
+    def _about_to_wait(self) -> None:
+        super()._about_to_wait()
+        if self.method == "CONNECT" and not self.headers_sent:
+            self._tunnel_wanted = True
+            self._port._wake_writer()  # the client may have gone
 
     def _settle_connect(self) -> None:
         """Ends the request if it is a CONNECT that was refused: then there is nothing but its head."""

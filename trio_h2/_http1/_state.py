@@ -67,7 +67,10 @@ class Http1State(metaclass=NoPublicConstructor):
         self._half_closed = False
         """The end of a tunnel is written."""
         self._write_scope = trio.CancelScope()
+        self._reading = trio.CancelScope()
+        """Of the reader, as long as it lives."""
         self._read_scope = trio.CancelScope()
+        """Of what the reader is receiving."""
         self._head_scope: trio.CancelScope | None = None
         self._scope = trio.CancelScope()
         self._draining = trio.Event()

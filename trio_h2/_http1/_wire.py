@@ -116,7 +116,8 @@ class Http1Wire:
             event = self._h11.next_event()
         except h11.RemoteProtocolError as exc:
             forget_frames(exc)  # one of h11's own holds the error
-            raise BadMessageError(exc.error_status_hint, str(exc)) from None
+            # What comes after a colon is the client's: long, perhaps, or secret.
+            raise BadMessageError(exc.error_status_hint, str(exc).partition(": b")[0]) from None
         if isinstance(event, h11.Request):
             return self._request(event)
         if isinstance(event, h11.Data):
@@ -190,7 +191,8 @@ class Http1Wire:
         assert self._head is not None
         status = int(fields[0][1])
         head, connect = self.method == b"HEAD", self.method == b"CONNECT"
-        headers = [(name, value) for name, value in fields[1:]]
+        # h11 takes no lengths with many zeros before them.
+        headers = [(name, b"%d" % int(value) if name == b"content-length" else value) for name, value in fields[1:]]
         named = any(name == b"content-length" for name, _ in headers)
         if connect and status < 300:
             # RFC 9110 §9.3.6: "A server MUST NOT send any Transfer-Encoding or Content-Length header fields in a 2xx

@@ -3,8 +3,8 @@
 It must be HTTP/2 by ALPN on TLS 1.2 or later with a cipher that HTTP/2 allows. Python's own handshake is no help there:
 without a common protocol it *succeeds*, with `None` as the ALPN result.
 
-`close_notify` is neither sent nor awaited (`https_compatible`): END_STREAM says whether a message is whole, and many
-peers close without it.
+`close_notify` is neither sent nor awaited (`https_compatible`): END_STREAM says whether a message is whole,
+and many peers close without it. HTTP/1.1 connections say it, for there it may be the end of a body.
 """
 
 from __future__ import annotations

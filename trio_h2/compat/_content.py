@@ -24,10 +24,22 @@ _CHARSETS: Final = re.compile(
 time that grows with the square of the length)."""
 
 
+_MAX_SEMICOLONS: Final = 64
+"""In a ``content-type``. Python's parser looks, at each semicolon within quotes, at all that is before it: 60 KiB of
+them would keep it, and so the Trio thread, busy for seconds."""
+
+
 def content_type(headers: Headers) -> email.message.Message:
-    """Returns the ``content-type``, taken apart."""
+    """Returns the ``content-type``, taken apart.
+
+    Raises:
+        HTTPError: 415, it has far too many parameters.
+    """
+    value = headers.get("content-type") or "application/octet-stream"
+    if value.count(";") > _MAX_SEMICOLONS:
+        raise HTTPError(415, "the content-type of the body has too many parameters")
     message = email.message.Message()
-    message["content-type"] = headers.get("content-type") or "application/octet-stream"
+    message["content-type"] = value
     return message
 
 
@@ -37,10 +49,12 @@ def decode_text(body: bytes, headers: Headers) -> str:
     Raises:
         HTTPError: 415, the charset is not known; 400, the body is not in it.
     """
-    charset = content_type(headers).get_content_charset("utf-8")
+    message = content_type(headers)
+    charset = ""
     try:
+        charset = message.get_content_charset("utf-8")
         name = codecs.lookup(charset).name
-    except LookupError:
+    except (LookupError, ValueError):  # percent-encoded (RFC 2231), it may be anything
         name = ""
     if not _CHARSETS(name):
         raise HTTPError(415, f"the charset {charset[:64]!a} of the body is not known")

@@ -56,8 +56,13 @@ def check_field(name: str, value: HeaderValue) -> tuple[str, HeaderValue]:
     """
     lower = check_name(name)
     values = Headers([(lower, value)]).get_all(lower)
-    if lower == "content-length" and not all(one.isascii() and one.isdecimal() for one in values):
-        raise ValueError("header field 'content-length' must be a number of octets, in decimal digits")
+    if lower == "content-length":
+        if not all(one.isascii() and one.isdecimal() and len(one.lstrip("0")) < 20 for one in values):
+            raise ValueError("header field 'content-length' must be a number of octets, in decimal digits, 19 at most")
+        if len({int(one) for one in values}) > 1:
+            raise ValueError("header field 'content-length' must not have several values")
+    if lower == "te" and any(one.lower() != "trailers" for one in values):
+        raise ValueError("header field 'te' may only be 'trailers' (RFC 9113 §8.2.2)")
     if isinstance(value, str | int | bytes | bytearray | memoryview):
         return lower, value
     return lower, list(value)

@@ -76,9 +76,13 @@ def boundary_of(headers: Headers) -> bytes:
     """Returns what separates the parts of a multipart body.
 
     Raises:
-        HTTPError: 400, the ``content-type`` does not say it.
+        HTTPError: 400, the ``content-type`` does not say it; 415, it has far too many parameters.
     """
-    boundary = content_type(headers).get_boundary()
+    message = content_type(headers)
+    try:
+        boundary = message.get_boundary()
+    except (LookupError, ValueError):  # in a charset (RFC 2231) that is none
+        boundary = None
     # RFC 2046 §5.1.1: "Boundary delimiters must not appear within the encapsulated material", and have 1 to 70
     # characters.
     if not boundary or len(boundary) > 70 or not boundary.isascii():

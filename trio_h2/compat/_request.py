@@ -229,6 +229,8 @@ class Request(metaclass=Made):
             self._partial += chunk
             if len(self._partial) > limit:
                 raise _too_large(limit)
+        if len(self._partial) > limit:  # of a call before that was refused, or allowed more
+            raise _too_large(limit)
         self._read_to_end = True
         self._body = bytes(self._partial)
         self._partial.clear()
@@ -315,7 +317,8 @@ class Request(metaclass=Made):
     def _refuse_announced(self, limit: int) -> None:
         """Refuses a body that is too large before the client has sent it, or 100 has asked for it."""
         length = self._exchange.headers.get("content-length")
-        if length is not None and int(length) > limit:
+        # RFC 9110 §9.3.6: a CONNECT has no content, so nobody has looked whether this is a number.
+        if length is not None and self._exchange.method != "CONNECT" and int(length) > limit:
             raise _too_large(limit)
 
     # -- its end ---------------------------------------------------------------------------------------------------
