@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import zlib
 from typing import TYPE_CHECKING
 
@@ -142,6 +143,14 @@ def test_answers_that_a_client_cannot_take(answer: str) -> None:
 def test_a_malformed_field(field: str) -> None:
     with pytest.raises(ValueError, match="sec-websocket-extensions"):
         parse_extensions([field])
+
+
+@pytest.mark.parametrize("field", ["a{}@", "a;{}b{}@", "a;b{}={}c{}@", 'a;b="{}', "{}@"])
+def test_much_white_space_takes_no_time(field: str) -> None:
+    started = time.process_time()
+    with pytest.raises(ValueError, match="sec-websocket-extensions"):
+        parse_extensions([field.replace("{}", " " * 15_000)])
+    assert time.process_time() - started < 0.5  # it was 5 s and more when the time grew with the square
 
 
 def test_several_fields_are_one_list() -> None:
