@@ -626,6 +626,18 @@ async def test_an_error_is_kept_though_the_client_is_gone(
     assert "KeyError" in repr(record.exc_info)
 
 
+async def test_an_error_of_a_client_is_kept_though_it_is_cancelled(autojump_clock: MockClock) -> None:
+    async def handler(ws: WebSocket) -> None:
+        await ws.wait_closed()
+
+    async with pair(WebSocketHandler(handler), server_config=OFFERING) as (client, _):
+        with pytest.raises(KeyError), trio.CancelScope() as scope:
+            async with open_websocket(client):
+                scope.cancel()
+                raise KeyError
+        assert client.statistics().open_streams == 0
+
+
 async def test_who_is_cancelled_finds_the_websocket_as_it_was(autojump_clock: MockClock) -> None:
     """Its tasks do not end before the block does."""
     done = trio.Event()
