@@ -108,6 +108,9 @@ class MessageGuard(Extension):
         rest: bytes | CloseReason | None = None
         if self._compressed:
             rest = self._inflate(_TAIL)
+            if rest:
+                # Nothing comes of an empty block: the message was cut off in a block that took this one for its own.
+                return rest if isinstance(rest, CloseReason) else CloseReason.INVALID_FRAME_PAYLOAD_DATA
             assert self._agreement is not None
             if not self._agreement.receive_takeover:
                 self._inflater = None

@@ -142,7 +142,7 @@ class WebSocketState:
 
     def _answered(self, payload: bytes) -> None:
         """A Pong came. It answers the pings before its own, too (RFC 6455 §5.5.3)."""
-        # RFC 6455 §5.5.3: "A Pong frame MAY be sent unsolicited": it answers no ping that waits for its turn to be sent.
+        # RFC 6455 §5.5.3: "A Pong frame MAY be sent unsolicited": it answers no ping that still waits for its turn.
         if payload not in self._pings or math.isnan(self._pings[payload].sent_at):
             return
         for sent, waiter in list(self._pings.items()):
