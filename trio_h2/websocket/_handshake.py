@@ -96,12 +96,20 @@ def origin_check(allowed: OriginCheck | Iterable[str] | None) -> OriginCheck | N
     return lambda origin: origin.lower() in known
 
 
-def is_own_origin(origin: str, authority: str) -> bool:
-    """Whether a page of *origin* comes from the same host and port as the WebSocket."""
+def is_own_origin(origin: str, scheme: str, authority: str) -> bool:
+    """Whether a page of *origin* comes from the same host and port as the WebSocket that it opens.
+
+    A page that came in the clear is none of a server with TLS, since anybody on its way may have written it. The
+    reverse holds for servers behind a proxy that takes TLS off.
+    """
     try:
-        return bool(authority) and urlsplit(origin).netloc.lower() == authority.lower()
+        page = urlsplit(origin)
     except ValueError:
         return False
+    if page.scheme not in ("http", "https") or (page.scheme, scheme) == ("http", "https") or not authority:
+        return False
+    default = ":443" if page.scheme == "https" else ":80"
+    return page.netloc.lower().removesuffix(default) == authority.lower().removesuffix(default)
 
 
 def accept_key(key: str) -> str:

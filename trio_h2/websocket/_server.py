@@ -152,7 +152,10 @@ class _Policy:
         origin = stream.headers.get("origin")
         if origin is None:
             return
-        allowed = is_own_origin(origin, stream.authority) if self._check_origin is None else self._check_origin(origin)
+        if self._check_origin is None:
+            allowed = is_own_origin(origin, stream.scheme, stream.authority)
+        else:
+            allowed = self._check_origin(origin)
         if not allowed:
             raise RefusalError(403, f"pages of {origin[:128]!r} may not open a WebSocket here")
 
