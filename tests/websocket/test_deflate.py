@@ -283,6 +283,7 @@ async def test_a_message_that_refers_to_the_one_before(role: str, autojump_clock
         ([(BINARY, b"\x00\x0a\x00\xf5\xffab", True, RSV1)], 1007),  # 2 of the 10 octets of a block
         ([(TEXT, b"a", False, 0), (CONT, b"b", True, RSV1)], 1002),
         ([(PING, b"", True, RSV1)], 1002),
+        ([(TEXT, deflated(b"good")[0], True, RSV1), (CONT, b"\xff", True, 0)], 1002),  # of nothing
         ([(TEXT, b"", True, 2)], 1002),
     ],
 )
@@ -293,7 +294,8 @@ async def test_what_cannot_be_inflated(
         for opcode, payload, fin, rsv in frames:
             await both.wire.send(opcode, payload, fin=fin, rsv=rsv)
         with pytest.raises(WebSocketBrokenError) as info:
-            await both.ws.receive_message()
+            while await both.ws.receive_message() == "good":
+                pass
         assert info.value.close_code == code
 
 

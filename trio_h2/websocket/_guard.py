@@ -114,7 +114,7 @@ class MessageGuard(Extension):
             assert self._agreement is not None
             if not self._agreement.receive_takeover:
                 self._inflater = None
-        self.last_size, self._size = self._size, 0
+        self.last_size, self._size, self._compressed = self._size, 0, False
         return rest
 
     def _inflate(self, data: bytes) -> bytes | CloseReason:
