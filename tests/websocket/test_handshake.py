@@ -416,6 +416,10 @@ def test_wrong_arguments_of_a_handler() -> None:
         (lambda: WebSocketHandler(echo, check_origin="https://a"), TypeError, "check_origin"),
         (lambda: WebSocketHandler(echo, check_origin=[b"x"]), TypeError, "origin"),  # type: ignore[list-item]
         (lambda: WebSocketHandler(echo, headers={":status": "1"}), ValueError, "handshake"),
+        (lambda: WebSocketHandler(echo, headers={":authority": "a"}), ValueError, "handshake"),
+        (lambda: WebSocketHandler(echo, headers={"Content-Length": "5"}), ValueError, "content-length"),
+        (lambda: WebSocketHandler(echo, headers={"connection": "close"}), ValueError, "connection"),
+        (lambda: WebSocketHandler(echo, headers={"transfer-encoding": "chunked"}), ValueError, "transfer-encoding"),
         (lambda: accept_websocket("x"), TypeError, "ServerStream"),  # type: ignore[arg-type]
     ]
     for call, kind, word in wrong:

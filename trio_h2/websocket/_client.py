@@ -87,7 +87,7 @@ class _Wish:
         self.subprotocols = checked_subprotocols(subprotocols)
         self.compression = compression
         self.config = config or WebSocketConfig()
-        given = checked_headers(headers)
+        given = checked_headers(headers, client=True)
         fields: list[tuple[str | bytes, str | bytes]] = [("sec-websocket-version", VERSION), *given.raw]
         if self.subprotocols:
             fields.append(("sec-websocket-protocol", ", ".join(self.subprotocols)))

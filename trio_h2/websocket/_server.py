@@ -107,7 +107,7 @@ class _Policy:
         check_options(compression, config)
         self._subprotocols = checked_subprotocols(subprotocols)
         self._check_origin = origin_check(check_origin)
-        self._headers = checked_headers(headers)
+        self._headers = checked_headers(headers, client=False)
         self._compression = compression
         self._config = config or WebSocketConfig()
 
