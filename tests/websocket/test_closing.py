@@ -108,6 +108,23 @@ async def test_a_normal_end_ends_the_iteration(role: str, code: int, autojump_cl
 
 
 @both_roles
+@pytest.mark.parametrize("code", [1000, 1003, 1007, 1012, 1013, 1014, 3000, 4999])
+async def test_codes_of_the_peer(role: str, code: int, autojump_clock: MockClock) -> None:
+    """All that may be in a Close frame, as plain numbers; what one may send, the other one understands."""
+    async with ends(role) as both:
+        await both.wire.close(code, "why")
+        await both.wire.expect_close(code)
+        await both.wire.expect_end()
+        await both.wire.send_eof()
+        await both.ws.wait_closed()
+        assert (both.ws.close_code, both.ws.close_reason) == (code, "why")
+        assert type(both.ws.close_code) is int
+    async with ends(role) as both, trio.open_nursery() as nursery:
+        nursery.start_soon(both.ws.aclose, code, "why")
+        await both.wire.expect_closed(code)
+
+
+@both_roles
 async def test_both_close_at_once(role: str, autojump_clock: MockClock) -> None:
     async with ends(role) as both, trio.open_nursery() as nursery:
         nursery.start_soon(both.ws.aclose, 4000)
@@ -624,6 +641,18 @@ async def test_an_error_is_kept_though_the_client_is_gone(
             assert server.statistics().running_handlers == 0
     (record,) = (record for record in caplog.records if record.levelname == "ERROR")
     assert "KeyError" in repr(record.exc_info)
+
+
+async def test_an_error_of_a_client_is_kept_though_it_is_cancelled(autojump_clock: MockClock) -> None:
+    async def handler(ws: WebSocket) -> None:
+        await ws.wait_closed()
+
+    async with pair(WebSocketHandler(handler), server_config=OFFERING) as (client, _):
+        with pytest.raises(KeyError), trio.CancelScope() as scope:
+            async with open_websocket(client):
+                scope.cancel()
+                raise KeyError
+        assert client.statistics().open_streams == 0
 
 
 async def test_who_is_cancelled_finds_the_websocket_as_it_was(autojump_clock: MockClock) -> None:

@@ -26,6 +26,7 @@ from trio_h2.websocket import (
     is_websocket,
     open_websocket,
 )
+from trio_h2.websocket._handshake import is_own_origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -262,6 +263,37 @@ async def test_whom_a_server_accepts(headers: dict[str, str], status: int, autoj
 
 
 @pytest.mark.parametrize(
+    ("origin", "scheme", "authority", "own"),
+    [
+        ("https://a.example", "https", "a.example", True),
+        ("https://a.example", "https", "A.example:443", True),
+        ("https://a.example", "http", "a.example", True),  # behind a proxy that takes TLS off
+        ("http://a.example", "http", "a.example:80", True),
+        ("https://a.example:8443", "https", "a.example:8443", True),
+        ("https://[::1]", "https", "[::1]:443", True),
+        ("http://a.example", "https", "a.example", False),  # anybody on the way can write such a page
+        ("http://a.example:443", "https", "a.example:443", False),
+        ("https://a.example:8443", "https", "a.example", False),
+        ("https://a.example:80", "https", "a.example", False),
+        ("https://a.example.evil.example", "https", "a.example", False),
+        ("https://b.a.example", "https", "a.example", False),
+        ("ftp://a.example", "https", "a.example", False),
+        ("null", "https", "", False),
+        ("https://", "https", "", False),
+    ],
+)
+def test_own_pages(origin: str, scheme: str, authority: str, own: bool) -> None:
+    assert is_own_origin(origin, scheme, authority) is own
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_page_without_tls_is_no_page_of_a_server_with_it(scheme: str, autojump_clock: MockClock) -> None:
+    async with pair(WebSocketHandler(echo), server_config=OFFERING) as (client, _):
+        headers = {**VERSION, ":scheme": scheme, "origin": "http://localhost"}
+        assert (await ask(client, headers)).status == (200 if scheme == "http" else 403)
+
+
+@pytest.mark.parametrize(
     ("check", "origin", "status"),
     [
         (["https://a.example", "https://B.example/"], "https://A.example", 200),
@@ -384,6 +416,10 @@ def test_wrong_arguments_of_a_handler() -> None:
         (lambda: WebSocketHandler(echo, check_origin="https://a"), TypeError, "check_origin"),
         (lambda: WebSocketHandler(echo, check_origin=[b"x"]), TypeError, "origin"),  # type: ignore[list-item]
         (lambda: WebSocketHandler(echo, headers={":status": "1"}), ValueError, "handshake"),
+        (lambda: WebSocketHandler(echo, headers={":authority": "a"}), ValueError, "handshake"),
+        (lambda: WebSocketHandler(echo, headers={"Content-Length": "5"}), ValueError, "content-length"),
+        (lambda: WebSocketHandler(echo, headers={"connection": "close"}), ValueError, "connection"),
+        (lambda: WebSocketHandler(echo, headers={"transfer-encoding": "chunked"}), ValueError, "transfer-encoding"),
         (lambda: accept_websocket("x"), TypeError, "ServerStream"),  # type: ignore[arg-type]
     ]
     for call, kind, word in wrong:

@@ -111,6 +111,23 @@ async def test_a_message_in_parts(role: str, autojump_clock: MockClock) -> None:
 
 
 @both_roles
+async def test_a_part_outside_of_its_block_is_refused(role: str, autojump_clock: MockClock) -> None:
+    """It would begin a message that nobody ends, and of which those of others become the rest."""
+    async with ends(role) as both:
+        with pytest.raises(RuntimeError, match="within the block"):
+            await both.ws.open_message().send("before")
+        async with both.ws.open_message() as message:
+            await message.send("a")
+        with pytest.raises(RuntimeError, match="within the block"):
+            await message.send("after")
+        await both.ws.send_message("next")
+        await both.wire.expect(TEXT, "a", fin=False)
+        await both.wire.expect(CONT, "")
+        await both.wire.expect(TEXT, "next")
+        await both.finish()
+
+
+@both_roles
 async def test_a_message_in_parts_that_fails_resets(role: str, autojump_clock: MockClock) -> None:
     async with ends(role) as both:
         with pytest.raises(KeyError):

@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 
-from tests.websocket.frames import PING, PONG, TEXT, both_roles, ends
+from tests.websocket.frames import BINARY, CONT, PING, PONG, TEXT, both_roles, ends
 from trio_h2.websocket import WebSocketBrokenError, WebSocketClosedHereError, WebSocketConfig
 
 if TYPE_CHECKING:
@@ -79,6 +79,35 @@ async def test_a_ping_that_was_given_up(role: str, autojump_clock: MockClock) ->
         await both.wire.expect(PING, b"a")
         await both.wire.send(PONG, b"a")
         nursery.start_soon(both.finish)
+
+
+@both_roles
+async def test_a_pong_does_not_answer_a_ping_that_was_not_sent(role: str, autojump_clock: MockClock) -> None:
+    """Unsolicited pongs are mostly empty, as pings may be."""
+    trip: list[float] = []
+    size = 2**20
+    async with ends(role) as both, trio.open_nursery() as nursery:
+
+        async def ping() -> None:
+            trip.append(await both.ws.ping(b""))
+
+        async with both.ws.open_message() as message:
+            nursery.start_soon(message.send, bytes(size))  # more than the peer's window
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.start_soon(ping)
+            await trio.testing.wait_all_tasks_blocked()
+            await both.wire.send(PONG, b"")
+            await trio.sleep(3)
+            assert not trip
+            await both.wire.expect(BINARY, bytes(size), fin=False)
+            await both.wire.expect(PING, b"")
+        await trio.sleep(2)
+        assert not trip
+        await both.wire.send(PONG, b"")
+        await trio.testing.wait_all_tasks_blocked()
+        assert trip == [2]
+        await both.wire.expect(CONT, b"")
+        await both.finish()
 
 
 @both_roles

@@ -87,7 +87,7 @@ class _Wish:
         self.subprotocols = checked_subprotocols(subprotocols)
         self.compression = compression
         self.config = config or WebSocketConfig()
-        given = checked_headers(headers)
+        given = checked_headers(headers, client=True)
         fields: list[tuple[str | bytes, str | bytes]] = [("sec-websocket-version", VERSION), *given.raw]
         if self.subprotocols:
             fields.append(("sec-websocket-protocol", ", ".join(self.subprotocols)))
@@ -171,7 +171,10 @@ class OpenWebSocket:
         try:
             return await self._tasks.stop(exc_type, exc, traceback)
         finally:
-            await self._stream.aclose()  # cancelled, it resets
+            if exc is None:
+                await self._stream.aclose()  # cancelled, it resets
+            else:
+                self._stream.destroy()  # a cancellation must not take the place of the error
 
 
 async def _refused(stream: trio_h2.ClientStream, response: trio_h2.Headers, path: str) -> None:

@@ -15,7 +15,8 @@ Extension: TypeAlias = tuple[str, dict[str, str | None]]
 
 NAME: Final = "permessage-deflate"
 _TOKEN: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_PIECE: Final = re.compile(rf'\s*({_TOKEN})\s*(?:=\s*(?:({_TOKEN})|"((?:[^"\\]|\\.)*)"))?\s*([;,]|$)')
+# Two runs of white space stand never side by side: each way to divide one between them would be tried.
+_PIECE: Final = re.compile(rf'\s*({_TOKEN})\s*(?:=\s*(?:({_TOKEN})|"((?:[^"\\]|\\.)*)")\s*)?([;,]|$)')
 _BITS: Final = re.compile(r"8|9|1[0-5]")  # RFC 7692 §7.1.2.1: "a decimal integer value without leading zeroes"
 
 

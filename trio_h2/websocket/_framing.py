@@ -100,8 +100,8 @@ class Framing:
                 return Ponged(bytes(event.payload))
             elif isinstance(event, CloseConnection):
                 if self._connection.state is state:  # wsproto reports its own objections in the same way
-                    return Failed(event.code, self._objection(event))
-                return PeerClosed(event.code, event.reason or "")
+                    return Failed(int(event.code), self._objection(event))
+                return PeerClosed(self._guard.close_code or int(event.code), event.reason or "")
         return None
 
     def _objection(self, event: CloseConnection) -> str:

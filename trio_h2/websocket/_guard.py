@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _TAIL: Final = b"\x00\x00\xff\xff"
 """RFC 7692 §7.2.1: what ends a flush, and is left out on the wire."""
 _CONTROL: Final = frozenset({Opcode.CLOSE, Opcode.PING, Opcode.PONG})
+_TRY_AGAIN_LATER, _BAD_GATEWAY = b"\x03\xf5", b"\x03\xf6"
+"""Close codes 1013 and 1014. Both are registered with IANA (RFC 6455 §11.7), but wsproto does not know the second."""
 _LEVEL: Final = 6
 _MEMORY_LEVEL: Final = 5
 """Of 9: zlib's own default of 8 takes eight times the memory, for little."""
@@ -48,6 +50,7 @@ class MessageGuard(Extension):
         self._limit = max_message_size
         self._agreement = agreement
         self._control = False
+        self._closing = False
         self._compressed = False
         self._inflater: zlib._Decompress | None = None
         self._deflater: Compressor | None = None
@@ -55,6 +58,8 @@ class MessageGuard(Extension):
         self._size = 0
         self.last_size = 0
         """Octets of the message that ended last."""
+        self.close_code: int | None = None
+        """What the peer's Close frame says, if wsproto was given something else to read."""
 
     def offer(self) -> bool | str:
         """Not asked: the handshake is elsewhere."""
@@ -71,6 +76,7 @@ class MessageGuard(Extension):
     ) -> CloseReason | RsvBits:
         """Looks at a frame before its payload; wsproto may show the same header again when it was incomplete."""
         self._control = opcode in _CONTROL
+        self._closing = opcode is Opcode.CLOSE
         if self._control:
             return RsvBits(False, False, False)  # RFC 7692 §6.1: control frames have no such bit
         if opcode is Opcode.CONTINUATION:
@@ -84,7 +90,10 @@ class MessageGuard(Extension):
         return RsvBits(self._agreement is not None, False, False)
 
     def frame_inbound_payload_data(self, proto: FrameDecoder | FrameProtocol, data: bytes) -> bytes | CloseReason:
-        """Takes octets of a payload."""
+        """Takes octets of a payload; that of a control frame comes whole."""
+        if self._closing and data[:2] == _BAD_GATEWAY:
+            self.close_code = int.from_bytes(_BAD_GATEWAY)
+            return _TRY_AGAIN_LATER + data[2:]
         if self._control:
             return data
         if not self._compressed:
@@ -99,10 +108,13 @@ class MessageGuard(Extension):
         rest: bytes | CloseReason | None = None
         if self._compressed:
             rest = self._inflate(_TAIL)
+            if rest:
+                # Nothing comes of an empty block: the message was cut off in a block that took this one for its own.
+                return rest if isinstance(rest, CloseReason) else CloseReason.INVALID_FRAME_PAYLOAD_DATA
             assert self._agreement is not None
             if not self._agreement.receive_takeover:
                 self._inflater = None
-        self.last_size, self._size = self._size, 0
+        self.last_size, self._size, self._compressed = self._size, 0, False
         return rest
 
     def _inflate(self, data: bytes) -> bytes | CloseReason:

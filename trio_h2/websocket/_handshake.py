@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 VERSION: Final = "13"
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_NOT_OURS: Final = frozenset(
+    {"connection", "content-length", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"}
+)
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -53,15 +56,20 @@ def checked_subprotocols(subprotocols: Iterable[str]) -> list[str]:
     return names
 
 
-def checked_headers(headers: trio_h2.HeadersInput | None) -> trio_h2.Headers:
-    """Returns further fields for either side of the handshake.
+def checked_headers(headers: trio_h2.HeadersInput | None, *, client: bool) -> trio_h2.Headers:
+    """Returns further fields for one side of the handshake.
 
     Raises:
         TypeError, ValueError: a field is not allowed.
     """
     fields = trio_h2.Headers({} if headers is None else headers)
+    pseudo = (":authority", ":scheme") if client else ()
     for name in fields:
-        if name.startswith("sec-websocket-") or (name.startswith(":") and name not in (":authority", ":scheme")):
+        if name in _NOT_OURS:
+            # RFC 9110 §9.3.6: a server "MUST NOT send any Transfer-Encoding or Content-Length header fields in a 2xx
+            # (Successful) response to CONNECT". The others are about one connection of HTTP/1.1.
+            raise ValueError(f"header field {name!r} cannot stand in the handshake of a WebSocket")
+        if name.startswith("sec-websocket-") or (name.startswith(":") and name not in pseudo):
             raise ValueError(f"header field {name!r} belongs to the handshake; there are arguments for what it says")
     return fields
 
@@ -96,12 +104,20 @@ def origin_check(allowed: OriginCheck | Iterable[str] | None) -> OriginCheck | N
     return lambda origin: origin.lower() in known
 
 
-def is_own_origin(origin: str, authority: str) -> bool:
-    """Whether a page of *origin* comes from the same host and port as the WebSocket."""
+def is_own_origin(origin: str, scheme: str, authority: str) -> bool:
+    """Whether a page of *origin* comes from the same host and port as the WebSocket that it opens.
+
+    A page that came in the clear is none of a server with TLS, since anybody on its way may have written it. The
+    reverse holds for servers behind a proxy that takes TLS off.
+    """
     try:
-        return bool(authority) and urlsplit(origin).netloc.lower() == authority.lower()
+        page = urlsplit(origin)
     except ValueError:
         return False
+    if page.scheme not in ("http", "https") or (page.scheme, scheme) == ("http", "https") or not authority:
+        return False
+    default = ":443" if page.scheme == "https" else ":80"
+    return page.netloc.lower().removesuffix(default) == authority.lower().removesuffix(default)
 
 
 def accept_key(key: str) -> str:

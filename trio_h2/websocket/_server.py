@@ -107,7 +107,7 @@ class _Policy:
         check_options(compression, config)
         self._subprotocols = checked_subprotocols(subprotocols)
         self._check_origin = origin_check(check_origin)
-        self._headers = checked_headers(headers)
+        self._headers = checked_headers(headers, client=False)
         self._compression = compression
         self._config = config or WebSocketConfig()
 
@@ -152,7 +152,10 @@ class _Policy:
         origin = stream.headers.get("origin")
         if origin is None:
             return
-        allowed = is_own_origin(origin, stream.authority) if self._check_origin is None else self._check_origin(origin)
+        if self._check_origin is None:
+            allowed = is_own_origin(origin, stream.scheme, stream.authority)
+        else:
+            allowed = self._check_origin(origin)
         if not allowed:
             raise RefusalError(403, f"pages of {origin[:128]!r} may not open a WebSocket here")
 

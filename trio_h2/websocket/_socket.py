@@ -305,6 +305,7 @@ class MessageWriter:
         self._socket = socket
         self._text: bool | None = None
         self._entered = False
+        self._writing = False
 
     async def __aenter__(self) -> Self:
         """Waits for the messages of other tasks. Cancelled: nothing happened."""
@@ -318,6 +319,7 @@ class MessageWriter:
         except WebSocketClosedError:
             self._socket._message_lock.release()
             raise
+        self._writing = True
         return self
 
     async def send(self, part: str | bytes | bytearray | memoryview) -> None:
@@ -329,9 +331,12 @@ class MessageWriter:
         Raises:
             TypeError: *part* is neither text nor octets, or not of the kind of those before it.
             ValueError: it has surrogates, which are no text.
+            RuntimeError: not within the block: the part would stand in the message of another task.
             WebSocketClosedError: the WebSocket is closed.
         """
         data = _checked(part)
+        if not self._writing:
+            raise RuntimeError("a part can be sent within the block of its message only")
         if self._text not in (None, isinstance(data, str)):
             raise TypeError(f"all parts of a message must be of one kind, text or octets; this one is {type(part)}")
         self._socket._check_open()
@@ -354,6 +359,7 @@ class MessageWriter:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Ends the message; if no part was sent, there is none."""
+        self._writing = False
         try:
             if exc is None:
                 await trio.lowlevel.checkpoint()

@@ -142,7 +142,8 @@ class WebSocketState:
 
     def _answered(self, payload: bytes) -> None:
         """A Pong came. It answers the pings before its own, too (RFC 6455 §5.5.3)."""
-        if payload not in self._pings:
+        # RFC 6455 §5.5.3: "A Pong frame MAY be sent unsolicited": it answers no ping that still waits for its turn.
+        if payload not in self._pings or math.isnan(self._pings[payload].sent_at):
             return
         for sent, waiter in list(self._pings.items()):
             waiter.answered_at = trio.current_time()
