@@ -144,7 +144,7 @@ async def test_a_file_that_cannot_be_read_to_its_end(
         with pytest.raises(trio_h2.StreamResetError):
             await read_all(stream)
     (record,) = caplog.records
-    assert record.getMessage() == "reading /big.bin failed: [Errno 5] Input/output error"
+    assert record.getMessage() == "reading '/big.bin' failed: [Errno 5] Input/output error"
     assert record.exc_info is None
 
 

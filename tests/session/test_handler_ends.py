@@ -39,6 +39,21 @@ async def test_a_handler_that_returns_without_a_response_is_a_500(caplog: Log, a
     assert "GET /lazy returned without a response" in errors(caplog)[0]
 
 
+async def test_no_control_character_of_a_path_gets_into_the_log(caplog: Log, autojump_clock: object) -> None:
+    """Those above 0x7f may be received; to a terminal or a reader of lines they can mean something."""
+    tasks: list[str] = []
+
+    async def handler(stream: ServerStream) -> None:
+        tasks.append(trio.lowlevel.current_task().name)
+        assert stream.path == "/a\x85\x9b31m\xe9"
+
+    async with served(handler) as (peer, _):
+        stream_id = await peer.request(path="/a\x85\x9b31m\xe9")
+        await peer.expect_headers(stream_id, status=500)
+    assert r"GET /a\x85\x9b31m\xe9 returned without a response" in errors(caplog)[0]
+    assert tasks == [r"trio_h2 GET /a\x85\x9b31m\xe9 #1"]
+
+
 async def test_a_raise_before_the_headers_is_a_500_and_logged(caplog: Log, autojump_clock: object) -> None:
     async def handler(stream: ServerStream) -> None:
         await stream.send_informational(103)

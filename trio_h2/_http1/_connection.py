@@ -75,7 +75,7 @@ class Http1Connection(Http1State):
             exchange = self._exchange
             assert exchange is not None
             async with trio.open_nursery() as nursery:  # a task of its own has context variables of its own
-                name = f"trio_h2 {exchange.method} {exchange.path or exchange.authority} #{exchange.id}"
+                name = f"trio_h2 {exchange.method} {exchange._target} #{exchange.id}"
                 nursery.start_soon(self._handle, exchange, name=name)
             if not await self._settle():
                 return

@@ -61,7 +61,7 @@ class PushTakingSession(Session):
         )
         self._handlers.add(stream)
         self._stream_opened(stream)
-        name = f"trio_h2 push {stream.path} #{stream.id}"
+        name = f"trio_h2 push {stream._target} #{stream.id}"
         self._push_nursery.start_soon(self._handle_push, self._push_handler, stream, name=name)
 
     async def _handle_push(self, handler: PushHandler, stream: PushedStream) -> None:
@@ -74,13 +74,13 @@ class PushTakingSession(Session):
             try:
                 if others is not None:
                     raise others from None
-                logger.debug("%s: the push of %s ended first: %s", self._label, stream.path, ends)
+                logger.debug("%s: the push of %s ended first: %s", self._label, stream._target, ends)
             finally:
                 del ends, others  # their tracebacks know this frame
         except (StreamError, SessionError, trio.ClosedResourceError) as exc:
             if not self._tells_of_end(stream, exc):
                 raise
-            logger.debug("%s: the push of %s ended first: %s", self._label, stream.path, exc)
+            logger.debug("%s: the push of %s ended first: %s", self._label, stream._target, exc)
         finally:
             stream._abandon()
             self._engine.handler_done(stream.id)

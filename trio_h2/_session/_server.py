@@ -189,7 +189,7 @@ class ServerSession(PushingSession):
             stream_id = next(iter(self._queue))
             stream = self._queue.pop(stream_id)
             self._watcher.started(stream_id)
-            name = f"trio_h2 {stream.method} {stream.path or stream.authority} #{stream_id}"
+            name = f"trio_h2 {stream.method} {stream._target} #{stream_id}"
             # A task copies the context of whoever starts it: that of on_session, not of the reader.
             self._context.run(self._spawn, self._nursery, stream, name)
 
@@ -206,7 +206,7 @@ class ServerSession(PushingSession):
         self._told_of_handlers = True
         log(
             "%s: %s %s is refused, since max_concurrent_streams=%d handlers run, some without a stream",
-            *(self._label, stream.method, stream.path, self._engine.max_streams),
+            *(self._label, stream.method, stream._target, self._engine.max_streams),
         )
         stream._reset(ErrorCode.REFUSED_STREAM, Initiator.LIBRARY, "too many handlers have not ended")
 

@@ -46,7 +46,7 @@ async def supervise(stream: ServerStream, handler: Handler, label: str, seconds:
         elif trio.current_time() >= scope.deadline:
             logger.warning(
                 "%s: the handler of %s %s was cancelled after handler_timeout=%g s",
-                *(label, stream.method, stream.path, seconds),
+                *(label, stream.method, stream._target, seconds),
             )
     except BaseExceptionGroup as group:  # an ExceptionGroup is one, too
         errors, others = group.split(Exception)
@@ -72,11 +72,11 @@ def _returned(stream: ServerStream, label: str) -> None:
     if not stream._alive:
         return
     if not stream.headers_sent:
-        logger.error("%s: the handler of %s %s returned without a response", label, stream.method, stream.path)
+        logger.error("%s: the handler of %s %s returned without a response", label, stream.method, stream._target)
         _respond_500(stream)
     elif not outbox.ended:
         if not outbox.complete or outbox.busy:
-            logger.error("%s: the handler of %s %s left its body short", label, stream.method, stream.path)
+            logger.error("%s: the handler of %s %s left its body short", label, stream.method, stream._target)
             stream._reset(ErrorCode.INTERNAL_ERROR, Initiator.LIBRARY, "the handler left its body incomplete")
             return
         outbox.finish()
@@ -84,9 +84,9 @@ def _returned(stream: ServerStream, label: str) -> None:
 
 def _raised(stream: ServerStream, error: Exception, label: str) -> None:
     if not stream._alive and tells_of_end(stream, error, cancelled=stream._scope.cancel_called):
-        logger.debug("%s: the stream of %s %s ended first: %s", label, stream.method, stream.path, error)
+        logger.debug("%s: the stream of %s %s ended first: %s", label, stream.method, stream._target, error)
         return
-    logger.error("%s: the handler of %s %s raised", label, stream.method, stream.path, exc_info=error)
+    logger.error("%s: the handler of %s %s raised", label, stream.method, stream._target, exc_info=error)
     if not stream._alive:
         return
     if not stream.headers_sent:

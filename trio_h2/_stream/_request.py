@@ -37,3 +37,10 @@ class RequestFacts:
     def authority(self) -> str:
         """The host (and port) that was asked for: ``:authority``, else the ``host`` field."""
         return self._headers.get(":authority") or self._headers.get("host") or ""
+
+    @property
+    def _target(self) -> str:
+        """Path, or the authority of a CONNECT, for logs and names of tasks: a control character (RFC 9113 §8.2.1 lets
+        those above 0x7f pass) must not get there.
+        """
+        return (self.path or self.authority).encode("ascii", "backslashreplace").decode("ascii")

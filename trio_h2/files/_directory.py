@@ -227,7 +227,7 @@ class DirectoryHandler:
                 await send_parts(stream, file, parts)
                 await end_body(stream, None, end_stream=True)
         except OSError as exc:
-            logger.error("reading %s failed: %s", stream.path, exc)
+            logger.error("reading %a failed: %s", stream.path, exc)
 
 
 def _wants_all(stream: FileExchange) -> bool:
@@ -249,5 +249,5 @@ def _status_of(exc: OSError, stream: FileExchange) -> int:
         return 404
     if is_forbidden(exc):
         return 403
-    logger.error("opening %s failed: %s", stream.path, exc)
+    logger.error("opening %a failed: %s", stream.path, exc)
     return 500

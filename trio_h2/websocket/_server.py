@@ -283,7 +283,7 @@ class WebSocketHandler:
         try:
             socket = await block.__aenter__()
         except WebSocketHandshakeError as exc:
-            logger.info("%s from %s was %s", stream.path, stream.headers.get("origin", "no origin"), exc)
+            logger.info("%a from %a was %s", stream.path, stream.headers.get("origin", "no origin"), exc)
             return
         async with _Entered(block):
             try:
