@@ -91,6 +91,9 @@ def test_what_a_server_answers(ours: Deflate, offered: str, answer: str, terms: 
         "permessage-deflate; client_max_window_bits=0",
         "permessage-deflate; server_no_context_takeover=1",
         "permessage-deflate; speed=9",
+        "permessage-deflate; server_max_window_bits=10; server_max_window_bits=10",
+        "permessage-deflate; client_no_context_takeover; client_no_context_takeover",
+        "x-other; a; a",
     ],
 )
 def test_offers_that_a_server_declines(offered: str) -> None:
@@ -128,6 +131,7 @@ def test_no_answer_is_no_compression() -> None:
         "permessage-deflate; client_max_window_bits",
         "permessage-deflate; client_max_window_bits=16",
         "permessage-deflate; speed=9",
+        "permessage-deflate; server_max_window_bits=10; server_max_window_bits=10",
         "permessage-deflate, permessage-deflate",
         "x-other",
     ],
@@ -139,7 +143,7 @@ def test_answers_that_a_client_cannot_take(answer: str) -> None:
         agreed(None, parse_extensions([answer]))
 
 
-@pytest.mark.parametrize("field", [";", "a b", "a;", "a,", "a=b", "a; b=", 'a; b="c', "a; b; b", "a; b=c d", "=b", ","])
+@pytest.mark.parametrize("field", [";", "a b", "a;", "a,", "a=b", "a; b=", 'a; b="c', "a; b=c d", "=b", ","])
 def test_a_malformed_field(field: str) -> None:
     with pytest.raises(ValueError, match="sec-websocket-extensions"):
         parse_extensions([field])
@@ -155,9 +159,9 @@ def test_much_white_space_takes_no_time(field: str) -> None:
 
 def test_several_fields_are_one_list() -> None:
     assert parse_extensions(["a; B=c", 'D ;e="f\\"g, h" , i']) == [
-        ("a", {"B": "c"}),
-        ("d", {"e": 'f"g, h'}),
-        ("i", {}),
+        ("a", [("B", "c")]),
+        ("d", [("e", 'f"g, h')]),
+        ("i", []),
     ]
 
 

@@ -246,6 +246,7 @@ async def ask(
         ({**VERSION, "sec-websocket-protocol": "a b"}, 400),
         ({**VERSION, "sec-websocket-protocol": "a, a"}, 400),
         ({**VERSION, "sec-websocket-extensions": "a b"}, 400),
+        ({**VERSION, "sec-websocket-extensions": "x; a; a, permessage-deflate; b; b"}, 200),  # RFC 7692 §7.1: declined
         ({**VERSION, "origin": "https://localhost:1"}, 403),
         ({**VERSION, "origin": "null"}, 403),
         ({**VERSION, "origin": "https://["}, 403),

@@ -113,6 +113,7 @@ async def test_compression(autojump_clock: MockClock) -> None:
         ([*UPGRADE, "Sec-WebSocket-Version: 13"], 400),
         ([*UPGRADE, "Sec-WebSocket-Key: c2hvcnQ=", "Sec-WebSocket-Version: 13"], 400),
         ([*UPGRADE, "Sec-WebSocket-Key: %%%", "Sec-WebSocket-Version: 13"], 400),
+        ([*UPGRADE, "Sec-WebSocket-Key: é", "Sec-WebSocket-Version: 13"], 400),
         ([*ASK, "Origin: https://elsewhere.example"], 403),
         (["Upgrade: h2c", "Connection: upgrade", KEY], 404),
         (["Upgrade: websocket", KEY], 404),

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
     from ._config import Deflate
 
-Extension: TypeAlias = tuple[str, dict[str, str | None]]
+Extension: TypeAlias = tuple[str, list[tuple[str, str | None]]]
+"""Its name, and its parameters in order."""
 
 NAME: Final = "permessage-deflate"
 _TOKEN: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
@@ -39,12 +40,12 @@ def parse_extensions(values: Iterable[str]) -> list[Extension]:
     """Returns the extensions that the values of the field name, in order, with their parameters.
 
     Raises:
-        ValueError: it is not spelled as it must be, or a parameter is repeated.
+        ValueError: it is not spelled as it must be.
     """
     found: list[Extension] = []
     for value in values:
         position = 0
-        current: dict[str, str | None] | None = None
+        current: list[tuple[str, str | None]] | None = None
         while position < len(value):
             piece = _PIECE.match(value, position)
             if piece is None:
@@ -57,12 +58,10 @@ def parse_extensions(values: Iterable[str]) -> list[Extension]:
             if current is None:
                 if argument is not None:
                     raise ValueError(f"sec-websocket-extensions is malformed: {value[:64]!r}")
-                current = {}
+                current = []
                 found.append((name.lower(), current))
-            elif name in current:
-                raise ValueError(f"sec-websocket-extensions repeats {name[:64]!r}")
             else:
-                current[name] = argument
+                current.append((name, argument))
             if separator == ",":
                 current = None
     return found
@@ -89,22 +88,22 @@ def accept(deflate: Deflate, offers: Iterable[Extension]) -> tuple[str, Agreemen
         if name != NAME:
             continue
         try:
-            bits = _check(parameters, valueless={"client_max_window_bits"})
+            terms = _check(parameters, valueless={"client_max_window_bits"})
         except ValueError:
             continue
-        send_takeover = deflate.context_takeover and "server_no_context_takeover" not in parameters
-        receive_takeover = deflate.context_takeover and "client_no_context_takeover" not in parameters
+        send_takeover = deflate.context_takeover and "server_no_context_takeover" not in terms
+        receive_takeover = deflate.context_takeover and "client_no_context_takeover" not in terms
         parts = [NAME]
         if not send_takeover:
             parts.append("server_no_context_takeover")
         if not receive_takeover:
             parts.append("client_no_context_takeover")
-        send_bits = min(deflate.max_window_bits, bits.get("server_max_window_bits", 15))
-        if "server_max_window_bits" in parameters:
+        send_bits = min(deflate.max_window_bits, terms.get("server_max_window_bits", 15))
+        if "server_max_window_bits" in terms:
             parts.append(f"server_max_window_bits={send_bits}")
         receive_bits = 15
-        if "client_max_window_bits" in parameters:  # else the client would not know what to make of it
-            receive_bits = min(deflate.max_window_bits, bits.get("client_max_window_bits", 15))
+        if "client_max_window_bits" in terms:  # else the client would not know what to make of it
+            receive_bits = min(deflate.max_window_bits, terms.get("client_max_window_bits", 15))
             parts.append(f"client_max_window_bits={receive_bits}")
         return "; ".join(parts), Agreement(send_bits, send_takeover, receive_bits, receive_takeover)
     return None
@@ -122,33 +121,38 @@ def agreed(deflate: Deflate | None, answer: list[Extension]) -> Agreement | None
     name, parameters = answer[0]
     if deflate is None or name != NAME or len(answer) > 1:
         raise ValueError(f"the server chose an extension that was not offered: {answer[-1][0][:64]!r}")
-    bits = _check(parameters, valueless=set())
-    receive_bits = bits.get("server_max_window_bits", 15)
-    if "server_max_window_bits" in parameters and receive_bits > deflate.max_window_bits:
+    terms = _check(parameters, valueless=set())
+    receive_bits = terms.get("server_max_window_bits", 15)
+    if "server_max_window_bits" in terms and receive_bits > deflate.max_window_bits:
         raise ValueError(f"server_max_window_bits={receive_bits} is more than was offered, {deflate.max_window_bits}")
     return Agreement(
-        send_bits=min(deflate.max_window_bits, bits.get("client_max_window_bits", 15)),
-        send_takeover=deflate.context_takeover and "client_no_context_takeover" not in parameters,
+        send_bits=min(deflate.max_window_bits, terms.get("client_max_window_bits", 15)),
+        send_takeover=deflate.context_takeover and "client_no_context_takeover" not in terms,
         receive_bits=receive_bits,
-        receive_takeover="server_no_context_takeover" not in parameters,
+        receive_takeover="server_no_context_takeover" not in terms,
     )
 
 
-def _check(parameters: dict[str, str | None], *, valueless: set[str]) -> dict[str, int]:
-    """Returns the numbers among the parameters of permessage-deflate; those in *valueless* may lack theirs.
+def _check(parameters: list[tuple[str, str | None]], *, valueless: set[str]) -> dict[str, int]:
+    """Returns the parameters of permessage-deflate as numbers; those in *valueless* may lack theirs, which is 15 then.
 
     Raises:
-        ValueError: there is something else among them.
+        ValueError: there is something else among them, or one is there twice.
     """
-    numbers = {}
-    for name, value in parameters.items():
+    terms: dict[str, int] = {}
+    for name, value in parameters:
+        if name in terms:
+            raise ValueError(f"{NAME} has {name} twice")
         if name in ("server_no_context_takeover", "client_no_context_takeover"):
             if value is not None:
                 raise ValueError(f"{name} takes no value")
+            terms[name] = 1
         elif name not in ("server_max_window_bits", "client_max_window_bits"):
             raise ValueError(f"{NAME} has no parameter {name[:64]!r}")
         elif value is not None and _BITS.fullmatch(value):
-            numbers[name] = int(value)
-        elif value is not None or name not in valueless:
+            terms[name] = int(value)
+        elif value is None and name in valueless:
+            terms[name] = 15
+        else:
             raise ValueError(f"{name} must be in 8..15, not {(value or '')[:64]!r}")
-    return numbers
+    return terms

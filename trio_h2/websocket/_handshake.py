@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import re
 from typing import TYPE_CHECKING, Final
@@ -128,7 +127,7 @@ def accept_key(key: str) -> str:
     """
     try:
         octets = base64.b64decode(key, validate=True)
-    except binascii.Error:
+    except ValueError:
         octets = b""
     if len(octets) != 16:
         raise ValueError("sec-websocket-key is not 16 octets in base64")
