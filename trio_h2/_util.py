@@ -84,3 +84,15 @@ class Signal:
         while not self._set:
             await self._lot.park()
         self._set = False
+
+
+def octets(name: str, value: bytes | bytearray | memoryview) -> memoryview:
+    """Looks at octets that an application has handed over.
+
+    Raises:
+        TypeError: it is none; the message has the *name* of the argument.
+    """
+    try:
+        return memoryview(value)
+    except TypeError:
+        raise TypeError(f"{name} must be bytes-like, not {type(value).__name__}") from None

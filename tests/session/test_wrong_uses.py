@@ -251,7 +251,9 @@ ON_A_CLIENT = [
     WrongOnAClient("short trailers", FIVE, three, lambda s: s.send_trailers({}), LOCAL, "is 5, but the body has 3 oct"),
     WrongOnAClient("reset", OPEN, nothing, lambda s: s.reset(2**32), VALUE, r"in 0\.\.4294967295, not 4294967296"),
     WrongOnAClient("weight 257", OPEN, nothing, lambda s: s.prioritize(weight=257), VALUE, r"in 1\.\.256, not 257"),
-    WrongOnAClient("text", OPEN, nothing, lambda s: s.send_all(cast("bytes", "x")), TYPE, "bytes-like"),
+    WrongOnAClient(
+        "text", OPEN, nothing, lambda s: s.send_all(cast("bytes", "x")), TYPE, "data must be bytes-like, not str"
+    ),
 ]
 
 
@@ -299,7 +301,8 @@ REQUESTS: list[tuple[str, str, dict[str, object], type[Exception], str]] = [
     ("POST", "/", {"headers": {"content-length": "4"}}, VALUE, "is 4, the body has 0 octets"),
     ("POST", "/", {"headers": {"content-length": "4"}, "body": b"12345", "end_stream": False}, VALUE, "5 octets"),
     ("POST", "/", {"headers": {"content-length": "-1"}}, VALUE, "must be a number"),
-    ("POST", "/", {"body": "text"}, TYPE, "bytes-like"),
+    ("POST", "/", {"body": "text"}, TYPE, "body must be bytes-like, not str"),
+    ("POST", "/", {"body": None}, TYPE, "body must be bytes-like, not NoneType"),
     ("GET", "/", {"expect_continue": True}, VALUE, "no body that could wait"),
     ("GET", "/", {"priority": 3}, TYPE, "must be a Priority, not 3"),
     ("GET", "/", {"weight": 257}, VALUE, r"weight must be in 1\.\.256, not 257"),

@@ -11,7 +11,7 @@ from .._errors import ExtendedConnectError, GoAwayError, LocalProtocolError, Ses
 from .._stream._client import ClientStream
 from .._stream._priority import check_not_itself, check_priority, dependency_of
 from .._stream._response import ResponseStream
-from .._util import Signal
+from .._util import Signal, octets
 from .._wire._codes import Initiator, SettingCode
 from .._wire._headers import Headers
 from .._wire._outbound import content_length_of, request_fields
@@ -110,7 +110,7 @@ class ClientSession(PushTakingSession):
 
         Entering the block raises what `open_stream` raises.
         """
-        content = bytes(memoryview(body))  # a snapshot: content-length is settled now
+        content = bytes(octets("body", body))  # a snapshot: content-length is settled now
         fields = self._fields(
             method, path, headers, len(content), end_stream=end_stream, priority=priority, protocol=protocol
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from .._errors import LocalProtocolError
+from .._util import octets
 from .._wire._codes import ErrorCode, Initiator
 from .._wire._config import ServerConfig
 from .._wire._failure import StreamFailure
@@ -111,7 +112,7 @@ class ServerStream(RequestFacts, Stream):
             trio.ClosedResourceError: this side closed the stream.
         """
         fields = response_fields(headers)
-        content = None if body is None else bytes(memoryview(body))
+        content = None if body is None else bytes(octets("body", body))
         length = self._settle_length(fields, content, end_stream=end_stream)
         if send_date:
             self._add_date(fields)
