@@ -129,6 +129,7 @@ class Restarted:
         await self._replaced.wait()
 
 
+@pytest.mark.timeout(300)
 async def test_a_rolling_restart_loses_no_request(site: Site, peers: PeerFinder) -> None:
     h2load = peers.program("h2load")
     async with trio.open_nursery() as nursery:
