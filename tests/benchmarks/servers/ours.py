@@ -37,13 +37,11 @@ async def handler(stream: trio_h2.ServerStream) -> None:
 
 
 async def main(port: int, *tls_files: str) -> None:
-    # h2load opens as many streams as it is told to.
-    config = trio_h2.ServerConfig(max_concurrent_streams=1000)
     if tls_files:
         context = trio_h2.server_ssl_context(*tls_files)
-        await trio_h2.serve_ssl_over_tcp(handler, port, context, host="127.0.0.1", config=config)
+        await trio_h2.serve_ssl_over_tcp(handler, port, context, host="127.0.0.1")
     else:
-        await trio_h2.serve_tcp(handler, port, host="127.0.0.1", config=config)
+        await trio_h2.serve_tcp(handler, port, host="127.0.0.1")
 
 
 if __name__ == "__main__":
