@@ -36,7 +36,6 @@ MIB: Final = 1024 * 1024
 # Debian keeps nghttpd in /usr/sbin, which only root has on its path.
 _PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 _START_SECONDS = 20.0
-_STOP_SECONDS = 5.0
 
 
 def program(name: str) -> str | None:
@@ -74,9 +73,11 @@ class Peer:
 
     who: str
     command: list[str]
-    """Without the port, which takes the place of "PORT", and TLS."""
+    """The port takes the place of "PORT"."""
     tls: list[str] | None = None
     """What is added for TLS; None: it has none."""
+    cleartext: list[str] = field(default_factory=list)
+    """What is added for cleartext."""
     env: dict[str, str] = field(default_factory=lambda: dict(os.environ))
     jobs: frozenset[str] = frozenset({"small", "down", "up", "echo"})
     """What it can do: "small", "down", "up", "echo", "raw" (the bytes without HTTP)."""
@@ -120,7 +121,7 @@ def peers(options: Options, docroot: Path, tls: TlsFiles) -> Iterator[Peer]:
     certificate, key = os.fspath(tls.certificate), os.fspath(tls.key)
     for version in options.versions:
         command = version.command(SERVERS / "ours.py", "PORT")
-        yield Peer(version.who, command, [certificate, key], version.env)
+        yield Peer(version.who, command, [certificate, key], env=version.env)
     yield Peer(FLOOR, [sys.executable, "-P", os.fspath(SERVERS / "floor.py"), "PORT"], [certificate, key])
     unframed = [sys.executable, "-P", os.fspath(SERVERS / "unframed.py"), "PORT"]
     yield Peer(UNFRAMED, unframed, jobs=frozenset({"raw"}))
@@ -138,9 +139,7 @@ def peers(options: Options, docroot: Path, tls: TlsFiles) -> Iterator[Peer]:
     if nghttpd := program("nghttpd"):
         # It serves files, and has no echo that answers before the request has ended.
         command = [nghttpd, "--address=127.0.0.1", "-w20", "-W24", f"--htdocs={docroot}", "PORT"]
-        jobs = frozenset({"small", "down", "up"})
-        yield Peer(NGHTTPD, [*command, "--no-tls"], jobs=jobs)
-        yield Peer(NGHTTPD, command, [key, certificate], jobs=jobs)
+        yield Peer(NGHTTPD, command, [key, certificate], ["--no-tls"], jobs=frozenset({"small", "down", "up"}))
     else:
         note("left out: nghttpd is not installed")
 
@@ -170,13 +169,10 @@ def servers(options: Options, *, tls: bool, sizes: Iterable[int] = ()) -> Iterat
         files = stack.enter_context(tls_files())
         started: list[Running] = []
         for peer in peers(options, docroot, files):
-            if peer.who == NGHTTPD and tls != (peer.tls is not None):
-                continue
             if tls and peer.tls is None:
                 continue
-            extra = peer.tls or [] if tls else []
             try:
-                started.append(stack.enter_context(running(peer, extra)))
+                started.append(stack.enter_context(running(peer, tls=tls)))
             except OSError as error:
                 if peer.who in {version.who for version in options.versions}:
                     raise
@@ -185,14 +181,15 @@ def servers(options: Options, *, tls: bool, sizes: Iterable[int] = ()) -> Iterat
 
 
 @contextmanager
-def running(peer: Peer, arguments: Iterable[str] = ()) -> Iterator[Running]:
+def running(peer: Peer, *, tls: bool = False) -> Iterator[Running]:
     """Starts a server on a free port of 127.0.0.1; leaving the block stops it with everything it has started.
 
     Raises:
         OSError: It does not start.
     """
     port = free_port()
-    command = [part.replace("PORT", str(port)) for part in peer.command] + list(arguments)
+    arguments = peer.tls or [] if tls else peer.cleartext
+    command = [part.replace("PORT", str(port)) for part in peer.command + arguments]
     # A group of its own, so that children are found and ended.
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
@@ -228,8 +225,6 @@ def listens(process: subprocess.Popen[bytes], port: int) -> bool:
 
 def stop(process: subprocess.Popen[bytes]) -> None:
     """Ends a program that was started in a group of its own, with everything it has started."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_STOP_SECONDS)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -6,6 +6,7 @@ so that a server is held up by its own means alone.
 
 from __future__ import annotations
 
+import contextlib
 import select
 import socket
 import struct
@@ -97,10 +98,8 @@ class RawSession:
     def close(self) -> None:
         """Says GOAWAY if that goes at once, and closes the socket."""
         if not self._output:
-            try:
+            with contextlib.suppress(OSError):  # the server is gone, or does not read
                 self.socket.send(_frame(_GOAWAY, 0, 0, bytes(8)))
-            except OSError:
-                pass  # the server is gone, or does not read
         self.socket.close()
 
     def step(self) -> None:
@@ -201,8 +200,10 @@ class RawSession:
             self._settled = True
         elif kind == _PING and not flags & _ACK:
             self._control += _frame(_PING, _ACK, 0, payload)
-        elif kind == _GOAWAY or (kind == _RST_STREAM and stream_id in self.exchanges):
-            raise TransferError(f"frame of type {kind} with {payload!r}")
+        elif kind == _GOAWAY:
+            raise TransferError(f"GOAWAY with {payload!r}")
+        elif kind == _RST_STREAM and stream_id in self.exchanges and not self.exchanges[stream_id].ended:
+            raise TransferError(f"RST_STREAM with {payload!r}")
 
 
 def transfer(port: int, path: str, upload: int | None, download: int, streams: int, repeat: int) -> float:
@@ -231,32 +232,29 @@ def transfer(port: int, path: str, upload: int | None, download: int, streams: i
         session.close()
 
 
-def latencies(port: int, count: int, *, bulk: str | None) -> list[float]:
-    """Returns the seconds of *count* small requests, one after the other, beside a download without end.
+class Probe:
+    """Small requests, one after the other, beside a download without end in the same session."""
 
-    Args:
-        port: Where the server is.
-        count: How many small requests.
-        bulk: The path of a long download in the same connection; None: there is none.
+    def __init__(self, port: int, bulk: str | None) -> None:
+        self.session = RawSession(port)
+        self._bulk = self.session.request(bulk) if bulk else 0
+        while bulk and self.session.exchanges[self._bulk].received < _BUFFER:
+            self.session.step()
 
-    Raises:
-        TransferError, OSError: The server did something else, or the download has ended.
-    """
-    session = RawSession(port)
-    try:
-        beside = session.request(bulk) if bulk else 0
-        while bulk and session.exchanges[beside].received < _BUFFER:
-            session.step()
+    def seconds(self, count: int) -> list[float]:
+        """Returns how long each of *count* small requests has taken.
+
+        Raises:
+            TransferError, OSError: The server did something else, or the download has ended.
+        """
         found = []
         for _ in range(count):
             start = time.perf_counter()
-            session.finish(session.request("/small"))
+            self.session.finish(self.session.request("/small"))
             found.append(time.perf_counter() - start)
-        if bulk and session.exchanges[beside].ended:
+        if self._bulk and self.session.exchanges[self._bulk].ended:
             raise TransferError("the download has ended before the small requests")
         return found
-    finally:
-        session.close()
 
 
 def raw_transfer(port: int, verb: str, size: int, streams: int, repeat: int) -> float:

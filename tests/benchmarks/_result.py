@@ -58,7 +58,7 @@ def ratio(row: Row, block: Sequence[Row]) -> float | None:
 
 def as_table(rows: Iterable[Row]) -> str:
     """Returns a Markdown table that can be read as it stands."""
-    lines = [("benchmark", "who", "value", "unit", "trio_h2 is better by")]
+    lines = [("benchmark", "who", "value", "unit", "ratio")]
     for (group, unit), block in blocks(rows).items():
         for number, row in enumerate(block):
             times = ratio(row, block)
