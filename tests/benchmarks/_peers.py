@@ -114,16 +114,16 @@ class Running:
 
 
 def cpu_seconds(group: int) -> float | None:
-    """Returns user and system time of a process group so far, in steps of a clock tick (10 ms); None without /proc."""
-    ticks, found = 0, False
+    """Returns user and system time of the processes of a group so far; None where the system does not tell."""
+    seconds, found = 0.0, False
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
-            # The name, in brackets, may hold anything. After it: state, parent, group, …; times are fields 14 and 15.
-            fields = stat.read_text().rpartition(")")[2].split()
-            if int(fields[2]) == group:
-                ticks += int(fields[11]) + int(fields[12])
+            # The name, in brackets, may hold anything. After it: state, parent, group.
+            if int(stat.read_text().rpartition(")")[2].split()[2]) == group:
+                # The clock that clock_getcpuclockid(3) names: nanoseconds, where /proc has steps of 10 ms.
+                seconds += time.clock_gettime((~int(stat.parent.name) << 3) | 2)
                 found = True
-    return ticks / os.sysconf("SC_CLK_TCK") if found else None
+    return seconds if found else None
 
 
 def peers(options: Options, docroot: Path, tls: TlsFiles) -> Iterator[Peer]:
