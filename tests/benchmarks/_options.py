@@ -1,4 +1,4 @@
-"""What a benchmark module is told."""
+"""The options of a benchmark run, and the versions of trio_h2 it measures."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a benchmark module is told."""
+    """The options of a benchmark run, and the versions of trio_h2 it measures."""
 
     versions: tuple[Version, ...]
     """The versions of trio_h2 to measure, alternating: ours, and with `--against` the one before."""
@@ -50,7 +50,7 @@ class Options:
 
 
 def note(text: str) -> None:
-    """Tells the user what happens, or what is left out."""
+    """Prints a line on standard error: progress, or what is left out."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
 

@@ -1,4 +1,4 @@
-"""Alternating rounds: whoever is compared is measured in turn, so that a busy moment of the machine hits all alike."""
+"""Alternating rounds: all candidates are measured in turn, so that a busy moment of the machine affects all of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Sample:
     """Requests or MB."""
     seconds: float
     cpu_seconds: float | None
-    """Processor time of the program under test; None where nobody can say."""
+    """Processor time of the program under test; None where the system does not tell."""
 
 
 Measure: TypeAlias = "Callable[[str, float], Sample]"
@@ -32,11 +32,11 @@ Measure: TypeAlias = "Callable[[str, float], Sample]"
 
 
 def alternate(options: Options, who: Sequence[str], measure: Measure, first: float) -> dict[str, list[Sample]]:
-    """Measures all in turn, several times; who fails is left out with a line that says so.
+    """Measures all candidates in turn, several times; one that fails is left out, with a line that says so.
 
     Args:
         options: How many rounds, and how long each.
-        who: The names of those that are compared.
+        who: The names of the candidates.
         measure: Does one measurement, of so many requests or MB.
         first: The amount to begin with. It also warms up, and tells what amount takes as long as a round should.
 
@@ -49,7 +49,7 @@ def alternate(options: Options, who: Sequence[str], measure: Measure, first: flo
     for number in range(count + 1):
         for name in list(samples):
             found = samples[name]
-            # Who is slow has enough after fewer rounds.
+            # Slow candidates get fewer rounds, which are long enough.
             if len(found) == count or sum(sample.seconds for sample in found) > 2 * count * seconds:
                 continue
             try:
