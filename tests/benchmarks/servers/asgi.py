@@ -1,0 +1,44 @@
+"""The application that ASGI servers (hypercorn, anycorn) serve. Paths: /small, /bytes/N, /sink, /echo."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    Message: TypeAlias = dict[str, object]
+    Receive: TypeAlias = Callable[[], Awaitable[Message]]
+    Send: TypeAlias = Callable[[Message], Awaitable[None]]
+
+SMALL = b"hello, world\n"
+PIECE = bytes(range(256)) * 256
+SMALL_HEADERS = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(SMALL))]
+STREAM_HEADERS = [(b"content-type", b"application/octet-stream")]
+
+
+async def app(scope: Message, receive: Receive, send: Send) -> None:
+    if scope["type"] == "lifespan":
+        while (await receive())["type"] != "lifespan.shutdown":
+            await send({"type": "lifespan.startup.complete"})
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    path = str(scope["path"])
+    if path.startswith("/bytes/"):
+        await send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS})
+        whole, rest = divmod(int(path[7:]), len(PIECE))
+        for _ in range(whole):
+            await send({"type": "http.response.body", "body": PIECE, "more_body": True})
+        await send({"type": "http.response.body", "body": PIECE[:rest]})
+    elif path == "/echo":
+        await send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS})
+        more = True
+        while more:
+            message = await receive()
+            more = bool(message.get("more_body"))
+            await send({"type": "http.response.body", "body": message.get("body", b""), "more_body": more})
+    else:
+        while path == "/sink" and (await receive()).get("more_body"):
+            pass
+        await send({"type": "http.response.start", "status": 200, "headers": SMALL_HEADERS})
+        await send({"type": "http.response.body", "body": SMALL})
