@@ -48,7 +48,7 @@ class Scenario:
             return f"{self.role}, {self.header_set}, {self.concurrency} at once"
         return f"{self.role}, {self.unit}"
 
-    def run(self, warm: int, count: int, recorded: int) -> dict[str, float]:
+    def run(self, warm: int, count: int, recorded: int = 0) -> dict[str, float]:
         """Runs the scenario with the frames of *recorded* requests made before.
 
         Returns:

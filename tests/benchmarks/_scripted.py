@@ -22,6 +22,7 @@ _WORD = struct.Struct(">I")
 _SETTING = struct.Struct(">HI")
 _SETTINGS_ACK = _recorded.frame(_recorded.SETTINGS, _recorded.ACK, 0)
 _GOAWAY, _RST_STREAM = 7, 3
+_CANCEL, _NO_ERROR = _WORD.pack(8), _WORD.pack(0)
 _INITIAL_WINDOW_SIZE = 4
 
 
@@ -149,7 +150,7 @@ class ScriptedPeer(trio.abc.Stream):
                 self.feed(_recorded.frame(_recorded.PING, _recorded.ACK, 0, payload))
         elif kind == _recorded.WINDOW_UPDATE:
             self._credit(stream_id, _WORD.unpack(payload)[0])
-        elif kind == _RST_STREAM or (kind == _GOAWAY and payload[4:8] != b"\0\0\0\0"):
+        elif (kind == _RST_STREAM and payload != _CANCEL) or (kind == _GOAWAY and payload[4:8] != _NO_ERROR):
             raise AssertionError(f"the peer was told of an error on stream {stream_id}: {payload!r}")
 
     def _message(self, kind: int, ended: int, stream_id: int) -> None:
@@ -168,13 +169,13 @@ class ScriptedPeer(trio.abc.Stream):
 class RequestingClient(ScriptedPeer):
     """Sends requests, *concurrency* at once; ends when the meter is over."""
 
-    def __init__(self, requests: Iterator[bytes], concurrency: int, meter: Meter) -> None:
+    def __init__(self, requests: Iterator[bytes], concurrency: int, meter: Meter, before: bytes = b"") -> None:
         super().__init__(is_server=False)
         self._requests = requests
         self._running = concurrency
         self._done = 0
         self._meter = meter
-        self.feed(_recorded.PREFACE + _recorded.wide_open())
+        self.feed(_recorded.PREFACE + _recorded.wide_open() + before)
         for _ in range(concurrency):
             self.feed(next(requests))
 
