@@ -27,7 +27,10 @@ _CHROME = [
     ("sec-ch-ua", '"Chromium";v="138", "Not.A/Brand";v="8", "Google Chrome";v="138"'),
     ("sec-ch-ua-mobile", "?0"),
     ("sec-ch-ua-platform", '"Linux"'),
-    ("user-agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36"),
+    (
+        "user-agent",
+        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36",
+    ),
     ("accept", "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"),
     ("sec-fetch-site", "same-origin"),
     ("sec-fetch-mode", "no-cors"),
@@ -64,7 +67,9 @@ BODY = b"hello, world\n"
 
 def path(header_set: str, number: int) -> str:
     """Returns the path of request *number*."""
-    return {"small": "/", "browser-like": "/images/summer/bicycle.webp"}.get(header_set, f"/items/{number}?page={number}")
+    return {"small": "/", "browser-like": "/images/summer/bicycle.webp"}.get(
+        header_set, f"/items/{number}?page={number}"
+    )
 
 
 def sent_request(header_set: str) -> list[tuple[str, str]]:

@@ -122,10 +122,12 @@ async def _serve_download(scenario: Scenario, meter: Meter, recorded: int) -> in
 
 async def _upload(scenario: Scenario, meter: Meter, recorded: int) -> int:
     peer = TakingServer(_recorded.responses("small", 1)[0], meter)
-    async with trio_h2.connect("https://www.example.com", transport=peer, config=CLIENT_CONFIG) as session:
-        async with session.request("POST", "/", end_stream=False) as stream:
-            await _send(stream, meter.total)
-            await stream.receive_response()
+    async with (
+        trio_h2.connect("https://www.example.com", transport=peer, config=CLIENT_CONFIG) as session,
+        session.request("POST", "/", end_stream=False) as stream,
+    ):
+        await _send(stream, meter.total)
+        await stream.receive_response()
     return peer.writes
 
 
@@ -149,10 +151,12 @@ async def _serve_upload(scenario: Scenario, meter: Meter, recorded: int) -> int:
 
 async def _download(scenario: Scenario, meter: Meter, recorded: int) -> int:
     peer = SendingServer(b"\x88", meter.total)
-    async with trio_h2.connect("https://www.example.com", transport=peer, config=CLIENT_CONFIG) as session:
-        async with session.request("GET", "/") as stream:
-            await stream.receive_response()
-            await _receive(stream, meter)
+    async with (
+        trio_h2.connect("https://www.example.com", transport=peer, config=CLIENT_CONFIG) as session,
+        session.request("GET", "/") as stream,
+    ):
+        await stream.receive_response()
+        await _receive(stream, meter)
     return peer.writes
 
 

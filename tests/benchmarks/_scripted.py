@@ -150,7 +150,9 @@ class ScriptedPeer(trio.abc.Stream):
                 self.feed(_recorded.frame(_recorded.PING, _recorded.ACK, 0, payload))
         elif kind == _recorded.WINDOW_UPDATE:
             self._credit(stream_id, _WORD.unpack(payload)[0])
-        elif (kind == _RST_STREAM and payload != _CANCEL) or (kind == _GOAWAY and payload[4:8] != _NO_ERROR):
+        elif (kind == _RST_STREAM and payload not in (_CANCEL, _NO_ERROR)) or (
+            kind == _GOAWAY and payload[4:8] != _NO_ERROR
+        ):
             raise AssertionError(f"the peer was told of an error on stream {stream_id}: {payload!r}")
 
     def _message(self, kind: int, ended: int, stream_id: int) -> None:

@@ -47,9 +47,7 @@ def count(version: Version, *, quick: bool = False, names: list[str] | None = No
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         valgrind = ["valgrind", "-q", "--tool=cachegrind", "--cache-sim=no", f"--cachegrind-out-file={folder}/%p"]
         arguments = [str(short), str(long), *(names or scenarios())]
-        pids = _children.run(
-            version, "bench_instructions", *arguments, under=valgrind, env={"PYTHONHASHSEED": "0"}
-        )
+        pids = _children.run(version, "bench_instructions", *arguments, under=valgrind, env={"PYTHONHASHSEED": "0"})
         totals = {name: _total(Path(folder, str(int(pid)))) for name, pid in pids.items()}
     found = {}
     for name in names or scenarios():

@@ -66,7 +66,7 @@ def _resident() -> int:
 
 
 async def _measure(used: Callable[[], int], sessions: int, streams: int) -> dict[str, float]:
-    requests = _recorded.requests("browser-like", _USED + streams)
+    requests = _recorded.requests("small", _USED + streams)
     quick, waiting = b"".join(requests[:_USED]), b"".join(requests[_USED:])
 
     async def handler(stream: trio_h2.ServerStream) -> None:
@@ -85,9 +85,9 @@ async def _measure(used: Callable[[], int], sessions: int, streams: int) -> dict
             nursery.start_soon(_serve, handler, peer)
         await trio.testing.wait_all_tasks_blocked(0.01)
         idle = used()
-        for peer in peers:
+        for peer in peers:  # one after the other: memory that was needed at once does not go back to the system
             peer.feed(quick)
-        await trio.testing.wait_all_tasks_blocked(0.01)
+            await trio.testing.wait_all_tasks_blocked()
         served = used()
         full = peers[: max(1, sessions // 10)]
         for peer in full:
