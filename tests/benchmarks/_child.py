@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
-import trio_h2  # noqa: F401  # before the checkout of the benchmarks gets onto the module path
+import trio_h2  # noqa: F401  # before the benchmarks' own checkout joins the module path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

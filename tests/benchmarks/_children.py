@@ -41,7 +41,7 @@ def smallest(options: Options, rounds: int, module: str, *arguments: str) -> dic
     """Runs all versions in turn, *rounds* times.
 
     Returns:
-        for each version the smallest value of each number.
+        For each version, the smallest value of each number.
     """
     found: dict[str, dict[str, float]] = {version.who: {} for version in options.versions}
     for _ in range(rounds):

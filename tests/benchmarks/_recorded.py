@@ -1,4 +1,4 @@
-"""What the scripted peers send: frames that are made once, before the clock runs."""
+"""The frames that scripted peers send, made before measuring begins."""
 
 from __future__ import annotations
 

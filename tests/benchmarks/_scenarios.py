@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 
     Handler = Callable[[trio_h2.ServerStream], Awaitable[None]]
 
-# Under valgrind everything takes fifty times as long; no timeout may come of that.
+# Everything takes fifty times as long under valgrind, which must not trigger a timeout.
 SERVER_CONFIG = trio_h2.ServerConfig(handshake_timeout=1e5, settings_timeout=1e5, ping_interval=1e5, idle_timeout=1e5)
 CLIENT_CONFIG = trio_h2.ClientConfig(handshake_timeout=1e5, settings_timeout=1e5, ping_interval=1e5)
 PIECE = 65_536
-"""How much a body is sent at a time."""
+"""Bytes of a body passed to one `send_all`."""
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """One thing that is measured, in units of a request or of a DATA frame."""
+    """One kind of load, measured per request or per DATA frame."""
 
     role: str
     unit: str
@@ -43,16 +43,22 @@ class Scenario:
 
     @property
     def name(self) -> str:
-        """How the scenario is named in results."""
+        """The name in the results."""
         if self.unit == "request":
             return f"{self.role}, {self.header_set}, {self.concurrency} at once"
         return f"{self.role}, {self.unit}"
 
     def run(self, warm: int, count: int, recorded: int = 0) -> dict[str, float]:
-        """Runs the scenario with the frames of *recorded* requests made before.
+        """Runs the scenario.
+
+        Args:
+            warm: Units that are not measured, at the beginning.
+            count: Units that are measured.
+            recorded: Requests whose frames are prepared, if that is more than the run needs; the same number for two
+                runs makes their preparation cost the same.
 
         Returns:
-            the CPU time of one unit in µs, and how many transport writes it took.
+            The CPU time of one unit in µs, and the number of transport writes per unit.
         """
         meter = Meter(warm, count)
         writes = trio.run(_RUNNERS[self.role, self.unit], self, meter, recorded)

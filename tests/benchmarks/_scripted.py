@@ -1,6 +1,6 @@
-"""Scripted peers in memory: they replay what was recorded, so that almost all the time measured is our own.
+"""Scripted peers in memory: they replay recorded frames, so that almost all the time measured is our own.
 
-Each is the transport of our side and the peer behind it in one object.
+Each object is both our transport and the peer behind it.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class ScriptedPeer(trio.abc.Stream):
         self._reader = trio.lowlevel.ParkingLot()
 
     def feed(self, data: bytes) -> None:
-        """Lets our side receive *data*."""
+        """Makes *data* available to our side."""
         self._ready.append(data)
         self._reader.unpark_all()
 
@@ -79,7 +79,7 @@ class ScriptedPeer(trio.abc.Stream):
         self._reader.unpark_all()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """Returns what is there, like a socket."""
+        """Waits for bytes and returns all that are there, like a socket."""
         await trio.lowlevel.checkpoint()
         while not self._ready:
             if self._closed:
@@ -102,7 +102,7 @@ class ScriptedPeer(trio.abc.Stream):
         return b"".join(taken)
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Lets the peer have *data*."""
+        """Passes *data* to the peer."""
         if self._closed:
             raise trio.ClosedResourceError
         self.writes += 1
@@ -156,16 +156,16 @@ class ScriptedPeer(trio.abc.Stream):
             raise AssertionError(f"the peer was told of an error on stream {stream_id}: {payload!r}")
 
     def _message(self, kind: int, ended: int, stream_id: int) -> None:
-        """A HEADERS or DATA frame has come."""
+        """Called for every HEADERS and DATA frame we sent."""
 
     def _taken(self) -> None:
-        """All frames of one write have come."""
+        """Called after the frames of one write."""
 
     def _stream_window(self, size: int) -> None:
-        """Our side has said how large the window of a stream is."""
+        """Called with SETTINGS_INITIAL_WINDOW_SIZE of our side."""
 
     def _credit(self, stream_id: int, increment: int) -> None:
-        """Our side has enlarged a window."""
+        """Called for every WINDOW_UPDATE we sent."""
 
 
 class RequestingClient(ScriptedPeer):
@@ -325,7 +325,7 @@ class SendingServer(_SendingPeer):
 
 
 class ManualClient(ScriptedPeer):
-    """Sends what it is told to send, and calls *on_write* for each write of our side."""
+    """Sends only what the test feeds, and calls *on_write* for each write of our side."""
 
     def __init__(self, on_write: Callable[[], None] | None = None) -> None:
         super().__init__(is_server=False)
@@ -335,7 +335,7 @@ class ManualClient(ScriptedPeer):
         self.feed(_recorded.PREFACE + _recorded.wide_open())
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Lets the peer have *data*."""
+        """Passes *data* to the peer."""
         if self._on_write is not None:
             self._on_write()
         await super().send_all(data)

@@ -1,7 +1,7 @@
 """Memory of a server: per idle session, and per open stream.
 
-Traced is what Python allocated (tracemalloc), which is exact; resident is what the process grew by. The clients are
-scripted and there before counting begins; what remains of them in it is the coroutine of one `receive_some` a session.
+"Traced" is what Python allocated according to tracemalloc, which is exact; "resident" is how much the process grew.
+The scripted clients exist before counting begins; only the coroutine of one `receive_some` per session is theirs.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def rows(options: Options) -> Iterator[Row]:
 
 
 def measure(mode: str, sessions: str, streams: str) -> dict[str, float]:
-    """Returns the bytes of an idle session, of one that has served requests, and of an open stream."""
+    """Returns the bytes per idle session, of one that has served requests, and of an open stream."""
     if mode == "traced":
         tracemalloc.start()
         return trio.run(_measure, _traced, int(sessions), int(streams))
@@ -75,7 +75,7 @@ async def _measure(used: Callable[[], int], sessions: int, streams: int) -> dict
         await stream.respond({":status": 200}, body=_recorded.BODY)
 
     async with trio.open_nursery() as nursery:
-        # One session and one exchange of each kind first, so that what is made once in a process does not count.
+        # One session and one exchange of each kind first, so that objects made once per process do not count.
         first, *peers = [ManualClient() for _ in range(sessions + 1)]
         first.feed(quick + waiting)
         nursery.start_soon(_serve, handler, first)
@@ -85,7 +85,7 @@ async def _measure(used: Callable[[], int], sessions: int, streams: int) -> dict
             nursery.start_soon(_serve, handler, peer)
         await trio.testing.wait_all_tasks_blocked(0.01)
         idle = used()
-        for peer in peers:  # one after the other: memory that was needed at once does not go back to the system
+        for peer in peers:  # one after the other: a process does not shrink again after a peak
             peer.feed(quick)
             await trio.testing.wait_all_tasks_blocked()
         served = used()

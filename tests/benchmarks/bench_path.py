@@ -1,7 +1,7 @@
-"""A path of 50 ms there and back, simulated: how long transfers take when nothing but the windows holds them back.
+"""A path of 50 ms there and back, simulated: how long transfers take when only flow control slows them down.
 
-Both sides are trio_h2, bytes arrive 25 ms after they were sent, any number of them at once, and the clock is a virtual
-one that does not move while programs run. So the seconds are round trips: 0.05 each.
+Both sides are trio_h2. Bytes arrive 25 ms after they were sent, with unlimited bandwidth. The clock is virtual and does
+not advance while code runs, so the seconds count round trips: 0.05 each.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def measure(size: str) -> dict[str, float]:
 
 
 class _Direction:
-    """Bytes on their way, each with the time at which it arrives."""
+    """Bytes on their way, with the time at which they arrive."""
 
     def __init__(self) -> None:
         self.under_way: deque[tuple[float, bytes]] = deque()
@@ -60,7 +60,7 @@ class _Direction:
         self.ended = False
 
     def send(self, data: bytes) -> None:
-        """Puts *data* on its way; nothing is the end."""
+        """Puts *data* on its way; `b""` is the end of the direction."""
         self.under_way.append((trio.current_time() + ONE_WAY, data))
         self.changed.unpark_all()
 
@@ -104,7 +104,7 @@ class _LongPath(trio.abc.Stream):
         return data[:max_bytes]
 
     async def aclose(self) -> None:
-        """Ends both directions; the other end is told when all has arrived."""
+        """Closes this end; the other end first receives what was sent."""
         if not self._closed:
             self._closed = True
             self._outgoing.send(b"")

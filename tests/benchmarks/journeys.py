@@ -1,7 +1,7 @@
 """Counts the calls of our own code on three journeys through a server: `python -m tests.benchmarks.journeys`.
 
-A call is one entry into a Python function of trio_h2, or into a coroutine of it that goes on after a wait; what
-libraries do by themselves does not count.
+A call is one entry into a Python function of trio_h2, or the resumption of one of its coroutines. Calls inside other
+libraries do not count.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ class Journey:
     names: list[str] = field(default_factory=list)
 
     def begin(self) -> None:
-        """Counts from here on, and forgets what was counted before."""
+        """Starts counting from zero."""
         self.calls = 0
         self.files.clear()
         self.names.clear()
         sys.setprofile(self._seen)
 
     def end(self) -> None:
-        """Counts no more."""
+        """Stops counting."""
         sys.setprofile(None)
 
     def _seen(self, frame: FrameType, event: str, argument: object) -> None:
@@ -64,7 +64,7 @@ class Journey:
 
 
 class _CountedClient(ManualClient):
-    """A client that begins a journey when our side receives something, if it is told to."""
+    """A client that can begin a journey when our side receives bytes, and end one when it sends some."""
 
     def __init__(self, journey: Journey) -> None:
         super().__init__()
@@ -97,10 +97,10 @@ def _ending(journey: Journey) -> Iterator[None]:
 
 
 def count() -> dict[str, Journey]:
-    """Makes each journey some times to warm up, and once to count.
+    """Counts each journey, after some rounds to warm up.
 
-    Trio runs tasks that are ready in random order, so that another task's step may come between: the shortest of
-    several runs counts.
+    Trio runs ready tasks in random order, so steps of other tasks may come in between: the run with the fewest calls
+    counts.
     """
     runs = (_data_received, _responded, _reset)
     return {
