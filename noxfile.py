@@ -27,6 +27,9 @@ PEER_PROGRAMS = {
     "node": "nodejs",
     "openssl": "openssl",
 }
+# What the benchmarks compare with, and measure with. A missing one is left out.
+BENCH_LIBRARIES = [*PEER_LIBRARIES, "anycorn>=0.20", "httpx2[http2]>=2"]
+BENCH_PROGRAMS = {"h2load": "nghttp2", "nghttpd": "nghttp2", "node": "nodejs", "valgrind": "valgrind"}
 # Debian keeps nginx and haproxy in /usr/sbin, which only root has on its path.
 PEER_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 
@@ -78,26 +81,37 @@ def examples(session: nox.Session) -> None:
 @nox.session
 def interop(session: nox.Session) -> None:
     """Talks to foreign clients and servers. A missing one is a failure, without `-- --allow-missing`."""
-    install_peer_programs(session)
+    missing = install_programs(session, PEER_PROGRAMS)
+    if missing and "--allow-missing" not in session.posargs:
+        session.error(f"missing peers: {', '.join(missing)} (`-- --allow-missing` leaves their tests out)")
     session.install("-e", ".[cli,testing]", *tools("pytest", "pytest-timeout"), *PEER_LIBRARIES)
     path = os.pathsep.join([session.bin, PEER_PATH])
     # A gigabyte each way and twenty thousand requests take longer than any other test may.
     session.run("python", "-m", "pytest", "--timeout=600", "tests/interop", *session.posargs, env={"PATH": path})
 
 
-def missing_programs() -> list[str]:
-    """Returns the peer programs that this machine lacks."""
-    return [program for program in PEER_PROGRAMS if shutil.which(program, path=PEER_PATH) is None]
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measures speed and size, beside other servers and clients: `nox -s bench -- --help`."""
+    missing = install_programs(session, BENCH_PROGRAMS)
+    if missing:
+        session.warn(f"left out, because they are missing: {', '.join(missing)}")
+    session.install("-e", ".[cli,testing]", *BENCH_LIBRARIES)
+    session.run("python", "-m", "tests.benchmarks", *session.posargs)
 
 
-def install_peer_programs(session: nox.Session) -> None:
-    """Installs missing peer programs where we may; ends the session if some are still missing."""
-    missing = missing_programs()
+def missing_programs(programs: dict[str, str]) -> list[str]:
+    """Returns the programs that this machine lacks."""
+    return [program for program in programs if shutil.which(program, path=PEER_PATH) is None]
+
+
+def install_programs(session: nox.Session, programs: dict[str, str]) -> list[str]:
+    """Installs missing programs where we may; returns those that still are missing."""
+    missing = missing_programs(programs)
     if missing and shutil.which("apt-get") and os.geteuid() == 0:
-        packages = sorted({PEER_PROGRAMS[program] for program in missing})
+        packages = sorted({programs[program] for program in missing})
         quiet = {"DEBIAN_FRONTEND": "noninteractive"}
         session.run("apt-get", "update", "-q", external=True, env=quiet)
         session.run("apt-get", "install", "-qy", "--no-install-recommends", *packages, external=True, env=quiet)
-        missing = missing_programs()
-    if missing and "--allow-missing" not in session.posargs:
-        session.error(f"missing peers: {', '.join(missing)} (`-- --allow-missing` leaves their tests out)")
+        missing = missing_programs(programs)
+    return missing

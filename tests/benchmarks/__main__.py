@@ -51,7 +51,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the values to FILE")
     parser.add_argument("--svg", type=Path, metavar="FILE", help="write the chart to FILE")
     parser.add_argument("--write-docs", action="store_true", help="put the results at the top of docs/benchmarks.md")
-    parser.add_argument("--allow-missing", action="store_true", help=argparse.SUPPRESS)  # for `nox -s bench`
     options = parser.parse_args(arguments)
     rows: list[Row] = []
     with versions(options.against) as found:

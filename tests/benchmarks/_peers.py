@@ -15,7 +15,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final
 
 import trustme
 
@@ -91,6 +91,22 @@ class Running:
     port: int
     jobs: frozenset[str]
     process: subprocess.Popen[bytes]
+    output: IO[bytes]
+
+    def wait(self) -> None:
+        """Waits until the program accepts connections.
+
+        Raises:
+            OSError: It has ended, or does not in time.
+        """
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline and self.process.poll() is None:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
+                return
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(0.05)
+        self.output.seek(0)
+        raise OSError(f"it does not listen: {self.output.read().decode(errors='replace')[-500:]}")
 
     def cpu_seconds(self) -> float | None:
         """Returns the processor time that the program and its children have used; None where nobody can say."""
@@ -167,41 +183,50 @@ def servers(options: Options, *, tls: bool, sizes: Iterable[int] = ()) -> Iterat
         docroot = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         make_docroot(docroot, sizes)
         files = stack.enter_context(tls_files())
-        started: list[Running] = []
-        for peer in peers(options, docroot, files):
-            if tls and peer.tls is None:
-                continue
+        started = [
+            stack.enter_context(launched(peer, tls=tls))
+            for peer in peers(options, docroot, files)
+            if not tls or peer.tls is not None
+        ]
+        ready: list[Running] = []
+        for server in started:
             try:
-                started.append(stack.enter_context(running(peer, tls=tls)))
+                server.wait()
+                ready.append(server)
             except OSError as error:
-                if peer.who in {version.who for version in options.versions}:
+                if server.who in {version.who for version in options.versions}:
                     raise
-                note(f"left out: {peer.who}: {error}")
-        yield started
+                note(f"left out: {server.who}: {error}")
+        yield ready
+
+
+@contextmanager
+def launched(peer: Peer, *, tls: bool = False) -> Iterator[Running]:
+    """Starts a server on a free port of 127.0.0.1; leaving the block stops it with everything it has started."""
+    port = free_port()
+    arguments = peer.tls or [] if tls else peer.cleartext
+    command = [part.replace("PORT", str(port)) for part in peer.command + arguments]
+    with tempfile.TemporaryFile() as output:
+        # A group of its own, so that children are found and ended.
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=peer.env, stdout=output, stderr=output, start_new_session=True
+        )
+        try:
+            yield Running(peer.who, port, peer.jobs, process, output)
+        finally:
+            stop(process)
 
 
 @contextmanager
 def running(peer: Peer, *, tls: bool = False) -> Iterator[Running]:
-    """Starts a server on a free port of 127.0.0.1; leaving the block stops it with everything it has started.
+    """Starts a server, and waits until it can be used.
 
     Raises:
         OSError: It does not start.
     """
-    port = free_port()
-    arguments = peer.tls or [] if tls else peer.cleartext
-    command = [part.replace("PORT", str(port)) for part in peer.command + arguments]
-    # A group of its own, so that children are found and ended.
-    with tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=peer.env, stdout=errors, stderr=errors, start_new_session=True
-        )
-        try:
-            if not listens(process, port):
-                errors.seek(0)
-                raise OSError(f"it does not listen: {errors.read().decode(errors='replace')[-500:]}")
-            yield Running(peer.who, port, peer.jobs, process)
-        finally:
-            stop(process)
+    with launched(peer, tls=tls) as server:
+        server.wait()
+        yield server
 
 
 def free_port() -> int:
@@ -210,17 +235,6 @@ def free_port() -> int:
         sock.bind(("127.0.0.1", 0))
         port: int = sock.getsockname()[1]
         return port
-
-
-def listens(process: subprocess.Popen[bytes], port: int) -> bool:
-    """Waits until a program accepts connections; returns False if it has ended, or does not in time."""
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return True
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(0.05)
-    return False
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
