@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.svg:
         options.svg.write_text(as_svg(rows), encoding="utf-8")
     if options.write_docs:
-        _write_docs(rows, about)
+        write_docs(rows, about)
 
 
 def _about(*, quick: bool, against: str | None) -> dict[str, str]:
@@ -102,7 +102,7 @@ def _version(command: list[str]) -> str:
     return match[0] if match else "unknown"
 
 
-def _write_docs(rows: Sequence[Row], about: dict[str, str]) -> None:
+def write_docs(rows: Sequence[Row], about: dict[str, str]) -> None:
     """Puts a new entry under the heading "Results", above the older ones, and replaces chart and JSON."""
     head, mark, rest = _DOCUMENT.read_text(encoding="utf-8").partition("\n## Results\n")
     if not mark:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from tests.benchmarks._options import note
 from tests.benchmarks._raw import TransferError
@@ -27,15 +27,17 @@ class Sample:
     """Processor time of the program under test; None where nobody can say."""
 
 
-def alternate(
-    options: Options, who: Sequence[str], measure: Callable[[str, float], Sample], first: float
-) -> dict[str, list[Sample]]:
+Measure: TypeAlias = "Callable[[str, float], Sample]"
+"""Called with a name and an amount; measures that one."""
+
+
+def alternate(options: Options, who: Sequence[str], measure: Measure, first: float) -> dict[str, list[Sample]]:
     """Measures all in turn, several times; who fails is left out with a line that says so.
 
     Args:
         options: How many rounds, and how long each.
         who: The names of those that are compared.
-        measure: Called with a name and an amount (requests or bytes); measures that one.
+        measure: Does one measurement, of so many requests or MB.
         first: The amount to begin with. It also warms up, and tells what amount takes as long as a round should.
 
     Raises:
