@@ -18,7 +18,7 @@ _WRITES = "client, small, 100 at once"
 
 
 def rows(options: Options) -> Iterator[Row]:
-    """Measures all scenarios; the smallest value of alternating rounds counts."""
+    """Measures all scenarios; the smallest value of alternating rounds, five parts in each, counts."""
     rounds, requests, frames = (2, "500", "1000") if options.quick else (5, "1000", "4000")
     found = _children.smallest(options, rounds, "bench_cpu", requests, frames)
     for name, scenario in BY_NAME.items():

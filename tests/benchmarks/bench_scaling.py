@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import time
 from typing import TYPE_CHECKING
 
 import trio
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 CONCURRENCY = 10
 SHAPES = [(1, 1), (1, 100), (10, 100), (100, 100), (1, 10_000)]
 """Sessions and open streams of each."""
-_SEGMENT = 1000
+_PART = 1000
 _UNIT = "CPU µs per request"
 
 
@@ -83,25 +82,8 @@ async def _serve(handler: Handler, peer: ManualClient, config: trio_h2.ServerCon
 
 
 async def _many(count: int) -> dict[str, float]:
-    meter = _Segments(count)
+    meter = Meter(_PART, count - _PART, parts=count // _PART - 1)
     peer = RequestingClient(iter(_recorded.requests("small", count)), CONCURRENCY, meter)
     await trio_h2.serve_stream(responder("small"), peer, config=SERVER_CONFIG)
-    few = max(1, min(5, len(meter.segments) // 2))
-    return {"first": min(meter.segments[1 : 1 + few]), "last": min(meter.segments[-few:])}
-
-
-class _Segments(Meter):
-    """Takes the CPU time of a request in µs, a thousand requests at a time."""
-
-    def __init__(self, count: int) -> None:
-        super().__init__(0, count)
-        self.segments: list[float] = []
-        self._seen = 0
-        self._then = time.process_time()
-
-    def reached(self, done: int) -> None:
-        """Notes that *done* units are done."""
-        if done >= self._seen + _SEGMENT:
-            now = time.process_time()
-            self.segments.append((now - self._then) / (done - self._seen) * 1e6)
-            self._seen, self._then = done, now
+    few = max(1, min(5, len(meter.parts) // 2))
+    return {"first": min(meter.parts[:few]), "last": min(meter.parts[-few:])}
