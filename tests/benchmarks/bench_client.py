@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 CLIENTS = HERE / "clients"
 SIZE = 16 * MIB
 _SMALL = len(b"hello, world\n")
-_SECONDS = 120
+_SECONDS = 60
 _SERVERS = (NGHTTPD, NODE, FLOOR)  # the first that there is
 
 

@@ -119,7 +119,8 @@ def test_clients(name: str, client: str, tls: bool) -> None:
             program = bench_client.Client(command, VERSION.env)
             for job in (
                 bench_client.Job("small", "/small", 3, 0, 13, tls=tls),
-                bench_client.Job("up", "/sink", 2, SIZE, 13, tls=tls),
+                # One upload at a time: two that wait for their windows can hold up each other in httpx for ever.
+                bench_client.Job("up", "/sink", 1, SIZE, 13, tls=tls),
             ):
                 assert bench_client.measure(program, job, origin, files.ca, 4).amount == 4
 
