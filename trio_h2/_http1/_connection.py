@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, cast
 import trio
 
 from .._session._supervision import supervise
+from .._util import construct
 from .._wire._codes import Initiator
 from .._wire._failure import Cause, SessionFailure
 from ._closing import close_gracefully
@@ -232,7 +233,7 @@ class Http1Connection(Http1State):
     def _request_received(self, head: RequestHead) -> None:
         self._dropped = 0
         port = cast("ServerPort", self)
-        exchange = Http1Exchange._create(port, self._engine.number, head, end_stream=head.bodiless)
+        exchange = construct(Http1Exchange, port, self._engine.number, head, end_stream=head.bodiless)
         exchange._cancel_on_reset = self._cancel_handler_on_reset
         self._exchange = exchange
         self._set_idle_timeout(exchange.id, exchange.idle_timeout)

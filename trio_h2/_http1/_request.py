@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from .._wire._fields import CONNECTION_SPECIFIC, MalformedMessageError, check_request, field_section_size
+from .._checks import CONNECTION_SPECIFIC, NOT_FOR_APPLICATIONS
+from .._wire._fields import MalformedMessageError, check_request, field_section_size
 from .._wire._headers import Headers
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from .._wire._headers import RawField
 
 _ABSOLUTE = re.compile(rb"([A-Za-z][A-Za-z0-9+.\-]*)://([^/?#]*)(.*)", re.DOTALL)
-_DROPPED: Final = CONNECTION_SPECIFIC | {b"host", b"te", b"http2-settings"}
+_DROPPED: Final = NOT_FOR_APPLICATIONS | {b"host", b"te"}
 _NO_HOST: Final = b"no-host.invalid"
 
 

@@ -9,7 +9,7 @@ import trio
 
 from .._errors import from_failure
 from .._stream._transport import TransportView
-from .._util import NoPublicConstructor, Signal, forget_frames
+from .._util import NoPublicConstructor, Signal, construct, forget_frames
 from .._wire._codes import ErrorCode, Initiator
 from .._wire._failure import Cause, SessionFailure
 from ._closing import close_abruptly
@@ -42,7 +42,7 @@ class Http1State(metaclass=NoPublicConstructor):
         self._label = label
         self._handler = handler
         self._cancel_handler_on_reset = cancel_handler_on_reset
-        self._view = TransportView._create(transport, cleartext=None)
+        self._view = construct(TransportView, transport, cleartext=None)
         scheme = b"https" if self._view.encrypted else b"http"
         self._engine = Http1Wire(config, scheme, self._stream_closed)
         self._exchange: Http1Exchange | None = None

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 DATA_SIZE: Final = 64 * 1024
 """Body octets that are handed over at once, and so the size of a chunk."""
-_NO_CONTENT: Final = frozenset({204, 304})
+_ENDS_WITH_HEAD: Final = frozenset({204, 304})
+"""RFC 9112 §6.3: responses with these statuses are "always terminated by the first empty line after the header fields",
+unlike 205, which has no content either."""
 _LINE_ROOM: Final = 8 * 1024
 """What a request line may have beside the header fields, in octets."""
 
@@ -198,10 +200,10 @@ class Http1Wire:
             # RFC 9110 §9.3.6: "A server MUST NOT send any Transfer-Encoding or Content-Length header fields in a 2xx
             # (Successful) response to CONNECT."
             headers = [field for field in headers if field[0] != b"content-length"]
-        elif end_stream and not named and not head and status not in _NO_CONTENT:
+        elif end_stream and not named and not head and status not in _ENDS_WITH_HEAD:
             headers.append((b"content-length", b"0"))
             named = True
-        bodiless = head or status in _NO_CONTENT
+        bodiless = head or status in _ENDS_WITH_HEAD
         self._chunked = not (named or bodiless or connect) and self._head.version == "1.1"
         if connect:
             self.close_after = True

@@ -12,6 +12,7 @@ import trio
 from .._errors import unwrap_body_error
 from .._session._client import ClientSession
 from .._session._services import run_services
+from .._util import construct
 from .._wire._config import ClientConfig
 from ._address import Origin, parse_url
 from ._contexts import client_ssl_context
@@ -145,7 +146,8 @@ class Connect:
     async def _run(self) -> AsyncGenerator[ClientSession, None]:
         transport = await self._open()
         origin = self._origin
-        session = ClientSession._create(
+        session = construct(
+            ClientSession,
             transport,
             self._config,
             label=str(origin),

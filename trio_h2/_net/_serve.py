@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from .._checks import check_int
+from .._util import construct, host_and_port
 from ._options import checked_options
 from ._proxy_protocol import accept_proxied
 from ._server import Server, alpn_of, choose
@@ -79,7 +81,7 @@ async def serve_tcp(
         proxy_protocol=proxy_protocol,
     )
     listeners = await _open_listeners(port, host, backlog)
-    server = Server._create(listeners, _urls("http", listeners, host), options)
+    server = construct(Server, listeners, _urls("http", listeners, host), options)
     await server._run(task_status=task_status)
 
 
@@ -143,7 +145,7 @@ async def serve_ssl_over_tcp(
         origins=origins,
     )
     listeners = await _open_listeners(port, host, backlog)
-    server = Server._create(listeners, _urls("https", listeners, host), options)
+    server = construct(Server, listeners, _urls("https", listeners, host), options)
     await server._run(task_status=task_status)
 
 
@@ -196,7 +198,7 @@ async def serve_unix(
         raise
     try:
         sock.listen(backlog if backlog is not None else 128)
-        server = Server._create([trio.SocketListener(sock)], [f"unix:{name}"], options)
+        server = construct(Server, [trio.SocketListener(sock)], [f"unix:{name}"], options)
         await server._run(task_status=task_status)
     finally:
         sock.close()
@@ -252,7 +254,7 @@ async def serve_listeners(
         origins=origins,
     )
     scheme = "http" if ssl_context is None else "https"
-    server = Server._create(listeners, _urls(scheme, listeners, None), options)
+    server = construct(Server, listeners, _urls(scheme, listeners, None), options)
     await server._run(task_status=task_status)
 
 
@@ -307,10 +309,7 @@ async def serve_stream(
 
 async def _open_listeners(port: int, host: str | bytes | None, backlog: int | None) -> list[trio.SocketListener]:
     """Opens the TCP listeners; a free port (0) is the same for every address of *host*."""
-    if isinstance(port, bool) or not isinstance(port, int):
-        raise TypeError(f"port must be an int, not {port!r}")
-    if not 0 <= port <= 65_535:  # getaddrinfo() would take it modulo 65536
-        raise ValueError(f"port must be in 0..65535, not {port}")
+    check_int("port", port, 0, 65_535)  # getaddrinfo() would take it modulo 65536
     listeners = await trio.open_tcp_listeners(port, host=host, backlog=backlog)
     if port != 0 or len(listeners) < 2:
         return listeners
@@ -339,7 +338,5 @@ def _urls(scheme: str, listeners: Sequence[trio.abc.Listener[trio.abc.Stream]], 
         name = host.decode("ascii") if isinstance(host, bytes) else host
         if name is None:
             name = "localhost" if address[0] in ("0.0.0.0", "::") else str(address[0])
-        if ":" in name:
-            name = f"[{name}]"
-        urls[f"{scheme}://{name}:{address[1]}"] = None
+        urls[f"{scheme}://{host_and_port(name, address[1])}"] = None
     return list(urls)

@@ -14,7 +14,7 @@ from .._session._base import Session, checked_grace
 from .._session._reader import received
 from .._session._server import ServerSession
 from .._stream._proxied import proxy_header, socket_below
-from .._util import NoPublicConstructor
+from .._util import NoPublicConstructor, address_name, construct, host_and_port
 from ._contexts import ALPN, ALPN_HTTP1
 from ._places import PlacedListener, Places
 from ._proxy_protocol import accept_proxied
@@ -276,7 +276,8 @@ async def choose(
                 await trio.aclose_forcefully(transport)
             raise
     if not http2:
-        return Http1Connection._create(
+        return construct(
+            Http1Connection,
             transport,
             config,
             label=label,
@@ -284,7 +285,8 @@ async def choose(
             cancel_handler_on_reset=options.cancel_handler_on_reset,
             early=early,
         )
-    session = ServerSession._create(
+    session = construct(
+        ServerSession,
         transport,
         config,
         label=label,
@@ -312,7 +314,7 @@ def peer_name(transport: trio.abc.Stream) -> str:
     """Returns a name of the other end, for logs and task names: of the client, where a load balancer told it."""
     told = proxy_header(transport)
     if told is not None and isinstance(told.peer_address, tuple):
-        return _name(told.peer_address)
+        return host_and_port(*told.peer_address[:2])
     below = socket_below(transport)
     if below is None:
         while isinstance(transport, trio.SSLStream):
@@ -322,9 +324,4 @@ def peer_name(transport: trio.abc.Stream) -> str:
         address: object = below.socket.getpeername()
     except OSError:
         return "a lost peer"
-    return _name(address) if isinstance(address, tuple) else "a Unix socket"
-
-
-def _name(address: tuple[object, ...]) -> str:
-    host = str(address[0])
-    return f"[{host}]:{address[1]}" if ":" in host else f"{host}:{address[1]}"
+    return address_name(address) or "a Unix socket"

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, cast
 
 import trio
 
+from .._checks import view_of
 from .._errors import ExtendedConnectError, GoAwayError, LocalProtocolError, SessionError, from_failure
 from .._stream._client import ClientStream
 from .._stream._priority import check_not_itself, check_priority, dependency_of
 from .._stream._response import ResponseStream
-from .._util import Signal, octets
+from .._util import Signal, construct
 from .._wire._codes import Initiator, SettingCode
 from .._wire._headers import Headers
 from .._wire._outbound import content_length_of, request_fields
@@ -110,7 +111,7 @@ class ClientSession(PushTakingSession):
 
         Entering the block raises what `open_stream` raises.
         """
-        content = bytes(octets("body", body))  # a snapshot: content-length is settled now
+        content = bytes(view_of("body", body))  # a snapshot: content-length is settled now
         fields = self._fields(
             method, path, headers, len(content), end_stream=end_stream, priority=priority, protocol=protocol
         )
@@ -229,7 +230,7 @@ class ClientSession(PushTakingSession):
             ends_now = end_stream and not body
             method = fields[0][1]  # comes first
             stream_id = self._engine.open_stream(method, fields, end_stream=ends_now, dependency=dependency)
-            stream = ClientStream._create(cast("SessionPort", self), stream_id, Headers.from_raw(fields))
+            stream = construct(ClientStream, cast("SessionPort", self), stream_id, Headers.from_raw(fields))
             if dependency is not None:
                 stream._weight = dependency.weight
             self._stream_opened(stream)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._stream._transport import TransportView
+from .._util import construct
 from ._core import SessionCore
 from ._state import SessionState
 
@@ -20,7 +21,7 @@ class SessionFacts(SessionCore):
 
     def __init__(self, transport: trio.abc.Stream, config: SessionConfig, *, label: str, push: bool = False) -> None:
         super().__init__(transport, config, label=label, push=push)
-        self._view = TransportView._create(transport)
+        self._view = construct(TransportView, transport)
 
     @property
     def role(self) -> Role:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import trio
 
-from .._util import ConflictDetector, NoPublicConstructor
+from .._util import ConflictDetector, NoPublicConstructor, construct
 from ._extensions import AltSvcReceived, OriginReceived
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ class Happenings:
             raise TypeError(f"capacity must be an int, not {capacity!r}")
         if capacity < 1:
             raise ValueError(f"capacity must be at least 1, not {capacity}")
-        subscription = Subscription._create(self._subscribers, capacity)
+        subscription = construct(Subscription, self._subscribers, capacity)
         if self._over:
             subscription._end()
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, cast
 
-from .._wire._config import check_number
+from .._checks import check_seconds
 from ._facts import SessionFacts
 from ._happenings import SessionIdle
 
@@ -35,7 +35,7 @@ class IdlingSession(SessionFacts):
 
     @idle_timeout.setter
     def idle_timeout(self, seconds: float) -> None:
-        check_number("idle_timeout", seconds)
+        check_seconds("idle_timeout", seconds)
         self._watcher.set_idle_timeout(seconds)
 
     @property

@@ -10,6 +10,7 @@ import trio
 
 from .._errors import SessionError, StreamError
 from .._stream._push_in import PushedStream
+from .._util import construct
 from .._wire._codes import Role
 from ._base import Session
 from ._extensions import OriginSet
@@ -56,8 +57,8 @@ class PushTakingSession(Session):
     def _push_promised(self, event: PushPromised) -> None:
         assert self._push_handler is not None  # else the engine takes no promises
         assert self._push_nursery is not None
-        stream = PushedStream._create(
-            cast("SessionPort", self), event.promised_id, event.headers, parent_id=event.stream_id
+        stream = construct(
+            PushedStream, cast("SessionPort", self), event.promised_id, event.headers, parent_id=event.stream_id
         )
         self._handlers.add(stream)
         self._stream_opened(stream)

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from .._stream._push_out import PromisedStream
+from .._util import construct
 from .._wire._headers import Headers
 from .._wire._schedule import parse_priority
 from ._base import Session
@@ -40,7 +41,7 @@ class PushingSession(Session):
     def _push(self, parent: ServerStream, fields: Sequence[RawField]) -> PromisedStream:
         promised_id = self._engine.push(parent.id, fields[0][1], fields)  # the method comes first
         headers = Headers.from_raw(list(fields))
-        stream = PromisedStream._create(cast("ServerPort", self), promised_id, headers, parent.id)
+        stream = construct(PromisedStream, cast("ServerPort", self), promised_id, headers, parent.id)
         self._stream_opened(stream)
         stream._remote_ended()
         priority = headers.get("priority")

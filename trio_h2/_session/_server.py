@@ -10,6 +10,7 @@ import trio
 
 from .._errors import LocalProtocolError
 from .._stream._server import ServerStream
+from .._util import construct
 from .._wire._codes import ErrorCode, Initiator, Role
 from .._wire._engine import HIGHEST_STREAM_ID
 from .._wire._extframes import ALTSVC, ORIGIN, origin_payloads
@@ -155,8 +156,8 @@ class ServerSession(PushingSession):
     # -- handlers --------------------------------------------------------------------------------------------------
 
     def _request_received(self, event: RequestReceived) -> None:
-        stream = ServerStream._create(
-            cast("ServerPort", self), event.stream_id, event.headers, end_stream=event.end_stream
+        stream = construct(
+            ServerStream, cast("ServerPort", self), event.stream_id, event.headers, end_stream=event.end_stream
         )
         stream._cancel_on_reset = self._cancel_handler_on_reset
         self._handlers.add(stream)

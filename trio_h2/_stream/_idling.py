@@ -6,8 +6,8 @@ import logging
 from abc import abstractmethod
 from typing import TYPE_CHECKING, cast
 
+from .._checks import check_seconds
 from .._wire._codes import ErrorCode, Initiator
-from .._wire._config import check_number
 from ._view import StreamView
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class IdlingStream(StreamView):
 
     @idle_timeout.setter
     def idle_timeout(self, seconds: float) -> None:
-        check_number("idle_timeout", seconds)
+        check_seconds("idle_timeout", seconds)
         self._idle_timeout = seconds
         if self._alive:
             self._port._set_idle_timeout(self._id, seconds)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from .._checks import view_of
 from .._errors import LocalProtocolError, from_failure
-from .._util import ConflictDetector, closed_here, octets
+from .._util import ConflictDetector, closed_here
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -150,7 +151,7 @@ class Outbox:
 
     def queue(self, data: bytes | bytearray | memoryview, done: trio.Event | None = None) -> _Chunk | None:
         """Accepts octets, to be framed in their turn; returns their chunk, ``None`` if there is nothing to frame."""
-        view = octets("data", data).cast("B")
+        view = view_of("data", data).cast("B")
         total = self._accepted + len(view)
         if self._promised is not None and total > self._promised:
             reason = f"content-length is {self._promised}, with this the body would have {total} octets"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from .._checks import NO_CONTENT, view_of
 from .._errors import LocalProtocolError
-from .._util import octets
 from .._wire._codes import ErrorCode, Initiator
 from .._wire._config import ServerConfig
 from .._wire._failure import StreamFailure
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from .._wire._schedule import Priority
     from ._port import ServerPort
 
-_NO_CONTENT = frozenset({204, 205, 304})
 """RFC 9110 §15.3.5, §15.3.6 and §15.4.5: responses that never have content."""
 
 
@@ -112,12 +111,12 @@ class ServerStream(RequestFacts, Stream):
             trio.ClosedResourceError: this side closed the stream.
         """
         fields = response_fields(headers)
-        content = None if body is None else bytes(octets("body", body))
+        content = None if body is None else bytes(view_of("body", body))
         length = self._settle_length(fields, content, end_stream=end_stream)
         if send_date:
             self._add_date(fields)
         status = int(fields[0][1])
-        head, no_content = self.method == "HEAD", status in _NO_CONTENT
+        head, no_content = self.method == "HEAD", status in NO_CONTENT
         # RFC 9110 §9.3.2: the answer to HEAD ends with its headers, whatever content-length they name.
         ends_now = head or no_content or (not content and (end_stream or content is not None))
         with self._outbox.exclusive():
@@ -149,7 +148,7 @@ class ServerStream(RequestFacts, Stream):
         named = content_length_of(fields)
         status = int(fields[0][1])
         size = len(content) if content is not None else 0 if end_stream else None
-        if status in _NO_CONTENT:
+        if status in NO_CONTENT:
             if content:
                 raise LocalProtocolError(f"a response with status {status} has no content", stream_id=self._id)
             if status == 304:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Self
 
 from trio_h2 import Headers, LocalProtocolError, ServerExchange
 
-from ._fields import NO_CONTENT, check_field, check_fields, check_name, check_status, check_trailers
-from ._made import Made
+from .._checks import NO_CONTENT
+from .._util import NoPublicConstructor
+from ._fields import check_field, check_fields, check_name, check_status, check_trailers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
 _NO_MESSAGE = "HTTP/2 has no status message, and clients of HTTP/1.1 ignore it: it is not sent"
 
 
-class ResponseHead(metaclass=Made):
+class ResponseHead(metaclass=NoPublicConstructor):
     """Status, headers and trailers of a `Response`: nothing here is sent."""
+
+    _made_by = "request_handler() makes it for each request"
 
     def __init__(self, exchange: ServerExchange) -> None:
         self._exchange = exchange

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from trio_h2 import Headers
 
+from .._util import construct
 from ._errors import HTTPError
 from ._upload import SpoolMemory, UploadedFile
 
@@ -199,7 +200,7 @@ class FormReader:
             return
         if len(self.files) >= self._max_files:
             raise HTTPError(413, f"the form has more than {self._max_files} files")
-        self._file = UploadedFile._make(part.name, part.filename, part.headers, self._memory)
+        self._file = construct(UploadedFile, part.name, part.filename, part.headers, self._memory)
         self._keep(self._file)
         self.files.append(self._file)
 

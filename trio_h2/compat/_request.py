@@ -13,10 +13,11 @@ import trio
 
 from trio_h2 import Headers, ServerExchange, ServerStream, SessionError, StreamError, TransportView
 
+from .._checks import check_int
+from .._util import NoPublicConstructor, construct
 from ._content import content_type, decode_json, decode_text
 from ._errors import HTTPError
 from ._form import MULTIPART, URLENCODED, Form, boundary_of, decode_urlencoded
-from ._made import Made
 from ._multipart import FormReader, PartParser
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ _CLOSING: Final = 5.0
 """Seconds that the handler's end waits for temporary files to be removed; the thread that does it goes on."""
 
 
-class Request(metaclass=Made):
+class Request(metaclass=NoPublicConstructor):
     """A request, over HTTP/2 or HTTP/1.1. Made by `request_handler`.
 
     The body is read once: in pieces, by `receive_some` or ``async for``, which have no limit but flow control; or as a
@@ -43,6 +44,8 @@ class Request(metaclass=Made):
 
     May be subclassed; `__init__` gets what it must pass on.
     """
+
+    _made_by = "request_handler() makes it for each request"
 
     def __init__(self, exchange: ServerExchange, max_body_size: int = DEFAULT_MAX_BODY_SIZE) -> None:
         self._exchange = exchange
@@ -283,13 +286,13 @@ class Request(metaclass=Made):
         kind = content_type(headers).get_content_type()
         if kind == URLENCODED:
             body = await self.read(max_size=min(limit, self.max_body_size))
-            self._form = Form._make(decode_urlencoded(body, max_fields))
+            self._form = construct(Form, decode_urlencoded(body, max_fields))
         elif kind == MULTIPART:
             self._refuse_announced(limit)
             parser = PartParser(boundary_of(headers), max_parts=max_fields)
             reader = FormReader(parser, self._files.append, max_text=self.max_body_size, max_files=max_files)
             await self._read_form(reader, limit)
-            self._form = Form._make(reader.fields, reader.files)
+            self._form = construct(Form, reader.fields, reader.files)
         else:
             raise HTTPError(415, f"a form must be {MULTIPART} or {URLENCODED}")
         return self._form
@@ -308,11 +311,7 @@ class Request(metaclass=Made):
     def _limit(self, max_size: int | None) -> int:
         if max_size is None:
             return self.max_body_size
-        if isinstance(max_size, bool) or not isinstance(max_size, int):
-            raise TypeError(f"max_size must be an int or None, not {max_size!r}")
-        if max_size < 0:
-            raise ValueError(f"max_size must not be negative, not {max_size}")
-        return max_size
+        return check_int("max_size", max_size, 0)
 
     def _refuse_announced(self, limit: int) -> None:
         """Refuses a body that is too large before the client has sent it, or 100 has asked for it."""

@@ -14,7 +14,9 @@ import trio
 
 from trio_h2 import Headers, LocalProtocolError, SessionError, StreamError
 
-from ._fields import NO_CONTENT, check_fields, check_links, check_status
+from .._checks import NO_CONTENT
+from .._util import construct
+from ._fields import check_fields, check_links, check_status
 from ._head import ResponseHead
 
 if TYPE_CHECKING:
@@ -102,8 +104,8 @@ class Response(ResponseHead):
         if stream is None:
             raise LocalProtocolError("there is no push over HTTP/1.1")
         exchange = await stream.push(headers)
-        request = type(self._request)._make(exchange, self._request.max_body_size)
-        response = type(self)._make(exchange, request)
+        request = construct(type(self._request), exchange, self._request.max_body_size)
+        response = construct(type(self), exchange, request)
         self._pushed.append(response)
         return response
 

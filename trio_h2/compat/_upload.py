@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Final, final
 
 import trio
 
-from ._made import Made
+from .._util import NoPublicConstructor
 
 if TYPE_CHECKING:
     import os
@@ -38,11 +38,13 @@ class SpoolMemory:
 
 
 @final
-class UploadedFile(metaclass=Made):
+class UploadedFile(metaclass=NoPublicConstructor):
     """A file of a form (RFC 7578). Made by `Request.form`, closed when the handler is over.
 
     ``async for chunk in file`` reads it in pieces; one task at a time has its turn.
     """
+
+    _made_by = "Request.form() makes it"
 
     def __init__(self, name: str, filename: str, headers: Headers, memory: SpoolMemory) -> None:
         self._name = name

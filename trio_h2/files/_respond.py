@@ -15,6 +15,7 @@ import trio
 
 from trio_h2 import Headers, LocalProtocolError, SessionError, StreamError
 
+from .._checks import NO_CONTENT, check_int
 from ._body import WholeBody, end_body, send_span
 from ._reading import BorrowedFile, OpenFile, open_regular
 
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     StatCheck: TypeAlias = Callable[[os.stat_result, HeaderFields], object]
     OnError: TypeAlias = Callable[[Exception], object]
 
-_NO_CONTENT = frozenset({204, 205, 304})
+_LARGEST = 2**63 - 1
+"""The highest offset that a system has for files."""
 # The peer has left, or the exchange is closed here: no answer to any file's failure would reach anybody.
 _NOBODY_THERE = (StreamError, SessionError, trio.ClosedResourceError, trio.BusyResourceError)
 
@@ -229,9 +231,9 @@ def _check_arguments(
     length: int | None,
     trailers: HeadersInput | None,
 ) -> Headers:
-    _check_number("offset", offset)
+    check_int("offset", offset, 0, _LARGEST)
     if length is not None:
-        _check_number("length", length)
+        check_int("length", length, 0, _LARGEST)
     if isinstance(headers, bool):
         raise TypeError("the headers of a response, or its status, cannot be a bool")
     given = Headers({":status": headers} if isinstance(headers, int) else () if headers is None else headers)
@@ -243,16 +245,9 @@ def _check_arguments(
     return given
 
 
-def _check_number(name: str, number: int) -> None:
-    if isinstance(number, bool) or not isinstance(number, int):
-        raise TypeError(f"{name} must be an int, not {number!r}")
-    if not 0 <= number < 2**63:
-        raise ValueError(f"{name} must be in 0..{2**63 - 1}, not {number}")
-
-
 def _check_status(headers: Headers) -> None:
     status = headers.get(":status") or "200"
-    if status.isdecimal() and int(status) in _NO_CONTENT:
+    if status.isdecimal() and int(status) in NO_CONTENT:
         raise LocalProtocolError(f"a response with status {status} has no content, so no file can be sent with it")
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-import trio
 
 import trio_h2
 
@@ -23,12 +21,9 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import TypeAlias
 
-    Transport: TypeAlias = trio.abc.Stream | Callable[[str], Awaitable[trio.abc.Stream]]
+    import trio
 
-MAX_REASON: Final = 16 * 1024
-"""How many octets of a refusal's body are kept."""
-_REASON_SECONDS: Final = 1.0
-"""How long a server that has refused may take to say why."""
+    Transport: TypeAlias = trio.abc.Stream | Callable[[str], Awaitable[trio.abc.Stream]]
 
 
 def open_websocket(
@@ -152,7 +147,8 @@ class OpenWebSocket:
             response = await stream.receive_response()
             # RFC 8441 §5: "a status code in the 2xx series" stands for the 101 of RFC 6455.
             if response.status >= 300:
-                await _refused(stream, response, self._wish.path)
+                what = f"the server refused a WebSocket at {self._wish.path}"
+                raise await WebSocketRefusedError.read(what, response, stream)
             socket = self._wish.granted(stream, response)
         except BaseException:
             stream.destroy()
@@ -175,23 +171,6 @@ class OpenWebSocket:
                 await self._stream.aclose()  # cancelled, it resets
             else:
                 self._stream.destroy()  # a cancellation must not take the place of the error
-
-
-async def _refused(stream: trio_h2.ClientStream, response: trio_h2.Headers, path: str) -> None:
-    """Reads why, as far as that comes soon, and raises it."""
-    body = bytearray()
-    with trio.move_on_after(_REASON_SECONDS):
-        try:
-            while len(body) < MAX_REASON and (chunk := await stream.receive_some(MAX_REASON - len(body))):
-                body += chunk
-        except trio.BrokenResourceError:
-            pass  # the status has said enough
-    raise WebSocketRefusedError(
-        f"the server refused a WebSocket at {path} with status {response.status}",
-        status=response.status,
-        headers=response,
-        body=bytes(body),
-    )
 
 
 def connect_websocket(

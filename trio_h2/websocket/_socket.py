@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from .._checks import bytes_of, is_int
 from ._errors import WebSocketClosedError
 from ._service import go_away, keep_alive, read, send_control
 from ._state import GOING_AWAY, INTERNAL_ERROR, NO_STATUS, NORMAL, PingWaiter, WebSocketState
@@ -243,9 +244,7 @@ class WebSocket(WebSocketState):
         """
         if payload is None:
             payload = secrets.token_bytes(8)
-        if not isinstance(payload, bytes | bytearray | memoryview):
-            raise TypeError(f"payload must be bytes, not {payload!r}")
-        payload = bytes(payload)
+        payload = bytes_of("payload", payload)
         if len(payload) > MAX_CONTROL:
             raise ValueError(f"payload must have at most {MAX_CONTROL} octets, not {len(payload)}")
         self._check_open()
@@ -469,7 +468,7 @@ def check_close(code: int, reason: str) -> None:
     Raises:
         TypeError, ValueError: one of them is not allowed.
     """
-    if isinstance(code, bool) or not isinstance(code, int):
+    if not is_int(code):
         raise TypeError(f"code must be an int, not {code!r}")
     if not (1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999):
         raise ValueError(f"code must be in 1000..1003, 1007..1014 or 3000..4999 (RFC 6455 §7.4), not {code}")
