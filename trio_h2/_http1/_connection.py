@@ -2,11 +2,11 @@
 
 Tasks. The *connection's own* task waits for a request, runs its handler, and looks what comes after it. The *reader* is
 the only caller of the transport's `receive_some`: it also notices, while a handler runs, that the client is gone. It
-waits while the handler has more to read than a stream's window. The *writer* is the only caller of `send_all`; a
-cancelled handler so never cuts a write. The *watcher* knows `Http1Exchange.idle_timeout`.
+waits while the handler has more to read than a stream's window. The *writer* is the only caller of `send_all`, so a
+cancelled handler never cuts a write. The *watcher* knows `Http1Exchange.idle_timeout`.
 
 What a client or a network breaks is state (`_failure`, `_over`), and ends the three tasks; only bugs travel through
-the nursery.
+the nursery. `Http1Wire` knows the protocol, `Http1Output` what is to be written, `IdleClock` how long nothing happened.
 """
 
 from __future__ import annotations
@@ -18,35 +18,149 @@ from typing import TYPE_CHECKING, cast
 
 import trio
 
+from .._errors import from_failure
 from .._session._supervision import supervise
-from .._util import construct
-from .._wire._codes import Initiator
+from .._stream._transport import TransportView
+from .._util import NoPublicConstructor, construct, forget_frames
+from .._wire._codes import ErrorCode, Initiator
 from .._wire._failure import Cause, SessionFailure
-from ._closing import close_gracefully
+from ._closing import close_abruptly, close_gracefully
 from ._exchange import Http1Exchange
+from ._idle import IdleClock
+from ._output import Http1Output
 from ._request import BadMessageError, RequestHead
-from ._state import Http1State
-from ._wire import BodyReceived
+from ._wire import BodyReceived, Http1Wire
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from .._session._supervision import Handler
     from .._stream._outbox import Outbox
     from .._stream._port import ServerPort
+    from .._wire._config import ServerConfig
     from .._wire._schedule import Priority
 
 logger = logging.getLogger("trio_h2.server")
 
 READ_SIZE = 64 * 1024
 DRAIN_SIZE = 256 * 1024
-"""Octets of an unread request that are thrown away so that the connection can be used again."""
+"""Bytes of an unread request that are thrown away so that the connection can be used again."""
 
 
-class Http1Connection(Http1State):
+class Http1Connection(metaclass=NoPublicConstructor):
     """A connection of an HTTP/1.1 client, made by servers with ``allow_http1``; what its exchanges have as `session`.
 
     It has what a handler may want to know of a session, and none of what only HTTP/2 has.
     """
+
+    def __init__(
+        self,
+        transport: trio.abc.Stream,
+        config: ServerConfig,
+        *,
+        label: str,
+        handler: Handler,
+        cancel_handler_on_reset: bool,
+        early: bytes = b"",
+    ) -> None:
+        self._transport = transport
+        self._early = early
+        """Bytes that were received already."""
+        self._config = config
+        self._label = label
+        self._handler = handler
+        self._cancel_handler_on_reset = cancel_handler_on_reset
+        self._view = construct(TransportView, transport, cleartext=None)
+        scheme = b"https" if self._view.encrypted else b"http"
+        self._engine = Http1Wire(config, scheme, self._stream_closed)
+        self._exchange: Http1Exchange | None = None
+        self._handler_task: trio.lowlevel.Task | None = None
+        self._failure: SessionFailure | None = None
+        self._output = Http1Output(self._engine)
+        self._idle = IdleClock()
+        self._held = 0
+        """Bytes of the request that are received and not read."""
+        self._dropped = 0
+        """Bytes of the request that nobody wanted."""
+        self._eof = False
+        """The reader has ended."""
+        self._discarding = False
+        """What comes is thrown away: only the client's end matters."""
+        self._changed = trio.lowlevel.ParkingLot()
+        self._write_scope = trio.CancelScope()
+        self._reading = trio.CancelScope()
+        """Of the reader, as long as it lives."""
+        self._read_scope = trio.CancelScope()
+        """Of what the reader is receiving."""
+        self._head_scope: trio.CancelScope | None = None
+        self._scope = trio.CancelScope()
+        self._draining = trio.Event()
+        self._over = trio.Event()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._label}>"
+
+    # -- for the application ---------------------------------------------------------------------------------------
+
+    @property
+    def config(self) -> ServerConfig:
+        """The limits and timeouts of this connection."""
+        return self._config
+
+    @property
+    def transport(self) -> TransportView:
+        """The bytes below, for looking only."""
+        return self._view
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the connection speaks TLS."""
+        return self._view.encrypted
+
+    @property
+    def alpn_protocol(self) -> str | None:
+        """What ALPN agreed on: ``"http/1.1"``, or ``None`` where it gave nothing or there is no TLS."""
+        return self._view.alpn_protocol
+
+    @property
+    def closed(self) -> bool:
+        """Whether no further request is taken."""
+        return self._draining.is_set()
+
+    @property
+    def draining(self) -> bool:
+        """Whether the connection will end with the current request."""
+        return self._draining.is_set()
+
+    async def wait_draining(self) -> None:
+        """Waits until the connection takes no further request, or is over."""
+        await self._draining.wait()
+
+    async def wait_closed(self) -> None:
+        """Waits until the connection is over and its transport is closed.
+
+        Raises:
+            SessionError: it broke in the middle of an exchange.
+        """
+        await self._over.wait()
+        if self._failure is not None and self._failure.cause is not Cause.CLOSED:
+            raise from_failure(self._failure)
+
+    def shutdown(self) -> None:
+        """Lets the current request finish, whose response will say ``connection: close``. Never waits; idempotent."""
+        self._draining.set()
+        self._engine.close_after = True
+        self._changed.unpark_all()
+
+    def destroy(self, error: Exception | None = None, code: ErrorCode | int | None = None) -> None:
+        """Ends the connection at once; what is under way raises `trio.ClosedResourceError`, with *error* as its cause.
+
+        Never waits; idempotent. HTTP/1.1 has no way to say *code*.
+        """
+        if error is not None and not isinstance(error, Exception):
+            raise TypeError(f"error must be an exception, not {error!r}")
+        reason = "this connection was destroyed"
+        self._cut(SessionFailure(Cause.CLOSED, None, Initiator.LOCAL, reason, error=error))
 
     # -- the connection's own task ---------------------------------------------------------------------------------
 
@@ -82,7 +196,7 @@ class Http1Connection(Http1State):
                 return
             self._exchange = None
             self._engine.next_cycle()
-            self._pump()
+            self._dispatch()
 
     async def _handle(self, exchange: Http1Exchange) -> None:
         self._handler_task = trio.lowlevel.current_task()
@@ -99,10 +213,10 @@ class Http1Connection(Http1State):
         with trio.move_on_after(seconds) as scope:
             self._head_scope = scope
             self._head_begun()
-            while self._exchange is None and not (self._eof or self._deaf):
+            while self._exchange is None and not (self._eof or self._discarding):
                 if self._draining.is_set() and not engine.begun:
                     break
-                await self._moved.park()
+                await self._changed.park()
         self._head_scope = None
         if self._exchange is not None:
             return True
@@ -111,7 +225,7 @@ class Http1Connection(Http1State):
         return False
 
     def _head_begun(self) -> None:
-        """The head of a request has so many seconds from its first octet on."""
+        """The head of a request has so many seconds from its first byte on."""
         if self._head_scope is not None and self._engine.begun:
             self._head_scope.deadline = trio.current_time() + self._config.handshake_timeout
             self._head_scope = None
@@ -123,20 +237,15 @@ class Http1Connection(Http1State):
         if not engine.close_after:
             with trio.move_on_after(self._config.linger_timeout):
                 while self._alive and not self._request_out_of_the_way():
-                    await self._moved.park()
-        return self._alive and engine.reusable and not self._deaf
+                    await self._changed.park()
+        return self._alive and engine.reusable and not self._discarding
 
     def _request_out_of_the_way(self) -> bool:
-        return self._engine.request_complete or self._eof or self._deaf or self._dropped >= DRAIN_SIZE
+        return self._engine.request_complete or self._eof or self._discarding or self._dropped >= DRAIN_SIZE
 
     async def _written(self) -> None:
-        while self._alive and not self._all_written():
-            await self._moved.park()
-
-    def _all_written(self) -> bool:
-        engine = self._engine
-        pending = self._ready is not None or engine.output or self._writing
-        return not pending and engine.half_closed == self._half_closed
+        while self._alive and not self._output.all_written:
+            await self._changed.park()
 
     async def _say_goodbye(self) -> None:
         """Closes the connection so that the client sees all that was sent, though it may still be sending."""
@@ -145,10 +254,10 @@ class Http1Connection(Http1State):
         if not self._alive:
             return
         engine = self._engine
-        unread = self._deaf or engine.backlog > 0 or (self._exchange is not None and not engine.request_complete)
-        self._deaf = True
+        unread = self._discarding or engine.backlog > 0 or (self._exchange is not None and not engine.request_complete)
+        self._discarding = True
         self._read_scope.deadline = math.inf
-        self._moved.unpark_all()
+        self._changed.unpark_all()
         await close_gracefully(
             *(self._transport, self._wait_eof, self._stop_reading, self._config),
             unread=unread and not self._eof,
@@ -157,7 +266,7 @@ class Http1Connection(Http1State):
 
     async def _wait_eof(self) -> None:
         while not self._eof:
-            await self._moved.park()
+            await self._changed.park()
 
     async def _stop_reading(self) -> None:
         self._reading.cancel()
@@ -169,13 +278,13 @@ class Http1Connection(Http1State):
         with self._reading:
             await self._read_all()
         self._eof = True
-        self._moved.unpark_all()
+        self._changed.unpark_all()
 
     async def _read_all(self) -> None:
         self._received(self._early)
         while True:
-            while self._full() and not self._deaf:
-                await self._moved.park()
+            while self._full() and not self._discarding:
+                await self._changed.park()
             with trio.CancelScope(deadline=self._patience()) as scope:
                 self._read_scope = scope
                 try:
@@ -192,11 +301,11 @@ class Http1Connection(Http1State):
                 self._refuse(BadMessageError(408, "the client has stopped in the middle of its request"))
 
     def _received(self, data: bytes) -> None:
-        if data and not self._deaf:
-            self._active = trio.current_time()
+        if data and not self._discarding:
+            self._idle.touch()
             self._engine.receive(data)
             self._head_begun()
-            self._pump()
+            self._dispatch()
 
     def _full(self) -> bool:
         return self._held >= max(self._config.stream_window, 1) or self._engine.backlog >= READ_SIZE
@@ -204,15 +313,15 @@ class Http1Connection(Http1State):
     def _patience(self) -> float:
         """Returns until when something of the request must come."""
         engine, exchange = self._engine, self._exchange
-        if exchange is None or engine.request_complete or engine.waits_for_continue or self._deaf:
+        if exchange is None or engine.request_complete or engine.waits_for_continue or self._discarding:
             return math.inf
         if exchange.method == "CONNECT":
             return math.inf
         return trio.current_time() + self._config.idle_timeout
 
-    def _pump(self) -> None:
+    def _dispatch(self) -> None:
         """Hands what was received to whom it concerns."""
-        while not self._deaf:
+        while not self._discarding:
             try:
                 event = self._engine.next()
             except BadMessageError as exc:
@@ -228,7 +337,7 @@ class Http1Connection(Http1State):
                 self._exchange._remote_ended(event.trailers)
         if self._eof:
             self._client_ended()
-        self._moved.unpark_all()
+        self._changed.unpark_all()
 
     def _request_received(self, head: RequestHead) -> None:
         self._dropped = 0
@@ -257,13 +366,13 @@ class Http1Connection(Http1State):
                 self._lost("the client closed the connection in the middle of a request", None)
             elif not half_closeable and not exchange._outbox.framed_end:
                 self._lost("the client closed the connection", None)
-        self._moved.unpark_all()
+        self._changed.unpark_all()
 
     def _refuse(self, error: BadMessageError) -> None:
         """The client breaks the rules: it is told so, if no response has begun."""
-        if self._deaf:
+        if self._discarding:
             return
-        self._deaf = True
+        self._discarding = True
         logger.info("%s: %s (%d)", self._label, error.reason, error.status)
         exchange = self._exchange
         if exchange is None:
@@ -277,7 +386,7 @@ class Http1Connection(Http1State):
                 self._engine.answer(error.status)
         self._engine.close_after = True
         self._wake_writer()
-        self._moved.unpark_all()
+        self._changed.unpark_all()
 
     # -- the writer ------------------------------------------------------------------------------------------------
 
@@ -290,10 +399,9 @@ class Http1Connection(Http1State):
 
     async def _write_all(self) -> None:
         transport = self._transport
-        while self._alive and (data := self._take_output()):
+        while self._alive and (data := self._output.take()):
             await self._transmit(partial(transport.send_all, data))
-        if self._alive and self._engine.half_closed and not self._half_closed:
-            self._half_closed = True
+        if self._alive and self._output.take_end():
             if isinstance(transport, trio.abc.HalfCloseableStream):
                 await self._transmit(transport.send_eof)
             else:
@@ -306,59 +414,106 @@ class Http1Connection(Http1State):
         connection: the intermediary MUST attempt to send any outstanding data that came from the closed side to the
         other side, close both connections, and discard any remaining data left undelivered."
         """
-        self._deaf = True
+        self._discarding = True
         if self._exchange is not None and self._exchange._alive:
             self._exchange._remote_ended()
-        self._moved.unpark_all()
+        self._changed.unpark_all()
 
     async def _transmit(self, send: Callable[[], Awaitable[None]]) -> None:
-        self._writing = True
+        self._output.writing = True
         with trio.move_on_after(self._config.idle_timeout) as scope:
             try:
                 await send()
             except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
                 self._lost("the transport broke", exc)
             finally:
-                self._writing = False
+                self._output.writing = False
         if scope.cancelled_caught:
             self._lost("the client has stopped reading", None)
-        self._active = trio.current_time()
-        self._moved.unpark_all()
-
-    def _take_output(self) -> bytes:
-        output = self._engine.output
-        while self._ready is not None and len(output) < READ_SIZE:
-            if not self._ready.frame():
-                self._ready = None
-        data = bytes(output)
-        output.clear()
-        return data
+        self._idle.touch()
+        self._changed.unpark_all()
 
     # -- the watcher -----------------------------------------------------------------------------------------------
 
     async def _watch(self) -> None:
         while True:
-            with trio.move_on_at(self._active + self._idle_seconds):
-                await self._idle_changed.wait()
-                continue
-            if trio.current_time() < self._active + self._idle_seconds:
-                continue
-            self._active = trio.current_time()
+            await self._idle.wait_idle()
             if self._exchange is None or not self._exchange._alive:
-                self._idle_seconds = math.inf
+                self._idle.stop()
             else:
                 self._exchange._idle()
+
+    # -- the end ---------------------------------------------------------------------------------------------------
+
+    def _lost(self, reason: str, error: BaseException | None) -> None:
+        """The client is gone."""
+        self._eof = self._discarding = True
+        forget_frames(error)
+        if self._exchange is not None and self._exchange._alive:
+            self._fail(SessionFailure(Cause.LOST, None, Initiator.REMOTE, reason, error=error))
+        if self._failure is None:
+            self._engine.aborted = True
+        self._output.wake()  # for the writer to end
+        self._changed.unpark_all()
+
+    def _fail(self, failure: SessionFailure) -> None:
+        if self._failure is None:
+            self._failure = failure
+            self._draining.set()
+            if self._exchange is not None:
+                self._exchange._fail(failure)
+
+    def _cut(self, failure: SessionFailure | None = None) -> None:
+        """This side ends the connection now, whatever runs."""
+        if not self._over.is_set():
+            reason = "this connection was closed on this side"
+            self._fail(failure or SessionFailure(Cause.CLOSED, None, Initiator.LOCAL, reason))
+        if self._exchange is not None:
+            self._exchange._scope.cancel()
+        self._draining.set()
+        self._scope.cancel()
+
+    def _release(self) -> None:
+        """All has ended: lets go of what refers back here, so that nothing waits for the garbage collector."""
+        self._exchange = None
+        self._output.body_gone()
+        self._engine.release()
+        self._over.set()
+
+    def _refuse_own_handlers(self) -> None:
+        """Raises `RuntimeError` inside a handler of this connection."""
+        task: trio.lowlevel.Task | None = trio.lowlevel.current_task()
+        while task is not None and self._handler_task is not None:
+            if task is self._handler_task:
+                raise RuntimeError("aclose() waits for the handlers, so a handler cannot call it; call shutdown()")
+            task = task.parent_nursery.parent_task if task.parent_nursery is not None else None
+
+    async def _close_abruptly(self) -> None:
+        cut = self._exchange is not None and not self._exchange._outbox.framed_end
+        await close_abruptly(self._transport, self._config.close_timeout, cut=cut)
+
+    @property
+    def _alive(self) -> bool:
+        """Whether something can still be sent."""
+        return not self._engine.aborted and (self._failure is None or self._failure.cause is Cause.PROTOCOL)
+
+    def _stream_closed(self, stream_id: int) -> None:
+        """Both sides of the exchange have ended on the wire."""
+        if self._exchange is not None and self._exchange.id == stream_id:
+            self._exchange._wire_closed()
+        self._output.body_gone()
+        self._changed.unpark_all()
 
     # -- for the exchange: see SessionPort -------------------------------------------------------------------------
 
     def _wake_writer(self) -> None:
-        self._output.set()
+        self._output.wake()
         if self._engine.aborted:
-            self._deaf = True
+            self._discarding = True
             self._write_scope.cancel()
-            self._moved.unpark_all()
+            self._changed.unpark_all()
         if self._engine.raw:
-            self._pump()
+            self._dispatch()
         elif self._exchange is not None:
             self._exchange._settle_connect()
             if self._eof and self._exchange._tunnel_wanted:
@@ -367,17 +522,17 @@ class Http1Connection(Http1State):
             self._read_scope.deadline = self._patience()  # 100 may have been sent
 
     def _body_ready(self, stream_id: int, outbox: Outbox) -> None:
-        self._ready = outbox
+        self._output.body_ready(outbox)
         self._wake_writer()
 
     def _body_gone(self, stream_id: int) -> None:
-        self._ready = None
-        self._moved.unpark_all()
+        self._output.body_gone()
+        self._changed.unpark_all()
 
     def _taken(self, stream_id: int, size: int) -> None:
         self._held -= size
         if not self._full():
-            self._moved.unpark_all()
+            self._changed.unpark_all()
 
     def _discarded(self, stream_id: int, size: int) -> None:
         self._dropped += size
@@ -386,15 +541,13 @@ class Http1Connection(Http1State):
     async def _control_room(self) -> None:
         await trio.lowlevel.checkpoint()
         while self._alive and len(self._engine.output) > self._config.max_queued_control:
-            await self._moved.park()
+            await self._changed.park()
 
     def _want_room(self, stream_id: int, outbox: Outbox) -> None:
         """Room is where nothing is queued, which the outbox knows itself."""
 
     def _set_idle_timeout(self, stream_id: int, timeout: float) -> None:
-        self._idle_seconds = timeout
-        self._active = trio.current_time()
-        self._idle_changed.set()
+        self._idle.start(timeout)
 
     def _prioritize(self, stream_id: int, priority: Priority) -> None:
         """There is nothing else to send."""

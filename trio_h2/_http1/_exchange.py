@@ -26,7 +26,7 @@ class Http1Exchange(ServerStream):
     * What is unread of the request when its response is whole is read for a moment and thrown away; if there is more
       of it, the connection closes after the response.
     * Trailers need a chunked body: with a ``content-length``, or to an HTTP/1.0 client, they are left out.
-    * After a CONNECT was answered with 2xx, or after `switch_protocols`, octets are passed on in both directions as
+    * After a CONNECT was answered with 2xx, or after `switch_protocols`, bytes are passed on in both directions as
       they are. TLS cannot end one direction: there `send_eof` ends both, and what still comes is thrown away.
     * The handler is cancelled when the connection breaks, or ends before the request does. A client that only ends its
       own side, over TCP or a Unix socket, still gets its response; TLS knows no such thing, there it has left.
@@ -37,7 +37,7 @@ class Http1Exchange(ServerStream):
         self._http_version = head.version
         self._connection_fields = head.connection_fields
         self._tunnel_wanted = False
-        """Somebody waits for octets of a tunnel that he has not accepted."""
+        """Somebody waits for bytes of a tunnel that he has not accepted."""
 
     @property
     def http_version(self) -> str:
@@ -68,7 +68,7 @@ class Http1Exchange(ServerStream):
     async def switch_protocols(self, protocol: str, headers: HeadersInput | None = None) -> None:
         """Answers 101 to a request that asked for another protocol (RFC 9110 §15.2.2), instead of `respond`.
 
-        From then on `send_all` and `receive_some` pass octets on as they are, and the connection ends with the
+        From then on `send_all` and `receive_some` pass bytes on as they are, and the connection ends with the
         exchange. Cancelled: nothing was sent.
 
         Args:
