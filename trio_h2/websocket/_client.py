@@ -11,9 +11,8 @@ import trio_h2
 from ._config import Deflate, WebSocketConfig
 from ._errors import WebSocketHandshakeError, WebSocketRefusedError
 from ._extensions import agreed, offer, parse_extensions
-from ._framing import Framing
-from ._handshake import VERSION, checked_headers, checked_subprotocols
-from ._socket import WebSocket, WebSocketTasks
+from ._handshake import VERSION, Opening, checked_headers, checked_subprotocols
+from ._tasks import WebSocketTasks
 
 if TYPE_CHECKING:
     import ssl
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     import trio
+
+    from ._socket import WebSocket
 
     Transport: TypeAlias = trio.abc.Stream | Callable[[str], Awaitable[trio.abc.Stream]]
 
@@ -90,8 +91,8 @@ class _Wish:
             fields.append(("sec-websocket-extensions", offer(compression)))
         self.headers = trio_h2.Headers(fields, sensitive=given.sensitive)
 
-    def granted(self, stream: trio_h2.ClientStream, response: trio_h2.Headers) -> WebSocket:
-        """Returns the WebSocket that *response* opens.
+    def granted(self, response: trio_h2.Headers) -> Opening:
+        """Returns what *response* opens.
 
         Raises:
             WebSocketHandshakeError: it has what was not asked for.
@@ -107,16 +108,7 @@ class _Wish:
             agreement = agreed(self.compression, extensions)
         except ValueError as exc:
             raise WebSocketHandshakeError(str(exc)) from None
-        framing = Framing(client=True, max_message_size=self.config.max_message_size, agreement=agreement)
-        return WebSocket(
-            stream,
-            framing,
-            self.config,
-            path=self.path,
-            headers=response,
-            subprotocol=subprotocol,
-            compressed=agreement is not None,
-        )
+        return Opening(self.path, response, subprotocol, agreement)
 
 
 def check_options(compression: Deflate | None, config: WebSocketConfig | None) -> None:
@@ -149,14 +141,13 @@ class OpenWebSocket:
             if response.status >= 300:
                 what = f"the server refused a WebSocket at {self._wish.path}"
                 raise await WebSocketRefusedError.read(what, response, stream)
-            socket = self._wish.granted(stream, response)
+            opening = self._wish.granted(response)
         except BaseException:
             stream.destroy()
             raise
         self._stream = stream
-        self._tasks = WebSocketTasks(socket, server=False)
-        await self._tasks.start()
-        return socket
+        self._tasks = WebSocketTasks(stream, opening, self._wish.config, server=False)
+        return await self._tasks.start()
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None

@@ -10,7 +10,7 @@ from .._checks import check_bool, check_int, check_seconds
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebSocketConfig:
-    """Limits and timeouts of a WebSocket. Sizes are octets, times seconds (`math.inf` = off).
+    """Limits and timeouts of a WebSocket. Sizes are bytes, times seconds (`math.inf` = off).
 
     Raises:
         TypeError, ValueError: a value is not allowed.
