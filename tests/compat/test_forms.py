@@ -1,4 +1,4 @@
-"""Forms and uploaded files: decoded, bounded, closed (G2)."""
+"""Forms and uploaded files: decoded, bounded, closed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Status and headers of a response: set, looked at, refused (G3)."""
+"""Status and headers of a response: set, looked at, refused."""
 
 from __future__ import annotations
 

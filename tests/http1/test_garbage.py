@@ -1,4 +1,4 @@
-"""A connection that is over is freed at once, without the garbage collector (lesson B39)."""
+"""A connection that is over is freed at once, without the garbage collector."""
 
 from __future__ import annotations
 

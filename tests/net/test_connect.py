@@ -307,7 +307,7 @@ async def test_no_such_socket(tmp_path: Path) -> None:
 
 
 async def test_a_server_without_alpn(authority: ThrowawayAuthority) -> None:
-    """B35: CPython's handshake succeeds."""
+    """CPython's handshake succeeds."""
     ours, theirs = memory_transports()
     tls = trio.SSLStream(theirs, authority.server_context(alpn=()), server_side=True, https_compatible=True)
     async with trio.open_nursery() as nursery:

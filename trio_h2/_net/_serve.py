@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import trio
 
 from .._checks import check_int
-from .._util import construct, host_and_port
+from .._util import host_and_port
 from ._options import checked_options
 from ._proxy_protocol import accept_proxied
-from ._server import Server, alpn_of, choose
+from ._server import alpn_of, choose, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .._session._supervision import Handler
     from .._wire._config import ServerConfig
     from ._options import ErrorHook, UnknownProtocolHook
+    from ._server import Server
 
 _FREE_PORT_ATTEMPTS = 20
 
@@ -81,8 +82,7 @@ async def serve_tcp(
         proxy_protocol=proxy_protocol,
     )
     listeners = await _open_listeners(port, host, backlog)
-    server = construct(Server, listeners, _urls("http", listeners, host), options)
-    await server._run(task_status=task_status)
+    await serve(listeners, _urls("http", listeners, host), options, task_status=task_status)
 
 
 async def serve_ssl_over_tcp(
@@ -145,8 +145,7 @@ async def serve_ssl_over_tcp(
         origins=origins,
     )
     listeners = await _open_listeners(port, host, backlog)
-    server = construct(Server, listeners, _urls("https", listeners, host), options)
-    await server._run(task_status=task_status)
+    await serve(listeners, _urls("https", listeners, host), options, task_status=task_status)
 
 
 async def serve_unix(
@@ -198,8 +197,7 @@ async def serve_unix(
         raise
     try:
         sock.listen(backlog if backlog is not None else 128)
-        server = construct(Server, [trio.SocketListener(sock)], [f"unix:{name}"], options)
-        await server._run(task_status=task_status)
+        await serve([trio.SocketListener(sock)], [f"unix:{name}"], options, task_status=task_status)
     finally:
         sock.close()
         with contextlib.suppress(FileNotFoundError):
@@ -254,8 +252,7 @@ async def serve_listeners(
         origins=origins,
     )
     scheme = "http" if ssl_context is None else "https"
-    server = construct(Server, listeners, _urls(scheme, listeners, None), options)
-    await server._run(task_status=task_status)
+    await serve(listeners, _urls(scheme, listeners, None), options, task_status=task_status)
 
 
 async def serve_stream(

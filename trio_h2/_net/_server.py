@@ -243,6 +243,17 @@ class Server(metaclass=NoPublicConstructor):
             logger.exception("on_session_error raised")
 
 
+async def serve(
+    listeners: Sequence[trio.abc.Listener[trio.abc.Stream]],
+    urls: Sequence[str],
+    options: ServerOptions,
+    *,
+    task_status: trio.TaskStatus[Server],
+) -> None:
+    """Runs a new server to its end."""
+    await construct(Server, listeners, urls, options)._run(task_status=task_status)
+
+
 def _port_of(listeners: Sequence[trio.abc.Listener[trio.abc.Stream]]) -> int | None:
     for listener in listeners:
         if isinstance(listener, trio.SocketListener):
