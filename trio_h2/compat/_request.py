@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ._content import JSONValue
-    from ._upload import UploadedFile
+    from ._spool import Spool
 
 DEFAULT_MAX_BODY_SIZE: Final = 1024 * 1024
 _CHUNK: Final = 64 * 1024
@@ -53,7 +53,7 @@ class Request(metaclass=NoPublicConstructor):
         self._partial = bytearray()
         self._body: bytes | None = None
         self._form: Form | None = None
-        self._files: list[UploadedFile] = []
+        self._spools: list[Spool] = []
         self.headers: Headers = exchange.headers
         """The header fields, pseudo-headers included. A mapping that cannot be altered, but replaced, for whoever comes
         after; nothing else here looks at it."""
@@ -290,7 +290,7 @@ class Request(metaclass=NoPublicConstructor):
         elif kind == MULTIPART:
             self._refuse_announced(limit)
             parser = PartParser(boundary_of(headers), max_parts=max_fields)
-            reader = FormReader(parser, self._files.append, max_text=self.max_body_size, max_files=max_files)
+            reader = FormReader(parser, self._spools.append, max_text=self.max_body_size, max_files=max_files)
             await self._read_form(reader, limit)
             self._form = construct(Form, reader.fields, reader.files)
         else:
@@ -388,18 +388,18 @@ class Request(metaclass=NoPublicConstructor):
 
     async def _close(self) -> None:
         """The handler is over: uploaded files go."""
-        files: Sequence[UploadedFile] = [file for file in self._files if not file.closed]
-        if all(file.in_memory for file in files):
-            _close_files(files)
+        spools = [spool for spool in self._spools if not spool.closed]
+        if not any(spool.on_disk for spool in spools):
+            _close_all(spools)
             return
         with trio.move_on_after(_CLOSING, shield=True):
             # A limiter of its own: whoever keeps all threads busy must not keep the files open.
-            await trio.to_thread.run_sync(_close_files, files, abandon_on_cancel=True, limiter=trio.CapacityLimiter(1))
+            await trio.to_thread.run_sync(_close_all, spools, abandon_on_cancel=True, limiter=trio.CapacityLimiter(1))
 
 
-def _close_files(files: Sequence[UploadedFile]) -> None:
-    for file in files:
-        file._close()
+def _close_all(spools: Sequence[Spool]) -> None:
+    for spool in spools:
+        spool.close()
 
 
 def _too_large(limit: int) -> HTTPError:
