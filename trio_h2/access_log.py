@@ -35,7 +35,7 @@ logger = logging.getLogger("trio_h2.access")
 def access_log(handler: Handler, *, format: Literal["text", "json"] = "text") -> Handler:
     """Makes a handler that logs what *handler* has answered. What it raises goes on.
 
-    A line tells the client's address, the request, the status, the octets of the response's body that were handed over,
+    A line tells the client's address, the request, the status, the bytes of the response's body that were handed over,
     the seconds that the handler took, and the user agent. The status is 500 if the handler raised or returned without
     a response, and ``-`` (``null``) if none was sent because the client had left, or the handler was cancelled.
 

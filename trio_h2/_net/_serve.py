@@ -60,7 +60,7 @@ async def serve_tcp(
             context variables.
         on_session_error: called with the `ServerSession` (or ``None``) and the error that ended a connection.
         cancel_handler_on_reset: ``False`` lets handlers run on when their stream is gone.
-        allow_http1: serves HTTP/1.1 and HTTP/1.0 clients, too, told by their first octets. For them *handler* gets an
+        allow_http1: serves HTTP/1.1 and HTTP/1.0 clients, too, told by their first bytes. For them *handler* gets an
             `Http1Exchange`, and neither *on_session* nor a `ServerSession` is involved.
         proxy_protocol: every connection begins with a header of the PROXY protocol, version 1 or 2, in which a load
             balancer tells whose it is (`TransportView.peer_address`); others are closed. Only for servers that nobody

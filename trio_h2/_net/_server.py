@@ -169,7 +169,7 @@ class Server(metaclass=NoPublicConstructor):
             finally:
                 del self._connections[ready]
             failure = ready._failure
-            # Many clients that are done close their sockets with octets unread, which TCP makes a reset: no news.
+            # Many clients that are done close their sockets with bytes unread, which TCP makes a reset: no news.
             if failure is not None and not Session._lost_nothing(failure):
                 self._report(session, from_failure(failure))
         except HandshakeError as exc:
@@ -272,7 +272,7 @@ async def choose(
         transport: the bytes below; closed if this fails.
         options: what the server was told.
         config: limits and timeouts.
-        alpn: what ALPN agreed on; ``"h2c"`` where the first octets have to tell, if both are possible.
+        alpn: what ALPN agreed on; ``"h2c"`` where the first bytes have to tell, if both are possible.
 
     Raises:
         HandshakeError: the client said too little.
@@ -312,7 +312,7 @@ async def choose(
 
 
 def alpn_of(transport: trio.abc.Stream) -> str | None:
-    """Returns what ALPN agreed on for a stream that somebody else has made; ``"h2c"`` if the octets have to tell."""
+    """Returns what ALPN agreed on for a stream that somebody else has made; ``"h2c"`` if the bytes have to tell."""
     if isinstance(transport, trio.SSLStream):
         try:
             return negotiated(transport).alpn or "h2c"

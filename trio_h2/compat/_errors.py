@@ -21,7 +21,7 @@ class HTTPError(Exception):
 
     Args:
         status: 400 … 599.
-        body: octets, or text, which is sent as UTF-8 with ``content-type: text/plain`` unless *headers* has another.
+        body: bytes, or text, which is sent as UTF-8 with ``content-type: text/plain`` unless *headers* has another.
         headers: further header fields.
 
     Raises:

@@ -85,7 +85,7 @@ def request_handler(
             and 100 is sent as soon as it waits for the body (RFC 9110 §10.1.1).
         request_class: a subclass of `Request`, to be used in its place.
         response_class: a subclass of `Response`, to be used in its place.
-        max_body_size: octets that `Request.read`, `text`, `json` and `form` take before they raise 413.
+        max_body_size: bytes that `Request.read`, `text`, `json` and `form` take before they raise 413.
 
     Raises:
         TypeError, ValueError: an argument is wrong.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Step: TypeAlias = "PartBegan | PartEnded | bytes"
 
 SPOOL_MEMORY: Final = 1024 * 1024
-"""Octets that the files of one form have in memory together; the rest is in temporary files."""
+"""Bytes that the files of one form have in memory together; the rest is in temporary files."""
 
 _SILENT: Final = logging.Logger("trio_h2.compat", logging.CRITICAL + 1)
 """The parser warns of each malformed form: a client must not fill the log."""
@@ -45,7 +45,7 @@ class PartEnded:
 
 
 class PartParser:
-    """Octets in, steps out; does nothing else.
+    """Bytes in, steps out; does nothing else.
 
     Raises:
         ImportError: python-multipart is not installed.
@@ -163,7 +163,7 @@ class FormReader:
         self.files: list[UploadedFile] = []
 
     async def feed(self, data: bytes) -> None:
-        """Takes octets of the body; waits for the disk.
+        """Takes bytes of the body; waits for the disk.
 
         Raises:
             HTTPError: 400 or 413.

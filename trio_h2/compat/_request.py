@@ -30,7 +30,7 @@ DEFAULT_MAX_BODY_SIZE: Final = 1024 * 1024
 _CHUNK: Final = 64 * 1024
 _READ_ON_SECONDS: Final = 1.0
 _READ_ON: Final = 256 * 1024
-"""Octets of an unwanted body that are read before it is refused, see `Request._read_on`."""
+"""Bytes of an unwanted body that are read before it is refused, see `Request._read_on`."""
 _CLOSING: Final = 5.0
 """Seconds that the handler's end waits for temporary files to be removed; the thread that does it goes on."""
 
@@ -39,7 +39,7 @@ class Request(metaclass=NoPublicConstructor):
     """A request, over HTTP/2 or HTTP/1.1. Made by `request_handler`.
 
     The body is read once: in pieces, by `receive_some` or ``async for``, which have no limit but flow control; or as a
-    whole, by `read`, `text`, `json` or `form`, which take `max_body_size` octets. If the client goes away before the
+    whole, by `read`, `text`, `json` or `form`, which take `max_body_size` bytes. If the client goes away before the
     response has ended, the handler is cancelled (`serve_tcp` tells how to turn that off).
 
     May be subclassed; `__init__` gets what it must pass on.
@@ -62,7 +62,7 @@ class Request(metaclass=NoPublicConstructor):
         self.url: str = exchange.path
         """Path and query as they came; empty for CONNECT. May be replaced, by a router for instance."""
         self.max_body_size: int = max_body_size
-        """Octets that `read`, `text`, `json` and `form` take, and of text in a form."""
+        """Bytes that `read`, `text`, `json` and `form` take, and of text in a form."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.method} {self.url or self.authority}>"
@@ -71,7 +71,7 @@ class Request(metaclass=NoPublicConstructor):
 
     @property
     def raw_headers(self) -> list[tuple[bytes, bytes]]:
-        """The header fields as pairs of octets, in order, with duplicates and pseudo-headers."""
+        """The header fields as pairs of bytes, in order, with duplicates and pseudo-headers."""
         return self._exchange.raw_headers
 
     @property
@@ -129,7 +129,7 @@ class Request(metaclass=NoPublicConstructor):
 
     @property
     def idle_timeout(self) -> float:
-        """Seconds without an octet in either direction after which the exchange is reset; `math.inf` turns it off.
+        """Seconds without a byte in either direction after which the exchange is reset; `math.inf` turns it off.
 
         Set at any time, it counts anew from then.
         """
@@ -150,15 +150,15 @@ class Request(metaclass=NoPublicConstructor):
     # -- its body as a stream --------------------------------------------------------------------------------------
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """Receives octets of the body, giving the client credit for them.
+        """Receives bytes of the body, giving the client credit for them.
 
         Cancelled: nothing is lost.
 
         Args:
-            max_bytes: at most this many octets; ``None``: what is buffered, up to 64 KiB.
+            max_bytes: at most this many bytes; ``None``: what is buffered, up to 64 KiB.
 
         Returns:
-            At least one octet, or ``b""`` at the end of the body.
+            At least one byte, or ``b""`` at the end of the body.
 
         Raises:
             StreamError, SessionError: the exchange broke.
@@ -204,7 +204,7 @@ class Request(metaclass=NoPublicConstructor):
 
     @property
     def raw_trailers(self) -> list[tuple[bytes, bytes]]:
-        """The trailers as pairs of octets, in order, with duplicates; empty until the body has been read."""
+        """The trailers as pairs of bytes, in order, with duplicates; empty until the body has been read."""
         return self.trailers.raw
 
     # -- its body as a whole ---------------------------------------------------------------------------------------
@@ -216,7 +216,7 @@ class Request(metaclass=NoPublicConstructor):
         lost, the call can be repeated.
 
         Args:
-            max_size: octets that are not too many; `max_body_size` by default.
+            max_size: bytes that are not too many; `max_body_size` by default.
 
         Raises:
             HTTPError: 413, the body is too large.
@@ -266,7 +266,7 @@ class Request(metaclass=NoPublicConstructor):
         handler is over. Cancelled: what was read of the form is gone.
 
         Args:
-            max_size: octets of the whole body; `max_body_size` by default. Text may not have more than
+            max_size: bytes of the whole body; `max_body_size` by default. Text may not have more than
                 `max_body_size` in any case, for that is in memory.
             max_fields: fields and files together.
             max_files: files.

@@ -67,8 +67,8 @@ async def respond_with_file(
             If it returns exactly `False`, or has responded itself, nothing more is done here.
         on_error: a function or async function, called with whatever fails before the headers are sent (but not if
             the client has left); it may respond. Without it the stream is destroyed and the error raised.
-        offset: the first octet to send.
-        length: send at most so many octets; ``None``: up to the end of the file.
+        offset: the first byte to send.
+        length: send at most so many bytes; ``None``: up to the end of the file.
         trailers: sent after the body.
         end_stream: whether the response ends with the body; if not, `send_trailers` is left to the caller.
 
@@ -127,10 +127,10 @@ async def respond_with_fd(
         stream: what to answer.
         fd: the descriptor of something with positions, or a file object.
         headers: as for `trio_h2.ServerStream.respond`. ``content-length`` is the caller's affair; if it is there,
-            so many octets are sent.
+            so many bytes are sent.
         stat_check: as for `respond_with_file`; only with it the status is asked for.
-        offset: the first octet to send.
-        length: send at most so many octets; ``None``: up to the end of the file.
+        offset: the first byte to send.
+        length: send at most so many bytes; ``None``: up to the end of the file.
         trailers: sent after the body.
         end_stream: whether the response ends with the body; if not, `send_trailers` is left to the caller.
 
@@ -163,7 +163,7 @@ async def respond_with_fd(
 
 
 class _Limited:
-    """A file of unknown size, of which no more than *length* octets are wanted, though fewer are fine."""
+    """A file of unknown size, of which no more than *length* bytes are wanted, though fewer are fine."""
 
     def __init__(self, file: Source, offset: int, length: int | None) -> None:
         self._file = file

@@ -41,9 +41,9 @@ class ProxyStatistics:
     refused: int
     """Requests that were refused."""
     octets_up: int
-    """Octets carried from clients to targets."""
+    """Bytes carried from clients to targets."""
     octets_down: int
-    """Octets carried from targets to clients."""
+    """Bytes carried from targets to clients."""
 
 
 class ConnectProxy:

@@ -13,7 +13,7 @@ from ._join import Traffic
 from ._target import shown
 
 _LONGEST: Final = 260
-"""Octets of the longest target that there can be; a name has 253 at most."""
+"""Bytes of the longest target that there can be; a name has 253 at most."""
 
 
 class Report:

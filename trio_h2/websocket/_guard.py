@@ -57,7 +57,7 @@ class MessageGuard(Extension):
         self._deflating = False
         self._size = 0
         self.last_size = 0
-        """Octets of the message that ended last."""
+        """Bytes of the message that ended last."""
         self.close_code: int | None = None
         """What the peer's Close frame says, if wsproto was given something else to read."""
 
