@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import trio
 
 from .._checks import check_int
-from .._util import host_and_port
+from .._util import construct, host_and_port
 from ._options import checked_options
 from ._proxy_protocol import accept_proxied
-from ._server import alpn_of, choose, serve
+from ._server import Server, alpn_of, choose, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from .._session._supervision import Handler
     from .._wire._config import ServerConfig
     from ._options import ErrorHook, UnknownProtocolHook
-    from ._server import Server
 
 _FREE_PORT_ATTEMPTS = 20
 
@@ -82,7 +81,8 @@ async def serve_tcp(
         proxy_protocol=proxy_protocol,
     )
     listeners = await _open_listeners(port, host, backlog)
-    await serve(listeners, _urls("http", listeners, host), options, task_status=task_status)
+    server = construct(Server, listeners, _urls("http", listeners, host), options)
+    await run(server, task_status=task_status)
 
 
 async def serve_ssl_over_tcp(
@@ -145,7 +145,8 @@ async def serve_ssl_over_tcp(
         origins=origins,
     )
     listeners = await _open_listeners(port, host, backlog)
-    await serve(listeners, _urls("https", listeners, host), options, task_status=task_status)
+    server = construct(Server, listeners, _urls("https", listeners, host), options)
+    await run(server, task_status=task_status)
 
 
 async def serve_unix(
@@ -197,7 +198,8 @@ async def serve_unix(
         raise
     try:
         sock.listen(backlog if backlog is not None else 128)
-        await serve([trio.SocketListener(sock)], [f"unix:{name}"], options, task_status=task_status)
+        server = construct(Server, [trio.SocketListener(sock)], [f"unix:{name}"], options)
+        await run(server, task_status=task_status)
     finally:
         sock.close()
         with contextlib.suppress(FileNotFoundError):
@@ -252,7 +254,8 @@ async def serve_listeners(
         origins=origins,
     )
     scheme = "http" if ssl_context is None else "https"
-    await serve(listeners, _urls(scheme, listeners, None), options, task_status=task_status)
+    server = construct(Server, listeners, _urls(scheme, listeners, None), options)
+    await run(server, task_status=task_status)
 
 
 async def serve_stream(

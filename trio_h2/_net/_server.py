@@ -169,7 +169,7 @@ class Server(metaclass=NoPublicConstructor):
             finally:
                 del self._connections[ready]
             failure = ready._failure
-            # Many clients that are done close their sockets with bytes unread, which TCP makes a reset: no news.
+            # Many clients that are done close their sockets with octets unread, which TCP makes a reset: no news.
             if failure is not None and not Session._lost_nothing(failure):
                 self._report(session, from_failure(failure))
         except HandshakeError as exc:
@@ -243,15 +243,9 @@ class Server(metaclass=NoPublicConstructor):
             logger.exception("on_session_error raised")
 
 
-async def serve(
-    listeners: Sequence[trio.abc.Listener[trio.abc.Stream]],
-    urls: Sequence[str],
-    options: ServerOptions,
-    *,
-    task_status: trio.TaskStatus[Server],
-) -> None:
-    """Runs a new server to its end."""
-    await construct(Server, listeners, urls, options)._run(task_status=task_status)
+async def run(server: Server, *, task_status: trio.TaskStatus[Server]) -> None:
+    """Serves until the server has been shut down, and the last connection has ended."""
+    await server._run(task_status=task_status)
 
 
 def _port_of(listeners: Sequence[trio.abc.Listener[trio.abc.Stream]]) -> int | None:
