@@ -222,6 +222,7 @@ async def test_its_priority_orders_what_is_sent(how: str, autojump_clock: MockCl
             early.prioritize(Priority(urgency=0))
         await late.respond()
         await early.respond()
+        await trio.testing.wait_all_tasks_blocked()  # the writer is, too: it takes both bodies at once
         async with trio.open_nursery() as nursery:
             nursery.start_soon(late.send_all, bytes(30_000))
             nursery.start_soon(early.send_all, bytes(30_000))
