@@ -74,6 +74,31 @@ class ConflictDetector:
         self._held = False
 
 
+class Latch:
+    """An event that happens once; like `trio.Event`, which is made when the first task waits, for most have none."""
+
+    __slots__ = ("_event", "is_set")
+
+    def __init__(self) -> None:
+        self.is_set = False
+        self._event: trio.Event | None = None
+
+    def set(self) -> None:
+        """It has happened: wakes every task that waits for it."""
+        self.is_set = True
+        if self._event is not None:
+            self._event.set()
+
+    async def wait(self) -> None:
+        """Waits until it has happened; a checkpoint if it has."""
+        if self.is_set:
+            await trio.lowlevel.checkpoint()
+            return
+        if self._event is None:
+            self._event = trio.Event()
+        await self._event.wait()
+
+
 class Signal:
     """A flag that one task waits for and clears by waking: what is set before the wait is not lost."""
 

@@ -104,10 +104,10 @@ async def subscribe(ours: Session, both: Pair) -> None:
 
 def check_nothing_waits(session: Session) -> None:
     """No question is open, nobody listens."""
-    assert len(session._pings) == 0
-    assert not session._updates._waiting
+    assert len(session._core.pings) == 0
+    assert not session._core.updates._waiting
     assert not session.pending_settings_ack
-    assert not session._happenings.wanted
+    assert not session._core.events.wanted
 
 
 @pytest.mark.parametrize("role", list(Role))

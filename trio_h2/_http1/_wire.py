@@ -82,6 +82,8 @@ class Http1Wire:
         """The exchange was reset before its response was whole: the connection cannot be used any more."""
         self.raw = False
         """Bytes are passed on as they are, after a CONNECT that was accepted."""
+        self.tunnel_wanted = False
+        """A task waits for bytes of a tunnel that has not been accepted."""
         self.half_closed = False
         """Nothing more will be sent in a tunnel."""
 
@@ -327,7 +329,7 @@ class Http1Wire:
         early = self._h11.trailing_data[0]
         self._h11 = self._fresh()
         self._head = None
-        self.request_complete = False
+        self.request_complete = self.tunnel_wanted = False
         self.backlog = 0
         self.receive(early)
 

@@ -304,7 +304,7 @@ async def serve_stream(
     if proxy_protocol:
         transport = await accept_proxied(transport, options.config)
     connection = await choose(transport, options, options.config, alpn=alpn_of(transport))
-    await connection._run(task_status=task_status)
+    await connection.run(task_status=task_status)
 
 
 async def _open_listeners(port: int, host: str | bytes | None, backlog: int | None) -> list[trio.SocketListener]:
