@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import abc
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, ParamSpec, TypeVar
 
 import trio
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
 
+_P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
 class NoPublicConstructor(abc.ABCMeta):
-    """Metaclass of classes that only this library makes: calling them raises `TypeError`."""
+    """Metaclass of classes that only this library makes objects of, with `construct`: calling them raises `TypeError`.
+
+    Applications may subclass them, if the class says so. What makes the objects is named by its attribute `_made_by`.
+    """
+
+    _made_by = "connect(), serve_*() and sessions make it"
 
     def __call__(cls, *args: object, **kwargs: object) -> NoReturn:
         """Refuses."""
-        raise TypeError(f"{cls.__name__} has no public constructor; connect(), serve_*() and sessions make it")
+        raise TypeError(f"{cls.__name__} has no public constructor; {cls._made_by}")
 
-    def _create(cls: type[_T], *args: object, **kwargs: object) -> _T:
-        return type.__call__(cls, *args, **kwargs)  # type: ignore[no-any-return]  # what a class returns is its instance
+
+def construct(cls: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    """Makes an object of a class that has no public constructor."""
+    assert isinstance(cls, type)
+    made: _T = type.__call__(cls, *args, **kwargs)
+    return made
 
 
 def closed_here(cause: BaseException | None = None) -> trio.ClosedResourceError:
@@ -63,6 +74,31 @@ class ConflictDetector:
         self._held = False
 
 
+class Latch:
+    """An event that happens once; like `trio.Event`, which is made when the first task waits, for most have none."""
+
+    __slots__ = ("_event", "is_set")
+
+    def __init__(self) -> None:
+        self.is_set = False
+        self._event: trio.Event | None = None
+
+    def set(self) -> None:
+        """It has happened: wakes every task that waits for it."""
+        self.is_set = True
+        if self._event is not None:
+            self._event.set()
+
+    async def wait(self) -> None:
+        """Waits until it has happened; a checkpoint if it has."""
+        if self.is_set:
+            await trio.lowlevel.checkpoint()
+            return
+        if self._event is None:
+            self._event = trio.Event()
+        await self._event.wait()
+
+
 class Signal:
     """A flag that one task waits for and clears by waking: what is set before the wait is not lost."""
 
@@ -86,13 +122,16 @@ class Signal:
         self._set = False
 
 
-def octets(name: str, value: bytes | bytearray | memoryview) -> memoryview:
-    """Looks at octets that an application has handed over.
+def bracketed(host: str) -> str:
+    """Returns a host as it stands in a URL: an IPv6 address in brackets (RFC 3986 §3.2.2)."""
+    return f"[{host}]" if ":" in host else host
 
-    Raises:
-        TypeError: it is none; the message has the *name* of the argument.
-    """
-    try:
-        return memoryview(value)
-    except TypeError:
-        raise TypeError(f"{name} must be bytes-like, not {type(value).__name__}") from None
+
+def host_and_port(host: object, port: object) -> str:
+    """Returns ``host:port``, with an IPv6 address in brackets."""
+    return f"{bracketed(str(host))}:{port}"
+
+
+def address_name(address: object) -> str | None:
+    """Returns ``host:port`` of an address as sockets give it; ``None`` if it is not one of TCP."""
+    return host_and_port(address[0], address[1]) if isinstance(address, tuple) else None

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import trio
 
+from ._util import address_name
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -33,7 +35,7 @@ logger = logging.getLogger("trio_h2.access")
 def access_log(handler: Handler, *, format: Literal["text", "json"] = "text") -> Handler:
     """Makes a handler that logs what *handler* has answered. What it raises goes on.
 
-    A line tells the client's address, the request, the status, the octets of the response's body that were handed over,
+    A line tells the client's address, the request, the status, the bytes of the response's body that were handed over,
     the seconds that the handler took, and the user agent. The status is 500 if the handler raised or returned without
     a response, and ``-`` (``null``) if none was sent because the client had left, or the handler was cancelled.
 
@@ -85,7 +87,7 @@ def _request_fields(stream: ServerStream) -> Fields:
     address = None if stream.destroyed else stream.transport.peer_address
     return {
         "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "client": _client(address),
+        "client": address_name(address),
         "method": stream.method,
         "path": stream.path,
         "authority": stream.authority,
@@ -93,13 +95,6 @@ def _request_fields(stream: ServerStream) -> Fields:
         "referer": stream.headers.get("referer"),
         "user_agent": stream.headers.get("user-agent"),
     }
-
-
-def _client(address: object) -> str | None:
-    if isinstance(address, tuple):
-        host = str(address[0])
-        return f"[{host}]:{address[1]}" if ":" in host else f"{host}:{address[1]}"
-    return None
 
 
 def _json(fields: Fields) -> str:

@@ -185,7 +185,7 @@ async def test_a_session_that_is_lost(get: Command, tmp_path: Path) -> None:
         await stream.send_all(b"some")
         (session,) = site.server.sessions
         await session.ping()  # it has arrived
-        await session._transport.aclose()
+        await session._core.below.aclose()
 
     async with served(handler) as site:
         (await get(site.url(), "-o", str(file))).failed(1, "failed after 4 octets", "incomplete")

@@ -1,4 +1,4 @@
-"""The body of a request as a whole: octets, text, JSON; what is too large or wrong (G2)."""
+"""The body of a request as a whole: octets, text, JSON; what is too large or wrong."""
 
 from __future__ import annotations
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from trio.testing import MockClock
 
     from tests.compat.clients import Client
-    from trio_h2.compat import Request, Response, UploadedFile
+    from trio_h2.compat import Request, Response
+    from trio_h2.compat._spool import Spool
 
 BODY = bytes(range(250))
 FORM = (
@@ -47,7 +48,7 @@ class App:
     """A handler, and the files it has seen."""
 
     def __init__(self) -> None:
-        self.files: list[UploadedFile] = []
+        self.files: list[Spool] = []
         self._running = 0
 
     async def wait_idle(self) -> None:
@@ -82,7 +83,7 @@ class App:
                     assert not file.in_memory
                     await response.end(form["a"].encode() + await file.read())
                 finally:
-                    self.files += request._files
+                    self.files += request._spools
             case _:
                 await request.read(max_size=200)
 

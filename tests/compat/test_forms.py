@@ -1,4 +1,4 @@
-"""Forms and uploaded files: decoded, bounded, closed (G2)."""
+"""Forms and uploaded files: decoded, bounded, closed."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from tests.compat.clients import Reply, StreamHandler
     from trio_h2.compat import Request, Response, UploadedFile
+    from trio_h2.compat._spool import Spool
 
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=cut"
@@ -208,8 +209,8 @@ SCRAPS = [
 
 async def outcome(body: bytes, sizes: Iterator[int]) -> object:
     """Returns what a form reader makes of a body in pieces: its fields and files, or a status."""
-    files: list[UploadedFile] = []
-    reader = FormReader(PartParser(b"cut", max_parts=50), files.append, max_text=1000, max_files=5)
+    spools: list[Spool] = []
+    reader = FormReader(PartParser(b"cut", max_parts=50), spools.append, max_text=1000, max_files=5)
     try:
         start = 0
         while start < len(body):
@@ -217,12 +218,12 @@ async def outcome(body: bytes, sizes: Iterator[int]) -> object:
             await reader.feed(body[start : start + size])
             start += size
         reader.finish()
-        return reader.fields, [(file.name, file.filename, await file.read()) for file in files]
+        return reader.fields, [(file.name, file.filename, await file.read()) for file in reader.files]
     except compat.HTTPError as exc:
         return exc.status
     finally:
-        for file in files:
-            file._close()
+        for spool in spools:
+            spool.close()
 
 
 async def test_garbage_is_400_however_it_is_cut() -> None:

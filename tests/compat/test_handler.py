@@ -1,6 +1,4 @@
-"""From a handler of requests to a handler of streams: what is ended, what becomes of errors, hooks and classes (F2, G4,
-G6).
-"""
+"""From a handler of requests to a handler of streams: what is ended, what becomes of errors, hooks and classes."""
 
 from __future__ import annotations
 

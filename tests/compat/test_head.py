@@ -1,4 +1,4 @@
-"""Status and headers of a response: set, looked at, refused (G3)."""
+"""Status and headers of a response: set, looked at, refused."""
 
 from __future__ import annotations
 
@@ -285,7 +285,7 @@ async def test_write_head_works_once_and_before_the_end() -> None:
 async def test_secrets_stay_secret() -> None:
     def inspect(response: Response) -> None:
         response.write_head(200, Headers({"x-key": "k", "x-open": "o"}, sensitive=["x-key"]))
-        assert response._head().sensitive == {"x-key"}
+        assert response._head.headers().sensitive == {"x-key"}
 
     await check(inspect)
 

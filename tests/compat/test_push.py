@@ -1,4 +1,4 @@
-"""Responses on pushed streams (G5)."""
+"""Responses on pushed streams."""
 
 from __future__ import annotations
 

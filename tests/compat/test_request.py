@@ -1,4 +1,4 @@
-"""What a request tells, its body as a stream, its end (G1, G2)."""
+"""What a request tells, its body as a stream, its end."""
 
 from __future__ import annotations
 

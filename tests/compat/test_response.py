@@ -1,4 +1,4 @@
-"""What a response sends, in which order, and how it ends (G4)."""
+"""What a response sends, in which order, and how it ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`respond_with_fd`: a file that is open already, perhaps on several streams at once (E5)."""
+"""`respond_with_fd`: a file that is open already, perhaps on several streams at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`respond_with_file`: one file, the caller's headers, and every way in which that can fail (E6)."""
+"""`respond_with_file`: one file, the caller's headers, and every way in which that can fail."""
 
 from __future__ import annotations
 

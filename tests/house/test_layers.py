@@ -22,9 +22,11 @@ _PACKAGE = "trio_h2"
 # The layer of each part of the package. What is not named here lies on layer 6, on top of the public names.
 _LAYERS = {
     "_version": 0,
+    "_checks": 0,
     "_wire": 1,
     "_errors": 2,
     "_util": 2,
+    "_refused": 2,
     "_stream": 3,
     "_session": 4,
     "_http1": 4,
@@ -32,12 +34,15 @@ _LAYERS = {
     "files": 6,
 }
 _TOP_LAYER = 6
+# Small internals that have one home, for the parts on layer 6 as well.
+_SHARED = {"_checks", "_refused", "_util"}
+# The sans-IO parts: no event loop, no clock, no sockets, no threads.
+_SANS_IO = {"_checks", "_wire"}
 # `python -m trio_h2` is the command line under another name.
 _SAME_PART = {"__main__": "_cli"}
 
 _ENGINE_ADAPTER = f"{_PACKAGE}._wire._adapter"
 _HTTP1_ADAPTER = f"{_PACKAGE}._http1._wire"
-# The sans-IO layer: no event loop, no clock, no sockets, no threads.
 _NOT_IN_WIRE = {
     "asyncio",
     "datetime",
@@ -111,16 +116,16 @@ def _objection(name: str, target: str, imported: str) -> str:
             return "only the adapter for HTTP/1.1 imports h11"
         if library == "wsproto" and _part(name) != "websocket":
             return "only trio_h2.websocket imports wsproto"
-        if library in _NOT_IN_WIRE and _part(name) == "_wire":
-            return "the sans-IO layer has no event loop, clock or socket"
+        if library in _NOT_IN_WIRE and _part(name) in _SANS_IO:
+            return "the sans-IO layers have no event loop, clock or socket"
         return ""
     if _part(name) == _part(target):
         return ""
     if _layer(name) < _TOP_LAYER:
         if _layer(target) > _layer(name):
             return f"layer {_layer(name)} imports layer {_layer(target)}"
-    elif _is_private(f"{target}.{imported}"):
-        return "what stands on the public API imports public names only"
+    elif _is_private(f"{target}.{imported}") and not (_part(target) in _SHARED and not _is_private(imported)):
+        return "what stands on the public API imports public names only, and the shared internals"
     return ""
 
 
@@ -153,7 +158,7 @@ def test_every_private_part_has_a_layer() -> None:
 
 
 _PLANTED = [
-    *["__init__", "_wire/__init__", "_wire/_adapter", "_wire/_engine", "_errors", "_util"],
+    *["__init__", "_wire/__init__", "_wire/_adapter", "_wire/_engine", "_checks", "_errors", "_refused", "_util"],
     *["_stream/_base", "_session/_base", "_http1/_wire", "_http1/_connection", "_net/_serve"],
     *["_cli/__init__", "_cli/_get", "files", "testing/__init__", "tunnel/__init__", "tunnel/_proxy"],
 ]
@@ -181,6 +186,9 @@ def _plant(root: Path, module: str, source: str) -> None:
         ("_wire/_engine", "from .._errors import H2Error"),
         ("_wire/_engine", "from trio_h2._util import helper"),
         ("_wire/__init__", "from .._errors import H2Error"),
+        ("_checks", "import trio"),
+        ("_checks", "from ._wire._engine import Engine"),
+        ("_util", "from ._stream._base import Stream"),
         ("_errors", "from ._stream._base import Stream"),
         ("_errors", "from . import _stream"),
         ("_errors", "import trio_h2._stream._base"),
@@ -202,6 +210,7 @@ def _plant(root: Path, module: str, source: str) -> None:
         ("files", "from trio_h2._wire import _engine"),
         ("files", "import trio_h2._errors"),
         ("files", "from trio_h2 import _hidden"),
+        ("files", "from ._util import _hidden"),
         ("_cli/_get", "from .._net._serve import serve_tcp"),
         ("_cli/__init__", "from .._net._serve import serve_tcp"),
         ("_net/_serve", "from ..tunnel import ConnectProxy"),
@@ -228,6 +237,10 @@ def test_a_wrong_import_is_found(tmp_path: Path, module: str, source: str) -> No
         ("_wire/_adapter", "import h2.connection\nfrom h2 import events\nimport hpack"),
         ("_wire/_engine", "from . import _adapter\nfrom ._adapter import X\nimport trio_h2._wire._adapter"),
         ("_wire/__init__", "from ._engine import Engine"),
+        ("_wire/_engine", "from .._checks import check_int\nfrom .. import _checks"),
+        ("_refused", "from ._errors import H2Error\nfrom ._wire._engine import Engine"),
+        ("files", "from ._checks import check_int\nfrom ._util import helper\nfrom trio_h2 import _util"),
+        ("tunnel/_proxy", "from .._refused import RefusedError\nfrom trio_h2._checks import check_int"),
         ("_errors", "import trio\nfrom ._wire._engine import Engine\nfrom ._util import helper"),
         ("_stream/_base", "from .._wire import _engine\nfrom .. import _errors\nimport time, ssl"),
         ("_http1/_wire", "import h11\nfrom .._wire import _engine\nfrom .._stream._base import Stream"),

@@ -179,8 +179,8 @@ async def serving(
 
 def check_over(connection: trio_h2.Http1Connection, exchanges: list[trio_h2.ServerStream]) -> None:
     """Asserts that nothing is left of a connection whose handlers have ended."""
-    assert connection._held == 0
-    assert connection._engine.queued_body == 0
+    assert connection._core.held == 0
+    assert connection._core.engine.queued_body == 0
     assert connection.closed
     assert all(exchange.closed for exchange in exchanges)
 

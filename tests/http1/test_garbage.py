@@ -1,4 +1,4 @@
-"""A connection that is over is freed at once, without the garbage collector (lesson B39)."""
+"""A connection that is over is freed at once, without the garbage collector."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def _use(end: str) -> list[weakref.ref[object]]:
                 await client.request("GET /")
             await trio.testing.wait_all_tasks_blocked()
             refs.append(weakref.ref(served.connection))
-            refs.append(weakref.ref(served.connection._engine))
+            refs.append(weakref.ref(served.connection._core.engine))
             refs.append(weakref.ref(served.exchanges[0]))
             served.exchanges.clear()  # which the handler would hold
             if end == "broken":

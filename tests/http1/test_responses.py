@@ -196,7 +196,7 @@ async def test_responses_wait_for_a_client_that_does_not_read() -> None:
         await served.client.request("GET /")
         await trio.testing.wait_all_tasks_blocked()
         assert 10 <= hints <= 40
-        assert len(served.connection._engine.output) <= 12_000
+        assert len(served.connection._core.engine.output) <= 12_000
         for _ in range(300):
             assert (await served.client.answer()).status == 103
         assert (await served.client.answer()).body == b"page"
@@ -366,7 +366,7 @@ async def test_unread_requests_are_not_received_without_bound() -> None:
         head = f"PUT / HTTP/1.1\r\n{HOST}content-length: {len(body)}\r\n\r\n".encode()
         nursery.start_soon(served.client.send, head + body)
         await trio.testing.wait_all_tasks_blocked()
-        assert served.connection._held <= 1000 + 65_536
+        assert served.connection._core.held <= 1000 + 65_536
         go.set()
         assert (await served.client.answer()).body == body
 
@@ -392,7 +392,7 @@ async def test_pipelined_requests_are_not_received_without_bound() -> None:
     async with serving(handler, capacity=1000) as served, trio.open_nursery() as nursery:
         nursery.start_soon(served.client.send, f"GET / HTTP/1.1\r\n{HOST}\r\n" * count)
         await trio.testing.wait_all_tasks_blocked()
-        assert served.connection._engine.backlog <= 2 * 65_536
+        assert served.connection._core.engine.backlog <= 2 * 65_536
         go.set()
         for _ in range(1000):
             assert (await served.client.answer()).body == b"x"

@@ -74,7 +74,7 @@ async def test_a_slow_handler_holds_the_client_back(autojump_clock: MockClock) -
         with trio.move_on_after(5) as scope:
             await served.client.send(bytes(300_000))
         assert scope.cancelled_caught
-        assert served.connection._held <= window + 64 * 1024
+        assert served.connection._core.held <= window + 64 * 1024
         assert got == 0
         await served.client.send_eof()
         await served.client.expect_end()

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from trio_h2 import Server, ServerStream, Session
+    from trio_h2 import Server, ServerStream
+    from trio_h2._session._core import SessionCore
 
 
 @pytest.fixture(scope="session")
@@ -110,7 +111,7 @@ async def test_cleartext_tcp() -> None:
     async with tcp_server() as server:
         async with connect(f"http://localhost:{server.port}") as session:
             assert await fetch(session, "/x") == f"http|localhost:{server.port}|/x"
-            transport = session._transport
+            transport = session._core.below
             assert isinstance(transport, trio.SocketStream)
             assert transport.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         with pytest.raises(trio.ClosedResourceError):
@@ -210,7 +211,7 @@ async def test_any_stream() -> None:
     async with trio.open_nursery() as nursery:
         await nursery.start(serve_stream, tell, theirs)
         async with connect("https://example.org", transport=ours) as session:
-            assert session._transport is ours
+            assert session._core.below is ours
             assert await fetch(session) == "https|example.org|/"
 
 
@@ -307,7 +308,7 @@ async def test_no_such_socket(tmp_path: Path) -> None:
 
 
 async def test_a_server_without_alpn(authority: ThrowawayAuthority) -> None:
-    """B35: CPython's handshake succeeds."""
+    """CPython's handshake succeeds."""
     ours, theirs = memory_transports()
     tls = trio.SSLStream(theirs, authority.server_context(alpn=()), server_side=True, https_compatible=True)
     async with trio.open_nursery() as nursery:
@@ -396,12 +397,12 @@ async def test_errors_that_python_has_its_own_mind_about(error: type[BaseExcepti
 async def test_an_error_beside_a_bug_is_not_lost(autojump_clock: object) -> None:
     ours, theirs = memory_transports()
 
-    async def bug(session: Session) -> None:
+    async def bug(core: SessionCore) -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ExceptionGroup) as caught:
         async with ScriptedPeer(theirs, client=False), connect("http://localhost", transport=ours) as session:
-            session._watcher.run = bug  # type: ignore[method-assign]  # a service task with a bug
+            session._core.watcher.run = bug  # type: ignore[method-assign]  # a service task with a bug
             try:
                 await trio.sleep(1)
             finally:

@@ -1,4 +1,4 @@
-"""`connect(push_handler=…)`: what is refused at the call, and how handlers and the block end each other (B9, C5)."""
+"""`connect(push_handler=…)`: what is refused at the call, and how handlers and the block end each other."""
 
 from __future__ import annotations
 

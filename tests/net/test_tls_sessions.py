@@ -1,4 +1,4 @@
-"""Sessions over TLS: how they begin and end there (lessons B35, B36, P19)."""
+"""Sessions over TLS: how they begin and end there."""
 
 from __future__ import annotations
 

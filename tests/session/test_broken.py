@@ -84,7 +84,7 @@ async def test_every_waiter_raises_at_once(how: str, autojump_clock: object) -> 
         await settle()
         assert trio.current_time() == start
         # The session's closing waits for the protocol error's GOAWAY to be read.
-        await session._closed.wait()
+        await session._core.ending.closed.wait()
         await settle()
         assert trio.current_time() - start <= 1
         assert len(errors) == len(operations)
@@ -252,7 +252,7 @@ async def test_a_failed_write_does_not_lose_the_answer(autojump_clock: object) -
         assert (await stream.receive_response()).status == 413
         assert await stream.receive_some() == b"too much"
         assert await stream.receive_some() == b""
-        await session._closed.wait()
+        await session._core.ending.closed.wait()
         assert all(isinstance(error, TransportLostError) for error in errors)
         with pytest.raises(TransportLostError) as caught:
             await session.ping()
@@ -360,8 +360,8 @@ async def test_the_peer_can_read_why_before_the_transport_is_closed(autojump_clo
         await trio.sleep(0.5)
         await peer.send_bytes(bytes(10_000))  # raises if the other end is closed
         await settle()
-        assert not session._closed.is_set()
-        await session._closed.wait()
+        assert not session._core.ending.closed.is_set()
+        await session._core.ending.closed.wait()
         assert trio.current_time() - start == pytest.approx(1)
         with pytest.raises(trio.BrokenResourceError):
             await peer.send_bytes(b"x")
@@ -391,7 +391,7 @@ async def test_nothing_is_written_after_the_goodbye(autojump_clock: object) -> N
         for _ in range(4):
             await peer.send_data(1, bytes(15_000))
         await peer.send_data(0, b"")
-        await session._closed.wait()
+        await session._core.ending.closed.wait()
         assert session.statistics().ledger.discarded == 60_000
         assert session.statistics().queued_output > 0
         assert order[-2:] == ["data", "eof"]
@@ -426,4 +426,4 @@ async def test_nothing_runs_when_a_session_is_over(autojump_clock: object) -> No
     (session,) = sessions
     statistics = session.statistics()
     assert (statistics.open_streams, statistics.running_handlers) == (0, 0)
-    assert session._writer.stopped
+    assert session._core.writer.stopped

@@ -85,12 +85,12 @@ class Owner:
 
     def inject(self, where: str, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
         """Plants a bug."""
-        engine = session._engine
+        engine = session._core.engine
         match where:
             case "reader":
                 monkeypatch.setattr(engine, "receive_bytes", broken)
             case "event":
-                monkeypatch.setattr(session, "_settings_changed", broken)
+                monkeypatch.setattr(session._core.watcher, "settings_seen", broken)
             case "writer":
                 monkeypatch.setattr(engine, "send_data", broken)
             case "output":

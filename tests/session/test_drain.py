@@ -134,7 +134,7 @@ async def test_the_server_waits_for_the_clients_end(autojump_clock: object) -> N
         await peer.expect_eof()
         await peer.send_window_update(0, 5)  # the transport would raise if the other end were closed
         await settle()
-        assert not session._closed.is_set()
+        assert not session._core.ending.closed.is_set()
         await peer.aclose()
         await session.wait_closed()
 

@@ -52,7 +52,7 @@ def watch(session: Session, monkeypatch: pytest.MonkeyPatch) -> list[object]:
         if isinstance(happening, (AltSvcReceived, OriginReceived)):
             seen.append(happening)
 
-    monkeypatch.setattr(session._happenings, "tell", tell)
+    monkeypatch.setattr(session._core.events, "tell", tell)
     return seen
 
 

@@ -261,7 +261,7 @@ async def test_b07_the_end_needs_no_window(autojump_clock: MockClock) -> None:
         await stream.send_all(bytes(_WINDOW))
         await peer.send_settings({SettingCode.INITIAL_WINDOW_SIZE: 0})
         await peer.ping()
-        assert client._engine.stream_window(stream_id) == -_WINDOW
+        assert client._core.engine.stream_window(stream_id) == -_WINDOW
         await stream.send_all(b"")
         with trio.move_on_after(1) as scope:
             await stream.wait_send_all_might_not_block()
@@ -280,7 +280,7 @@ async def test_b07_we_shrink_the_window_ourselves(autojump_clock: MockClock) -> 
         assert len(await stream.receive_some(1000)) == 1000
         await client.update_settings(trio_h2.Settings(initial_window_size=1000))
         check_open(client)
-        assert server._engine.stream_window(stream.id) < 0
+        assert server._core.engine.stream_window(stream.id) < 0
         assert await _size(stream) == 599_000
         assert await stream.receive_trailers() == {"t": "1"}
 

@@ -17,6 +17,7 @@ from trio_h2 import (
     ServerConfig,
     ServerSession,
     ServerStream,
+    Session,
     SessionError,
     StreamError,
     connect,
@@ -52,8 +53,9 @@ class Refs:
         for item in objects:
             self.refs.append((repr(item), weakref.ref(item)))
 
-    def add_session(self, session: object) -> None:
-        self.add(session, *(getattr(session, name) for name in ("_engine", "_writer", "_watcher")))
+    def add_session(self, session: Session) -> None:
+        core = session._core
+        self.add(session, core, core.engine, core.writer, core.watcher)
 
     def assert_gone(self) -> None:
         alive = {name: gc.get_referrers(ref()) for name, ref in self.refs if ref() is not None}
@@ -183,7 +185,7 @@ async def _use_a_server(end: str, refs: Refs) -> None:
                     await trio.sleep(2)
                     await peer.aclose()
             elif end == "raised":
-                session._streams[7]._scope.cancel()  # type: ignore[attr-defined]  # it is a ServerStream
+                session._core.streams[7].cancel()
             await settle()
 
 

@@ -217,10 +217,10 @@ async def test_a_goodbye_that_cannot_be_sent_any_more(leaving: bool, autojump_cl
         if leaving:
             session.shutdown()
         else:
-            session._engine.ping(b"12345678")
-            session._wake_writer()
+            session._core.engine.ping(b"12345678")
+            session._core.wake_writer()
         await settle()
-        assert session._writer.stopped  # the write has failed
+        assert session._core.writer.stopped  # the write has failed
         walls[0].resume_receive()
         await session.wait_closed()
 

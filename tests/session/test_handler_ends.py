@@ -181,7 +181,8 @@ async def test_a_cancelled_handler_resets_with_cancel(caplog: Log, autojump_cloc
     scopes: list[trio.CancelScope] = []
 
     async def handler(stream: ServerStream) -> None:
-        scopes.append(stream._scope)
+        assert stream._core.scope is not None
+        scopes.append(stream._core.scope)
         await stream.respond()
         await trio.sleep_forever()
 

@@ -20,6 +20,7 @@ from trio_h2 import (
     Subscription,
     TransportLostError,
 )
+from trio_h2._session._events import EventQueue
 from trio_h2.testing import GoAwayFrame, SettingsFrame
 
 
@@ -165,7 +166,7 @@ async def test_wrong_capacities_and_constructors(autojump_clock: object) -> None
         with pytest.raises(ValueError, match="capacity"):
             session.subscribe(capacity=0)
     with pytest.raises(TypeError, match="no public constructor"):
-        Subscription({}, 1)
+        Subscription(EventQueue(1), {})
 
 
 async def test_a_drain_is_told_step_by_step(autojump_clock: object) -> None:

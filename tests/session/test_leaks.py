@@ -35,7 +35,7 @@ async def handler(stream: ServerStream) -> None:
     elif way == "raises":
         await stream.respond()
         await stream.send_all(b"half")
-        stream._scope.cancel()
+        stream._core.cancel()
         await trio.lowlevel.checkpoint()
     else:
         await stream.respond()
@@ -72,9 +72,9 @@ def tasks_below(task: trio.lowlevel.Task) -> int:
 
 def sizes(session: Session) -> dict[str, int]:
     """Everything on a session that could grow with its streams."""
-    engine, writer = session._engine, session._writer
+    engine, writer = session._core.engine, session._core.writer
     counts = {
-        "streams": len(session._streams),
+        "streams": len(session._core.streams),
         "wire streams": len(engine.streams),
         "h2 streams": len(engine.conn.streams),
         "credits": len(engine.credits),
@@ -83,9 +83,9 @@ def sizes(session: Session) -> dict[str, int]:
         "bodies": len(writer._bodies),
         "ready": len(writer._scheduler),
         "priorities": len(writer._scheduler._priorities),
-        "lingering": len(session._watcher._lingering),
-        "queued": len(session._watcher._queued),
-        "room wanted": len(session._room_wanted),
+        "lingering": len(session._core.watcher._lingering),
+        "queued": len(session._core.watcher._queued),
+        "room wanted": len(session._core._room_wanted),
         "queued body": engine.queued_body,
         "output": engine.output_size,
         "held": engine.budget.ledger.held,
@@ -93,14 +93,14 @@ def sizes(session: Session) -> dict[str, int]:
         "extra window": engine.budget.extra,
         "buffered": engine.conn.reader.buffered,
         "h2 remembers": len(engine.conn._closed_streams),
-        "pings": len(session._pings),
+        "pings": len(session._core.pings),
         "waiting for a slot": session.statistics().waiting_for_slot,
         "handlers": session.statistics().running_handlers,
     }
     if isinstance(session, ServerSession):
-        assert session._nursery is not None
-        counts["queue"] = len(session._queue)
-        counts["handler tasks"] = len(session._nursery.child_tasks)
+        assert session._core.nursery is not None
+        counts["queue"] = len(session._core.queue)
+        counts["handler tasks"] = len(session._core.nursery.child_tasks)
     return counts
 
 
@@ -134,7 +134,7 @@ async def test_a_thousand_streams(way: str, concurrent: bool, autojump_clock: ob
         assert_empty(server)
         for session in (client, server):
             # A few of the latest resets are remembered, so that late frames can be told from wrong ones.
-            assert len(session._engine.reset_by_us) <= 4096
+            assert len(session._core.engine.reset_by_us) <= 4096
         # The windows are as large as ever: nothing has leaked.
-        assert client._engine.connection_window == server._engine.budget.window
-        assert server._engine.connection_window == client._engine.budget.window
+        assert client._core.engine.connection_window == server._core.engine.budget.window
+        assert server._core.engine.connection_window == client._core.engine.budget.window

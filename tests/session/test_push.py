@@ -85,7 +85,7 @@ async def test_many_under_a_limit(limit: int, autojump_clock: object) -> None:
     async def take(stream: PushedStream) -> None:
         nonlocal most
         await stream.receive_response()
-        most = max(most, len(client._engine.pushes.open))
+        most = max(most, len(client._core.engine.pushes.open))
         assert await stream.receive_trailers() is None
 
     config = ClientConfig(max_concurrent_pushes=limit, stream_window=100, receive_budget=65_535)
@@ -194,7 +194,7 @@ async def test_nothing_is_left_of_many(autojump_clock: object) -> None:
             await settle()
             before = before or [sizes(client), sizes(server)]
         after = [sizes(client), sizes(server)]
-        assert server._pushes == {}
+        assert server._core.pushes.by_parent == {}
         for first, last in zip(before, after, strict=True):
             assert {name: size for name, size in last.items() if size > first[name] + 10} == {}
 

@@ -29,7 +29,7 @@ def check_open(session: trio_h2.Session) -> None:
     """Asserts that the books of a running session balance."""
     ledger = session.statistics().ledger
     assert ledger.received == ledger.taken + ledger.discarded + ledger.held
-    check_books(session._engine)
+    check_books(session._core.engine)
 
 
 def check_over(session: trio_h2.Session) -> None:
@@ -37,7 +37,7 @@ def check_over(session: trio_h2.Session) -> None:
     numbers = session.statistics()
     assert numbers.ledger.held == 0, f"unread octets were never credited: {numbers.ledger}"
     assert numbers.ledger.received == numbers.ledger.taken + numbers.ledger.discarded
-    assert sum(credit.held for credit in session._engine.credits.values()) == 0
+    assert sum(credit.held for credit in session._core.engine.credits.values()) == 0
     assert numbers.queued_body == 0
     assert numbers.running_handlers == 0
     assert numbers.waiting_for_slot == 0

@@ -89,7 +89,8 @@ async def test_each_promise_has_a_task_with_a_name(autojump_clock: MockClock) ->
 
     async def handler(stream: trio_h2.PushedStream) -> None:
         names.append(trio.lowlevel.current_task().name)
-        assert stream._scope.shield is False
+        assert stream._core.scope is not None
+        assert stream._core.scope.shield is False
 
     async with scripted_server(push_handler=handler) as (session, peer):
         await asked(session, peer)

@@ -222,6 +222,7 @@ async def test_its_priority_orders_what_is_sent(how: str, autojump_clock: MockCl
             early.prioritize(Priority(urgency=0))
         await late.respond()
         await early.respond()
+        await trio.testing.wait_all_tasks_blocked()  # the writer is, too: it takes both bodies at once
         async with trio.open_nursery() as nursery:
             nursery.start_soon(late.send_all, bytes(30_000))
             nursery.start_soon(early.send_all, bytes(30_000))
@@ -448,7 +449,7 @@ async def test_when_the_client_leaves(autojump_clock: MockClock) -> None:
 @pytest.mark.parity("K2")
 async def test_when_the_stream_ids_are_used_up(autojump_clock: MockClock) -> None:
     async with _get() as served:
-        served.session._engine.conn.highest_outbound_stream_id = 2**31 - 4
+        served.session._core.engine.conn.highest_outbound_stream_id = 2**31 - 4
         assert (await served.stream.push()).id == 2**31 - 2
         await served.peer.expect(PushPromiseFrame, promised_stream_id=2**31 - 2)
         assert not served.stream.push_allowed

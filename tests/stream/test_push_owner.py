@@ -207,7 +207,7 @@ async def test_pushes_that_are_over_are_forgotten(autojump_clock: MockClock) -> 
     async with scripted_client(handler, config=_CONFIG) as (session, peer):
         await peer.request("GET", "/")
         await peer.until(HeadersFrame, stream_id=100)
-        assert session._pushes == {1: {}}
+        assert session._core.pushes.by_parent == {1: {}}
         assert session.statistics().open_streams == 1
         assert session.statistics().running_handlers == 1
 

@@ -195,7 +195,7 @@ async def test_the_session_ends_while_they_wait(autojump_clock: MockClock) -> No
         for pushed in line.pushes:
             nursery.start_soon(respond, pushed)
         await settle()
-        line.parent._scope = trio.CancelScope()  # the handler outlives its session
+        line.parent._core.scope = trio.CancelScope()  # the handler outlives its session
         await line.peer.aclose()
 
 

@@ -163,8 +163,8 @@ async def test_a_chunk_handed_to_a_woken_task_is_accounted_once(autojump_clock: 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(receive)
             await trio.testing.wait_all_tasks_blocked()
-            _reader.received(client, pack_frame(FrameType.DATA, 0, stream_id, b"x" * 10))
-            stream._abandon()  # the task has its chunk, and has not run yet
+            _reader.received(client._core, pack_frame(FrameType.DATA, 0, stream_id, b"x" * 10))
+            stream._core.discard()  # the task has its chunk, and has not run yet
             assert client.statistics().ledger.held == 10
         assert outcome == [trio.ClosedResourceError]
         ledger = client.statistics().ledger
@@ -182,7 +182,7 @@ async def test_a_chunk_handed_to_a_cancelled_task_is_not_lost(autojump_clock: Mo
         async with trio.open_nursery() as nursery:
             nursery.start_soon(receive)
             await trio.testing.wait_all_tasks_blocked()
-            _reader.received(client, pack_frame(FrameType.DATA, 0, stream_id, b"abc"))
+            _reader.received(client._core, pack_frame(FrameType.DATA, 0, stream_id, b"abc"))
             nursery.cancel_scope.cancel()
         assert outcome == [b"abc"]
         assert client.statistics().ledger.taken == 3

@@ -167,7 +167,7 @@ async def opened_and_closed(session: ClientSession) -> None:
     stream = await session.open_stream("GET", "/download")
     try:
         await expect_response(stream)
-        while stream._alive:
+        while stream._core.alive:
             await stream.receive_some(50)
     finally:
         await stream.aclose()

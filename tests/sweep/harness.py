@@ -79,8 +79,8 @@ class Pair:
         """What holds when all is read and nobody uses the connection."""
         check_idle(self.client, self.log.data_sent(SERVER))
         check_idle(self.server, self.log.data_sent(CLIENT))
-        assert self.client._engine.connection_window == self.server._engine.budget.window
-        assert self.server._engine.connection_window == self.client._engine.budget.window
+        assert self.client._core.engine.connection_window == self.server._core.engine.budget.window
+        assert self.server._core.engine.connection_window == self.client._core.engine.budget.window
         self.log.check(BODIES, may_refuse=may_refuse)
 
 
@@ -127,8 +127,8 @@ class WithRobotServer:
     def check_idle(self) -> None:
         """What holds when all is read and nobody uses the connection."""
         check_idle(self.client, self.log.data_sent(SERVER))
-        assert self.robot.peer.send_window() == self.client._engine.budget.window
-        assert self.robot.peer.receive_window() == self.client._engine.connection_window
+        assert self.robot.peer.send_window() == self.client._core.engine.budget.window
+        assert self.robot.peer.receive_window() == self.client._core.engine.connection_window
         assert not self.robot.streams
         self.log.check(BODIES)
 
@@ -169,8 +169,8 @@ class WithRobotClient:
     def check_idle(self) -> None:
         """What holds when all is read and nobody uses the connection."""
         check_idle(self.server, self.log.data_sent(CLIENT))
-        assert self.robot.peer.send_window() == self.server._engine.budget.window
-        assert self.robot.peer.receive_window() == self.server._engine.connection_window
+        assert self.robot.peer.send_window() == self.server._core.engine.budget.window
+        assert self.robot.peer.receive_window() == self.server._core.engine.connection_window
         self.log.check(BODIES)
 
 
@@ -223,9 +223,9 @@ class HandlerCancel:
 
     def cancel(self) -> None:
         """Cancels."""
-        for stream in self._server._handlers:
+        for stream in self._server._core.handlers:
             self.hits += 1
-            stream._scope.cancel()
+            stream.cancel()
 
 
 # ---- Checks ----
@@ -238,13 +238,13 @@ def tasks_living() -> int:
 
 def check_books(session: Session) -> None:
     """The books of a session agree with each other, whatever is going on."""
-    engine = session._engine
+    engine = session._core.engine
     budget, ledger = engine.budget, engine.budget.ledger
     assert ledger.held >= 0
     assert ledger.held == sum(credit.held for credit in engine.credits.values())
     assert budget.window + ledger.held + budget.owed == budget.size
-    assert engine.queued_body == sum(stream._outbox.buffered for stream in session._streams.values())
-    assert set(session._streams) == set(engine.streams)
+    assert engine.queued_body == sum(stream.outbox.buffered for stream in session._core.streams.values())
+    assert set(session._core.streams) == set(engine.streams)
 
 
 def check_idle(session: Session, received: int) -> None:
@@ -256,10 +256,10 @@ def check_idle(session: Session, received: int) -> None:
     """
     check_books(session)
     check_empty(session)
-    engine = session._engine
-    assert session._failure is None
+    engine = session._core.engine
+    assert session._core.failure is None
     assert engine.output_size == 0
-    assert not session._watcher._lingering
+    assert not session._core.watcher._lingering
     budget = engine.budget
     assert budget.ledger.received == received
     assert budget.owed < budget.window, "WINDOW_UPDATE is due"
@@ -268,15 +268,15 @@ def check_idle(session: Session, received: int) -> None:
 
 def check_over(session: Session) -> None:
     """A session that has ended holds nothing."""
-    assert session._failure is not None
-    assert session._closed.is_set()
+    assert session._core.failure is not None
+    assert session._core.ending.closed.is_set()
     check_empty(session)
 
 
 def check_empty(session: Session) -> None:
     """No table has a stream in it, no queue an octet, no line a waiter."""
-    engine = session._engine
-    assert not session._streams
+    engine = session._core.engine
+    assert not session._core.streams
     assert not engine.streams
     assert not engine.credits
     assert not engine.slots
@@ -286,19 +286,19 @@ def check_empty(session: Session) -> None:
     assert engine.budget.ledger.held == 0
     assert engine.budget.stranded == 0
     assert engine.budget.extra == 0
-    assert not session._scheduler
-    assert not session._scheduler._priorities
-    assert not session._writer._bodies
-    assert not session._room_wanted
+    assert not session._core.scheduler
+    assert not session._core.scheduler._priorities
+    assert not session._core.writer._bodies
+    assert not session._core._room_wanted
     statistics = session.statistics()
     assert statistics.open_streams == 0
     assert statistics.running_handlers == 0
     assert statistics.waiting_for_slot == 0
     assert not engine.pushes
     if isinstance(session, ServerSession):
-        assert not session._handlers
-        assert not session._queue
-        assert not session._pushes
+        assert not session._core.handlers
+        assert not session._core.queue
+        assert not session._core.pushes.by_parent
 
 
 async def next_request(session: ClientSession) -> None:

@@ -73,7 +73,7 @@ _EXCHANGES: tuple[Exchange, ...] = (expecting, expecting_in_pieces, informed, hi
 
 @pytest.mark.parity("C4", "D3")
 @pytest.mark.parametrize("exchange", _EXCHANGES)
-async def test_b10_cancelled_clients(exchange: Exchange, autojump_clock: MockClock) -> None:
+async def test_cancelled_clients(exchange: Exchange, autojump_clock: MockClock) -> None:
     async def one_run(run: SweepRun) -> None:
         async with pair() as both:
             async with run:
@@ -88,7 +88,7 @@ async def test_b10_cancelled_clients(exchange: Exchange, autojump_clock: MockClo
 
 @pytest.mark.parity("C4", "F2")
 @pytest.mark.parametrize("exchange", _EXCHANGES)
-async def test_b10_cancelled_handlers(exchange: Exchange, autojump_clock: MockClock) -> None:
+async def test_cancelled_handlers(exchange: Exchange, autojump_clock: MockClock) -> None:
     hits = 0
 
     async def one_run(run: SweepRun) -> None:

@@ -104,10 +104,10 @@ async def subscribe(ours: Session, both: Pair) -> None:
 
 def check_nothing_waits(session: Session) -> None:
     """No question is open, nobody listens."""
-    assert len(session._pings) == 0
-    assert not session._updates._waiting
+    assert len(session._core.pings) == 0
+    assert not session._core.updates._waiting
     assert not session.pending_settings_ack
-    assert not session._happenings.wanted
+    assert not session._core.events.wanted
 
 
 @pytest.mark.parametrize("role", list(Role))
@@ -126,7 +126,7 @@ def check_nothing_waits(session: Session) -> None:
         pytest.param(subscribe, None, 15, marks=pytest.mark.parity("B7", "B8", "B22"), id="subscribe"),
     ],
 )
-async def test_b10_cancelled_waits(
+async def test_cancelled_waits(
     operation: Operation, capacity: int | None, points: int, role: Role, autojump_clock: MockClock
 ) -> None:
     async def one_run(run: SweepRun) -> None:
@@ -158,7 +158,7 @@ async def send_whole(stream: Stream) -> None:
 @pytest.mark.parity("B15")
 @pytest.mark.parametrize("role", list(Role))
 @pytest.mark.parametrize(("capacity", "points"), [(None, 5), (7, 10)])
-async def test_b10_cancelled_goaways(capacity: int | None, points: int, role: Role, autojump_clock: MockClock) -> None:
+async def test_cancelled_goaways(capacity: int | None, points: int, role: Role, autojump_clock: MockClock) -> None:
     """It was sent or it was not: a request under way is spared, and the next one hears of it or succeeds."""
     sent: list[bool] = []
 

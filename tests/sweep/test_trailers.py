@@ -27,7 +27,7 @@ _EXCHANGES = [
 
 @pytest.mark.parity("C6", "C7", "D5")
 @pytest.mark.parametrize(("exchange", "capacity", "points"), _EXCHANGES)
-async def test_b27_cancelled_clients(
+async def test_cancelled_clients(
     exchange: Exchange, capacity: int | None, points: int, autojump_clock: MockClock
 ) -> None:
     async def one_run(run: SweepRun) -> None:
@@ -44,7 +44,7 @@ async def test_b27_cancelled_clients(
 
 @pytest.mark.parity("C6", "D2", "D5")
 @pytest.mark.parametrize(("exchange", "capacity", "points"), _EXCHANGES)
-async def test_b27_cancelled_handlers(
+async def test_cancelled_handlers(
     exchange: Exchange, capacity: int | None, points: int, autojump_clock: MockClock
 ) -> None:
     hits = 0

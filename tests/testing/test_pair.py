@@ -73,5 +73,5 @@ async def test_the_options_arrive(autojump_clock: MockClock) -> None:
             assert await stream.receive_some() == b"hello"
         assert client.peer_settings.max_concurrent_streams == 3
         assert server.peer_settings.initial_window_size == 70_000
-        assert isinstance(client._transport, TrickleStream)
-        assert isinstance(server._transport, TrickleStream)
+        assert isinstance(client._core.below, TrickleStream)
+        assert isinstance(server._core.below, TrickleStream)

@@ -186,7 +186,7 @@ def the_exchange_is_reset(place: Target, served: Served) -> None:
 
 def the_handler_is_cancelled(place: Target, served: Served) -> None:
     for exchange in served.exchanges:
-        exchange._scope.cancel()
+        exchange._core.cancel()
 
 
 @pytest.mark.parametrize(

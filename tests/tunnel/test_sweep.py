@@ -131,13 +131,13 @@ def the_client_loses_its_session(it: Scene) -> None:
 
 
 def the_stream_is_reset(it: Scene) -> None:
-    for stream in list(it.client._streams.values()):
-        stream.reset(trio_h2.ErrorCode.INTERNAL_ERROR)
+    for stream in list(it.client._core.streams.values()):
+        stream.reset(trio_h2.ErrorCode.INTERNAL_ERROR, trio_h2.Initiator.LOCAL, "the stream was reset on this side")
 
 
 def the_handler_is_cancelled(it: Scene) -> None:
-    for stream in list(it.server._handlers):
-        stream._scope.cancel()
+    for stream in list(it.server._core.handlers):
+        stream.cancel()
 
 
 @pytest.mark.parametrize(

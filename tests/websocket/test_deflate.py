@@ -316,7 +316,7 @@ async def test_a_cancelled_message_is_not_referred_to(role: str, autojump_clock:
         async with trio.open_nursery() as nursery:
 
             async def hold_up() -> None:
-                async with both.ws._frame_lock:
+                async with both.ws._connection.frame_lock:
                     await trio.sleep(2)
 
             nursery.start_soon(hold_up)

@@ -26,8 +26,7 @@ from tests.websocket.frames import (
     pack,
 )
 from trio_h2.websocket import WebSocketBrokenError, WebSocketConfig, WebSocketHandler, open_websocket
-from trio_h2.websocket._service import _handle_events
-from trio_h2.websocket._state import READ_AHEAD
+from trio_h2.websocket._inbox import READ_AHEAD
 
 if TYPE_CHECKING:
     from trio.testing import MockClock
@@ -128,7 +127,7 @@ async def test_a_peer_must_wait_while_nobody_receives(role: str, compressed: boo
         nursery.start_soon(send)
         await trio.testing.wait_all_tasks_blocked()
         stalled_at = sent
-        assert both.ws._held < READ_AHEAD + 2000
+        assert both.ws._connection.inbox.held < READ_AHEAD + 2000
         session = both.client if role == "client" else both.server
         assert session.statistics().ledger.held <= session.config.receive_budget  # windows may grow, up to this
         await trio.sleep(100)
@@ -150,7 +149,7 @@ async def test_tiny_messages_cost_more_than_their_octets(role: str, autojump_clo
 
         nursery.start_soon(send)
         await trio.testing.wait_all_tasks_blocked()
-        assert len(both.ws._messages) <= 600
+        assert len(both.ws._connection.inbox) <= 600
         nursery.cancel_scope.cancel()
 
 
@@ -296,9 +295,9 @@ async def test_a_flood_of_tiny_frames_lets_others_run(role: str, autojump_clock:
                 await trio.lowlevel.checkpoint()
                 turns += 1
 
-        both.ws._framing.receive(pack(PING, masked=role == "server") * 6400)
+        both.ws._connection.framing.receive(pack(PING, masked=role == "server") * 6400)
         nursery.start_soon(count)
-        await _handle_events(both.ws)
+        await both.ws._connection.handle_events()
         assert turns >= 90  # of 100
         nursery.cancel_scope.cancel()
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from hpack import HeaderTuple
 
+from trio_h2._checks import CONNECTION_SPECIFIC
 from trio_h2._wire._fields import (
-    CONNECTION_SPECIFIC,
     MalformedMessageError,
     MessageHead,
     check_request,

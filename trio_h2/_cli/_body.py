@@ -1,4 +1,4 @@
-"""The body of a request: octets from the command line, or a file that is sent as it is read."""
+"""The body of a request: bytes from the command line, or a file that is sent as it is read."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ async def open_body(data: str | None) -> AsyncGenerator[Body, None]:
     """Opens what `-d` names, for one request.
 
     Args:
-        data: the octets, or ``@FILE``; ``@-`` is stdin. `None` is no body.
+        data: the bytes, or ``@FILE``; ``@-`` is stdin. `None` is no body.
 
     Raises:
         CommandError: the file cannot be read.

@@ -128,6 +128,6 @@ def _failures(target: Target, output: Output | None = None, progress: Progress |
         what = f"{target.url}: "
         if output is not None and progress is not None:
             what += f"the transfer failed after {progress.received} octets, {output.name} is incomplete: "
-        if isinstance(exc, trio_h2.HandshakeError):  # its first octets were no HTTP/2
+        if isinstance(exc, trio_h2.HandshakeError):  # its first bytes were no HTTP/2
             what += "the server does not speak HTTP/2: "
         raise CommandError(f"{what}{exc}") from exc

@@ -20,7 +20,7 @@ _STDOUT = 1
 class Output:
     """Where `get` writes: what it says to stdout, the bodies to a file or to stdout as well.
 
-    The file is made when the first octet, or the end, of the first body comes: a request that fails before that leaves
+    The file is made when the first byte, or the end, of the first body comes: a request that fails before that leaves
     an older file as it was.
 
     Args:
@@ -53,7 +53,7 @@ class Output:
         await self._write(_STDOUT, data, "stdout")
 
     async def write(self, data: bytes) -> None:
-        """Writes octets of a body. Cancelled: some of them may have been written.
+        """Writes bytes of a body. Cancelled: some of them may have been written.
 
         Raises:
             CommandError: they cannot be written.

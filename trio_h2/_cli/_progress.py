@@ -20,7 +20,7 @@ class Progress:
     """One transfer. It shows up once that is long: a megabyte is expected or has come, or a second has passed.
 
     Args:
-        total: the octets to expect, `None` if unknown.
+        total: the bytes to expect, `None` if unknown.
         now: the time, in seconds of whatever clock.
         terminal: where to draw; `None` for nowhere.
     """
@@ -66,7 +66,7 @@ class Progress:
 
 
 def size(octets: float) -> str:
-    """Returns a number of octets for people."""
+    """Returns a number of bytes for people."""
     if octets < 1024:
         return f"{octets:.0f} B"
     for unit in ("KiB", "MiB"):

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from .._util import host_and_port
 from ._errors import FAILED, CommandError, reason
 from ._serve import say_listening, self_signed
 from ._sockets import check_sharing, close_all, shared_sockets
@@ -79,8 +80,7 @@ def _shared_certificate(options: ServeOptions) -> Iterator[ServeOptions]:
 
 def _url(options: ServeOptions, listener: socket.socket) -> str:
     port: int = listener.getsockname()[1]
-    host = f"[{options.host}]" if ":" in options.host else options.host
-    return f"{'http' if options.cert is None else 'https'}://{host}:{port}"
+    return f"{'http' if options.cert is None else 'https'}://{host_and_port(options.host, port)}"
 
 
 async def _supervise(slots: Sequence[_Slot], signals: AsyncIterator[int], url: str) -> int:

@@ -28,7 +28,7 @@ async def close_gracefully(
 ) -> None:
     """Closes *transport* after the last response.
 
-    RFC 9112 §9.6: a server that closes at once, with octets of the client unread, risks a reset by which the client
+    RFC 9112 §9.6: a server that closes at once, with bytes of the client unread, risks a reset by which the client
     loses the response. "To avoid the TCP reset problem, servers typically close a connection in stages. First, the
     server performs a half-close by closing only the write side of the read/write connection. The server then continues
     to read from the connection until it receives a corresponding close by the client".
@@ -68,7 +68,7 @@ async def _close_tls(transport: trio.SSLStream[trio.abc.Stream], config: ServerC
     Args:
         transport: nobody reads or writes it.
         config: ``close_timeout`` bounds the wait for the client's alert.
-        seconds: how long octets are thrown away that the client still sends.
+        seconds: how long bytes are thrown away that the client still sends.
     """
     below = transport.transport_stream
     try:

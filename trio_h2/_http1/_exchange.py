@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from .._errors import LocalProtocolError
 from .._stream._inbox import Inbox
@@ -11,7 +11,7 @@ from .._wire._headers import Headers
 from .._wire._outbound import informational_fields
 
 if TYPE_CHECKING:
-    from .._stream._port import ServerPort
+    from .._stream._core import StreamCore
     from .._wire._headers import HeadersInput
     from ._request import RequestHead
     from ._wire import Http1Wire
@@ -26,18 +26,17 @@ class Http1Exchange(ServerStream):
     * What is unread of the request when its response is whole is read for a moment and thrown away; if there is more
       of it, the connection closes after the response.
     * Trailers need a chunked body: with a ``content-length``, or to an HTTP/1.0 client, they are left out.
-    * After a CONNECT was answered with 2xx, or after `switch_protocols`, octets are passed on in both directions as
+    * After a CONNECT was answered with 2xx, or after `switch_protocols`, bytes are passed on in both directions as
       they are. TLS cannot end one direction: there `send_eof` ends both, and what still comes is thrown away.
     * The handler is cancelled when the connection breaks, or ends before the request does. A client that only ends its
       own side, over TCP or a Unix socket, still gets its response; TLS knows no such thing, there it has left.
     """
 
-    def __init__(self, port: ServerPort, number: int, head: RequestHead, end_stream: bool) -> None:
-        super().__init__(port, number, head.headers, end_stream)
+    def __init__(self, core: StreamCore, wire: Http1Wire, head: RequestHead) -> None:
+        super().__init__(core, pushes=None)
+        self._wire = wire
         self._http_version = head.version
         self._connection_fields = head.connection_fields
-        self._tunnel_wanted = False
-        """Somebody waits for octets of a tunnel that he has not accepted."""
 
     @property
     def http_version(self) -> str:
@@ -68,7 +67,7 @@ class Http1Exchange(ServerStream):
     async def switch_protocols(self, protocol: str, headers: HeadersInput | None = None) -> None:
         """Answers 101 to a request that asked for another protocol (RFC 9110 §15.2.2), instead of `respond`.
 
-        From then on `send_all` and `receive_some` pass octets on as they are, and the connection ends with the
+        From then on `send_all` and `receive_some` pass bytes on as they are, and the connection ends with the
         exchange. Cancelled: nothing was sent.
 
         Args:
@@ -84,33 +83,25 @@ class Http1Exchange(ServerStream):
         if protocol not in (one.strip() for one in self.upgrade.split(",")) or not protocol:
             raise ValueError(f"the client asked for {self.upgrade or 'no other protocol'!r}, not for {protocol!r}")
         fields = informational_fields(103, headers)[1:]
-        wire = cast("Http1Wire", self._port._engine)
-        with self._outbox.exclusive():
-            self._check_can_switch(wire)
-            await self._port._control_room()
-            self._check_can_switch(wire)
-            self._sent_headers = Headers.from_raw([(b":status", b"101"), *fields])
+        core, wire = self._core, self._wire
+        with core.outbox.turn:
+            self._check_can_switch()
+            await core.port.control_room()
+            self._check_can_switch()
+            core.sent_headers = Headers.from_raw([(b":status", b"101"), *fields])
             self._no_trailers = True
-            self._end_after_headers = False
-            self._inbox = Inbox(self._port, self._id)  # the old one has ended with the request
-            wire.switch_protocols(self._id, protocol.encode("latin-1"), fields)
-            self._port._wake_writer()
+            core.end_after_headers = False
+            core.inbox = Inbox(core.port, core.id)  # the old one has ended with the request
+            wire.switch_protocols(core.id, protocol.encode("latin-1"), fields)
+            core.port.wake_writer()
 
-    def _check_can_switch(self, wire: Http1Wire) -> None:
+    def _check_can_switch(self) -> None:
         self._check_can_respond()
-        if not wire.request_complete:
-            raise LocalProtocolError("the request's body must be received first", stream_id=self._id)
+        if not self._wire.request_complete:
+            raise LocalProtocolError("the request's body must be received first", stream_id=self._core.id)
 
     def _about_to_wait(self) -> None:
         super()._about_to_wait()
         if self.method == "CONNECT" and not self.headers_sent:
-            self._tunnel_wanted = True
-            self._port._wake_writer()  # the client may have gone
-
-    def _settle_connect(self) -> None:
-        """Ends the request if it is a CONNECT that was refused: then there is nothing but its head."""
-        if self.method == "CONNECT" and self.headers_sent and self._alive and not self._inbox.ended.is_set():
-            self._remote_ended()
-
-    def _push_objection(self) -> str | None:
-        return f"HTTP/{self._http_version} has no server push"
+            self._wire.tunnel_wanted = True
+            self._core.port.wake_writer()  # the client may have gone

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from .._wire._fields import CONNECTION_SPECIFIC, MalformedMessageError, check_request, field_section_size
+from .._checks import CONNECTION_SPECIFIC, NOT_FOR_APPLICATIONS
+from .._wire._fields import MalformedMessageError, check_request, check_trailers, field_section_size
 from .._wire._headers import Headers
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from .._wire._headers import RawField
 
 _ABSOLUTE = re.compile(rb"([A-Za-z][A-Za-z0-9+.\-]*)://([^/?#]*)(.*)", re.DOTALL)
-_DROPPED: Final = CONNECTION_SPECIFIC | {b"host", b"te", b"http2-settings"}
+_DROPPED: Final = NOT_FOR_APPLICATIONS | {b"host", b"te"}
 _NO_HOST: Final = b"no-host.invalid"
 
 
@@ -79,7 +80,7 @@ def request_head(
     if any(name == b"te" and b"trailers" in value.lower() for name, value in raw):
         fields.append((b"te", b"trailers"))
     if field_section_size(fields) > config.max_header_list_size:
-        raise BadMessageError(431, f"the header fields have more than {config.max_header_list_size} octets")
+        raise BadMessageError(431, f"the header fields have more than {config.max_header_list_size} bytes")
     nameless = old and b"host" not in names and not any(name == b":authority" and value for name, value in fields)
     chunked = b"transfer-encoding" in names
     if method == b"CONNECT" and (chunked or b"content-length" in names):
@@ -93,6 +94,23 @@ def request_head(
     bodiless = not (chunked or checked.content_length or method == b"CONNECT")
     left_out = [(name, value) for name, value in raw if name in CONNECTION_SPECIFIC]
     return RequestHead(Headers.from_raw(list(fields)), "1.0" if old else "1.1", method, bodiless, left_out)
+
+
+def request_trailers(raw: Sequence[RawField], config: SessionConfig) -> Headers | None:
+    """Returns the trailers of a request, checked as those of HTTP/2 are; ``None`` if there are none.
+
+    Raises:
+        BadMessageError: something is wrong with them.
+    """
+    try:
+        check_trailers(raw)
+    except MalformedMessageError as exc:
+        raise BadMessageError(400, exc.reason) from None
+    if len(raw) > config.max_header_fields:
+        raise BadMessageError(431, f"there are more than {config.max_header_fields} trailers")
+    if field_section_size(raw) > config.max_header_list_size:
+        raise BadMessageError(431, f"the trailers have more than {config.max_header_list_size} bytes")
+    return Headers.from_raw(list(raw)) if raw else None
 
 
 def _target_fields(method: bytes, target: bytes, scheme: bytes, host: bytes) -> list[RawField]:

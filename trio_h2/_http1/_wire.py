@@ -16,28 +16,28 @@ import h11
 
 from .._util import forget_frames
 from .._wire._config import MAX_WINDOW
-from .._wire._fields import MalformedMessageError, check_trailers, field_section_size
 from .._wire._flow import StreamCredit
-from .._wire._headers import Headers
 from .._wire._state import Side, WireStream
-from ._request import BadMessageError, RequestHead, request_head
+from ._request import BadMessageError, RequestHead, request_head, request_trailers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from .._wire._config import ServerConfig
-    from .._wire._headers import RawField
+    from .._wire._headers import Headers, RawField
 
 DATA_SIZE: Final = 64 * 1024
-"""Body octets that are handed over at once, and so the size of a chunk."""
-_NO_CONTENT: Final = frozenset({204, 304})
+"""Body bytes that are handed over at once, and so the size of a chunk."""
+_ENDS_WITH_HEAD: Final = frozenset({204, 304})
+"""RFC 9112 §6.3: responses with these statuses are "always terminated by the first empty line after the header fields",
+unlike 205, which has no content either."""
 _LINE_ROOM: Final = 8 * 1024
-"""What a request line may have beside the header fields, in octets."""
+"""What a request line may have beside the header fields, in bytes."""
 
 
 @dataclass(slots=True)
 class BodyReceived:
-    """Octets of the request's body, or of the tunnel."""
+    """Bytes of the request's body, or of the tunnel."""
 
     data: bytes
 
@@ -65,13 +65,13 @@ class Http1Wire:
         self.streams: dict[int, WireStream] = {}
         """The exchange that is open, if one is."""
         self.queued_body = 0
-        """Body octets that wait to be framed."""
+        """Body bytes that wait to be framed."""
         self.output = bytearray()
         """What is to be sent."""
         self.backlog = 0
-        """Octets that came after the end of a request, and wait for their turn."""
+        """Bytes that came after the end of a request, and wait for their turn."""
         self.begun = False
-        """Octets of a request have come whose head is not complete."""
+        """Bytes of a request have come whose head is not complete."""
         self.request_complete = False
         """The current request has ended, and nothing more of it will come."""
         self.waits_for_continue = False
@@ -81,7 +81,9 @@ class Http1Wire:
         self.aborted = False
         """The exchange was reset before its response was whole: the connection cannot be used any more."""
         self.raw = False
-        """Octets are passed on as they are, after a CONNECT that was accepted."""
+        """Bytes are passed on as they are, after a CONNECT that was accepted."""
+        self.tunnel_wanted = False
+        """A task waits for bytes of a tunnel that has not been accepted."""
         self.half_closed = False
         """Nothing more will be sent in a tunnel."""
 
@@ -150,18 +152,10 @@ class Http1Wire:
     def _end(self, event: h11.EndOfMessage) -> EndReceived | None:
         if self.method == b"CONNECT":
             return None  # RFC 9110 §9.3.6: what comes belongs to the tunnel, if there is going to be one
-        trailers = list(event.headers)
-        try:
-            check_trailers(trailers)
-        except MalformedMessageError as exc:
-            raise BadMessageError(400, exc.reason) from None
-        if len(trailers) > self._config.max_header_fields:
-            raise BadMessageError(431, f"there are more than {self._config.max_header_fields} trailers")
-        if field_section_size(trailers) > self._config.max_header_list_size:
-            raise BadMessageError(431, f"the trailers have more than {self._config.max_header_list_size} octets")
+        trailers = request_trailers(list(event.headers), self._config)
         self._request_ended()
         self.backlog = len(self._h11.trailing_data[0])
-        return EndReceived(Headers.from_raw(trailers) if trailers else None)
+        return EndReceived(trailers)
 
     def _next_raw(self) -> BodyReceived | None:
         data, self._tail = bytes(self._tail), bytearray()
@@ -198,10 +192,10 @@ class Http1Wire:
             # RFC 9110 §9.3.6: "A server MUST NOT send any Transfer-Encoding or Content-Length header fields in a 2xx
             # (Successful) response to CONNECT."
             headers = [field for field in headers if field[0] != b"content-length"]
-        elif end_stream and not named and not head and status not in _NO_CONTENT:
+        elif end_stream and not named and not head and status not in _ENDS_WITH_HEAD:
             headers.append((b"content-length", b"0"))
             named = True
-        bodiless = head or status in _NO_CONTENT
+        bodiless = head or status in _ENDS_WITH_HEAD
         self._chunked = not (named or bodiless or connect) and self._head.version == "1.1"
         if connect:
             self.close_after = True
@@ -232,7 +226,7 @@ class Http1Wire:
         self.backlog = 0
 
     def switch_protocols(self, stream_id: int, protocol: bytes, fields: Sequence[RawField]) -> None:
-        """Answers 101 to a complete request that asked for *protocol*; octets are passed on from then on."""
+        """Answers 101 to a complete request that asked for *protocol*; bytes are passed on from then on."""
         headers = [(b"connection", b"upgrade"), (b"upgrade", protocol), *fields]
         self.output += self._send(h11.InformationalResponse(status_code=101, headers=headers, reason=_reason(101)))
         self.close_after = True
@@ -249,7 +243,7 @@ class Http1Wire:
             self.output += self._send(event)
 
     def send_data(self, stream_id: int, data: bytes | memoryview, *, end_stream: bool) -> None:
-        """Sends body octets, and perhaps the end."""
+        """Sends body bytes, and perhaps the end."""
         if data:
             self.output += bytes(data) if self.raw else self._send(h11.Data(data=bytes(data)))
         if end_stream:
@@ -296,7 +290,7 @@ class Http1Wire:
         return stream is None or stream.remote is Side.ENDED
 
     def sendable(self, stream_id: int) -> int:
-        """How many body octets may be framed at once: the transport is the only bound."""
+        """How many body bytes may be framed at once: the transport is the only bound."""
         return 0 if self.aborted else DATA_SIZE
 
     def stream_window(self, stream_id: int) -> int:
@@ -335,7 +329,7 @@ class Http1Wire:
         early = self._h11.trailing_data[0]
         self._h11 = self._fresh()
         self._head = None
-        self.request_complete = False
+        self.request_complete = self.tunnel_wanted = False
         self.backlog = 0
         self.receive(early)
 

@@ -13,6 +13,8 @@ from typing import Final, NoReturn, Protocol, TypeAlias
 
 import idna
 
+from .._util import bracketed, host_and_port
+
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 """The schemes that a session can have, and the ports that an authority leaves out."""
 
@@ -41,10 +43,8 @@ class Origin:
 
         RFC 6874 §4: a client "MUST remove any ZoneID attached to an outgoing URI".
         """
-        host = self.host
-        if ":" in host:
-            host = f"[{host.partition('%')[0]}]"
-        return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+        host = self.host.partition("%")[0]
+        return bracketed(host) if self.port == DEFAULT_PORTS[self.scheme] else host_and_port(host, self.port)
 
     def __str__(self) -> str:
         return f"{self.scheme}://{self.authority}"

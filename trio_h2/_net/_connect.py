@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from .._errors import unwrap_body_error
-from .._session._client import ClientSession
+from .._session._client_core import ClientCore
 from .._session._services import run_services
 from .._wire._config import ClientConfig
 from ._address import Origin, parse_url
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import TypeAlias
 
-    from .._session._push_in import PushHandler
+    from .._session._client import ClientSession
+    from .._session._pushes import PushHandler
     from ._address import Url
 
     Transport: TypeAlias = trio.abc.Stream | Callable[[str], Awaitable[trio.abc.Stream]]
@@ -145,7 +146,7 @@ class Connect:
     async def _run(self) -> AsyncGenerator[ClientSession, None]:
         transport = await self._open()
         origin = self._origin
-        session = ClientSession._create(
+        core = ClientCore(
             transport,
             self._config,
             label=str(origin),
@@ -154,12 +155,13 @@ class Connect:
             push_handler=self._push_handler,
         )
         async with trio.open_nursery() as nursery:
-            session._push_nursery = nursery
-            nursery.start_soon(run_services, session, name=f"trio_h2 session {origin}")
+            if core.pushes is not None:
+                core.pushes.nursery = nursery
+            nursery.start_soon(run_services, core, name=f"trio_h2 session {origin}")
             try:
-                yield session
+                yield core.session
             finally:
-                session._cut()
+                core.ending.discard()
 
     async def _open(self) -> trio.abc.Stream:
         transport: trio.abc.Stream

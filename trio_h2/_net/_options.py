@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .._checks import check_bool
 from .._session._extensions import encode_origins
 from .._wire._config import ServerConfig
 from ._contexts import check_server_context
@@ -72,8 +73,7 @@ def checked_options(
     if config is not None and not isinstance(config, ServerConfig):
         raise TypeError(f"config must be a ServerConfig, not {config!r}")
     for name, flag in (("allow_http1", allow_http1), ("proxy_protocol", proxy_protocol)):
-        if not isinstance(flag, bool):
-            raise TypeError(f"{name} must be True or False, not {flag!r}")
+        check_bool(name, flag)
     named = encode_origins(origins)
     if ssl_context is not None:
         check_server_context(ssl_context)

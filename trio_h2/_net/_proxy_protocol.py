@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 SIGNATURE_1: Final = b"PROXY "
 SIGNATURE_2: Final = b"\r\n\r\n\x00\r\nQUIT\n"
 MAX_LINE: Final = 107
-"""Octets of the longest line of version 1, its end included (section 2.1)."""
+"""Bytes of the longest line of version 1, its end included (section 2.1)."""
 _FIXED: Final = 16
-"""Octets of version 2 before the addresses (section 2.2)."""
+"""Bytes of version 2 before the addresses (section 2.2)."""
 _LOCAL, _PROXY = 0x20, 0x21
 _TCP4, _TCP6, _UNIX = 0x11, 0x21, 0x31
 _SIZES: Final = {_TCP4: 12, _TCP6: 36, _UNIX: 216}
@@ -34,11 +34,11 @@ _READ_SIZE: Final = 64 * 1024
 
 
 class _MalformedError(Exception):
-    """These octets are no header."""
+    """These bytes are no header."""
 
 
 async def accept_proxied(transport: trio.abc.Stream, config: ServerConfig) -> ProxiedStream:
-    """Receives the header, be it octet by octet.
+    """Receives the header, be it byte by byte.
 
     Cancelled: some of it is gone, so *transport* must be closed.
 
@@ -80,7 +80,7 @@ def parse(data: bytes) -> tuple[ProxyHeader, int] | None:
     """Reads a header.
 
     Returns:
-        What it says, and its size in octets; ``None`` if more has to come.
+        What it says, and its size in bytes; ``None`` if more has to come.
 
     Raises:
         _MalformedError: nothing that could come would make it one.

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from .._checks import check_int
+from .._util import construct, host_and_port
 from ._options import checked_options
 from ._proxy_protocol import accept_proxied
-from ._server import Server, alpn_of, choose
+from ._server import Server, alpn_of, choose, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -57,7 +59,7 @@ async def serve_tcp(
             context variables.
         on_session_error: called with the `ServerSession` (or ``None``) and the error that ended a connection.
         cancel_handler_on_reset: ``False`` lets handlers run on when their stream is gone.
-        allow_http1: serves HTTP/1.1 and HTTP/1.0 clients, too, told by their first octets. For them *handler* gets an
+        allow_http1: serves HTTP/1.1 and HTTP/1.0 clients, too, told by their first bytes. For them *handler* gets an
             `Http1Exchange`, and neither *on_session* nor a `ServerSession` is involved.
         proxy_protocol: every connection begins with a header of the PROXY protocol, version 1 or 2, in which a load
             balancer tells whose it is (`TransportView.peer_address`); others are closed. Only for servers that nobody
@@ -79,8 +81,8 @@ async def serve_tcp(
         proxy_protocol=proxy_protocol,
     )
     listeners = await _open_listeners(port, host, backlog)
-    server = Server._create(listeners, _urls("http", listeners, host), options)
-    await server._run(task_status=task_status)
+    server = construct(Server, listeners, _urls("http", listeners, host), options)
+    await run(server, task_status=task_status)
 
 
 async def serve_ssl_over_tcp(
@@ -143,8 +145,8 @@ async def serve_ssl_over_tcp(
         origins=origins,
     )
     listeners = await _open_listeners(port, host, backlog)
-    server = Server._create(listeners, _urls("https", listeners, host), options)
-    await server._run(task_status=task_status)
+    server = construct(Server, listeners, _urls("https", listeners, host), options)
+    await run(server, task_status=task_status)
 
 
 async def serve_unix(
@@ -196,8 +198,8 @@ async def serve_unix(
         raise
     try:
         sock.listen(backlog if backlog is not None else 128)
-        server = Server._create([trio.SocketListener(sock)], [f"unix:{name}"], options)
-        await server._run(task_status=task_status)
+        server = construct(Server, [trio.SocketListener(sock)], [f"unix:{name}"], options)
+        await run(server, task_status=task_status)
     finally:
         sock.close()
         with contextlib.suppress(FileNotFoundError):
@@ -252,8 +254,8 @@ async def serve_listeners(
         origins=origins,
     )
     scheme = "http" if ssl_context is None else "https"
-    server = Server._create(listeners, _urls(scheme, listeners, None), options)
-    await server._run(task_status=task_status)
+    server = construct(Server, listeners, _urls(scheme, listeners, None), options)
+    await run(server, task_status=task_status)
 
 
 async def serve_stream(
@@ -302,15 +304,12 @@ async def serve_stream(
     if proxy_protocol:
         transport = await accept_proxied(transport, options.config)
     connection = await choose(transport, options, options.config, alpn=alpn_of(transport))
-    await connection._run(task_status=task_status)
+    await connection.run(task_status=task_status)
 
 
 async def _open_listeners(port: int, host: str | bytes | None, backlog: int | None) -> list[trio.SocketListener]:
     """Opens the TCP listeners; a free port (0) is the same for every address of *host*."""
-    if isinstance(port, bool) or not isinstance(port, int):
-        raise TypeError(f"port must be an int, not {port!r}")
-    if not 0 <= port <= 65_535:  # getaddrinfo() would take it modulo 65536
-        raise ValueError(f"port must be in 0..65535, not {port}")
+    check_int("port", port, 0, 65_535)  # getaddrinfo() would take it modulo 65536
     listeners = await trio.open_tcp_listeners(port, host=host, backlog=backlog)
     if port != 0 or len(listeners) < 2:
         return listeners
@@ -339,7 +338,5 @@ def _urls(scheme: str, listeners: Sequence[trio.abc.Listener[trio.abc.Stream]], 
         name = host.decode("ascii") if isinstance(host, bytes) else host
         if name is None:
             name = "localhost" if address[0] in ("0.0.0.0", "::") else str(address[0])
-        if ":" in name:
-            name = f"[{name}]"
-        urls[f"{scheme}://{name}:{address[1]}"] = None
+        urls[f"{scheme}://{host_and_port(name, address[1])}"] = None
     return list(urls)

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from .._checks import check_grace
 from .._errors import HandshakeError, from_failure
 from .._http1._connection import Http1Connection
-from .._session._base import Session, checked_grace
+from .._http1._core import Http1Core
+from .._session._ending import lost_nothing
 from .._session._reader import received
 from .._session._server import ServerSession
+from .._session._server_core import ServerCore
 from .._stream._proxied import proxy_header, socket_below
-from .._util import NoPublicConstructor
+from .._util import NoPublicConstructor, address_name, host_and_port
 from ._contexts import ALPN, ALPN_HTTP1
 from ._places import PlacedListener, Places
 from ._proxy_protocol import accept_proxied
@@ -44,7 +47,8 @@ class Server(metaclass=NoPublicConstructor):
         self._port = _port_of(listeners)
         self._options = options
         self._config = options.config
-        self._connections: dict[ServerSession | Http1Connection, None] = {}
+        self._connections: dict[ServerCore | Http1Core, ServerSession | Http1Connection] = {}
+        """What is served, and what applications see of it."""
         self._handshakes: set[trio.CancelScope] = set()
         self._hooks: set[trio.CancelScope] = set()
         self._places = Places(options.config.max_connections)
@@ -76,12 +80,12 @@ class Server(metaclass=NoPublicConstructor):
     @property
     def sessions(self) -> list[ServerSession]:
         """The live HTTP/2 sessions."""
-        return [one for one in self._connections if isinstance(one, ServerSession)]
+        return [one for one in self._connections.values() if isinstance(one, ServerSession)]
 
     @property
     def http1_connections(self) -> list[Http1Connection]:
         """The live HTTP/1.1 connections, if the server allows them."""
-        return [one for one in self._connections if isinstance(one, Http1Connection)]
+        return [one for one in self._connections.values() if isinstance(one, Http1Connection)]
 
     @property
     def idle_timeout(self) -> float:
@@ -112,7 +116,7 @@ class Server(metaclass=NoPublicConstructor):
         self.stop_accepting()
         for scope in self._handshakes:
             scope.cancel()
-        for connection in list(self._connections):
+        for connection in list(self._connections.values()):
             connection.shutdown()
 
     async def aclose(self, grace: float | None = None) -> None:
@@ -128,16 +132,16 @@ class Server(metaclass=NoPublicConstructor):
             ValueError: *grace* is negative or not a number.
             RuntimeError: called from one of the server's own handlers, which it would wait for.
         """
-        grace = checked_grace(grace, self._config)
+        grace = self._config.drain_timeout if grace is None else check_grace("grace", grace)
         for connection in self._connections:
-            connection._refuse_own_handlers()
+            connection.refuse_inside()
         try:
             self.shutdown()
             with trio.move_on_after(grace):
                 await self._done.wait()
         finally:
             for connection in list(self._connections):
-                connection._cut()
+                connection.discard()
             for scope in self._hooks:
                 scope.cancel()
         await self._done.wait()
@@ -159,18 +163,19 @@ class Server(metaclass=NoPublicConstructor):
             ready = await self._prepare(transport)
             if ready is None:
                 return
-            if isinstance(ready, ServerSession):
-                session = ready
-            self._connections[ready] = None
+            if isinstance(ready, ServerCore):
+                session = ready.session
+            self._connections[ready] = ready.session
             try:
                 if self._draining:
-                    ready.shutdown()
-                await ready._run(task_status=trio.TASK_STATUS_IGNORED)
+                    ready.session.shutdown()
+                await ready.run(task_status=trio.TASK_STATUS_IGNORED)
             finally:
                 del self._connections[ready]
-            failure = ready._failure
-            # Many clients that are done close their sockets with octets unread, which TCP makes a reset: no news.
-            if failure is not None and not Session._lost_nothing(failure):
+            failure = ready.failure
+            # Many clients that are done close their sockets with bytes unread. TCP turns that into a reset: not worth
+            # reporting.
+            if failure is not None and not lost_nothing(failure):
                 self._report(session, from_failure(failure))
         except HandshakeError as exc:
             logger.info("a connection could not be served: %s", exc)
@@ -193,7 +198,7 @@ class Server(metaclass=NoPublicConstructor):
         logger.error("a connection ended with an error", exc_info=error)
         self._report(session, error)
 
-    async def _prepare(self, transport: trio.abc.Stream) -> ServerSession | Http1Connection | None:
+    async def _prepare(self, transport: trio.abc.Stream) -> ServerCore | Http1Core | None:
         """Finds out what the client speaks; ``None`` if the server ended first, or the hook had it."""
         options, config = self._options, self._config
         stream: trio.SSLStream[trio.abc.Stream]
@@ -243,6 +248,11 @@ class Server(metaclass=NoPublicConstructor):
             logger.exception("on_session_error raised")
 
 
+async def run(server: Server, *, task_status: trio.TaskStatus[Server]) -> None:
+    """Serves until the server has been shut down, and the last connection has ended."""
+    await server._run(task_status=task_status)
+
+
 def _port_of(listeners: Sequence[trio.abc.Listener[trio.abc.Stream]]) -> int | None:
     for listener in listeners:
         if isinstance(listener, trio.SocketListener):
@@ -254,14 +264,14 @@ def _port_of(listeners: Sequence[trio.abc.Listener[trio.abc.Stream]]) -> int | N
 
 async def choose(
     transport: trio.abc.Stream, options: ServerOptions, config: ServerConfig, *, alpn: str | None
-) -> ServerSession | Http1Connection:
+) -> ServerCore | Http1Core:
     """Makes the session, or the HTTP/1.1 connection, of one transport, named after the peer.
 
     Args:
         transport: the bytes below; closed if this fails.
         options: what the server was told.
         config: limits and timeouts.
-        alpn: what ALPN agreed on; ``"h2c"`` where the first octets have to tell, if both are possible.
+        alpn: what ALPN agreed on; ``"h2c"`` where the first bytes have to tell, if both are possible.
 
     Raises:
         HandshakeError: the client said too little.
@@ -276,7 +286,7 @@ async def choose(
                 await trio.aclose_forcefully(transport)
             raise
     if not http2:
-        return Http1Connection._create(
+        return Http1Core(
             transport,
             config,
             label=label,
@@ -284,7 +294,7 @@ async def choose(
             cancel_handler_on_reset=options.cancel_handler_on_reset,
             early=early,
         )
-    session = ServerSession._create(
+    session = ServerCore(
         transport,
         config,
         label=label,
@@ -299,7 +309,7 @@ async def choose(
 
 
 def alpn_of(transport: trio.abc.Stream) -> str | None:
-    """Returns what ALPN agreed on for a stream that somebody else has made; ``"h2c"`` if the octets have to tell."""
+    """Returns what ALPN agreed on for a stream that somebody else has made; ``"h2c"`` if the bytes have to tell."""
     if isinstance(transport, trio.SSLStream):
         try:
             return negotiated(transport).alpn or "h2c"
@@ -312,7 +322,7 @@ def peer_name(transport: trio.abc.Stream) -> str:
     """Returns a name of the other end, for logs and task names: of the client, where a load balancer told it."""
     told = proxy_header(transport)
     if told is not None and isinstance(told.peer_address, tuple):
-        return _name(told.peer_address)
+        return host_and_port(*told.peer_address[:2])
     below = socket_below(transport)
     if below is None:
         while isinstance(transport, trio.SSLStream):
@@ -322,9 +332,4 @@ def peer_name(transport: trio.abc.Stream) -> str:
         address: object = below.socket.getpeername()
     except OSError:
         return "a lost peer"
-    return _name(address) if isinstance(address, tuple) else "a Unix socket"
-
-
-def _name(address: tuple[object, ...]) -> str:
-    host = str(address[0])
-    return f"[{host}]:{address[1]}" if ":" in host else f"{host}:{address[1]}"
+    return address_name(address) or "a Unix socket"

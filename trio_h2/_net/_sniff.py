@@ -1,4 +1,4 @@
-"""Tells HTTP/2 from HTTP/1.1 by the first octets of a cleartext connection."""
+"""Tells HTTP/2 from HTTP/1.1 by the first bytes of a cleartext connection."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _READ_SIZE: Final = 64 * 1024
 
 
 async def sniff(transport: trio.abc.Stream, config: ServerConfig) -> tuple[bool, bytes]:
-    """Receives until it is known what the client speaks, be it octet by octet.
+    """Receives until it is known what the client speaks, be it byte by byte.
 
     Cancelled: what was received is gone, so *transport* must be closed.
 

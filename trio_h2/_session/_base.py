@@ -2,57 +2,154 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import trio
 
+from .._checks import bytes_of, check_grace, check_int, check_seconds
 from .._errors import LocalProtocolError, from_failure
-from .._wire._codes import ErrorCode, Initiator, Role, error_code
+from .._util import NoPublicConstructor
+from .._wire._codes import ErrorCode, Initiator, error_code
 from .._wire._config import MAX_WINDOW
 from .._wire._failure import Cause, SessionFailure
 from .._wire._settings import MAX_SETTINGS, Settings
 from .._wire._shutdown import LAST_POSSIBLE_ID
 from .._wire._tuning import PROBE_PAYLOAD
-from ._happenings import DEFAULT_CAPACITY, Subscription
-from ._idling import IdlingSession
+from ._ending import is_clean
+from ._events import DEFAULT_CAPACITY, Subscription
 from ._pings import DRAIN_PAYLOAD, PingResult
+from ._state import SessionState
 from ._statistics import SessionStatistics
 from ._watcher import KEEPALIVE_PAYLOAD
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .._stream._transport import TransportView
+    from .._wire._codes import Role
     from .._wire._config import SessionConfig
+    from ._core import SessionCore
 
 _RESERVED_PAYLOADS = frozenset({DRAIN_PAYLOAD, KEEPALIVE_PAYLOAD, PROBE_PAYLOAD})
 
 
-class Session(IdlingSession):
+class Session(metaclass=NoPublicConstructor):
     """One HTTP/2 connection (RFC 9113 §1: a session here, never "connection").
 
     Made by `connect` and by the ``serve_*`` functions.
     """
 
+    def __init__(self, core: SessionCore) -> None:
+        self._core = core
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._core.label}>"
+
     # -- what it is ------------------------------------------------------------------------------------------------
+
+    @property
+    def config(self) -> SessionConfig:
+        """The limits and timeouts of this session."""
+        return self._core.config
+
+    @property
+    def role(self) -> Role:
+        """Which end of the session this is."""
+        return self._core.role
+
+    @property
+    def connecting(self) -> bool:
+        """Always ``False``: whoever gets to see a session sees it connected.
+
+        Connecting is what happens while the block of `connect` is being entered.
+        """
+        return False
+
+    @property
+    def transport(self) -> TransportView:
+        """The bytes below, to look at (addresses, certificates); reading, writing and closing are refused."""
+        return self._core.transport
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the session speaks TLS."""
+        return self._core.transport.encrypted
+
+    @property
+    def alpn_protocol(self) -> str | None:
+        """What ALPN agreed on, ``None`` where it gave nothing; ``"h2c"`` in cleartext."""
+        return self._core.transport.alpn_protocol
+
+    @property
+    def destroyed(self) -> bool:
+        """Whether the session is over, and unusable, for whatever reason; `Session.closed` comes before."""
+        return self._core.ending.failure is not None
+
+    @property
+    def state(self) -> SessionState:
+        """A snapshot of the session's windows, ids, output and header tables."""
+        engine = self._core.engine
+        budget = engine.budget
+        deflate, inflate = engine.table_sizes
+        return SessionState(
+            effective_local_window_size=budget.size,
+            effective_recv_data_length=budget.since_update,
+            next_stream_id=engine.next_stream_id,
+            local_window_size=budget.window,
+            last_proc_stream_id=engine.newest_received_id,
+            remote_window_size=engine.connection_window,
+            outbound_queue_size=self._core.writer.queued_frames,
+            deflate_dynamic_table_size=deflate,
+            inflate_dynamic_table_size=inflate,
+        )
 
     @property
     def closed(self) -> bool:
         """Whether the session takes no new streams: either side is leaving, or it is over."""
-        return self._draining.is_set()
+        return self._core.ending.draining.is_set()
 
     @property
     def draining(self) -> bool:
         """Whether either side has begun to shut down; what takes long should come to its end."""
-        return self._draining.is_set()
+        return self._core.ending.draining.is_set()
+
+    @property
+    def idle_timeout(self) -> float:
+        """Seconds without a stream, and without any frame but PINGs, after which the session ends gracefully.
+
+        Starts as the configuration's; may be set, `math.inf` turns it off. What the session has idled already counts.
+        """
+        return self._core.watcher.idle_timeout
+
+    @idle_timeout.setter
+    def idle_timeout(self, seconds: float) -> None:
+        check_seconds("idle_timeout", seconds)
+        self._core.watcher.set_idle_timeout(seconds)
+
+    @property
+    def on_idle(self) -> Callable[[Session], object] | None:
+        """A function to call with the session when it has idled; ``None``, the default, ends it gracefully.
+
+        It decides: `Session.shutdown` ends the session after all, `Session.destroy` at once; if it does nothing, the
+        session stays and its time begins anew. It must not wait. What it raises ends the session like any other bug.
+        """
+        return self._core.on_idle
+
+    @on_idle.setter
+    def on_idle(self, hook: Callable[[Session], object] | None) -> None:
+        if hook is not None and not callable(hook):
+            raise TypeError(f"on_idle must be a function or None, not {hook!r}")
+        self._core.on_idle = hook
 
     @property
     def local_settings(self) -> Settings:
         """Our settings that are in force: an update counts from its acknowledgement (RFC 9113 §6.5.3)."""
-        return Settings.from_dict(self._engine.local_settings)
+        return Settings.from_dict(self._core.engine.local_settings)
 
     @property
     def peer_settings(self) -> Settings:
         """What the peer's SETTINGS said so far."""
-        return Settings.from_dict(self._engine.peer_settings)
+        return Settings.from_dict(self._core.engine.peer_settings)
 
     @property
     def remote_settings(self) -> Settings:
@@ -62,15 +159,15 @@ class Session(IdlingSession):
     @property
     def pending_settings_ack(self) -> bool:
         """Whether SETTINGS of ours, the first or those of `update_settings`, are not acknowledged yet."""
-        return self._engine.settings_pending
+        return self._core.engine.settings_pending
 
     def statistics(self) -> SessionStatistics:
         """Returns a snapshot of what the session holds and may do."""
-        engine = self._engine
+        core, engine = self._core, self._core.engine
         return SessionStatistics(
-            open_streams=len(self._streams),
-            running_handlers=len(self._handlers),
-            waiting_for_slot=self._waiting_for_slot,
+            open_streams=len(core.streams),
+            running_handlers=len(core.handlers),
+            waiting_for_slot=len(core.slots),
             ledger=engine.budget.ledger.copy(),
             receive_budget=engine.budget.size,
             receive_window=engine.budget.window,
@@ -93,12 +190,12 @@ class Session(IdlingSession):
         The iteration ends when the session is over. Nothing is stored for a session without a subscriber.
 
         Args:
-            capacity: happenings kept for this subscriber; more drop the oldest, see `Subscription.dropped`.
+            capacity: Events kept for this subscriber; more drop the oldest, see `Subscription.dropped`.
 
         Raises:
             TypeError, ValueError: *capacity* is no int, or less than 1.
         """
-        return self._happenings.subscribe(capacity)
+        return self._core.events.subscribe(capacity)
 
     # -- what the application can do -------------------------------------------------------------------------------
 
@@ -108,37 +205,34 @@ class Session(IdlingSession):
         Cancelled: the PING counts as outstanding until it is answered.
 
         Args:
-            payload: 8 octets; unique ones by default.
+            payload: 8 bytes; unique ones by default.
 
         Returns:
             The round-trip time in seconds, and the payload.
 
         Raises:
             TypeError: *payload* is not bytes-like.
-            ValueError: *payload* does not have 8 octets, or is one that the library uses itself.
+            ValueError: *payload* does not have 8 bytes, or is one that the library uses itself.
             LocalProtocolError: ``max_outstanding_pings`` have no answer yet; nothing was sent.
             SessionError: the session broke.
             trio.ClosedResourceError: this side closed the session.
         """
-        if payload is None:
-            payload = self._pings.next_payload()
-        elif not isinstance(payload, (bytes, bytearray, memoryview)):
-            raise TypeError(f"payload must be bytes-like, not {payload!r}")
-        payload = bytes(payload)
+        core = self._core
+        payload = core.pings.next_payload() if payload is None else bytes_of("payload", payload)
         if len(payload) != 8:
             raise ValueError(f"payload must have 8 octets, not {len(payload)}")
         if payload in _RESERVED_PAYLOADS:
             raise ValueError(f"the library itself sends PINGs with the payload {payload!r}")
-        self._check_usable()
-        if len(self._pings) >= self._config.max_outstanding_pings:
-            raise LocalProtocolError(f"{len(self._pings)} pings have no answer yet (max_outstanding_pings)")
+        core.check_usable()
+        if len(core.pings) >= core.config.max_outstanding_pings:
+            raise LocalProtocolError(f"{len(core.pings)} pings have no answer yet (max_outstanding_pings)")
         await trio.lowlevel.checkpoint_if_cancelled()
-        pending = self._pings.add(payload)
-        self._engine.ping(payload)
-        self._wake_writer()
+        pending = core.pings.add(payload)
+        core.engine.ping(payload)
+        core.wake_writer()
         await pending.done.wait()
         if pending.answered is None:
-            self._check_usable()
+            core.check_usable()
         assert pending.answered is not None
         return PingResult(pending.answered - pending.sent, payload)
 
@@ -164,18 +258,19 @@ class Session(IdlingSession):
         values = settings.as_dict()
         if len(values) > MAX_SETTINGS:
             raise ValueError(f"one SETTINGS frame holds at most {MAX_SETTINGS} settings, not {len(values)}")
-        self._engine.check_settings(values)
-        self._check_usable()
+        core = self._core
+        core.engine.check_settings(values)
+        core.check_usable()
         await trio.lowlevel.checkpoint_if_cancelled()
-        update = self._updates.add()
-        if not self._engine.settings_pending:
-            self._watcher.settings_sent()
-        self._engine.update_settings(values)
-        self._watcher.active()
-        self._wake_writer()
+        update = core.updates.add()
+        if not core.engine.settings_pending:
+            core.watcher.settings_sent()
+        core.engine.update_settings(values)
+        core.watcher.active()
+        core.wake_writer()
         await update.done.wait()
         if not update.acknowledged:
-            self._check_usable()
+            core.check_usable()
 
     def set_local_window_size(self, size: int) -> None:
         """Sets the receive window of the session, which is also its receive budget, for as long as it lasts.
@@ -184,7 +279,7 @@ class Session(IdlingSession):
         it is used up first, as far as the peer does. Never waits.
 
         Args:
-            size: octets.
+            size: bytes.
 
         Raises:
             TypeError: *size* is no int.
@@ -193,10 +288,11 @@ class Session(IdlingSession):
             SessionError: the session broke.
             trio.ClosedResourceError: this side closed the session.
         """
-        checked_number("size", size, MAX_WINDOW)
-        self._check_usable()
-        self._engine.set_receive_budget(size)
-        self._credit_changed()
+        core = self._core
+        check_int("size", size, 0, MAX_WINDOW)
+        core.check_usable()
+        core.engine.set_receive_budget(size)
+        core.credit_changed()
 
     async def goaway(
         self,
@@ -221,27 +317,26 @@ class Session(IdlingSession):
             SessionError: the session broke.
             trio.ClosedResourceError: this side closed the session.
         """
-        checked_number("code", code, 2**32 - 1)
+        check_int("code", code, 0, 2**32 - 1)
         if last_stream_id is not None:
-            checked_number("last_stream_id", last_stream_id, LAST_POSSIBLE_ID)
-        if not isinstance(debug_data, (bytes, bytearray, memoryview)):
-            raise TypeError(f"debug_data must be bytes-like, not {debug_data!r}")
-        debug_data = bytes(debug_data)
+            check_int("last_stream_id", last_stream_id, 0, LAST_POSSIBLE_ID)
+        debug_data = bytes_of("debug_data", debug_data)
+        core = self._core
         self._check_debug_data(debug_data)
-        self._check_usable()
-        await self._control_room()
-        self._check_usable()
+        core.check_usable()
+        await core.control_room()
+        core.check_usable()
         self._check_debug_data(debug_data)  # the peer may accept less by now
-        sent = self._engine.shutdown.sent_last_id
+        sent = core.engine.shutdown.sent_last_id
         if last_stream_id is not None and sent is not None and last_stream_id > sent:
             # RFC 9113 §6.8: "Endpoints MUST NOT increase the value they send in the last stream identifier".
             raise LocalProtocolError(f"last_stream_id {last_stream_id} is higher than the {sent} of an earlier GOAWAY")
-        self._engine.goaway(code, last_stream_id, debug_data)
-        self._watcher.active()
-        self._wake_writer()
+        core.engine.goaway(code, last_stream_id, debug_data)
+        core.watcher.active()
+        core.wake_writer()
 
     def _check_debug_data(self, debug_data: bytes) -> None:
-        room = self._engine.max_outbound_frame_size - 8  # beside the id and the code
+        room = self._core.engine.max_outbound_frame_size - 8  # beside the id and the code
         if len(debug_data) > room:
             raise ValueError(f"debug_data has {len(debug_data)} octets, the peer accepts at most {room}")
 
@@ -265,8 +360,9 @@ class Session(IdlingSession):
         if code is None:
             code = ErrorCode.NO_ERROR if error is None else ErrorCode.INTERNAL_ERROR
         else:
-            code = error_code(checked_number("code", code, 2**32 - 1))
-        self._cut(SessionFailure(Cause.CLOSED, code, Initiator.LOCAL, "this session was destroyed", error=error))
+            code = error_code(check_int("code", code, 0, 2**32 - 1))
+        failure = SessionFailure(Cause.CLOSED, code, Initiator.LOCAL, "this session was destroyed", error=error)
+        self._core.ending.discard(failure)
 
     def shutdown(self) -> None:
         """Begins to drain: no new streams, running ones finish, then the session closes (RFC 9113 §6.8).
@@ -275,19 +371,7 @@ class Session(IdlingSession):
         that no request under way is lost; one step is enough while the client has not said anything yet. Never
         waits; idempotent.
         """
-        if self._leaving or self._over.is_set():
-            return
-        self._leaving = True
-        self._draining.set()
-        self._watcher.leaving()
-        if self._role is Role.SERVER and self._engine.peer_settings_seen:
-            self._engine.goaway(ErrorCode.NO_ERROR, LAST_POSSIBLE_ID)
-            self._engine.ping(DRAIN_PAYLOAD)
-        else:
-            self._engine.goaway(ErrorCode.NO_ERROR)
-            self._goaway_final = True
-        self._wake_writer()
-        self._slots_changed(for_ever=True)
+        self._core.ending.drain()
 
     async def aclose(self, grace: float | None = None) -> None:
         """Shuts down gracefully: drains, waits up to *grace* seconds for running streams, then cuts what is left.
@@ -302,21 +386,18 @@ class Session(IdlingSession):
             ValueError: *grace* is negative or not a number.
             RuntimeError: called from one of the session's own handlers, which it would wait for.
         """
-        grace = checked_grace(grace, self._config)
-        self._refuse_own_handlers()
+        core, ending = self._core, self._core.ending
+        grace = core.config.drain_timeout if grace is None else check_grace("grace", grace)
+        core.handlers.refuse_inside()
         try:
-            self.shutdown()
+            ending.drain()
             with trio.move_on_after(grace):
-                await self._over.wait()
-                await self._handlers.wait_ended()
+                await ending.over.wait()
+                await core.handlers.wait_ended()
         finally:
-            self._cut()
-        await self._closed.wait()
-        await self._handlers.wait_ended()  # a session that broke may have some left
-
-    def _refuse_own_handlers(self) -> None:
-        """Raises `RuntimeError` inside a handler of this session."""
-        self._handlers.refuse_inside()
+            ending.discard()
+        await ending.closed.wait()
+        await core.handlers.wait_ended()  # a session that broke may have some left
 
     async def wait_closed(self) -> None:
         """Waits until the session is over and its transport is closed.
@@ -327,56 +408,11 @@ class Session(IdlingSession):
             trio.ClosedResourceError: this side destroyed it with an error, which is the cause; or a bug ended it, which
                 comes out of the block that owns the session.
         """
-        await self._closed.wait()
-        failure = self._failure
-        if failure is not None and not self._is_clean(failure):
+        await self._core.ending.closed.wait()
+        failure = self._core.ending.failure
+        if failure is not None and not is_clean(failure):
             raise from_failure(failure)
 
     async def wait_draining(self) -> None:
         """Waits until either side begins to shut down, or the session is over."""
-        await self._draining.wait()
-
-    @staticmethod
-    def _lost_nothing(failure: SessionFailure) -> bool:
-        """Whether it was closed here, or by the peer with no stream under way and no error code."""
-        if failure.cause is Cause.CLOSED:
-            # `destroy` may have been given an error, and the library may have met a bug.
-            return failure.error is None and failure.initiator is Initiator.LOCAL
-        return failure.retryable and not failure.code
-
-    @classmethod
-    def _is_clean(cls, failure: SessionFailure) -> bool:
-        """Whether nothing was lost, and nothing broke either.
-
-        A peer that has said goodbye need not wait for ours: that we could not write it is no error then.
-        """
-        return cls._lost_nothing(failure) and (failure.cause is not Cause.LOST or failure.error is None)
-
-    def _finish(self, failure: SessionFailure) -> None:
-        if self._failure is None:
-            super()._finish(failure)
-            self._happenings.end(None if self._is_clean(failure) else from_failure(failure))
-
-    def _check_usable(self) -> None:
-        if self._failure is not None:
-            raise from_failure(self._failure)
-
-
-def checked_number(name: str, value: object, highest: int) -> int:
-    """Returns *value* if it is a number that its field in a frame can hold."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be an int, not {value!r}")
-    if not 0 <= value <= highest:
-        raise ValueError(f"{name} must be in 0..{highest}, not {value}")
-    return value
-
-
-def checked_grace(grace: float | None, config: SessionConfig) -> float:
-    """Returns the seconds that a graceful end may take."""
-    if grace is None:
-        return config.drain_timeout
-    if isinstance(grace, bool) or not isinstance(grace, (int, float)):
-        raise TypeError(f"grace must be seconds as int or float, not {grace!r}")
-    if math.isnan(grace) or grace < 0:
-        raise ValueError(f"grace must be 0 seconds or more, not {grace}")
-    return grace
+        await self._core.ending.draining.wait()

@@ -1,332 +1,232 @@
-"""The inner side of a session: its state, what its streams and its tasks tell it, and what ends it.
+"""A session as its streams and its tasks see it; applications have a `Session`, which holds this.
 
 Who owns what. The *owner block* (`connect`, `serve_stream`) opens the nursery and leaves it; the service tasks
-(`_services.py`) run in it. All state here is touched synchronously: nothing is awaited between reading the engine's
-state and acting on it.
-
-How it ends. `_failure` says why, for ever; `_over` is set at the same time, and the service scope gets a deadline.
-Expected failures (peer, network, protocol) are state that every waiter raises from; only bugs travel through the
-nursery. There are three ways: `_fail` (it broke), `_check_drained` (either side wanted to leave, and nothing runs any
-more), `_cut` (this side ends it now, whatever runs).
+(`_services.py`) run in it. The parts of a session are here, with public names that are not part of the API: the engine,
+the streams, the writer and the watcher, the `Ending`, events, pings, settings, handlers. All state is touched
+synchronously: nothing is awaited between reading the engine's state and acting on it.
 """
 
 from __future__ import annotations
 
-import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-import trio
-
+from .._errors import from_failure
 from .._stream._port import HEADERS
-from .._util import NoPublicConstructor, forget_frames
-from .._wire._codes import ErrorCode, Initiator, Role
+from .._stream._transport import TransportView
+from .._util import Latch, construct
+from .._wire._codes import ErrorCode, Initiator
 from .._wire._engine import Engine
-from .._wire._failure import Cause, SessionFailure
 from .._wire._schedule import Scheduler
-from . import _reader
-from ._extensions import AltSvcReceived
+from ._ending import Ending, is_clean
+from ._events import Events, FrameError, SessionIdle
 from ._handlers import RunningHandlers
-from ._happenings import FrameError, Happenings
 from ._pings import DRAIN_PAYLOAD, Pings
+from ._slots import SlotLine
 from ._updates import SettingsUpdates
 from ._watcher import Watcher
 from ._writer import Writer
 
 if TYPE_CHECKING:
-    from .._stream._base import Stream
+    from collections.abc import Callable, Mapping
+    from typing import TypeAlias
+
+    import trio
+
+    from .._stream._core import StreamCore
     from .._stream._outbox import Outbox
+    from .._wire._codes import Role
     from .._wire._config import SessionConfig
-    from .._wire._events import (
-        AltSvcAnnounced,
-        InformationalReceived,
-        OriginsAnnounced,
-        PriorityUpdated,
-        PushPromised,
-        RequestReceived,
-        ResponseReceived,
-    )
-    from .._wire._schedule import Priority
+    from .._wire._events import Event
+    from .._wire._failure import SessionFailure
+    from ._base import Session
 
-logger = logging.getLogger("trio_h2.session")
+    Rules: TypeAlias = Mapping[type[Event], Callable[["SessionCore", Event], None]]
+    """What to do about each event of the engine."""
 
 
-class SessionCore(metaclass=NoPublicConstructor):
-    """A session as its own parts see it; `Session` adds what the application sees."""
+class SessionCore:
+    """The inner side of one session: a `StreamPort`. `ClientCore` and `ServerCore` add what their roles have.
 
-    _role: Role
+    Args:
+        below: the transport's bytes; the session owns it.
+        config: limits and timeouts.
+        label: names the session in the log.
+        push: whether a client lets the server push.
+    """
 
-    def __init__(self, transport: trio.abc.Stream, config: SessionConfig, *, label: str, push: bool = False) -> None:
-        self._transport = transport
-        self._config = config
-        self._label = label
-        self._engine = Engine(self._role, config, self._stream_closed, push=push)
-        self._streams: dict[int, Stream] = {}
-        self._handlers = RunningHandlers()
-        self._scheduler = Scheduler()
-        self._writer = Writer(self._engine, self._scheduler)
-        self._failure: SessionFailure | None = None
-        self._over = trio.Event()
-        self._closed = trio.Event()
-        self._draining = trio.Event()
-        self._leaving = False
-        """This side drains: `shutdown` was called."""
-        self._goaway_final = False
-        """The last GOAWAY, the one with the real id, is in the output."""
-        self._lets_peer_finish = False
-        """What we sent last matters to the peer, so the transport is read until the peer has closed it."""
-        self._write_error: BaseException | None = None
-        self._pings = Pings()
-        self._updates = SettingsUpdates()
-        self._happenings = Happenings()
+    role: ClassVar[Role]
+    rules: ClassVar[Rules]
+    """What the role does about each event of the engine; see `_reader.py`."""
+    session: Session
+    """What the application sees of it, until `release`."""
+
+    def __init__(self, below: trio.abc.Stream, config: SessionConfig, *, label: str, push: bool = False) -> None:
+        self.below = below
+        self.config = config
+        self.label = label
+        self.transport: TransportView = construct(TransportView, below)
+        self.engine = Engine(self.role, config, self.stream_closed, push=push)
+        self.streams: dict[int, StreamCore] = {}
+        """Those that are open on the wire."""
+        self.handlers = RunningHandlers()
+        self.scheduler = Scheduler()
+        self.writer = Writer(self.engine, self.scheduler, config.max_queued_control)
+        self.watcher = Watcher(self.role, config)
+        self.ending = Ending(self)
+        self.failure: SessionFailure | None = None
+        """Why the session is over: that of the `ending`, for those that ask often."""
+        self.events = Events()
+        self.pings = Pings()
+        self.updates = SettingsUpdates()
+        self.slots = SlotLine()
+        """Requests (client), or responses to pushes (server), that wait for the peer to allow another stream."""
+        self.peer_settings_known = Latch()
+        """The peer's first SETTINGS came, or never will."""
+        self.on_idle: Callable[[Session], object] | None = None
         self._room_wanted: dict[int, Outbox] = {}
-        self._watcher = Watcher(self._role, config)
-        self._service_scope = trio.CancelScope(shield=True)
-        self._engine.start()  # first of all: the preface comes before any request
-        self._writer.wake()
+        # What streams call most goes straight to the writer.
+        self.wake_writer = self.writer.wake
+        self.body_ready = self.writer.body_ready
+        self.body_gone = self.writer.body_gone
+        self.control_room = self.writer.room
+        self.prioritize = self.scheduler.prioritize
+        self.engine.start()  # first of all: the preface comes before any request
+        self.wake_writer()
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._label}>"
+    # -- for the streams: see StreamPort ---------------------------------------------------------------------------
 
-    @property
-    def config(self) -> SessionConfig:
-        """The limits and timeouts of this session."""
-        return self._config
-
-    @property
-    def _waiting_for_slot(self) -> int:
-        return 0
-
-    # -- for the streams: see SessionPort --------------------------------------------------------------------------
-
-    def _wake_writer(self) -> None:
-        self._writer.wake()
-
-    def _body_ready(self, stream_id: int, outbox: Outbox) -> None:
-        self._writer.body_ready(stream_id, outbox)
-
-    def _body_gone(self, stream_id: int) -> None:
-        self._writer.body_gone(stream_id)
-
-    def _frame_not_sent(self, stream_id: int | None, reason: str, kind: int = HEADERS) -> None:
-        self._happenings.tell(FrameError(kind, ErrorCode.INTERNAL_ERROR, stream_id))
-        stream = None if stream_id is None else self._streams.get(stream_id)
+    def frame_not_sent(self, stream_id: int | None, reason: str, kind: int = HEADERS) -> None:
+        """A frame cannot be sent: tells the subscribers, and resets its stream if it has one."""
+        self.events.tell(FrameError(kind, ErrorCode.INTERNAL_ERROR, stream_id))
+        stream = None if stream_id is None else self.streams.get(stream_id)
         if stream is not None:  # its frames cannot be sent, and the peer would wait for them
-            stream._reset(ErrorCode.INTERNAL_ERROR, Initiator.LIBRARY, reason)
+            stream.reset(ErrorCode.INTERNAL_ERROR, Initiator.LIBRARY, reason)
 
-    def _taken(self, stream_id: int, size: int) -> None:
-        self._engine.take(stream_id, size)
-        self._credit_changed()
+    def taken(self, stream_id: int, size: int) -> None:
+        """The application took received bytes."""
+        self.engine.take(stream_id, size)
+        if self.engine.output_size:
+            self.wake_writer()
+        self.slots.wake()
 
-    def _discarded(self, stream_id: int, size: int) -> None:
-        self._engine.discard(stream_id, size)
-        self._credit_changed()
+    def discarded(self, stream_id: int, size: int) -> None:
+        """Received bytes were thrown away."""
+        self.engine.discard(stream_id, size)
+        self.credit_changed()
 
-    def _credit_changed(self) -> None:
-        if self._engine.output_size:
-            self._writer.wake()
-        self._slots_changed()
+    def credit_changed(self) -> None:
+        """There may be a WINDOW_UPDATE to send, and room for another stream's window."""
+        if self.engine.output_size:
+            self.wake_writer()
+        self.slots.wake()
 
-    async def _control_room(self) -> None:
-        await self._writer.room(self._config.max_queued_control)
-
-    def _want_room(self, stream_id: int, outbox: Outbox) -> None:
+    def want_room(self, stream_id: int, outbox: Outbox) -> None:
+        """A task waits for the session's window to open."""
         self._room_wanted[stream_id] = outbox
 
-    def _notify_room(self) -> None:
+    def set_idle_timeout(self, stream_id: int, timeout: float) -> None:
+        """From now on a stream may have no frames for so many seconds."""
+        self.watcher.stream_timeout(self.engine, stream_id, timeout)
+
+    def linger(self, stream: StreamCore) -> None:
+        """The application has closed a stream whose peer has not ended its side, and has some time to."""
+        self.watcher.linger(stream)
+
+    # -- for the service tasks -------------------------------------------------------------------------------------
+
+    def window_opened(self) -> None:
+        """The session's window has opened."""
         wanted, self._room_wanted = self._room_wanted, {}
         for outbox in wanted.values():
             outbox.window_opened()
+        self.wake_writer()
 
-    def _set_idle_timeout(self, stream_id: int, timeout: float) -> None:
-        self._watcher.stream_timeout(self._engine, stream_id, timeout)
-
-    def _prioritize(self, stream_id: int, priority: Priority) -> None:
-        self._scheduler.prioritize(stream_id, priority)
-
-    def _linger(self, stream_id: int) -> None:
-        self._watcher.linger(stream_id)
-
-    def _lingered(self, stream_id: int) -> None:
-        stream = self._streams.get(stream_id)
-        if stream is not None:
-            stream._lingered()
-
-    def _out_of_patience(self, stream_id: int) -> None:
-        raise AssertionError("only a server's requests wait for a handler")
-
-    # -- for the reader --------------------------------------------------------------------------------------------
-
-    def _request_received(self, event: RequestReceived) -> None:
-        raise AssertionError("a client gets no requests")
-
-    def _response_received(self, event: ResponseReceived) -> None:
-        raise AssertionError("a server gets no responses")
-
-    def _informational_received(self, event: InformationalReceived) -> None:
-        raise AssertionError("a server gets no responses")
-
-    def _push_promised(self, event: PushPromised) -> None:
-        raise AssertionError("a server gets no promises")
-
-    def _altsvc_announced(self, event: AltSvcAnnounced) -> None:
-        self._happenings.tell(AltSvcReceived(event.alt, event.origin, event.stream_id))
-
-    def _origins_announced(self, event: OriginsAnnounced) -> None:
-        raise AssertionError("a server gets no origins")
-
-    def _priority_updated(self, event: PriorityUpdated) -> None:
-        raise AssertionError("a client gets no PRIORITY_UPDATE")
-
-    def _settings_changed(self) -> None:
-        self._slots_changed()
-
-    def _slots_changed(self, *, for_ever: bool = False) -> None:
-        """Streams may be opened again, or (``for_ever``) never again."""
-
-    def _output_taken(self) -> None:
+    def output_taken(self) -> None:
         """The engine's output is on its way to the transport, so there is room for more."""
-        self._watcher.streams_active(self._engine)
-        self._slots_changed()
+        self.watcher.streams_active(self.engine)
+        self.slots.wake()
 
-    def _settings_acknowledged(self) -> None:
-        self._updates.acknowledged()
-        if self._engine.settings_pending:
-            self._watcher.settings_sent()
+    def settings_acknowledged(self) -> None:
+        """The peer acknowledged SETTINGS of ours."""
+        self.updates.acknowledged()
+        if self.engine.settings_pending:
+            self.watcher.settings_sent()
         else:
-            self._watcher.settings_acknowledged()
+            self.watcher.settings_acknowledged()
 
-    def _ping_acknowledged(self, payload: bytes) -> None:
-        if self._pings.acknowledged(payload) or payload != DRAIN_PAYLOAD:
-            return
-        if self._draining.is_set() and not self._goaway_final:
-            self._goaway_final = True
-            self._engine.goaway(ErrorCode.NO_ERROR)
+    def ping_acknowledged(self, payload: bytes) -> None:
+        """The peer answered a PING."""
+        if not self.pings.acknowledged(payload) and payload == DRAIN_PAYLOAD:
+            self.ending.drain_acknowledged()
 
-    def _peer_leaving(self) -> None:
-        self._draining.set()
-        self._slots_changed(for_ever=True)
-        self._wake_writer()  # which looks whether all is said
+    def idled(self) -> None:
+        """Nothing has happened for ``idle_timeout``."""
+        self.events.tell(SessionIdle(self.watcher.idle_timeout))
+        if self.on_idle is None:
+            self.ending.drain()
+        else:
+            self.on_idle(self.session)
 
-    def _stream_opened(self, stream: Stream) -> None:
-        self._streams[stream.id] = stream
-        self._watcher.busy()
-        self._set_idle_timeout(stream.id, stream.idle_timeout)
+    def queued_too_long(self, stream_id: int) -> None:
+        """A request has waited too long for its handler to be started; only a server's do."""
 
-    def _stream_closed(self, stream_id: int) -> None:
+    # -- streams ---------------------------------------------------------------------------------------------------
+
+    def stream_opened(self, stream: StreamCore) -> None:
+        """A stream has opened, or was promised."""
+        self.streams[stream.id] = stream
+        self.watcher.busy()
+        self.set_idle_timeout(stream.id, stream.idle_timeout)
+
+    def stream_closed(self, stream_id: int) -> None:
         """A stream has ended on the wire, in both directions."""
-        stream = self._streams.pop(stream_id, None)
+        stream = self.streams.pop(stream_id, None)
         if stream is not None:
-            stream._wire_closed()
-        self._writer.body_gone(stream_id)
-        self._scheduler.forget(stream_id)
+            stream.end()
+        self.body_gone(stream_id)
+        self.scheduler.forget(stream_id)
         self._room_wanted.pop(stream_id, None)
-        self._watcher.forget(stream_id)
-        self._slots_changed()
-        self._check_idle()
+        self.watcher.forget(stream_id)
+        self.slots.wake()
+        self.check_idle()
 
-    def _check_idle(self) -> None:
-        if not self._streams and not self._handlers:
-            self._watcher.idle()
-            self._check_drained()
+    def check_idle(self) -> None:
+        """A stream or a handler has ended, perhaps the last one."""
+        if not self.streams and not self.handlers:
+            self.watcher.idle()
+            self.ending.check_drained()
 
-    def _check_drained(self) -> None:
-        """Ends the session gracefully when either side wants to leave, nothing runs any more, and all is written.
-
-        The writer asks, too, whenever it has written everything: what a slow peer has not been sent yet is no less
-        under way than a stream that is open.
-        """
-        if not self._draining.is_set() or self._failure is not None:
-            return
-        if self._streams or self._handlers or not self._writer.flushed:
-            return
-        leaving = self._engine.shutdown
-        if self._leaving:
-            if not (self._goaway_final or leaving.peer_is_leaving):
-                return
-            failure = _closed_here()
-        else:
-            failure = SessionFailure(
-                Cause.GOAWAY,
-                leaving.received_code,
-                Initiator.REMOTE,
-                "the peer has left the session (GOAWAY)",
-                retryable=True,  # of whatever is asked for from now on
-                debug_data=leaving.received_debug,
-            )
-        self._lets_peer_finish = self._role is Role.SERVER  # it may still be reading the last response
-        self._finish(failure)
+    def no_more_slots(self) -> None:
+        """No stream will be opened any more: all that wait for one look, and raise."""
+        self.peer_settings_known.set()
+        self.slots.wake_all()
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
-    async def _write_failed(self, error: BaseException) -> None:
-        """Nothing more can be written. What the peer said before it closed may still be unread, and matters."""
-        self._writer.stop()
-        self._write_error = error
-        if self._failure is None:
-            await trio.sleep(self._config.close_timeout)
-        self._transport_lost("the transport broke", error)
+    def refuse_inside(self) -> None:
+        """Raises `RuntimeError` inside a handler of this session."""
+        self.handlers.refuse_inside()
 
-    def _transport_lost(self, reason: str, error: BaseException | None) -> None:
-        self._writer.stop()
-        error = error or self._write_error
-        if self._leaving and not self._streams and not self._handlers:
-            self._finish(_closed_here())  # the peer understood that we leave, and was faster
-        else:
-            forget_frames(error)
-            self._fail(_reader.lost(self, reason, error))
+    def discard(self) -> None:
+        """Ends the session now, whatever runs."""
+        self.ending.discard()
 
-    def _fail(self, failure: SessionFailure) -> None:
-        """The session broke: everything that waits raises, everything that comes later, too."""
-        if self._failure is not None:
-            return
-        log = logger.warning if failure.code == ErrorCode.ENHANCE_YOUR_CALM else logger.debug
-        log("%s: %s (%s)", self._label, failure.reason, failure.cause.value)
-        # It should learn from GOAWAY why, unless it does not listen any more.
-        self._lets_peer_finish = failure.initiator is Initiator.LIBRARY and failure.cause is not Cause.KEEPALIVE
-        self._finish(failure)
+    def check_usable(self) -> None:
+        """Raises why the session is over, if it is."""
+        if self.ending.failure is not None:
+            raise from_failure(self.ending.failure)
 
-    def _cut(self, failure: SessionFailure | None = None) -> None:
-        """This side ends the session now: open streams are reset with CANCEL, GOAWAY follows."""
-        self._handlers.cancel()  # even if the session broke before: some handlers outlive that
-        if self._failure is not None:
-            return
-        failure = failure or _closed_here()
-        for stream in list(self._streams.values()):
-            if failure.error is None and failure.initiator is Initiator.LOCAL:
-                stream._abandon()
-            else:
-                stream._destroy(failure)
-        self._finish(failure)
+    def ended(self, failure: SessionFailure) -> None:
+        """The session is over, and its streams, too: settles the rest. For `Ending.end`."""
+        self.pings.end()
+        self.updates.end()
+        self.no_more_slots()
+        self.events.end(None if is_clean(failure) else from_failure(failure))
 
-    def _finish(self, failure: SessionFailure) -> None:
-        """Sets the session's end, wakes everyone who waits, and bounds what is left to do."""
-        if self._failure is not None:
-            return
-        code = (failure.code if failure.cause is Cause.CLOSED else None) or ErrorCode.NO_ERROR
-        if failure.cause in (Cause.CLOSED, Cause.GOAWAY) and (code or not self._goaway_final):
-            self._goaway_final = True
-            self._engine.goaway(code)
-        self._engine.fail(failure)
-        self._failure = failure
-        for stream in list(self._streams.values()):
-            stream._fail(failure)
-        self._streams.clear()
-        for stream_id in list(self._engine.streams):
-            self._engine.close_stream(stream_id)  # what is unread can still be read
-        self._draining.set()
-        self._over.set()
-        self._pings.fail()
-        self._updates.fail()
-        self._slots_changed(for_ever=True)
-        self._writer.wake()
-        self._service_scope.deadline = trio.current_time() + self._config.close_timeout
-
-    def _release(self) -> None:
+    def release(self) -> None:
         """Everything has ended: lets go of what refers back here, so that nothing waits for the garbage collector."""
         self._room_wanted.clear()
-        self._engine.release()
-        self._closed.set()
-
-
-def _closed_here() -> SessionFailure:
-    return SessionFailure(Cause.CLOSED, ErrorCode.NO_ERROR, Initiator.LOCAL, "this session was closed on this side")
+        self.on_idle = None
+        self.engine.release()
+        self.ending.release()
+        del self.session

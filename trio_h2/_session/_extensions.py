@@ -101,7 +101,7 @@ def encode_origins(origins: Iterable[OriginLike]) -> list[bytes]:
 
 
 def encode_altsvc(alt: str, origin: str, limit: int) -> bytes:
-    """Returns the payload of an ALTSVC frame, at most *limit* octets.
+    """Returns the payload of an ALTSVC frame, at most *limit* bytes.
 
     Raises:
         TypeError: *alt* is no str.
@@ -143,6 +143,10 @@ class OriginSet:
             return origin_of(origin) in self._origins
         except ValueError:
             return False
+
+    def speaks_for(self, scheme: bytes, authority: bytes) -> bool:
+        """Whether the server answers for this ``:scheme`` and ``:authority`` (RFC 9113 §8.4, RFC 8336 §2.4)."""
+        return f"{scheme.decode('latin-1')}://{authority.decode('latin-1')}" in self
 
     def as_list(self) -> list[str]:
         """Returns the origins, the session's own one first."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -11,37 +11,31 @@ from .._errors import SessionError, StreamError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .._stream._base import Stream
-
-
-class HandledStream(Protocol):
-    """A stream that the peer has opened or promised, which a handler is run for."""
-
-    _scope: trio.CancelScope
+    from .._stream._core import StreamCore
 
 
 class RunningHandlers:
     """The streams of one session whose handlers have not ended, each with the task that runs it."""
 
     def __init__(self) -> None:
-        self._tasks: dict[HandledStream, trio.lowlevel.Task | None] = {}
+        self._tasks: dict[StreamCore, trio.lowlevel.Task | None] = {}
         self._ended = trio.lowlevel.ParkingLot()
 
     def __len__(self) -> int:
         return len(self._tasks)
 
-    def __iter__(self) -> Iterator[HandledStream]:
+    def __iter__(self) -> Iterator[StreamCore]:
         return iter(list(self._tasks))
 
-    def add(self, stream: HandledStream) -> None:
+    def add(self, stream: StreamCore) -> None:
         """A handler will be started for *stream*, sooner or later."""
         self._tasks[stream] = None
 
-    def started(self, stream: HandledStream) -> None:
+    def started(self, stream: StreamCore) -> None:
         """The current task runs it."""
         self._tasks[stream] = trio.lowlevel.current_task()
 
-    def remove(self, stream: HandledStream) -> None:
+    def remove(self, stream: StreamCore) -> None:
         """It has ended, or will not be started."""
         del self._tasks[stream]
         self._ended.unpark_all()
@@ -49,7 +43,7 @@ class RunningHandlers:
     def cancel(self) -> None:
         """Cancels all of them."""
         for stream in self:
-            stream._scope.cancel()
+            stream.cancel()
 
     async def wait_ended(self) -> None:
         """Waits until no handler is left."""
@@ -66,7 +60,7 @@ class RunningHandlers:
             task = task.parent_nursery.parent_task if task.parent_nursery is not None else None
 
 
-def tells_of_end(stream: Stream, error: BaseException, *, cancelled: bool) -> bool:
+def tells_of_end(stream: StreamCore, error: BaseException, *, cancelled: bool) -> bool:
     """Whether *error*, out of a handler, only says that its *stream* has ended.
 
     Args:
@@ -79,5 +73,5 @@ def tells_of_end(stream: Stream, error: BaseException, *, cancelled: bool) -> bo
     if isinstance(error, trio.ClosedResourceError):
         return cancelled
     if isinstance(error, SessionError):
-        return stream._port._failure is not None  # else it is the error of another session
+        return stream.port.failure is not None  # else it is the error of another session
     return isinstance(error, StreamError) and error.stream_id == stream.id

@@ -15,7 +15,7 @@ seen."""
 
 @dataclass(slots=True, frozen=True)
 class PingResult:
-    """The answer to a PING: ``round_trip`` in seconds, and the 8 octets of its ``payload``."""
+    """The answer to a PING: ``round_trip`` in seconds, and the 8 bytes of its ``payload``."""
 
     round_trip: float
     payload: bytes
@@ -43,7 +43,7 @@ class Pings:
         return sum(map(len, self._pending.values()))
 
     def next_payload(self) -> bytes:
-        """Returns 8 octets that no other PING of this session has."""
+        """Returns 8 bytes that no other PING of this session has."""
         return b"\x00ping" + (next(self._numbers) % 2**24).to_bytes(3, "big")
 
     def add(self, payload: bytes) -> PendingPing:
@@ -64,7 +64,7 @@ class Pings:
         ping.done.set()
         return True
 
-    def fail(self) -> None:
+    def end(self) -> None:
         """The session is over: wakes everyone."""
         for pings in self._pending.values():
             for ping in pings:

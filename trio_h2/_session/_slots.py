@@ -5,7 +5,6 @@ Requests on a client, the responses to pushes on a server. Cancellable anywhere.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 import trio
@@ -24,7 +23,7 @@ class SlotLine:
     """
 
     def __init__(self) -> None:
-        self._line: deque[Signal] = deque()
+        self._line: list[Signal] = []
 
     def __len__(self) -> int:
         return len(self._line)

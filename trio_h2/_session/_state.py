@@ -10,20 +10,20 @@ class SessionState:
     """A snapshot of the flow control, the stream ids, the output and the header tables of one session."""
 
     effective_local_window_size: int
-    """The receive window of the session, in octets: what the peer may have under way when nothing is unread."""
+    """The receive window of the session, in bytes: what the peer may have under way when nothing is unread."""
     effective_recv_data_length: int
-    """Octets of DATA, padding included, received since our last WINDOW_UPDATE for the session."""
+    """Bytes of DATA, padding included, received since our last WINDOW_UPDATE for the session."""
     next_stream_id: int | None
     """The id of the next stream that this side opens; ``None`` when the ids are used up (RFC 9113 §5.1.1)."""
     local_window_size: int
-    """Octets that the peer may still send on the session."""
+    """Bytes that the peer may still send on the session."""
     last_proc_stream_id: int
     """The stream of the newest HEADERS or DATA received; 0 before the first."""
     remote_window_size: int
-    """Octets that we may still send on the session."""
+    """Bytes that we may still send on the session."""
     outbound_queue_size: int
-    """Frames, not octets, that are made and not written to the transport yet."""
+    """Frames, not bytes, that are made and not written to the transport yet."""
     deflate_dynamic_table_size: int
-    """Octets in the HPACK table for what we send (RFC 7541 §4.1)."""
+    """Bytes in the HPACK table for what we send (RFC 7541 §4.1)."""
     inflate_dynamic_table_size: int
-    """Octets in the HPACK table for what we receive (RFC 7541 §4.1)."""
+    """Bytes in the HPACK table for what we receive (RFC 7541 §4.1)."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, frozen=True)
 class SessionStatistics:
-    """A snapshot of one session; sizes are octets."""
+    """A snapshot of one session; sizes are bytes."""
 
     open_streams: int
     """Streams that are open on the wire."""
@@ -20,7 +20,7 @@ class SessionStatistics:
     waiting_for_slot: int
     """Requests (client), or responses to pushes (server), that wait for the peer to allow another stream."""
     ledger: Ledger
-    """Where the received body octets are: received = taken + discarded + held, padding included."""
+    """Where the received body bytes are: received = taken + discarded + held, padding included."""
     receive_budget: int
     """The most that may be held at once."""
     receive_window: int
@@ -28,8 +28,8 @@ class SessionStatistics:
     send_window: int
     """What we may still send on the session."""
     queued_body: int
-    """Body octets handed over and not framed yet."""
+    """Body bytes handed over and not framed yet."""
     queued_output: int
-    """Octets framed and not written yet."""
+    """Bytes framed and not written yet."""
     memory: int
-    """Estimate of all octets that the session holds, see ``max_session_memory``."""
+    """Estimate of all bytes that the session holds, see ``max_session_memory``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import TYPE_CHECKING
 
 import trio
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import TypeAlias
 
+    from .._stream._core import StreamCore
     from .._stream._server import ServerStream
 
     Handler: TypeAlias = Callable[[ServerStream], Awaitable[object]]
@@ -21,11 +23,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger("trio_h2.server")
 
 
-async def supervise(stream: ServerStream, handler: Handler, label: str, seconds: float) -> bool:
+async def supervise(stream: ServerStream, core: StreamCore, handler: Handler, label: str, seconds: float) -> bool:
     """Runs *handler* in the stream's scope, and settles what it left open (RFC 9113 §5.4.2).
 
     Args:
-        stream: the request and its response, over whatever HTTP version.
+        stream: the request and its response, over whatever HTTP version: what the handler gets.
+        core: what is behind it.
         handler: the application's.
         label: names the connection in the log.
         seconds: after so many the handler is cancelled.
@@ -33,70 +36,80 @@ async def supervise(stream: ServerStream, handler: Handler, label: str, seconds:
     Returns:
         Whether it returned.
     """
-    scope = stream._scope
-    scope.deadline = trio.current_time() + seconds
+    scope = core.scope
+    assert scope is not None
+    if seconds < math.inf:
+        scope.deadline = trio.current_time() + seconds
     returned = settled = False
     try:
         with scope:
             await handler(stream)
             returned = True
         if returned:
-            _returned(stream, label)
+            _returned(core, label)
             settled = True
         elif trio.current_time() >= scope.deadline:
             logger.warning(
-                "%s: the handler of %s %s was cancelled after handler_timeout=%g s",
-                *(label, stream.method, stream._target, seconds),
+                "%s: the handler of %s was cancelled after handler_timeout=%g s",
+                *(label, _name(core), seconds),
             )
     except BaseExceptionGroup as group:  # an ExceptionGroup is one, too
         errors, others = group.split(Exception)
         try:
             if errors is not None:
-                _raised(stream, errors, label)
+                _raised(core, errors, label)
                 settled = True
             if others is not None:  # Cancelled, say, which belongs to a scope outside
                 raise others from None
         finally:
             del errors, others  # their tracebacks know this frame
     except Exception as exc:  # one of the two places that supervise: a handler must not end its session
-        _raised(stream, exc, label)
+        _raised(core, exc, label)
         settled = True
     finally:
         if not settled:
-            stream._abandon()
+            core.discard()
     return returned
 
 
-def _returned(stream: ServerStream, label: str) -> None:
-    outbox = stream._outbox
-    if not stream._alive:
+def _name(stream: StreamCore) -> str:
+    """Returns what the log calls it."""
+    assert stream.request is not None
+    return f"{stream.request.method} {stream.request.target}"
+
+
+def _returned(stream: StreamCore, label: str) -> None:
+    outbox = stream.outbox
+    if not stream.alive:
         return
-    if not stream.headers_sent:
-        logger.error("%s: the handler of %s %s returned without a response", label, stream.method, stream._target)
+    if stream.sent_headers is None:
+        logger.error("%s: the handler of %s returned without a response", label, _name(stream))
         _respond_500(stream)
     elif not outbox.ended:
         if not outbox.complete or outbox.busy:
-            logger.error("%s: the handler of %s %s left its body short", label, stream.method, stream._target)
-            stream._reset(ErrorCode.INTERNAL_ERROR, Initiator.LIBRARY, "the handler left its body incomplete")
+            logger.error("%s: the handler of %s left its body short", label, _name(stream))
+            stream.reset(ErrorCode.INTERNAL_ERROR, Initiator.LIBRARY, "the handler left its body incomplete")
             return
         outbox.finish()
 
 
-def _raised(stream: ServerStream, error: Exception, label: str) -> None:
-    if not stream._alive and tells_of_end(stream, error, cancelled=stream._scope.cancel_called):
-        logger.debug("%s: the stream of %s %s ended first: %s", label, stream.method, stream._target, error)
+def _raised(stream: StreamCore, error: Exception, label: str) -> None:
+    if not stream.alive and tells_of_end(
+        stream, error, cancelled=stream.scope is not None and stream.scope.cancel_called
+    ):
+        logger.debug("%s: the stream of %s ended first: %s", label, _name(stream), error)
         return
-    logger.error("%s: the handler of %s %s raised", label, stream.method, stream._target, exc_info=error)
-    if not stream._alive:
+    logger.error("%s: the handler of %s raised", label, _name(stream), exc_info=error)
+    if not stream.alive:
         return
-    if not stream.headers_sent:
+    if stream.sent_headers is None:
         _respond_500(stream)
-    elif not stream._outbox.framed_end:
-        stream._reset(ErrorCode.INTERNAL_ERROR, Initiator.LIBRARY, "the handler failed")
+    elif not stream.outbox.framed_end:
+        stream.reset(ErrorCode.INTERNAL_ERROR, Initiator.LIBRARY, "the handler failed")
 
 
-def _respond_500(stream: ServerStream) -> None:
-    port = stream._port
-    port._engine.send_response(stream.id, [(b":status", b"500"), (b"content-length", b"0")], end_stream=True)
-    stream._outbox.end_with_headers()
-    port._wake_writer()
+def _respond_500(stream: StreamCore) -> None:
+    port = stream.port
+    port.engine.send_response(stream.id, [(b":status", b"500"), (b"content-length", b"0")], end_stream=True)
+    stream.outbox.end_with_headers()
+    port.wake_writer()

@@ -35,7 +35,7 @@ class SettingsUpdates:
         update.acknowledged = True
         update.done.set()
 
-    def fail(self) -> None:
+    def end(self) -> None:
         """The session is over: wakes everyone."""
         for update in self._waiting:
             update.done.set()

@@ -17,9 +17,10 @@ from .._wire._failure import Cause, SessionFailure
 from ._stream_idle import StreamTimers
 
 if TYPE_CHECKING:
+    from .._stream._core import StreamCore
     from .._wire._config import SessionConfig
     from .._wire._engine import Engine
-    from ._base import Session
+    from ._core import SessionCore
 
 KEEPALIVE_PAYLOAD = b"\xffkeep-h2"
 """The PING of the keep-alive; beside it, the application's pings have a limit of their own."""
@@ -40,7 +41,8 @@ class Watcher:
         self._idle_since: float | None = now
         self.idle_timeout = config.idle_timeout
         self._leaving = False
-        self._lingering: dict[int, float] = {}
+        self._lingering: dict[int, tuple[float, int]] = {}
+        """Until when, and how many bytes of the body were framed when that began."""
         self._queued: dict[int, float] = {}
         self._stream_timers = StreamTimers()
         self._sleeping_until = -math.inf
@@ -72,12 +74,12 @@ class Watcher:
             return
         self._idle_since = None
         self._busy_since = trio.current_time()
-        self._expect(self._next_deadline())
+        self._expect(self._ping_due())
 
     def idle(self) -> None:
         """The session has no streams any more."""
         self._idle_since = trio.current_time()
-        self._expect(self._next_deadline())
+        self._expect(self._idle_due())
 
     def active(self) -> None:
         """Frames other than PINGs were sent or received: a session without streams is not idle either."""
@@ -87,16 +89,19 @@ class Watcher:
     def set_idle_timeout(self, seconds: float) -> None:
         """Changes how long a session may idle; what it has idled already counts."""
         self.idle_timeout = seconds
-        self._expect(self._next_deadline())
+        self._expect(self._idle_due())
 
     def leaving(self) -> None:
         """The session drains: that it idles says nothing new."""
         self._leaving = True
 
-    def linger(self, stream_id: int) -> None:
-        """The application closed a stream which the peer has not ended."""
-        self._lingering[stream_id] = trio.current_time() + self._config.linger_timeout
-        self._expect(self._lingering[stream_id])
+    def linger(self, stream: StreamCore) -> None:
+        """The application closed a stream which the peer has not ended: it has some time to, as long as our own end is
+        not there either.
+        """
+        deadline = trio.current_time() + self._config.linger_timeout
+        self._lingering[stream.id] = deadline, stream.outbox.framed
+        self._expect(deadline)
 
     def queued(self, stream_id: int, seconds: float) -> None:
         """A request waits for its handler to be started, for *seconds* at most, the same for all."""
@@ -128,15 +133,15 @@ class Watcher:
         if deadline < self._sleeping_until:
             self._changed.set()
 
-    async def run(self, session: Session) -> None:
+    async def run(self, core: SessionCore) -> None:
         """Acts on every deadline as it comes, until the session is over or the task cancelled."""
-        while session._failure is None:
+        while core.ending.failure is None:
             self._changed = trio.Event()
             self._sleeping_until = self._next_deadline()
             with trio.move_on_at(self._sleeping_until):
                 await self._changed.wait()
-            if session._failure is None:
-                self._act(session, trio.current_time())
+            if core.ending.failure is None:
+                self._act(core, trio.current_time())
 
     # Each moment has one expression, which both the sleep and the act compare with: rounding must not part them, or
     # the task would wake too early for ever.
@@ -156,7 +161,7 @@ class Watcher:
     # Each of these has the same time, so the first one is next.
 
     def _linger_due(self) -> float:
-        return next(iter(self._lingering.values()), math.inf)
+        return next(iter(self._lingering.values()), (math.inf, 0))[0]
 
     def _queue_due(self) -> float:
         return next(iter(self._queued.values()), math.inf)
@@ -173,38 +178,48 @@ class Watcher:
             self._stream_timers.next(),
         )
 
-    def _act(self, session: Session, now: float) -> None:
+    def _act(self, core: SessionCore, now: float) -> None:
         config = self._config
         if now >= self._preface_deadline:
             reason = f"the peer sent no SETTINGS within handshake_timeout={config.handshake_timeout:g} s"
-            _fail(session, Cause.HANDSHAKE, ErrorCode.SETTINGS_TIMEOUT, reason)
+            _end(core, Cause.HANDSHAKE, ErrorCode.SETTINGS_TIMEOUT, reason)
         elif now >= self._settings_deadline:
             reason = f"the peer did not acknowledge our SETTINGS within settings_timeout={config.settings_timeout:g} s"
-            _fail(session, Cause.SETTINGS_TIMEOUT, ErrorCode.SETTINGS_TIMEOUT, reason)
+            _end(core, Cause.SETTINGS_TIMEOUT, ErrorCode.SETTINGS_TIMEOUT, reason)
         elif now >= self._answer_due():
             reason = f"the peer sent nothing within ping_timeout={config.ping_timeout:g} s of a PING"
-            _fail(session, Cause.KEEPALIVE, None, reason)
+            _end(core, Cause.KEEPALIVE, None, reason)
         else:
             if now >= self._ping_due():
                 self._ping_sent = now
-                session._engine.ping(KEEPALIVE_PAYLOAD)
-                session._wake_writer()
+                core.engine.ping(KEEPALIVE_PAYLOAD)
+                core.wake_writer()
             while now >= self._linger_due():
-                stream_id = next(iter(self._lingering))
-                del self._lingering[stream_id]
-                session._lingered(stream_id)
+                self._linger_over(core, next(iter(self._lingering)))
             while now >= self._queue_due():
                 stream_id = next(iter(self._queued))
                 del self._queued[stream_id]
-                session._out_of_patience(stream_id)
+                core.queued_too_long(stream_id)
             for stream_id in self._stream_timers.due(now):
-                stream = session._streams.get(stream_id)  # a hook may have ended another one
+                stream = core.streams.get(stream_id)  # a hook may have ended another one
                 if stream is not None:
-                    stream._idle()
+                    stream.idled()
             if now >= self._idle_due():
                 self._idle_since = now
-                session._idled()
+                core.idled()
+
+    def _linger_over(self, core: SessionCore, stream_id: int) -> None:
+        """What we sent before the close may still be on its way: if it moves, the stream goes on."""
+        _, framed = self._lingering.pop(stream_id)
+        stream = core.streams.get(stream_id)
+        if stream is None:
+            return
+        if stream.outbox.framed > framed and not stream.outbox.framed_end:
+            self.linger(stream)
+        else:
+            reason = "the peer did not end a stream closed on this side"
+            stream.reset(ErrorCode.CANCEL, Initiator.LIBRARY, reason)
 
 
-def _fail(session: Session, cause: Cause, code: ErrorCode | None, reason: str) -> None:
-    session._fail(SessionFailure(cause, code, Initiator.LIBRARY, reason))
+def _end(core: SessionCore, cause: Cause, code: ErrorCode | None, reason: str) -> None:
+    core.ending.end(SessionFailure(cause, code, Initiator.LIBRARY, reason))

@@ -15,17 +15,18 @@ if TYPE_CHECKING:
     from .._stream._outbox import Outbox
     from .._wire._engine import Engine
     from .._wire._schedule import Scheduler
-    from ._base import Session
+    from ._core import SessionCore
 
 BATCH_SIZE = 64 * 1024
-"""Octets of one write, about."""
+"""Bytes of one write, about."""
 
 
 class Writer:
     """What one session has to write, and the task that does."""
 
-    def __init__(self, engine: Engine, scheduler: Scheduler) -> None:
+    def __init__(self, engine: Engine, scheduler: Scheduler, max_queued: int) -> None:
         self._engine = engine
+        self._max_queued = max_queued
         self._scheduler = scheduler
         self._bodies: dict[int, Outbox] = {}
         self._signal_set = False
@@ -54,17 +55,17 @@ class Writer:
         self._waiting.unpark()
 
     def body_ready(self, stream_id: int, outbox: Outbox) -> None:
-        """A stream has body octets to frame."""
+        """A stream has body bytes to frame."""
         self._bodies[stream_id] = outbox
         self._scheduler.add(stream_id)
         self.wake()
 
     def body_gone(self, stream_id: int) -> None:
-        """A stream has no body octets to frame, or no window for them."""
+        """A stream has no body bytes to frame, or no window for them."""
         self._bodies.pop(stream_id, None)
         self._scheduler.remove(stream_id)
 
-    async def run(self, session: Session) -> None:
+    async def run(self, core: SessionCore) -> None:
         """Writes until it is stopped, or until the transport breaks."""
         try:
             while not self.stopped:
@@ -76,18 +77,18 @@ class Writer:
                 while batch := self._next_batch():
                     self.writing = True
                     self._room.unpark_all()
-                    session._output_taken()
-                    await session._transport.send_all(batch)
+                    core.output_taken()
+                    await core.below.send_all(batch)
                     self.writing = False
                 self._idle.unpark_all()
-                session._check_drained()
+                core.ending.check_drained()
         except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
-            await session._write_failed(exc)
+            await core.ending.write_failed(exc)
         finally:
             self.stop()
 
     def stop(self) -> None:
-        """Nothing will be written any more: whoever waits for that need not. A write under way is not cut."""
+        """Nothing will be written any more: wakes all who wait for that. A write under way is not cut."""
         self.stopped = True
         self.wake()
         self._idle.unpark_all()
@@ -107,10 +108,10 @@ class Writer:
         self._frames = engine.output_frames
         return engine.take_output()
 
-    async def room(self, limit: int) -> None:
-        """A checkpoint that waits while more than *limit* octets wait for the transport."""
+    async def room(self) -> None:
+        """A checkpoint that waits while more than ``max_queued_control`` bytes wait for the transport."""
         await trio.lowlevel.checkpoint()
-        while self._engine.output_size > limit and not self.stopped:
+        while self._engine.output_size > self._max_queued and not self.stopped:
             await self._room.park()
 
     async def flush(self) -> None:

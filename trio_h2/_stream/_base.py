@@ -1,36 +1,40 @@
-"""What the streams of both roles have in common: bytes in, bytes out, trailers, reset and close.
+"""What the streams of both roles have in common, as applications see it: bytes both ways, trailers, reset, close.
 
-State: the receive side is in the `Inbox`, the send side in the `Outbox`. The session's reader task calls the methods
-with an underscore, and waits for none of them; the rest belongs to the application's tasks, one per direction at a
-time.
+The state is in the `StreamCore`, which the session's tasks know, too. Everything here belongs to the application's
+tasks, one per direction at a time.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, cast
 
 import trio
 
+from .._checks import check_int, check_seconds
 from .._errors import LocalProtocolError, from_failure
+from .._util import NoPublicConstructor
 from .._wire._codes import ErrorCode, Initiator
 from .._wire._extframes import PRIORITY
 from .._wire._failure import StreamFailure
 from .._wire._headers import Headers
 from .._wire._outbound import trailer_fields
-from ._idling import IdlingStream
 from ._priority import check_not_itself, check_priority, dependency_of
+from ._state import stream_state
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
-    from .._wire._failure import SessionFailure
     from .._wire._headers import HeadersInput, RawField
     from .._wire._schedule import Priority
-    from ._port import SessionPort
+    from ._core import StreamCore
+    from ._port import StreamSession
+    from ._state import StreamState
+    from ._transport import TransportView
 
 
-class Stream(IdlingStream):
+class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
     """One HTTP/2 stream: a bidirectional, half-closeable `trio.abc.HalfCloseableStream` with headers and trailers.
 
     Made by sessions only. One task may send while another receives; a second task in the same direction gets
@@ -38,29 +42,161 @@ class Stream(IdlingStream):
     by an exception, it is reset with CANCEL at once.
     """
 
-    def __init__(self, port: SessionPort, stream_id: int) -> None:
-        super().__init__(port, stream_id)
-        self._framed_at_linger = 0
+    def __init__(self, core: StreamCore) -> None:
+        self._core = core
+        self._on_idle: Callable[[Stream], object] | None = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} #{self._core.id}>"
+
+    # -- where it is -----------------------------------------------------------------------------------------------
+
+    @property
+    def id(self) -> int:
+        """The stream identifier (RFC 9113 §5.1.1)."""
+        return self._core.id
+
+    @property
+    def session(self) -> StreamSession:
+        """The session of this stream: how a handler learns that it drains, for instance.
+
+        ``None`` once the stream is `destroyed`. Its type does not say so, for whoever still uses a stream has one.
+        """
+        return cast("StreamSession", None) if self.destroyed else self._core.session
+
+    @property
+    def transport(self) -> TransportView:
+        """What is below the session, to look at: addresses, certificates, what ALPN agreed on."""
+        return self._core.port.transport
+
+    @property
+    def pending(self) -> bool:
+        """Whether the stream has no id yet: never, for only `Request` blocks wait for one."""
+        return False
+
+    @property
+    def state(self) -> StreamState:
+        """The stream on the wire (RFC 9113 §5.1): state, windows, weights. A snapshot."""
+        core = self._core
+        return stream_state(core.port.engine, core.id, core.weight, over=core.port.failure is not None)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the stream is over on the wire: both sides have ended, it was reset, or its session is over."""
+        return self._core.over.is_set
+
+    @property
+    def destroyed(self) -> bool:
+        """Whether the stream is over on the wire and given up on this side, so that nothing can be done with it."""
+        return self._core.closed and self._core.over.is_set
+
+    @property
+    def aborted(self) -> bool:
+        """Whether the stream broke while our side was still open, whoever broke it."""
+        return self._core.aborted
+
+    @property
+    def rst_code(self) -> ErrorCode | int | None:
+        """``None`` while it is open, then the code of the RST_STREAM that ended it; NO_ERROR on a normal end.
+
+        If its session broke under it: the session's code, or CANCEL where that tells nothing.
+        """
+        return self._core.rst_code
+
+    # -- what was sent and received --------------------------------------------------------------------------------
+
+    @property
+    def buffer_size(self) -> int:
+        """Bytes accepted for sending that are not framed yet."""
+        return self._core.outbox.buffered
+
+    @property
+    def body_sent(self) -> int:
+        """Bytes of the body accepted for sending so far, `buffer_size` included; none of what HEAD drops."""
+        return self._core.outbox.accepted
+
+    @property
+    def torn(self) -> bool:
+        """Whether a cancelled `Stream.send_all` has left what was sent incomplete, so that only ``reset`` and
+        ``aclose`` remain.
+        """
+        return self._core.outbox.torn
+
+    @property
+    def sent_headers(self) -> Headers | None:
+        """The headers that were sent: of the request, or of the final response; ``None`` before."""
+        return self._core.sent_headers
+
+    @property
+    def sent_info_headers(self) -> list[Headers]:
+        """The 1xx responses that were sent, in order; a client sends none."""
+        return list(self._core.sent_informational or ())
+
+    @property
+    def sent_trailers(self) -> Headers | None:
+        """The trailers handed over for sending, ``None`` before."""
+        return self._core.sent_trailers
+
+    @property
+    def trailers(self) -> Headers | None:
+        """The trailers that were received, ``None`` before; `receive_trailers` waits for them."""
+        return self._core.trailers
+
+    @property
+    def end_after_headers(self) -> bool:
+        """Whether the peer ended its side with its headers: no body and no trailers."""
+        return self._core.end_after_headers
+
+    @property
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:
+        """The received headers (of the request, or of the final response) as pairs, in order, with duplicates."""
+        return [] if self._core.received_headers is None else self._core.received_headers.raw
+
+    @property
+    def flags(self) -> int:
+        """The flags of the HEADERS frame with those headers (RFC 9113 §6.2), as a number; 0 before it came."""
+        return 0 if self._core.received_headers is None else self._core.received_headers.flags
+
+    # -- its end ---------------------------------------------------------------------------------------------------
+
+    async def wait_closed(self) -> None:
+        """Waits until the stream is over on the wire, in both directions; what was received stays readable.
+
+        Cancelled: nothing happened.
+
+        Raises:
+            StreamResetError: it was reset, though not by this side.
+            SessionError: its session broke.
+            trio.ClosedResourceError: this side destroyed it because of an error, which is the cause.
+        """
+        await trio.lowlevel.checkpoint()
+        await self._core.over.wait()
+        if self._core.inbox.destroyed_by is not None:
+            raise self._core.inbox.closed_error()
+        broken = self._core.failure
+        if broken is None or broken.initiator is Initiator.LOCAL:
+            return
+        raise from_failure(broken)
 
     # -- receiving -------------------------------------------------------------------------------------------------
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """Receives body octets, giving the peer credit for them.
+        """Receives body bytes, giving the peer credit for them.
 
         Cancelled: nothing is lost.
 
         Args:
-            max_bytes: at most this many octets; ``None``: what is buffered, up to 64 KiB.
+            max_bytes: at most this many bytes; ``None``: what is buffered, up to 64 KiB.
 
         Returns:
-            At least one octet, or ``b""`` at the end of the body (RFC 9113 §8.1).
+            At least one byte, or ``b""`` at the end of the body (RFC 9113 §8.1).
 
         Raises:
             StreamResetError: the stream was reset before its end; what was received before is returned first.
             SessionError: the session broke.
             trio.ClosedResourceError: this side closed the stream. trio.BusyResourceError: another task is receiving.
         """
-        return await self._inbox.receive(max_bytes, self._about_to_wait)
+        return await self._core.inbox.receive(max_bytes, self._about_to_wait)
 
     async def receive_trailers(self) -> Headers | None:
         """Waits for the end of the body, discarding (and crediting) what is unread, and returns the trailers.
@@ -75,8 +211,8 @@ class Stream(IdlingStream):
             SessionError: the session broke.
             trio.ClosedResourceError: this side closed the stream. trio.BusyResourceError: another task is receiving.
         """
-        await self._inbox.drain(self._about_to_wait)
-        return self._trailers
+        await self._core.inbox.drain(self._about_to_wait)
+        return self._core.trailers
 
     def _about_to_wait(self) -> None:
         """A task is about to wait for the peer's body."""
@@ -84,21 +220,21 @@ class Stream(IdlingStream):
     # -- sending ---------------------------------------------------------------------------------------------------
 
     def _check_can_send(self) -> None:
-        """Raises what keeps the application from sending body octets now."""
-        self._outbox.check()
+        """Raises what keeps the application from sending body bytes now."""
+        self._core.outbox.check()
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Sends body octets; returns when the last of them is in a frame on its way to the transport.
+        """Sends body bytes; returns when the last of them is in a frame on its way to the transport.
 
-        Waits for the stream's window, the session's window and the transport. Cancelled: if no octet was framed,
+        Waits for the stream's window, the session's window and the transport. Cancelled: if no byte was framed,
         nothing happened; otherwise the body is torn, and only `reset` and `aclose` remain, which both send
         RST_STREAM.
 
         Args:
-            data: octets, bytes-like.
+            data: bytes, bytes-like.
 
         Raises:
-            StreamResetError: the stream was reset. After a complete response and RST_STREAM(NO_ERROR) the octets are
+            StreamResetError: the stream was reset. After a complete response and RST_STREAM(NO_ERROR) the bytes are
                 silently dropped instead: the peer has what it wants.
             SessionError: the session broke.
             LocalProtocolError: the send side has ended, is torn, or content-length would be exceeded.
@@ -106,12 +242,12 @@ class Stream(IdlingStream):
             trio.BusyResourceError: another task is sending.
         """
         self._check_can_send()
-        await self._outbox.send(data)
+        await self._core.outbox.send(data)
 
     async def wait_send_all_might_not_block(self) -> None:
         """Waits until the windows have room; raises like `send_all`. Cancelled: nothing happened."""
         self._check_can_send()
-        await self._outbox.wait_room()
+        await self._core.outbox.wait_room()
 
     async def send_eof(self) -> None:
         """Ends the send side (END_STREAM); the receive side stays open. A second call does nothing.
@@ -124,16 +260,17 @@ class Stream(IdlingStream):
             SessionError: the session broke.
             trio.ClosedResourceError: this side closed the stream. trio.BusyResourceError: another task is sending.
         """
-        with self._outbox.exclusive():
-            if self._outbox.ended and not self._closed:
+        core, outbox = self._core, self._core.outbox
+        with outbox.turn:
+            if outbox.ended and not core.closed:
                 await trio.lowlevel.checkpoint()
-                self._outbox.closed = True
+                outbox.closed = True
                 return
             self._check_can_send()
-            await self._port._control_room()
+            await core.port.control_room()
             self._check_can_send()
-            self._outbox.finish()
-            self._outbox.closed = True
+            outbox.finish()
+            outbox.closed = True
 
     async def send_trailers(self, headers: HeadersInput) -> None:
         """Ends the send side with trailers, after what was sent before.
@@ -151,25 +288,27 @@ class Stream(IdlingStream):
             trio.ClosedResourceError: this side closed the stream. trio.BusyResourceError: another task is sending.
         """
         fields = trailer_fields(headers)
-        with self._outbox.exclusive():
+        core = self._core
+        with core.outbox.turn:
             self._check_can_send_trailers()
-            await self._port._control_room()
+            await core.port.control_room()
             self._check_can_send_trailers()
             self._check_section(fields)
-            self._outbox.finish(fields)
-            self._sent_trailers = Headers.from_raw(fields)
+            core.outbox.finish(fields)
+            core.sent_trailers = Headers.from_raw(fields)
 
     def _check_can_send_trailers(self) -> None:
         self._check_can_send()
 
     def _check_section(self, fields: Sequence[RawField]) -> None:
-        too_large = self._port._engine.section_too_large(fields)
+        core, engine = self._core, self._core.port.engine
+        too_large = engine.section_too_large(fields)
         if too_large is not None:
-            raise LocalProtocolError(too_large, stream_id=self._id)
-        reason = self._port._engine.block_too_large(fields)
+            raise LocalProtocolError(too_large, stream_id=core.id)
+        reason = engine.block_too_large(fields)
         if reason is not None:
-            self._port._frame_not_sent(self._id, reason)
-            raise from_failure(StreamFailure(self._id, ErrorCode.INTERNAL_ERROR, Initiator.LIBRARY, reason))
+            core.port.frame_not_sent(core.id, reason)
+            raise from_failure(StreamFailure(core.id, ErrorCode.INTERNAL_ERROR, Initiator.LIBRARY, reason))
 
     # -- priority --------------------------------------------------------------------------------------------------
 
@@ -199,24 +338,76 @@ class Stream(IdlingStream):
             TypeError: an argument has the wrong type, or none is given.
             ValueError: *weight* or *depends_on* is out of range, or is this stream.
         """
+        core = self._core
         check_priority(priority)
         dependency = dependency_of(weight, depends_on, exclusive)
-        check_not_itself(dependency, self._id)
+        check_not_itself(dependency, core.id)
         if priority is None and dependency is None:
             raise TypeError("prioritize() needs a Priority, or a weight, depends_on or exclusive")
-        if not self._alive:
+        if not core.alive:
             return
         if priority is not None:
-            self._port._prioritize(self._id, priority)
+            core.port.prioritize(core.id, priority)
             self._signal_priority(priority, silent=silent)
         if dependency is not None:
-            self._weight = dependency.weight
+            core.weight = dependency.weight
             if not silent:
-                self._port._engine.send_extension(PRIORITY, self._id, dependency.pack())
-                self._port._wake_writer()
+                core.port.engine.send_extension(PRIORITY, core.id, dependency.pack())
+                core.port.wake_writer()
 
     def _signal_priority(self, priority: Priority, *, silent: bool) -> None:
         """Tells whom it concerns, beside our own scheduler."""
+
+    # -- idling ---------------------------------------------------------------------------------------------------
+
+    @property
+    def idle_timeout(self) -> float:
+        """Seconds without a frame sent or received on the stream, of whatever kind, after which it is reset with CANCEL
+        (`StreamResetError` here), or `on_idle` is called; `math.inf` turns it off.
+
+        Set at any time, it counts anew from then. By default ``stream_idle_timeout`` of the configuration.
+        """
+        return self._core.idle_timeout
+
+    @idle_timeout.setter
+    def idle_timeout(self, seconds: float) -> None:
+        check_seconds("idle_timeout", seconds)
+        core = self._core
+        core.idle_timeout = seconds
+        if core.alive:
+            core.port.set_idle_timeout(core.id, seconds)
+
+    def set_idle_timeout(self, seconds: float, on_idle: Callable[[], object] | None = None) -> None:
+        """Sets `idle_timeout` and `on_idle` in one go, for a hook that needs no argument.
+
+        Args:
+            seconds: the time; `math.inf` turns it off.
+            on_idle: called instead of the reset; ``None`` lets the stream be reset.
+
+        Raises:
+            TypeError, ValueError: *seconds* is no number, or not more than 0; *on_idle* is no function.
+        """
+        if on_idle is not None and not callable(on_idle):
+            raise TypeError(f"on_idle must be a function or None, not {on_idle!r}")
+        self.idle_timeout = seconds
+        self.on_idle = None if on_idle is None else lambda _: on_idle()
+
+    @property
+    def on_idle(self) -> Callable[[Stream], object] | None:
+        """A function to call with the stream when `idle_timeout` is over, instead of the reset with CANCEL; ``None``,
+        the default, resets.
+
+        The time then begins anew. It is called from a task of the session and must not wait. If it raises, that is
+        logged and the stream reset with INTERNAL_ERROR.
+        """
+        return self._on_idle
+
+    @on_idle.setter
+    def on_idle(self, hook: Callable[[Stream], object] | None) -> None:
+        if hook is not None and not callable(hook):
+            raise TypeError(f"on_idle must be a function or None, not {hook!r}")
+        self._on_idle = hook
+        self._core.on_idle = None if hook is None or self._core.over.is_set else partial(hook, self)
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
@@ -232,18 +423,8 @@ class Stream(IdlingStream):
             TypeError: *code* is no int.
             ValueError: *code* is out of range.
         """
-        if isinstance(code, bool) or not isinstance(code, int):
-            raise TypeError(f"code must be an int, not {code!r}")
-        if not 0 <= code < 2**32:
-            raise ValueError(f"code must be in 0..{2**32 - 1}, not {code}")
-        self._reset(code, Initiator.LOCAL, "the stream was reset on this side")
-
-    def _reset(self, code: int, initiator: Initiator, reason: str) -> None:
-        if not self._alive:
-            return
-        self._fail(StreamFailure(self._id, code, initiator, reason))
-        self._port._engine.reset(self._id, code)
-        self._port._wake_writer()
+        check_int("code", code, 0, 2**32 - 1)
+        self._core.reset(code, Initiator.LOCAL, "the stream was reset on this side")
 
     async def aclose(self) -> None:
         """Closes the stream like a TCP socket: never waits for the peer.
@@ -255,41 +436,9 @@ class Stream(IdlingStream):
         try:
             await trio.lowlevel.checkpoint()
         except BaseException:
-            self._abandon()
+            self._core.discard()
             raise
-        self._close()
-
-    def _close(self) -> None:
-        if self._closed:
-            return
-        self._closed = True
-        outbox = self._outbox
-        whole = self._may_end() and outbox.complete and not outbox.busy
-        outbox.close()
-        if self._alive and not outbox.ended:
-            if whole:
-                outbox.finish()
-            else:
-                self._reset(ErrorCode.CANCEL, Initiator.LOCAL, "the stream was closed on this side")
-        self._inbox.close()
-        if self._alive and not self._port._engine.remote_ended(self._id):
-            self._linger()
-
-    def _linger(self) -> None:
-        """The peer has some time to end its side, as long as our own end is not there either."""
-        self._framed_at_linger = self._outbox.framed
-        self._port._linger(self._id)
-
-    def _lingered(self) -> None:
-        """That time is over. What we sent before the close may still be on its way: if it moves, it goes on."""
-        if self._outbox.framed > self._framed_at_linger and not self._outbox.framed_end:
-            self._linger()
-        else:
-            self._reset(ErrorCode.CANCEL, Initiator.LIBRARY, "the peer did not end a stream closed on this side")
-
-    def _may_end(self) -> bool:
-        """Whether END_STREAM makes sense: our headers are out."""
-        return True
+        self._core.close()
 
     def destroy(self, error: BaseException | None = None) -> None:
         """Ends the stream at once, and drops (and credits) what is unread. Never blocks; a second call does nothing.
@@ -305,17 +454,7 @@ class Stream(IdlingStream):
         """
         if error is not None and not isinstance(error, BaseException):
             raise TypeError(f"error must be an exception or None, not {error!r}")
-        self._abandon(error)
-
-    def _abandon(self, error: BaseException | None = None) -> None:
-        """Gives the stream up at once: RST_STREAM(CANCEL) unless both sides have ended; never END_STREAM."""
-        if error is not None and not self._closed:
-            self._inbox.destroyed_by = self._outbox.destroyed_by = error
-        self._closed = True
-        self._outbox.close()
-        code = ErrorCode.CANCEL if error is None else ErrorCode.INTERNAL_ERROR
-        self._reset(code, Initiator.LOCAL, "the stream was cancelled on this side")
-        self._inbox.close()
+        self._core.discard(error)
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
@@ -324,47 +463,4 @@ class Stream(IdlingStream):
         if exc is None:
             await self.aclose()
         else:
-            self._abandon()
-
-    # -- for the session -------------------------------------------------------------------------------------------
-
-    def _destroy(self, failure: SessionFailure) -> None:
-        """The session was destroyed with an error, or ended by a bug: every operation raises, unread data is lost."""
-        self._fail(failure)
-        self._inbox.discard()
-        if self._alive:
-            self._rst_code = failure.code or ErrorCode.CANCEL
-            self._port._engine.reset(self._id, self._rst_code)
-
-    def _data_received(self, data: bytes) -> None:
-        if not self._inbox.deliver(data) and self._outbox.reset_after_end is None:
-            self._refuse_rest(ErrorCode.CANCEL)
-
-    def _refuse_rest(self, code: ErrorCode) -> None:
-        """Nobody reads what the peer still sends: RST_STREAM, though not before what we have to send is framed."""
-        if not self._alive or self._port._engine.remote_ended(self._id):
-            return
-        if self._outbox.ended and not self._outbox.framed_end:
-            self._outbox.reset_after_end = code
-        else:
-            self._reset(code, Initiator.LOCAL, "the stream was closed on this side")
-
-    def _remote_ended(self, trailers: Headers | None = None) -> None:
-        self._trailers = trailers
-        self._inbox.finish()
-
-    def _fail(self, failure: StreamFailure | SessionFailure) -> None:
-        """The stream broke, by RST_STREAM of either side or with its session."""
-        wanted_no_more = (
-            isinstance(failure, StreamFailure)
-            and failure.initiator is Initiator.REMOTE
-            and failure.code == ErrorCode.NO_ERROR
-            and self._inbox.ended.is_set()
-            and self._inbox.failure is None
-        )
-        self._note_failure(failure, harmless=wanted_no_more)
-        if wanted_no_more:
-            self._outbox.stop()
-            return
-        self._outbox.fail(failure)
-        self._inbox.fail(failure)
+            self._core.discard()

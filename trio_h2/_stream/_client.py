@@ -5,55 +5,84 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._errors import LocalProtocolError
-from .._wire._codes import ErrorCode, Initiator
-from ._response import ResponseStream
+from .._wire._extframes import PRIORITY_UPDATE, priority_update_payload
+from ._base import Stream
 
 if TYPE_CHECKING:
     from .._wire._headers import Headers
-    from ._port import SessionPort
+    from .._wire._schedule import Priority
+    from ._core import StreamCore
 
 
-class ClientStream(ResponseStream):
+class ClientStream(Stream):
     """The client's side of one exchange: the request is sent, the response comes.
 
     Made by `ClientSession.request` and `ClientSession.open_stream`.
     """
 
-    def __init__(self, port: SessionPort, stream_id: int, sent_headers: Headers) -> None:
-        super().__init__(port, stream_id)
-        self._sent_headers: Headers = sent_headers
-        self._refused = False
-        """The server answered a request that expected 100, and does not want its body."""
+    def __init__(self, core: StreamCore) -> None:
+        super().__init__(core)
+        assert core.response is not None
+        self._response = core.response
 
     @property
     def sent_headers(self) -> Headers:
         """The request headers."""
-        return self._sent_headers
+        assert self._core.sent_headers is not None
+        return self._core.sent_headers
+
+    @property
+    def informational(self) -> list[Headers]:
+        """The 1xx responses so far, in order (RFC 9110 §15.2); `receive_informational` waits for the next one."""
+        return self._response.informational
+
+    async def receive_informational(self) -> Headers | None:
+        """Waits for the next 1xx response (RFC 9110 §15.2), each of which is returned once, in order.
+
+        Cancelled: nothing is lost.
+
+        Returns:
+            Its headers with their ``status`` and ``flags``, or ``None`` if none is left and the final response has
+            come.
+
+        Raises:
+            StreamRefusedError: the server did not process the request; a retry is safe.
+            StreamResetError: the stream was reset first.
+            SessionError: the session broke first.
+            trio.ClosedResourceError: this side closed the stream first.
+            trio.BusyResourceError: another task is in this method.
+        """
+        return await self._response.receive_informational()
+
+    async def receive_response(self) -> Headers:
+        """Waits for the final response headers; later calls return them again.
+
+        Cancelled: nothing is lost.
+
+        Returns:
+            The headers; ``headers.status`` is the status code.
+
+        Raises:
+            StreamRefusedError: the server did not process the request; a retry is safe.
+            StreamResetError: the stream was reset first.
+            SessionError: the session broke first.
+            trio.ClosedResourceError: this side closed the stream first.
+        """
+        return await self._response.receive()
 
     def _check_can_send_trailers(self) -> None:
-        if self._sent_headers[":method"] == "CONNECT":
+        if self.sent_headers[":method"] == "CONNECT":
             # RFC 9113 §8.5: of what is sent on a connected stream, HEADERS "MUST NOT be".
-            raise LocalProtocolError("a tunnel has no trailers", stream_id=self._id)
+            raise LocalProtocolError("a tunnel has no trailers", stream_id=self._core.id)
         super()._check_can_send_trailers()
 
-    # -- for the session -------------------------------------------------------------------------------------------
+    def _signal_priority(self, priority: Priority, *, silent: bool) -> None:
+        if not silent:
+            send_priority_update(self._core, priority)
 
-    def _informational_received(self, headers: Headers) -> None:
-        super()._informational_received(headers)
-        if headers.status == 100:
-            self._outbox.release()
 
-    def _response_received(self, headers: Headers, *, end_stream: bool) -> None:
-        super()._response_received(headers, end_stream=end_stream)
-        if self._outbox.held and headers.status >= 400:
-            # RFC 9110 §10.1.1: 417 means "that the response chain does not support expectations", and other errors
-            # tell that the body would be in vain.
-            self._refused = True
-            self._outbox.stop()
-        else:
-            self._outbox.release()
-
-    def _remote_ended(self, trailers: Headers | None = None) -> None:
-        super()._remote_ended(trailers)
-        if self._refused:  # without its body, the request can only be ended so
-            self._reset(ErrorCode.CANCEL, Initiator.LOCAL, "the server did not want the body of the request")
+def send_priority_update(stream: StreamCore, priority: Priority) -> None:
+    """Tells the server how much a response matters (RFC 9218 §7.1)."""
+    payload = priority_update_payload(stream.id, str(priority).encode("ascii"))
+    stream.port.engine.send_extension(PRIORITY_UPDATE, 0, payload)
+    stream.port.wake_writer()

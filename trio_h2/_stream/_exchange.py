@@ -17,7 +17,7 @@ class ServerExchange(Protocol):
     """What a handler needs of one request and its response: a `ServerStream`, over HTTP/1.1 an `Http1Exchange`.
 
     A handler that keeps to this serves both. Everything means the same on both; where HTTP/1.1 has no such thing, the
-    docstring says what comes nearest. Every exchange is a `trio.abc.HalfCloseableStream`, too, whose octets are the
+    docstring says what comes nearest. Every exchange is a `trio.abc.HalfCloseableStream`, too, whose bytes are the
     bodies. `Http1Exchange` is a `ServerStream` as well, so that whatever takes one serves both; what it cannot do over
     HTTP/1.1, push and priorities, does nothing or says that the client allows none.
     """
@@ -69,13 +69,13 @@ class ServerExchange(Protocol):
         """The trailers that were received, ``None`` before; `receive_trailers` waits for them."""
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """Receives octets of the request's body; ``b""`` at its end."""
+        """Receives bytes of the request's body; ``b""`` at its end."""
 
     async def receive_trailers(self) -> Headers | None:
         """Discards what is unread of the body, and waits for the trailers; ``None`` if there are none."""
 
     def __aiter__(self) -> AsyncIterator[bytes | bytearray]:
-        """Iterates over the octets of the request's body."""
+        """Iterates over the bytes of the request's body."""
 
     # -- the response ----------------------------------------------------------------------------------------------
 
@@ -97,11 +97,11 @@ class ServerExchange(Protocol):
 
     @property
     def buffer_size(self) -> int:
-        """Octets accepted for sending that are not on their way yet."""
+        """Bytes accepted for sending that are not on their way yet."""
 
     @property
     def body_sent(self) -> int:
-        """Octets of the response's body accepted for sending so far."""
+        """Bytes of the response's body accepted for sending so far."""
 
     async def respond(
         self,
@@ -117,10 +117,10 @@ class ServerExchange(Protocol):
         """Sends a 1xx response; an HTTP/1.0 client is sent none (RFC 9110 §15.2)."""
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Sends body octets."""
+        """Sends body bytes."""
 
     async def wait_send_all_might_not_block(self) -> None:
-        """Waits until there is room for body octets."""
+        """Waits until there is room for body bytes."""
 
     async def send_eof(self) -> None:
         """Ends the response."""
@@ -139,7 +139,7 @@ class ServerExchange(Protocol):
         """The transport, to look at: addresses, certificates, what ALPN agreed on."""
 
     idle_timeout: float
-    """Seconds without an octet in either direction after which the exchange ends; `math.inf` turns it off."""
+    """Seconds without an byte in either direction after which the exchange ends; `math.inf` turns it off."""
 
     def set_idle_timeout(self, seconds: float, on_idle: Callable[[], object] | None = None) -> None:
         """Sets `idle_timeout`; *on_idle* is called instead of ending the exchange, and the time begins anew."""

@@ -1,11 +1,11 @@
 """What a stream has received and the application has not taken yet.
 
-Owner: the stream. The session's reader task puts in (`deliver`, `finish`, `fail`) and never waits; one application
-task takes out (`receive`). The bytes go through a memory channel without a limit of its own: the flow-control window
-that the peer was given bounds them. The channel is made when a body follows, or somebody waits for one; closing it is
-the end of the body.
+Owner: the stream. The session's reader task puts in (`deliver`, `end`) and never waits; one application task takes out
+(`receive`). Chunks go through a memory channel without a limit of its own: the flow-control window that the peer was
+given bounds them. The channel is made when a second chunk comes before the first was taken, or when a task waits for
+one: a body that has come whole with its headers needs none. Closing the channel is the end of the body.
 
-Every octet delivered is accounted exactly once, as taken or as discarded. A chunk that was handed to a waiting task
+Every byte delivered is accounted exactly once, as taken or as discarded. A chunk that was handed to a waiting task
 is in neither place until that task runs again, so `receive` accounts it, and a teardown in between does not see it.
 """
 
@@ -16,188 +16,209 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from .._checks import check_int
 from .._errors import from_failure
-from .._util import ConflictDetector, closed_here
+from .._util import Latch, closed_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .._wire._failure import SessionFailure, StreamFailure
-    from ._port import SessionPort
+    from ._port import StreamPort
 
 DEFAULT_RECEIVE = 64 * 1024
-"""What `receive_some()` returns at most when it is not told a number of octets."""
+"""What `receive_some()` returns at most when it is not told a number of bytes."""
 
 
 class Inbox:
     """The receive side of one stream."""
 
     __slots__ = (
-        "_closed",
-        "_conflict",
+        "_busy",
+        "_chunk",
         "_discarding",
-        "_failure",
-        "_leftover",
         "_port",
         "_receive",
         "_send",
         "_stream_id",
+        "closed",
         "destroyed_by",
         "ended",
+        "failure",
     )
 
-    def __init__(self, port: SessionPort, stream_id: int) -> None:
+    def __init__(self, port: StreamPort, stream_id: int) -> None:
         self._port = port
         self._stream_id = stream_id
+        self._chunk: bytes | memoryview = b""
+        """What is taken first; what the channel holds came after it."""
         self._send: trio.MemorySendChannel[bytes] | None = None
         self._receive: trio.MemoryReceiveChannel[bytes] | None = None
-        self._leftover = memoryview(b"")
-        self._conflict = ConflictDetector("another task is receiving from this stream")
-        self._failure: StreamFailure | SessionFailure | None = None
+        self._busy = False
         self._discarding = False
-        self._closed = False
+        self.closed = False
+        """The application is done with this side."""
+        self.failure: StreamFailure | SessionFailure | None = None
+        """What broke the receive side before its end."""
         self.destroyed_by: BaseException | None = None
         """Why the application destroyed the stream, if it said so."""
-        self.ended = trio.Event()
+        self.ended = Latch()
         """Set when nothing more will come: the peer ended its side, or the stream broke."""
 
     # -- for the reader task ---------------------------------------------------------------------------------------
 
     def deliver(self, data: bytes) -> bool:
-        """Takes body octets; returns ``False`` if the application has closed its side and they went nowhere."""
+        """Takes body bytes, at least one; returns ``False`` if the application has closed its side and they went
+        nowhere.
+        """
         if self._discarding:
-            self._port._discarded(self._stream_id, len(data))
-            return not self._closed
-        self._channel()
-        assert self._send is not None
+            self._port.discarded(self._stream_id, len(data))
+            return not self.closed
+        if self._send is None:
+            if not self._chunk:
+                self._chunk = data
+                return True
+            self._open_channel()
+            assert self._send is not None
         self._send.send_nowait(data)
         return True
 
-    def finish(self) -> None:
-        """The peer ended its side."""
+    def end(self, failure: StreamFailure | SessionFailure | None = None) -> None:
+        """Nothing more will come: the peer ended its side, or the stream broke before that.
+
+        What is buffered stays readable, then comes *failure*.
+        """
+        if self.ended.is_set:
+            return
+        self.failure = failure
         self.ended.set()
         if self._send is not None:
             self._send.close()
 
-    def fail(self, failure: StreamFailure | SessionFailure) -> None:
-        """The stream broke before the peer ended its side: what is buffered stays readable, then comes *failure*."""
-        if self.ended.is_set():
-            return
-        self._failure = failure
-        self.finish()
-
     # -- for the application ---------------------------------------------------------------------------------------
 
-    def _channel(self) -> trio.MemoryReceiveChannel[bytes]:
-        if self._receive is None:
-            self._send, self._receive = trio.open_memory_channel[bytes](math.inf)
-            if self.ended.is_set():
-                self._send.close()
+    def _open_channel(self) -> trio.MemoryReceiveChannel[bytes]:
+        self._send, self._receive = trio.open_memory_channel[bytes](math.inf)
         return self._receive
 
     async def receive(self, max_bytes: int | None, about_to_wait: Callable[[], None]) -> bytes:
         """See `Stream.receive_some`; calls *about_to_wait* when nothing is there yet."""
         if max_bytes is None:
             max_bytes = DEFAULT_RECEIVE
-        elif isinstance(max_bytes, bool) or not isinstance(max_bytes, int):
-            raise TypeError(f"max_bytes must be an int or None, not {max_bytes!r}")
-        elif max_bytes < 1:
-            raise ValueError(f"max_bytes must be at least 1, not {max_bytes}")
-        with self._conflict:
-            self._check_open()
-            await trio.lowlevel.checkpoint()
-            self._check_open()
-            data = self._take(max_bytes)
-            if not data and not self.ended.is_set():
+        else:
+            check_int("max_bytes", max_bytes, 1)
+        self._enter()
+        try:
+            if self._is_empty() and not self.ended.is_set:
+                await trio.lowlevel.checkpoint_if_cancelled()
                 about_to_wait()
                 await self._wait_for_chunk()
-                self._check_open()
-                data = self._take(max_bytes)
-            if not data and self._failure is not None:
-                raise from_failure(self._failure)
+            else:
+                await trio.lowlevel.checkpoint()
+            if self.closed:
+                raise self.closed_error()
+            data = self._take(max_bytes)
+            if not data and self.failure is not None:
+                raise from_failure(self.failure)
             return data
+        finally:
+            self._busy = False
+
+    def _enter(self) -> None:
+        """Begins an operation that no other task may be in."""
+        if self._busy:
+            raise trio.BusyResourceError("another task is receiving from this stream")
+        if self.closed:
+            raise self.closed_error()
+        self._busy = True
+
+    def _is_empty(self) -> bool:
+        if self._chunk:
+            return False
+        if self._receive is not None:
+            try:
+                self._chunk = self._receive.receive_nowait()
+            except (trio.WouldBlock, trio.EndOfChannel):
+                return True
+        return not self._chunk
 
     async def _wait_for_chunk(self) -> None:
+        channel = self._receive or self._open_channel()
         try:
-            chunk = await self._channel().receive()
-        except trio.EndOfChannel:
+            chunk = await channel.receive()
+        except (trio.EndOfChannel, trio.ClosedResourceError):  # `close` closes it, too
             return
         if self._discarding:  # closed while the chunk was on its way to this task
-            self._port._discarded(self._stream_id, len(chunk))
+            self._port.discarded(self._stream_id, len(chunk))
             return
-        self._leftover = memoryview(chunk)
+        self._chunk = chunk
 
     async def drain(self, about_to_wait: Callable[[], None]) -> None:
         """Discards the body, credits it, and waits for its end, which *about_to_wait* is called before if need be.
 
         Cancelled: the body is gone, the wait can be repeated.
         """
-        with self._conflict:
-            self._check_open()
+        self._enter()
+        try:
             await trio.lowlevel.checkpoint()
-            self._check_open()
+            if self.closed:
+                raise self.closed_error()
             self.discard()
-            if not self.ended.is_set():
+            if not self.ended.is_set:
                 about_to_wait()
             await self.ended.wait()
-            self._check_open()
-            if self._failure is not None:
-                raise from_failure(self._failure)
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise self.closed_error()
+            if self.closed:
+                raise self.closed_error()
+            if self.failure is not None:
+                raise from_failure(self.failure)
+        finally:
+            self._busy = False
 
     def closed_error(self) -> trio.ClosedResourceError:
         """Returns what operations on a stream raise that was closed on this side."""
         return closed_here(self.destroyed_by)
 
     def _take(self, limit: int) -> bytes:
-        """Takes up to *limit* octets of what is buffered, and credits them."""
+        """Takes up to *limit* bytes of what is buffered, and credits them."""
+        chunk = self._chunk
+        size = len(chunk)
+        if self._receive is None and size <= limit:
+            if not size:
+                return b""
+            self._chunk = b""
+            self._port.taken(self._stream_id, size)
+            return bytes(chunk)
         parts: list[bytes | memoryview] = []
         size = 0
-        while size < limit:
-            chunk = self._leftover
-            if not chunk:
-                if self._receive is None:
-                    break
-                try:
-                    chunk = memoryview(self._receive.receive_nowait())
-                except (trio.WouldBlock, trio.EndOfChannel):
-                    break
-            room = limit - size
-            parts.append(chunk[:room])
-            self._leftover = chunk[room:]
-            size += min(len(chunk), room)
+        while size < limit and not self._is_empty():
+            view = memoryview(self._chunk)
+            part = view[: limit - size]
+            self._chunk = view[len(part) :]
+            parts.append(part)
+            size += len(part)
         if size:
-            self._port._taken(self._stream_id, size)
+            self._port.taken(self._stream_id, size)
         return bytes(parts[0]) if len(parts) == 1 else b"".join(parts)
 
     def discard(self) -> None:
         """Throws away what is unread and whatever still comes, and credits it."""
         self._discarding = True
-        size = len(self._leftover)
-        self._leftover = memoryview(b"")
-        if self._receive is not None:
-            while True:
-                try:
-                    size += len(self._receive.receive_nowait())
-                except (trio.WouldBlock, trio.EndOfChannel):
-                    break
+        if not self._chunk and self._receive is None:
+            return
+        size = 0
+        while not self._is_empty():
+            size += len(self._chunk)
+            self._chunk = b""
         if size:
-            self._port._discarded(self._stream_id, size)
+            self._port.discarded(self._stream_id, size)
 
     def close(self) -> None:
         """The application is done with the receive side; a task that waits here gets `trio.ClosedResourceError`."""
-        if self._closed:
+        if self.closed:
             return
-        self._closed = True
+        self.closed = True
         self.discard()
         self.ended.set()  # wakes a task in drain()
         if self._receive is not None:
             self._receive.close()
-
-    @property
-    def failure(self) -> StreamFailure | SessionFailure | None:
-        """What broke the receive side before its end."""
-        return self._failure
+            self._receive = None

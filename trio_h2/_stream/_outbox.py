@@ -7,27 +7,27 @@ and transport let it. A cancelled `send` withdraws what is not framed, so the wi
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 import trio
 
+from .._checks import view_of
 from .._errors import LocalProtocolError, from_failure
-from .._util import ConflictDetector, closed_here, octets
+from .._util import ConflictDetector, closed_here
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .._wire._failure import SessionFailure, StreamFailure
     from .._wire._headers import RawField
-    from ._port import SessionPort
+    from ._port import StreamPort
 
 FRAME_SIZE = 64 * 1024
-"""The most octets in one DATA frame, however large frames the peer takes: other streams want their turn."""
+"""The most bytes in one DATA frame, however large frames the peer takes: other streams want their turn."""
 
 
 class _Chunk:
-    """Octets of one `send`, or of a body handed over as a whole (``done`` is ``None``)."""
+    """Bytes of one `send`, or of a body handed over as a whole (``done`` is ``None``)."""
 
     __slots__ = ("done", "offset", "view")
 
@@ -43,7 +43,6 @@ class Outbox:
     __slots__ = (
         "_accepted",
         "_chunks",
-        "_conflict",
         "_failure",
         "_lenient",
         "_port",
@@ -60,13 +59,15 @@ class Outbox:
         "framed_end",
         "held",
         "reset_after_end",
+        "turn",
     )
 
-    def __init__(self, port: SessionPort, stream_id: int) -> None:
+    def __init__(self, port: StreamPort, stream_id: int) -> None:
         self._port = port
         self._stream_id = stream_id
-        self._chunks: deque[_Chunk] = deque()
-        self._conflict = ConflictDetector("another task is sending on this stream")
+        self._chunks: list[_Chunk] = []
+        self.turn = ConflictDetector("another task is sending on this stream")
+        """A block that only one task may be in: the one that sends."""
         self._promised: int | None = None
         self._accepted = 0
         self._torn = False
@@ -78,7 +79,7 @@ class Outbox:
         self.destroyed_by: BaseException | None = None
         """Why the application destroyed the stream, if it said so."""
         self.framed = 0
-        """Octets that are in frames."""
+        """Bytes that are in frames."""
         self.closed = False
         """The application closed its side, see `close`."""
         self.ended = False
@@ -94,7 +95,7 @@ class Outbox:
     # -- putting in ------------------------------------------------------------------------------------------------
 
     def promise(self, length: int | None) -> None:
-        """Our headers carry this content-length (octets), which the body must have."""
+        """Our headers carry this content-length (bytes), which the body must have."""
         self._promised = length
 
     def end_with_headers(self) -> None:
@@ -102,7 +103,7 @@ class Outbox:
         self.ended = self.framed_end = True
 
     def forbid_content(self, status: int) -> None:
-        """The headers carry END_STREAM, since content is not allowed (204, 205, 304): `send` takes no octet."""
+        """The headers carry END_STREAM, since content is not allowed (204, 205, 304): `send` takes no byte."""
         self._without_content = status
         self._promised = 0
         self._lenient = True
@@ -116,12 +117,12 @@ class Outbox:
 
     @property
     def buffered(self) -> int:
-        """Octets accepted and not yet framed."""
+        """Bytes accepted and not yet framed."""
         return sum(len(chunk.view) - chunk.offset for chunk in self._chunks)
 
     @property
     def accepted(self) -> int:
-        """Octets accepted so far."""
+        """Bytes accepted so far."""
         return self._accepted
 
     @property
@@ -149,8 +150,8 @@ class Outbox:
             raise LocalProtocolError("the send side of this stream has ended", stream_id=self._stream_id)
 
     def queue(self, data: bytes | bytearray | memoryview, done: trio.Event | None = None) -> _Chunk | None:
-        """Accepts octets, to be framed in their turn; returns their chunk, ``None`` if there is nothing to frame."""
-        view = octets("data", data).cast("B")
+        """Accepts bytes, to be framed in their turn; returns their chunk, ``None`` if there is nothing to frame."""
+        view = view_of("data", data).cast("B")
         total = self._accepted + len(view)
         if self._promised is not None and total > self._promised:
             reason = f"content-length is {self._promised}, with this the body would have {total} octets"
@@ -162,17 +163,13 @@ class Outbox:
         self._accepted += len(view)
         chunk = _Chunk(view, done)
         self._chunks.append(chunk)
-        self._port._engine.queued_body += len(view)
-        self._port._body_ready(self._stream_id, self)
+        self._port.engine.queued_body += len(view)
+        self._port.body_ready(self._stream_id, self)
         return chunk
-
-    def exclusive(self) -> ConflictDetector:
-        """A block that no other sending task may be in."""
-        return self._conflict
 
     async def send(self, data: bytes | bytearray | memoryview) -> None:
         """See `Stream.send_all`."""
-        with self._conflict:
+        with self.turn:
             self.check()
             await trio.lowlevel.checkpoint_if_cancelled()
             done = trio.Event()
@@ -199,11 +196,11 @@ class Outbox:
             return
         self._chunks.remove(chunk)
         rest = len(chunk.view) - chunk.offset
-        self._port._engine.queued_body -= rest
+        self._port.engine.queued_body -= rest
         if not self._torn:
             self._accepted -= rest
         if not self._chunks:
-            self._port._body_gone(self._stream_id)
+            self._port.body_gone(self._stream_id)
             self._notify_room()
 
     def finish(self, trailers: Sequence[RawField] | None = None) -> None:
@@ -226,14 +223,14 @@ class Outbox:
         """Frames the end when nothing is queued before it; it needs no window."""
         if not self.ended or self.framed_end:
             return
-        engine = self._port._engine
+        engine = self._port.engine
         if self._trailers is None:
             engine.send_data(self._stream_id, b"", end_stream=True)
         else:
             # They were measured when they were accepted, but the table that compresses them may have shrunk since.
             too_large = engine.block_too_large(self._trailers)
             if too_large is not None:
-                self._port._frame_not_sent(self._stream_id, too_large)
+                self._port.frame_not_sent(self._stream_id, too_large)
                 return
             engine.send_trailers(self._stream_id, self._trailers)
         self._end_framed()
@@ -241,8 +238,8 @@ class Outbox:
     def _end_framed(self) -> None:
         self.framed_end = True
         if self.reset_after_end is not None:
-            self._port._engine.reset(self._stream_id, self.reset_after_end)
-        self._port._wake_writer()
+            self._port.engine.reset(self._stream_id, self.reset_after_end)
+        self._port.wake_writer()
 
     # -- taking out ------------------------------------------------------------------------------------------------
 
@@ -250,7 +247,7 @@ class Outbox:
         """Frames at most one DATA frame; returns whether another one could follow at once. For the writer task."""
         if not self._chunks or self.held:
             return False
-        engine = self._port._engine
+        engine = self._port.engine
         chunk = self._chunks[0]
         rest = len(chunk.view) - chunk.offset
         size = min(rest, engine.sendable(self._stream_id), FRAME_SIZE)
@@ -263,7 +260,7 @@ class Outbox:
         self.framed += size
         engine.queued_body -= size
         if size == rest:
-            self._chunks.popleft()
+            del self._chunks[0]
         engine.send_data(self._stream_id, data, end_stream=end)
         if chunk.done is not None and size == rest:
             chunk.done.set()
@@ -279,21 +276,21 @@ class Outbox:
 
     async def wait_room(self) -> None:
         """See `Stream.wait_send_all_might_not_block`."""
-        with self._conflict:
+        with self.turn:
             self.check()
             await trio.lowlevel.checkpoint()
             self.check()
             while self._full():
                 if self._room is None:
                     self._room = trio.Event()
-                self._port._want_room(self._stream_id, self)
+                self._port.want_room(self._stream_id, self)
                 await self._room.wait()
                 self.check()
 
     def _full(self) -> bool:
         if self.ended or self._failure is not None:
             return False
-        return bool(self._chunks) or self.held or self._port._engine.sendable(self._stream_id) == 0
+        return bool(self._chunks) or self.held or self._port.engine.sendable(self._stream_id) == 0
 
     def _notify_room(self) -> None:
         if self._room is not None:
@@ -304,7 +301,7 @@ class Outbox:
         """More may be sent, on this stream or on the session. For the reader task."""
         self._notify_room()
         if self._chunks:
-            self._port._body_ready(self._stream_id, self)
+            self._port.body_ready(self._stream_id, self)
 
     def release(self) -> None:
         """The peer has answered: what was held may go. For the reader task."""
@@ -314,38 +311,38 @@ class Outbox:
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
-    def fail(self, failure: StreamFailure | SessionFailure) -> None:
+    def end(self, failure: StreamFailure | SessionFailure) -> None:
         """The stream broke: what is not framed is given up, and whoever waits is woken."""
         if self._failure is None and not self.framed_end:
             self._failure = failure
-        self.give_up()
+        self._clear()
 
-    def stop(self) -> None:
+    def discard(self) -> None:
         """The peer does not want the rest, and says so without an error: all is dropped, now and later.
 
         RFC 9113 §8.1: a server may ask to "abort transmission of a request without error by sending a RST_STREAM with
         an error code of NO_ERROR after sending a complete response".
         """
         self.drop_content()
-        self.give_up()
+        self._clear()
 
     def close(self) -> None:
         """The application closed its side: no task may send any more; what is queued is not given up yet."""
         self.closed = True
         self._notify_room()
 
-    def give_up(self) -> None:
+    def _clear(self) -> None:
         """Drops what is queued, and wakes whoever waits for it."""
         for chunk in self._chunks:
-            self._port._engine.queued_body -= len(chunk.view) - chunk.offset
+            self._port.engine.queued_body -= len(chunk.view) - chunk.offset
             if chunk.done is not None:
                 chunk.done.set()
         if self._chunks:
             self._chunks.clear()
-            self._port._body_gone(self._stream_id)
+            self._port.body_gone(self._stream_id)
         self._notify_room()
 
     @property
     def busy(self) -> bool:
-        """Whether a task is inside `send` with octets that are not framed."""
+        """Whether a task is inside `send` with bytes that are not framed."""
         return any(chunk.done is not None for chunk in self._chunks)

@@ -1,6 +1,8 @@
-"""What a stream may ask of its session.
+"""What a stream may ask of its connection, so that streams need not import sessions.
 
-A Protocol, so that streams do not import sessions: sessions are made of streams, not the other way round.
+There are two views of it. `StreamSession` is what users of a stream get as ``stream.session``: a `Session`, or an
+`Http1Connection`. `StreamPort` is the inner object that these hold: the streams' side of a connection. Its names are
+public to this library, and not part of its API. Both HTTP versions implement it, and mypy checks that they do.
 """
 
 from __future__ import annotations
@@ -16,9 +18,8 @@ if TYPE_CHECKING:
     from .._wire._headers import RawField
     from .._wire._schedule import Priority
     from .._wire._state import WireStream
+    from ._core import StreamCore
     from ._outbox import Outbox
-    from ._push_out import PromisedStream
-    from ._server import ServerStream
     from ._transport import TransportView
 
 
@@ -73,7 +74,7 @@ class StreamEngine(Protocol):
     streams: dict[int, WireStream]
     """The streams that are open on the wire."""
     queued_body: int
-    """Octets that all outboxes hold."""
+    """Bytes that all outboxes hold."""
 
     @property
     def next_stream_id(self) -> int | None:
@@ -87,7 +88,7 @@ class StreamEngine(Protocol):
         """Whether the peer's side of a stream has ended."""
 
     def sendable(self, stream_id: int) -> int:
-        """How many octets the next `send_data` may have."""
+        """How many bytes the next `send_data` may have."""
 
     def stream_window(self, stream_id: int) -> int:
         """What may be sent on a stream."""
@@ -108,7 +109,7 @@ class StreamEngine(Protocol):
         """Sends a 1xx response."""
 
     def send_data(self, stream_id: int, data: bytes | memoryview, *, end_stream: bool) -> None:
-        """Sends body octets, and perhaps the end."""
+        """Sends body bytes, and perhaps the end."""
 
     def send_trailers(self, stream_id: int, fields: Sequence[RawField]) -> None:
         """Ends our side with trailers."""
@@ -120,55 +121,72 @@ class StreamEngine(Protocol):
         """Ends both sides."""
 
 
-class SessionPort(StreamSession, Protocol):
-    """The session as its streams see it."""
+class StreamPort(Protocol):
+    """A connection as its streams see it."""
 
     @property
-    def _engine(self) -> StreamEngine: ...
+    def engine(self) -> StreamEngine:
+        """The protocol below."""
 
     @property
-    def _failure(self) -> SessionFailure | None:
-        """Why the session is over, if it is."""
+    def failure(self) -> SessionFailure | None:
+        """Why the connection is over, if it is."""
 
-    def _wake_writer(self) -> None:
+    @property
+    def session(self) -> StreamSession:
+        """What the users of a stream see of it."""
+
+    @property
+    def config(self) -> SessionConfig:
+        """Limits and timeouts."""
+
+    @property
+    def transport(self) -> TransportView:
+        """The bytes below, for looking only."""
+
+    def wake_writer(self) -> None:
         """Something was put into the engine's output."""
 
-    def _body_ready(self, stream_id: int, outbox: Outbox) -> None:
-        """A stream has body octets to frame."""
+    def body_ready(self, stream_id: int, outbox: Outbox, /) -> None:
+        """A stream has body bytes to frame."""
 
-    def _body_gone(self, stream_id: int) -> None:
-        """A stream has no body octets to frame any more."""
+    def body_gone(self, stream_id: int, /) -> None:
+        """A stream has no body bytes to frame any more."""
 
-    def _frame_not_sent(self, stream_id: int | None, reason: str, kind: int = HEADERS) -> None:
-        """A frame cannot be sent: tells who listens, and resets its stream if it has one."""
+    def frame_not_sent(self, stream_id: int | None, reason: str, kind: int = HEADERS) -> None:
+        """A frame cannot be sent: tells the subscribers, and resets its stream if it has one."""
 
-    def _taken(self, stream_id: int, size: int) -> None:
-        """The application took received octets."""
+    def taken(self, stream_id: int, size: int) -> None:
+        """The application took received bytes."""
 
-    def _discarded(self, stream_id: int, size: int) -> None:
-        """Received octets were thrown away."""
+    def discarded(self, stream_id: int, size: int) -> None:
+        """Received bytes were thrown away."""
 
-    async def _control_room(self) -> None:
-        """A checkpoint, which waits while too many control octets are queued (``max_queued_control``)."""
+    async def control_room(self) -> None:
+        """A checkpoint, which waits while too many control bytes are queued (``max_queued_control``)."""
 
-    def _want_room(self, stream_id: int, outbox: Outbox) -> None:
+    def want_room(self, stream_id: int, outbox: Outbox) -> None:
         """A task waits for the session's window to open."""
 
-    def _set_idle_timeout(self, stream_id: int, timeout: float) -> None:
+    def set_idle_timeout(self, stream_id: int, timeout: float) -> None:
         """From now on a stream may have no frames for so many seconds."""
 
-    def _prioritize(self, stream_id: int, priority: Priority) -> None:
+    def prioritize(self, stream_id: int, priority: Priority, /) -> None:
         """Gives the DATA of a stream another place."""
 
-    def _linger(self, stream_id: int) -> None:
-        """The application has closed a stream whose peer has not ended its side."""
+    def linger(self, stream: StreamCore) -> None:
+        """The application has closed a stream whose peer has not ended its side, and has some time to."""
 
 
-class ServerPort(SessionPort, Protocol):
-    """A server's session as its streams see it."""
+class PushPort(Protocol):
+    """What a server's stream needs for pushing; connections without server push have no such thing."""
 
-    def _push(self, parent: ServerStream, fields: Sequence[RawField]) -> ServerStream:
-        """Sends a promise, which has been checked."""
+    @property
+    def draining(self) -> bool:
+        """Whether either side is leaving, so that no push may begin."""
 
-    async def _wait_push_turn(self, stream: PromisedStream) -> None:
+    def push(self, parent: StreamCore, fields: Sequence[RawField]) -> StreamCore:
+        """Sends a promise, which has been checked; returns its stream."""
+
+    async def wait_push_turn(self, stream: StreamCore) -> None:
         """A checkpoint, which waits until the first headers on a promised stream may be sent, or none are wanted."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .._checks import check_int
 from .._wire._engine import HIGHEST_STREAM_ID
 from .._wire._extframes import Dependency
 from .._wire._schedule import Priority
@@ -26,12 +27,8 @@ def dependency_of(weight: int | None, depends_on: int | None, exclusive: bool) -
     if not isinstance(exclusive, bool):
         raise TypeError(f"exclusive must be a bool, not {exclusive!r}")
     for name, value, low, high in ("weight", weight, 1, 256), ("depends_on", depends_on, 0, HIGHEST_STREAM_ID):
-        if value is None:
-            continue
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise TypeError(f"{name} must be an int, not {value!r}")
-        if not low <= value <= high:
-            raise ValueError(f"{name} must be in {low}..{high}, not {value}")
+        if value is not None:
+            check_int(name, value, low, high)
     if weight is None and depends_on is None and not exclusive:
         return None
     return Dependency(DEFAULT_WEIGHT if weight is None else weight, depends_on or 0, exclusive)

@@ -1,10 +1,11 @@
-"""The request that a server makes itself, and promises the response to (RFC 9113 §8.4)."""
+"""Server push, on the side that pushes: the request that a server makes itself, and whose it is (RFC 9113 §8.4)."""
 
 from __future__ import annotations
 
 from collections.abc import ItemsView, Iterator
 from typing import TYPE_CHECKING
 
+from .._util import Signal
 from .._wire._headers import encode_fields
 from .._wire._outbound import content_length_of, request_fields
 
@@ -14,6 +15,18 @@ if TYPE_CHECKING:
 _SAFE = (b"GET", b"HEAD")
 """RFC 9113 §8.4: "Promised requests MUST be safe (see Section 9.2.1 of [HTTP]) and cacheable (see Section 9.2.3 of
 [HTTP])." These two are the only ones that are both and mean something without knowing the resource."""
+
+
+class Promise:
+    """What a stream that this side pushes has beside a response: it belongs to a handler, and waits its turn."""
+
+    __slots__ = ("parent_id", "turn")
+
+    def __init__(self, parent_id: int) -> None:
+        self.parent_id = parent_id
+        """The id of the stream that the push belongs to."""
+        self.turn = Signal()
+        """Set when the first headers may be sent, or never will be; see `PushPort.wait_push_turn`."""
 
 
 def promise_fields(headers: HeadersInput | None, scheme: str, authority: str) -> list[RawField]:

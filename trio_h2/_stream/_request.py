@@ -1,4 +1,4 @@
-"""The parts of a request as its receiver looks at them."""
+"""A request as its receiver looks at it."""
 
 from __future__ import annotations
 
@@ -8,38 +8,33 @@ if TYPE_CHECKING:
     from .._wire._headers import Headers
 
 
-class RequestFacts:
+class RequestView:
     """The request of a stream: one that a client has sent, or that a server has promised to answer."""
 
-    _headers: Headers
+    __slots__ = ("headers", "method")
 
-    @property
-    def headers(self) -> Headers:
-        """The request headers, pseudo-headers included."""
-        return self._headers
-
-    @property
-    def method(self) -> str:
-        """The request method."""
-        return self._headers[":method"]
+    def __init__(self, headers: Headers) -> None:
+        self.headers = headers
+        """Pseudo-headers included."""
+        self.method: str = headers[":method"]
 
     @property
     def path(self) -> str:
         """Path and query as they came; empty for CONNECT."""
-        return self._headers.get(":path") or ""
+        return self.headers.get(":path") or ""
 
     @property
     def scheme(self) -> str:
         """``"https"`` or ``"http"``; empty for CONNECT."""
-        return self._headers.get(":scheme") or ""
+        return self.headers.get(":scheme") or ""
 
     @property
     def authority(self) -> str:
         """The host (and port) that was asked for: ``:authority``, else the ``host`` field."""
-        return self._headers.get(":authority") or self._headers.get("host") or ""
+        return self.headers.get(":authority") or self.headers.get("host") or ""
 
     @property
-    def _target(self) -> str:
+    def target(self) -> str:
         """Path, or the authority of a CONNECT, for logs and names of tasks: a control character (RFC 9113 §8.2.1 lets
         those above 0x7f pass) must not get there.
         """

@@ -1,4 +1,4 @@
-"""A stream on which a response comes: interim ones, the final one, and what keeps it from coming."""
+"""What comes of a response before its body: interim responses, the final one, or what keeps it from coming."""
 
 from __future__ import annotations
 
@@ -7,119 +7,89 @@ from typing import TYPE_CHECKING
 import trio
 
 from .._errors import from_failure
-from .._util import ConflictDetector
-from .._wire._extframes import PRIORITY_UPDATE, priority_update_payload
-from ._base import Stream
+from .._util import ConflictDetector, Latch
 
 if TYPE_CHECKING:
     from .._wire._failure import SessionFailure, StreamFailure
     from .._wire._headers import Headers
-    from .._wire._schedule import Priority
-    from ._port import SessionPort
+    from ._inbox import Inbox
 
 
-class ResponseStream(Stream):
-    """The client's side of one exchange, as far as the response goes."""
+class ResponseInbox:
+    """Beside the `Inbox` of a stream that this side waits for a response on: its headers."""
 
-    def __init__(self, port: SessionPort, stream_id: int) -> None:
-        super().__init__(port, stream_id)
-        self._informational: list[Headers] = []
-        self._informational_taken = 0
-        self._informational_waiting = trio.lowlevel.ParkingLot()
-        self._informational_conflict = ConflictDetector("another task is receiving informational responses")
+    __slots__ = ("_conflict", "_failure", "_inbox", "_interim", "_known", "_news", "_response", "_taken")
+
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+        self._interim: list[Headers] = []
+        self._taken = 0
+        self._news: trio.lowlevel.ParkingLot | None = None
+        """Where a task waits for interim responses."""
+        self._conflict: ConflictDetector | None = None
         self._response: Headers | None = None
-        self._response_failure: StreamFailure | SessionFailure | None = None
-        self._response_known = trio.Event()
+        self._failure: StreamFailure | SessionFailure | None = None
+        self._known = Latch()
+        """The response came, or never will."""
+
+    # -- for the reader task ---------------------------------------------------------------------------------------
+
+    def informational_received(self, headers: Headers) -> None:
+        """An interim response came."""
+        self._interim.append(headers)
+        if self._news is not None:
+            self._news.unpark_all()
+
+    def received(self, headers: Headers) -> None:
+        """The final response came."""
+        self._response = headers
+        self.close()
+
+    def end(self, failure: StreamFailure | SessionFailure) -> None:
+        """The stream broke."""
+        if not self._known.is_set:
+            self._failure = failure
+            self.close()
+
+    def close(self) -> None:
+        """Nothing more will come: wakes all tasks waiting for the response."""
+        self._known.set()
+        if self._news is not None:
+            self._news.unpark_all()
+
+    # -- for the application ---------------------------------------------------------------------------------------
 
     @property
     def informational(self) -> list[Headers]:
-        """The 1xx responses so far, in order (RFC 9110 §15.2); `receive_informational` waits for the next one."""
-        return list(self._informational)
+        """The interim responses so far."""
+        return list(self._interim)
 
     async def receive_informational(self) -> Headers | None:
-        """Waits for the next 1xx response (RFC 9110 §15.2), each of which is returned once, in order.
-
-        Cancelled: nothing is lost.
-
-        Returns:
-            Its headers with their ``status`` and ``flags``, or ``None`` if none is left and the final response has
-            come.
-
-        Raises:
-            StreamRefusedError: the server did not process the request; a retry is safe.
-            StreamResetError: the stream was reset first.
-            SessionError: the session broke first.
-            trio.ClosedResourceError: this side closed the stream first.
-            trio.BusyResourceError: another task is in this method.
-        """
-        with self._informational_conflict:
+        """See `ClientStream.receive_informational`."""
+        if self._conflict is None:
+            self._conflict = ConflictDetector("another task is receiving informational responses")
+            self._news = trio.lowlevel.ParkingLot()
+        assert self._news is not None
+        with self._conflict:
             await trio.lowlevel.checkpoint()
-            while self._informational_taken == len(self._informational):
-                if self._response_known.is_set():
-                    self._check_response()
+            while self._taken == len(self._interim):
+                if self._known.is_set:
+                    self._check()
                     return None
-                await self._informational_waiting.park()
-            self._informational_taken += 1
-            return self._informational[self._informational_taken - 1]
+                await self._news.park()
+            self._taken += 1
+            return self._interim[self._taken - 1]
 
-    async def receive_response(self) -> Headers:
-        """Waits for the final response headers; later calls return them again.
+    async def receive(self) -> Headers:
+        """See `ClientStream.receive_response`."""
+        await self._known.wait()
+        return self._check()
 
-        Cancelled: nothing is lost.
-
-        Returns:
-            The headers; ``headers.status`` is the status code.
-
-        Raises:
-            StreamRefusedError: the server did not process the request; a retry is safe.
-            StreamResetError: the stream was reset first.
-            SessionError: the session broke first.
-            trio.ClosedResourceError: this side closed the stream first.
-        """
-        await self._response_known.wait()
-        return self._check_response()
-
-    def _check_response(self) -> Headers:
+    def _check(self) -> Headers:
         """Returns the response, or raises why there is none."""
         if self._response is not None:
             return self._response
-        if self._closed:
+        if self._inbox.closed:
             raise self._inbox.closed_error()
-        assert self._response_failure is not None
-        raise from_failure(self._response_failure)
-
-    # -- for the session -------------------------------------------------------------------------------------------
-
-    def _signal_priority(self, priority: Priority, *, silent: bool) -> None:
-        if not silent:
-            payload = priority_update_payload(self._id, str(priority).encode("ascii"))
-            self._port._engine.send_extension(PRIORITY_UPDATE, 0, payload)
-            self._port._wake_writer()
-
-    def _informational_received(self, headers: Headers) -> None:
-        self._informational.append(headers)
-        self._informational_waiting.unpark_all()
-
-    def _response_received(self, headers: Headers, *, end_stream: bool) -> None:
-        self._response = self._received_headers = headers
-        self._end_after_headers = end_stream
-        self._settle()
-
-    def _settle(self) -> None:
-        """Whoever waits for a response need not any more."""
-        self._response_known.set()
-        self._informational_waiting.unpark_all()
-
-    def _fail(self, failure: StreamFailure | SessionFailure) -> None:
-        super()._fail(failure)
-        if not self._response_known.is_set():
-            self._response_failure = failure
-            self._settle()
-
-    def _close(self) -> None:
-        super()._close()
-        self._settle()
-
-    def _abandon(self, error: BaseException | None = None) -> None:
-        super()._abandon(error)
-        self._settle()
+        assert self._failure is not None
+        raise from_failure(self._failure)

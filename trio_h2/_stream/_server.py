@@ -5,43 +5,64 @@ from __future__ import annotations
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
-import trio
-
+from .._checks import NO_CONTENT, view_of
 from .._errors import LocalProtocolError
-from .._util import octets
-from .._wire._codes import ErrorCode, Initiator
+from .._util import construct
 from .._wire._config import ServerConfig
-from .._wire._failure import StreamFailure
 from .._wire._headers import Headers
 from .._wire._outbound import content_length_of, informational_fields, response_fields
 from ._base import Stream
 from ._port import PUSH_PROMISE
 from ._promise import promise_fields
-from ._request import RequestFacts
 
 if TYPE_CHECKING:
-    from .._wire._failure import SessionFailure
     from .._wire._headers import HeadersInput, RawField
     from .._wire._schedule import Priority
-    from ._port import ServerPort
-
-_NO_CONTENT = frozenset({204, 205, 304})
-"""RFC 9110 §15.3.5, §15.3.6 and §15.4.5: responses that never have content."""
+    from ._core import StreamCore
+    from ._port import PushPort
 
 
-class ServerStream(RequestFacts, Stream):
+class ServerStream(Stream):
     """The server's side of one exchange; given to the handler."""
 
-    def __init__(self, port: ServerPort, stream_id: int, headers: Headers, end_stream: bool) -> None:
-        super().__init__(port, stream_id)
-        self._server = port
-        self._headers = self._received_headers = headers
-        self._end_after_headers = end_stream
+    def __init__(self, core: StreamCore, pushes: PushPort | None) -> None:
+        super().__init__(core)
+        assert core.request is not None
+        self._request = core.request
+        self._pushes = pushes
         self._no_trailers = False
-        self._scope = trio.CancelScope()
-        self._cancel_on_reset = True
-        self._priority_fixed = False
-        """Our own priority holds, whatever the client says."""
+
+    # -- the request -----------------------------------------------------------------------------------------------
+
+    @property
+    def headers(self) -> Headers:
+        """The request headers, pseudo-headers included."""
+        return self._request.headers
+
+    @property
+    def method(self) -> str:
+        """The request method."""
+        return self._request.method
+
+    @property
+    def path(self) -> str:
+        """Path and query as they came; empty for CONNECT."""
+        return self._request.path
+
+    @property
+    def scheme(self) -> str:
+        """``"https"`` or ``"http"``; empty for CONNECT."""
+        return self._request.scheme
+
+    @property
+    def authority(self) -> str:
+        """The host (and port) that was asked for: ``:authority``, else the ``host`` field."""
+        return self._request.authority
+
+    @property
+    def parent_id(self) -> int | None:
+        """The id of the stream that this one was pushed from by `push`; ``None`` for a stream of the client."""
+        return None if self._core.promise is None else self._core.promise.parent_id
 
     @property
     def http_version(self) -> str:
@@ -51,7 +72,7 @@ class ServerStream(RequestFacts, Stream):
     @property
     def protocol(self) -> str | None:
         """What an extended CONNECT (RFC 8441) asks for, like ``"websocket"``; ``None`` for every other request."""
-        return self._headers.get(":protocol")
+        return self._request.headers.get(":protocol")
 
     @property
     def expects_continue(self) -> bool:
@@ -60,25 +81,22 @@ class ServerStream(RequestFacts, Stream):
         The first wait for the body sends it, unless the handler decided before: by `send_informational` with status
         100, or by responding, with 417 for example.
         """
-        expectations = str(self._headers.get("expect", "")).lower().split(",")
-        return not self._end_after_headers and "100-continue" in (one.strip() for one in expectations)
+        expectations = str(self._request.headers.get("expect", "")).lower().split(",")
+        return not self._core.end_after_headers and "100-continue" in (one.strip() for one in expectations)
 
     @property
     def headers_sent(self) -> bool:
         """Whether the final response headers were sent."""
-        return self._sent_headers is not None
+        return self._core.sent_headers is not None
 
     # -- responding ------------------------------------------------------------------------------------------------
 
     def _check_can_respond(self) -> None:
-        if self._sent_headers is not None:
-            reason = f"the response headers, with status {self._sent_headers.status}, have been sent already"
-            raise LocalProtocolError(reason, stream_id=self._id)
-        self._outbox.check()
-
-    async def _turn_to_respond(self) -> None:
-        """A checkpoint before headers of the response, which waits while they must not be sent."""
-        await self._port._control_room()
+        sent = self._core.sent_headers
+        if sent is not None:
+            reason = f"the response headers, with status {sent.status}, have been sent already"
+            raise LocalProtocolError(reason, stream_id=self._core.id)
+        self._core.outbox.check()
 
     async def respond(
         self,
@@ -90,13 +108,13 @@ class ServerStream(RequestFacts, Stream):
     ) -> None:
         """Sends the final response headers; with *body*, the whole response as one unit.
 
-        Never waits for the peer, only for room among the queued control octets; on a stream from `push` also until the
+        Never waits for the peer, only for room among the queued control bytes; on a stream from `push` also until the
         client allows another one (RFC 9113 §5.1.2), first come, first served. Cancelled: nothing was sent.
 
         Args:
             headers: a mapping or pairs, ``":status"`` among them, or just the status (200 … 599); 200 by default.
                 ``date`` is added unless it is given or turned off.
-            body: the whole body, octets; sets ``content-length`` and ends the stream. Not sent in answer to HEAD.
+            body: the whole body, bytes; sets ``content-length`` and ends the stream. Not sent in answer to HEAD.
             end_stream: whether the response ends with its headers, as it does anyway in answer to HEAD and with
                 status 204, 205 and 304.
             send_date: whether ``date`` may be added; ``False`` turns it off for this response alone.
@@ -112,46 +130,50 @@ class ServerStream(RequestFacts, Stream):
             trio.ClosedResourceError: this side closed the stream.
         """
         fields = response_fields(headers)
-        content = None if body is None else bytes(octets("body", body))
+        content = None if body is None else bytes(view_of("body", body))
         length = self._settle_length(fields, content, end_stream=end_stream)
         if send_date:
             self._add_date(fields)
         status = int(fields[0][1])
-        head, no_content = self.method == "HEAD", status in _NO_CONTENT
+        head, no_content = self._request.method == "HEAD", status in NO_CONTENT
         # RFC 9110 §9.3.2: the answer to HEAD ends with its headers, whatever content-length they name.
         ends_now = head or no_content or (not content and (end_stream or content is not None))
-        with self._outbox.exclusive():
+        core, outbox, port = self._core, self._core.outbox, self._core.port
+        with outbox.turn:
             self._check_can_respond()
-            await self._turn_to_respond()
+            if core.promise is not None and self._pushes is not None:
+                await self._pushes.wait_push_turn(core)
+            else:
+                await port.control_room()
             self._check_can_respond()
             self._check_section(fields)
-            self._sent_headers = Headers.from_raw(fields)
+            core.sent_headers = Headers.from_raw(fields)
             # RFC 9113 §8.5: in the tunnel of a CONNECT, HEADERS "MUST NOT be sent".
-            self._no_trailers = head or no_content or (self.method == "CONNECT" and status < 300)
-            if self._outbox.ended:
+            self._no_trailers = head or no_content or (self._request.method == "CONNECT" and status < 300)
+            if outbox.ended:
                 return  # the client's RST_STREAM(NO_ERROR) after its request: it wants no response
-            self._port._engine.send_response(self._id, fields, end_stream=ends_now)
+            port.engine.send_response(core.id, fields, end_stream=ends_now)
             if head:
-                self._outbox.drop_content()
+                outbox.drop_content()
             elif no_content:
-                self._outbox.forbid_content(status)
+                outbox.forbid_content(status)
             elif ends_now:
-                self._outbox.end_with_headers()
+                outbox.end_with_headers()
             else:
-                self._outbox.promise(length)
+                outbox.promise(length)
                 if content:
-                    self._outbox.queue(content)
-                    self._outbox.finish()
-            self._port._wake_writer()
+                    outbox.queue(content)
+                    outbox.finish()
+            port.wake_writer()
 
     def _settle_length(self, fields: list[RawField], content: bytes | None, *, end_stream: bool) -> int | None:
         """Returns content-length, which is added if *content* is given, and checked against it."""
         named = content_length_of(fields)
         status = int(fields[0][1])
         size = len(content) if content is not None else 0 if end_stream else None
-        if status in _NO_CONTENT:
+        if status in NO_CONTENT:
             if content:
-                raise LocalProtocolError(f"a response with status {status} has no content", stream_id=self._id)
+                raise LocalProtocolError(f"a response with status {status} has no content", stream_id=self._core.id)
             if status == 304:
                 return named  # RFC 9110 §8.6: what a 200 response would have had
             size = 0
@@ -166,8 +188,11 @@ class ServerStream(RequestFacts, Stream):
         """RFC 9110 §6.6.1: "An origin server with a clock MUST generate a Date header field in all 2xx (Successful),
         3xx (Redirection), and 4xx (Client Error) responses".
         """
-        config = self._port.config
-        if isinstance(config, ServerConfig) and config.send_date and not any(name == b"date" for name, _ in fields):
+        config = self._core.port.config
+        if isinstance(config, ServerConfig) and config.send_date:
+            for name, _ in fields:
+                if name == b"date":
+                    return
             fields.append((b"date", formatdate(usegmt=True).encode("ascii")))
 
     async def send_informational(self, status: int, headers: HeadersInput | None = None) -> None:
@@ -187,27 +212,35 @@ class ServerStream(RequestFacts, Stream):
             trio.ClosedResourceError: this side closed the stream.
         """
         fields = informational_fields(status, headers)
-        with self._outbox.exclusive():
+        core = self._core
+        with core.outbox.turn:
             self._check_can_respond()
-            await self._turn_to_respond()
+            if core.promise is not None and self._pushes is not None:
+                await self._pushes.wait_push_turn(core)
+            else:
+                await core.port.control_room()
             self._check_can_respond()
             self._check_section(fields)
             self._send_informational(fields)
 
     def _about_to_wait(self) -> None:
-        wire = self._port._engine.streams.get(self._id)
+        core = self._core
+        wire = core.port.engine.streams.get(core.id)
         if wire is None or wire.received_length or not self.expects_continue:
             return  # RFC 9110 §10.1.1: 100 may be omitted if "some or all of the content" has come already
-        answered = self._sent_headers is not None or any(sent.status == 100 for sent in self._sent_info_headers)
-        if not answered and self._alive and not self._outbox.closed:
+        answered = core.sent_headers is not None or any(sent.status == 100 for sent in self.sent_info_headers)
+        if not answered and core.alive and not core.outbox.closed:
             self._send_informational(informational_fields(100, None))
 
     def _send_informational(self, fields: list[RawField]) -> None:
-        self._sent_info_headers.append(Headers.from_raw(fields))
-        if self._outbox.ended:
+        core = self._core
+        if core.sent_informational is None:
+            core.sent_informational = []
+        core.sent_informational.append(Headers.from_raw(fields))
+        if core.outbox.ended:
             return  # as in respond()
-        self._port._engine.send_informational(self._id, fields)
-        self._port._wake_writer()
+        core.port.engine.send_informational(core.id, fields)
+        core.port.wake_writer()
 
     # -- pushing ---------------------------------------------------------------------------------------------------
 
@@ -218,7 +251,7 @@ class ServerStream(RequestFacts, Stream):
         The client allows it (its latest ENABLE_PUSH; browsers do not any more), neither side is leaving, and the
         response has not ended. Never on a pushed stream.
         """
-        return self._alive and not self._outbox.closed and self._push_objection() is None
+        return self._core.alive and not self._core.outbox.closed and self._push_objection() is None
 
     async def push(self, headers: HeadersInput | None = None) -> ServerStream:
         """Promises the response to a request that the client has not made (RFC 9113 §8.4); returns its stream.
@@ -256,34 +289,42 @@ class ServerStream(RequestFacts, Stream):
             trio.ClosedResourceError: this side closed the stream.
         """
         fields = promise_fields(headers, self.scheme, self.authority)
+        core, port = self._core, self._core.port
         self._check_can_push()
-        await self._port._control_room()
-        self._check_can_push()
-        engine = self._port._engine
-        too_large = engine.section_too_large(fields)
-        if too_large is None and (too_large := engine.block_too_large(fields)) is not None:
-            self._port._frame_not_sent(None, too_large, PUSH_PROMISE)  # no stream is lost
+        await port.control_room()
+        pushes = self._check_can_push()
+        too_large = port.engine.section_too_large(fields)
+        if too_large is None and (too_large := port.engine.block_too_large(fields)) is not None:
+            port.frame_not_sent(None, too_large, PUSH_PROMISE)  # no stream is lost
         if too_large is not None:
-            raise LocalProtocolError(too_large, stream_id=self._id)
-        return self._server._push(self, fields)
+            raise LocalProtocolError(too_large, stream_id=core.id)
+        return construct(ServerStream, pushes.push(core, fields), pushes)
 
-    def _check_can_push(self) -> None:
-        if self._outbox.closed or not self._outbox.ended:
-            self._outbox.check()
+    def _check_can_push(self) -> PushPort:
+        outbox = self._core.outbox
+        if outbox.closed or not outbox.ended:
+            outbox.check()
         reason = self._push_objection()
         if reason is not None:
-            raise LocalProtocolError(reason, stream_id=self._id)
+            raise LocalProtocolError(reason, stream_id=self._core.id)
+        assert self._pushes is not None
+        return self._pushes
 
     def _push_objection(self) -> str | None:
         """Returns what keeps this stream from pushing, beside its own end by a reset or a close."""
-        engine = self._port._engine
-        if self._outbox.ended:
+        engine = self._core.port.engine
+        if self._pushes is None:
+            return f"HTTP/{self.http_version} has no server push"
+        if self._core.promise is not None:
+            # RFC 9113 §8.4: PUSH_PROMISE frames are "sent on a stream that the client has opened".
+            return "a pushed stream cannot push: use the stream of the request"
+        if self._core.outbox.ended:
             # RFC 9113 §6.6: "PUSH_PROMISE frames MUST only be sent on a peer-initiated stream that is in either the
             # "open" or "half-closed (remote)" state."
             return "the response has ended: push before that"
         if self.method == "CONNECT":
             return "a tunnel carries nothing but DATA, so it cannot push (RFC 9113 §8.5)"
-        if self._port.draining:
+        if self._pushes.draining:
             return "the session is being shut down, so the client takes no pushes"
         if engine.next_stream_id is None:
             return "the stream ids of this session are used up"
@@ -293,37 +334,15 @@ class ServerStream(RequestFacts, Stream):
 
     def _check_can_send(self) -> None:
         super()._check_can_send()
-        if self._sent_headers is None:
-            raise LocalProtocolError("respond() must come before the body", stream_id=self._id)
+        if self._core.sent_headers is None:
+            raise LocalProtocolError("respond() must come before the body", stream_id=self._core.id)
 
     def _check_can_send_trailers(self) -> None:
         if self._no_trailers:
-            raise LocalProtocolError("a response without content, or a tunnel, has no trailers", stream_id=self._id)
+            raise LocalProtocolError(
+                "a response without content, or a tunnel, has no trailers", stream_id=self._core.id
+            )
         super()._check_can_send_trailers()
 
     def _signal_priority(self, priority: Priority, *, silent: bool) -> None:
-        self._priority_fixed = True
-
-    def _may_end(self) -> bool:
-        return self._sent_headers is not None
-
-    # -- for the session -------------------------------------------------------------------------------------------
-
-    def _handler_over(self) -> None:
-        """Nobody will read or send any more; what is queued still goes out.
-
-        RFC 9113 §8.1: "A server MAY request that the client abort transmission of a request without error by sending a
-        RST_STREAM with an error code of NO_ERROR after sending a complete response".
-        """
-        if self._outbox.ended:
-            self._refuse_rest(ErrorCode.NO_ERROR)
-        self._closed = True
-        self._outbox.close()
-        self._inbox.close()
-
-    def _fail(self, failure: StreamFailure | SessionFailure) -> None:
-        ours_ended = self._outbox.framed_end
-        super()._fail(failure)
-        own = isinstance(failure, StreamFailure) and failure.initiator is Initiator.LOCAL
-        if self._cancel_on_reset and not own and not ours_ended:
-            self._scope.cancel()
+        self._core.priority_fixed = True

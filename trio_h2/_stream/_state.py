@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, frozen=True)
 class StreamState:
-    """A snapshot of one stream on the wire; windows are octets."""
+    """A snapshot of one stream on the wire; windows are bytes."""
 
     name: str
     """The state of RFC 9113 §5.1: ``"open"``, ``"half-closed (local)"``, ``"half-closed (remote)"`` or ``"closed"``;

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import TypeVar
 
+from .._checks import check_bool, check_int, check_seconds
 from ._padding import PaddingStrategy
 
 _C = TypeVar("_C", bound="SessionConfig")
@@ -20,29 +21,12 @@ DEFAULT_WINDOW = 65_535
 
 def _check_int(config: SessionConfig, low: int, high: int, *names: str) -> None:
     for name in names:
-        value = getattr(config, name)
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise TypeError(f"{name} must be an int, not {value!r}")
-        if not low <= value <= high:
-            raise ValueError(f"{name} must be in {low}..{high}, not {value}")
-
-
-def check_number(name: str, value: object, unit: str = "seconds") -> None:
-    """Checks a timeout or a rate.
-
-    Raises:
-        TypeError: *value* is no number.
-        ValueError: it is not more than 0.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be {unit} as int or float, not {value!r}")
-    if not value > 0:  # refuses NaN, too
-        raise ValueError(f"{name} must be more than 0 {unit} (math.inf turns it off), not {value}")
+        check_int(name, getattr(config, name), low, high)
 
 
 def _check_numbers(config: SessionConfig, unit: str, *names: str) -> None:
     for name in names:
-        check_number(name, getattr(config, name), unit)
+        check_seconds(name, getattr(config, name), unit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,8 +173,7 @@ class ServerConfig(SessionConfig):
             _check_int(self, 1, 2**31, "max_connections")
         _check_numbers(self, "seconds", "handler_timeout", "handler_wait_timeout", "unknown_protocol_timeout")
         _check_int(self, 0, 2**31, "max_session_invalid_frames", "max_session_rejected_streams")
-        if not isinstance(self.enable_connect_protocol, bool):
-            raise TypeError(f"enable_connect_protocol must be True or False, not {self.enable_connect_protocol!r}")
+        check_bool("enable_connect_protocol", self.enable_connect_protocol)
         SessionConfig.__post_init__(self)
 
     @property

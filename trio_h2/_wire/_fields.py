@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from .._checks import CONNECTION_SPECIFIC
 from ._headers import PLAIN_NAMES, RawField, is_field_name, is_field_value, is_token, show_name
 
 if TYPE_CHECKING:
@@ -18,11 +19,6 @@ if TYPE_CHECKING:
 
 REQUEST_PSEUDO: Final = frozenset((b":method", b":scheme", b":authority", b":path", b":protocol"))
 RESPONSE_PSEUDO: Final = frozenset((b":status",))
-
-#: RFC 9113 §8.2.2, which leaves `te: trailers` as the only exception.
-CONNECTION_SPECIFIC: Final = frozenset(
-    (b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"),
-)
 
 is_scheme = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*").fullmatch
 # Octets above 0x7f do not belong in a URI but are common in the wild and harmless; a "#" would start a fragment.

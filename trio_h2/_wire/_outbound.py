@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from hpack import NeverIndexedHeaderTuple
 
+from .._checks import NOT_FOR_APPLICATIONS
 from ._fields import (
     REQUEST_PSEUDO,
     RESPONSE_PSEUDO,
@@ -29,11 +30,8 @@ if TYPE_CHECKING:
 
 _NO_PSEUDO: Final[frozenset[bytes]] = frozenset()
 
-#: RFC 9113 §8.2.2, and HTTP2-Settings of RFC 7540, which was one of them: what to do instead.
-_CONNECTION_SPECIFIC: Final = {
-    b"connection": "HTTP/2 manages the connection itself",
-    b"keep-alive": "HTTP/2 manages the connection itself",
-    b"proxy-connection": "HTTP/2 manages the connection itself",
+#: What HTTP/2 has instead of a field that applications do not set.
+_INSTEAD: Final = {
     b"transfer-encoding": "HTTP/2 frames every body itself, with or without a content-length",
     b"upgrade": "HTTP/2 has no upgrade; the extended CONNECT method (':protocol') takes its place",
     b"http2-settings": "HTTP/2 sends its settings in frames",
@@ -218,8 +216,8 @@ def _sort_out(
                 raise ValueError(f"pseudo-header {show_name(name)} is given twice")
             pseudo[name] = value
             continue
-        if name in _CONNECTION_SPECIFIC:
-            hint = _CONNECTION_SPECIFIC[name]
+        if name in NOT_FOR_APPLICATIONS:
+            hint = _INSTEAD.get(name, "HTTP/2 manages the connection itself")
             raise ValueError(f"header field {show_name(name)} is not allowed in HTTP/2: leave it out; {hint}")
         if name == b"te" and value.lower() != b"trailers":
             raise ValueError("header field 'te' may only be 'trailers' in HTTP/2")

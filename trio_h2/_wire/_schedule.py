@@ -10,6 +10,8 @@ from __future__ import annotations
 from bisect import insort
 from dataclasses import dataclass
 
+from .._checks import check_int
+
 DEFAULT_URGENCY = 3
 _URGENCIES = frozenset("01234567")
 
@@ -31,10 +33,7 @@ class Priority:
     incremental: bool = False
 
     def __post_init__(self) -> None:
-        if isinstance(self.urgency, bool) or not isinstance(self.urgency, int):
-            raise TypeError(f"urgency must be an int, not {self.urgency!r}")
-        if not 0 <= self.urgency <= 7:
-            raise ValueError(f"urgency must be in 0..7, not {self.urgency}")
+        check_int("urgency", self.urgency, 0, 7)
         if not isinstance(self.incremental, bool):
             raise TypeError(f"incremental must be a bool, not {self.incremental!r}")
 

@@ -1,4 +1,4 @@
-"""What the octets of a request's body mean: text in a charset, JSON, or a form."""
+"""What the bytes of a request's body mean: text in a charset, JSON, or a form."""
 
 from __future__ import annotations
 

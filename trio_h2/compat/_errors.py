@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from trio_h2 import Headers
 
+from .._checks import is_int
 from ._fields import check_fields
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ class HTTPError(Exception):
 
     Args:
         status: 400 … 599.
-        body: octets, or text, which is sent as UTF-8 with ``content-type: text/plain`` unless *headers* has another.
+        body: bytes, or text, which is sent as UTF-8 with ``content-type: text/plain`` unless *headers* has another.
         headers: further header fields.
 
     Raises:
@@ -35,7 +36,7 @@ class HTTPError(Exception):
     """The header fields of the response, without ``:status``."""
 
     def __init__(self, status: int, body: bytes | str = b"", *, headers: HeadersInput | None = None) -> None:
-        if isinstance(status, bool) or not isinstance(status, int):
+        if not is_int(status):
             raise TypeError(f"the status must be an int, not {type(status).__name__}")
         if not 400 <= status <= 599:
             raise ValueError(f"the status of an error must be from 400 to 599, not {status}")

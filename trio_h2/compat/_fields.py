@@ -8,20 +8,16 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from trio_h2 import Headers
 
+from .._checks import NOT_FOR_APPLICATIONS, is_int
+
 if TYPE_CHECKING:
     from trio_h2 import HeadersInput
 
 HeaderValue: TypeAlias = str | int | Sequence[str | int]
 """What a header may be set to; a list stands for several fields of one name."""
 
-NO_CONTENT: Final = frozenset((204, 205, 304))
-"""RFC 9110 §15.3.5, §15.3.6 and §15.4.5: responses that never have content."""
-
-# RFC 9113 §8.2.2: "An endpoint MUST NOT generate an HTTP/2 message containing connection-specific header fields." Over
-# HTTP/1.1 they are for the server to set.
-_CONNECTION: Final = frozenset(
-    ("connection", "http2-settings", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade")
-)
+# Over HTTP/1.1 they are for the server to set.
+_CONNECTION: Final = frozenset(name.decode() for name in NOT_FOR_APPLICATIONS)
 # RFC 9110 §6.5.1: fields of framing and routing come too late in trailers.
 _NOT_IN_TRAILERS: Final = frozenset(("content-length", "host"))
 
@@ -119,7 +115,7 @@ def check_status(status: int) -> int:
         TypeError: it is not an int.
         ValueError: it is not from 200 to 599.
     """
-    if isinstance(status, bool) or not isinstance(status, int):
+    if not is_int(status):
         raise TypeError(f"the status must be an int, not {type(status).__name__}")
     if not 200 <= status <= 599:
         hint = "; write_continue() and write_early_hints() send 1xx" if 100 <= status <= 199 else ""

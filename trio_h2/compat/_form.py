@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, final
 from urllib.parse import parse_qsl
 
+from .._util import NoPublicConstructor
 from ._content import content_type
 from ._errors import HTTPError
-from ._made import Made
 
 if TYPE_CHECKING:
     from trio_h2 import Headers
@@ -20,11 +20,13 @@ MULTIPART: Final = "multipart/form-data"
 
 
 @final
-class Form(Mapping[str, str], metaclass=Made):
+class Form(Mapping[str, str], metaclass=NoPublicConstructor):
     """The fields of a form, and its files. Made by `Request.form`.
 
     A mapping of names to text: the first value of a name that is repeated. `get_all` has every value.
     """
+
+    _made_by = "Request.form() makes it"
 
     def __init__(self, fields: Iterable[tuple[str, str]], files: Iterable[UploadedFile] = ()) -> None:
         self._fields: dict[str, list[str]] = {}

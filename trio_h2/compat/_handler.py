@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, TypeVar, overload
 
 from trio_h2 import Headers
 
+from .._checks import check_int
+from .._util import construct
 from ._errors import HTTPError
 from ._request import DEFAULT_MAX_BODY_SIZE, Request
 from ._response import Response
@@ -83,7 +85,7 @@ def request_handler(
             and 100 is sent as soon as it waits for the body (RFC 9110 §10.1.1).
         request_class: a subclass of `Request`, to be used in its place.
         response_class: a subclass of `Response`, to be used in its place.
-        max_body_size: octets that `Request.read`, `text`, `json` and `form` take before they raise 413.
+        max_body_size: bytes that `Request.read`, `text`, `json` and `form` take before they raise 413.
 
     Raises:
         TypeError, ValueError: an argument is wrong.
@@ -91,8 +93,8 @@ def request_handler(
     _check_arguments(handler, check_continue, request_class, response_class, max_body_size)
 
     async def handle(exchange: ServerExchange) -> None:
-        request = request_class._make(exchange, max_body_size)
-        response = response_class._make(exchange, request)
+        request = construct(request_class, exchange, max_body_size)
+        response = construct(response_class, exchange, request)
         chosen = check_continue if check_continue is not None and request.expects_continue else handler
         try:
             await chosen(request, response)  # type: ignore[arg-type]  # the overloads say which goes with which
@@ -121,10 +123,7 @@ def _check_arguments(
         raise TypeError(f"request_class must be a subclass of Request, not {request_class!r}")
     if not (isinstance(response_class, type) and issubclass(response_class, Response)):
         raise TypeError(f"response_class must be a subclass of Response, not {response_class!r}")
-    if isinstance(max_body_size, bool) or not isinstance(max_body_size, int):
-        raise TypeError(f"max_body_size must be an int, not {max_body_size!r}")
-    if max_body_size < 0:
-        raise ValueError(f"max_body_size must not be negative, not {max_body_size}")
+    check_int("max_body_size", max_body_size, 0)
 
 
 def _answer_to(error: BaseException) -> tuple[Headers, bytes] | None:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 from trio_h2 import Headers
 
+from .._util import construct
 from ._errors import HTTPError
-from ._upload import SpoolMemory, UploadedFile
+from ._spool import Spool, SpoolMemory
+from ._upload import UploadedFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     Step: TypeAlias = "PartBegan | PartEnded | bytes"
 
 SPOOL_MEMORY: Final = 1024 * 1024
-"""Octets that the files of one form have in memory together; the rest is in temporary files."""
+"""Bytes that the files of one form have in memory together; the rest is in temporary files."""
 
 _SILENT: Final = logging.Logger("trio_h2.compat", logging.CRITICAL + 1)
 """The parser warns of each malformed form: a client must not fill the log."""
@@ -43,7 +45,7 @@ class PartEnded:
 
 
 class PartParser:
-    """Octets in, steps out; does nothing else.
+    """Bytes in, steps out; does nothing else.
 
     Raises:
         ImportError: python-multipart is not installed.
@@ -145,11 +147,9 @@ class PartParser:
 
 
 class FormReader:
-    """Makes fields and files of the parts. Whoever gets a file by *keep* closes it, whole or not."""
+    """Makes fields and files of the parts. What a file is in is given to *keep*, which closes it, whole or not."""
 
-    def __init__(
-        self, parser: PartParser, keep: Callable[[UploadedFile], object], *, max_text: int, max_files: int
-    ) -> None:
+    def __init__(self, parser: PartParser, keep: Callable[[Spool], object], *, max_text: int, max_files: int) -> None:
         self._parser = parser
         self._keep = keep
         self._max_text = max_text
@@ -158,12 +158,12 @@ class FormReader:
         self._memory = SpoolMemory(SPOOL_MEMORY)
         self._value = bytearray()
         self._name = ""
-        self._file: UploadedFile | None = None
+        self._spool: Spool | None = None
         self.fields: list[tuple[str, str]] = []
         self.files: list[UploadedFile] = []
 
     async def feed(self, data: bytes) -> None:
-        """Takes octets of the body; waits for the disk.
+        """Takes bytes of the body; waits for the disk.
 
         Raises:
             HTTPError: 400 or 413.
@@ -171,16 +171,16 @@ class FormReader:
         """
         for step in self._parser.feed(data):
             if isinstance(step, bytes):
-                if self._file is not None:
-                    await self._file._append(step)
+                if self._spool is not None:
+                    await self._spool.append(step)
                 else:
                     self._count_text(len(step))
                     self._value += step
             elif isinstance(step, PartBegan):
                 self._begin(step)
-            elif self._file is not None:
-                await self._file._rewind()
-                self._file = None
+            elif self._spool is not None:
+                await self._spool.rewind()
+                self._spool = None
             else:
                 self._end_field()
 
@@ -199,9 +199,9 @@ class FormReader:
             return
         if len(self.files) >= self._max_files:
             raise HTTPError(413, f"the form has more than {self._max_files} files")
-        self._file = UploadedFile._make(part.name, part.filename, part.headers, self._memory)
-        self._keep(self._file)
-        self.files.append(self._file)
+        self._spool = Spool(self._memory)
+        self._keep(self._spool)
+        self.files.append(construct(UploadedFile, part.name, part.filename, part.headers, self._spool))
 
     def _count_text(self, size: int) -> None:
         self._text += size

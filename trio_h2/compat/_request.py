@@ -13,36 +13,39 @@ import trio
 
 from trio_h2 import Headers, ServerExchange, ServerStream, SessionError, StreamError, TransportView
 
+from .._checks import check_int
+from .._util import NoPublicConstructor, construct
 from ._content import content_type, decode_json, decode_text
 from ._errors import HTTPError
 from ._form import MULTIPART, URLENCODED, Form, boundary_of, decode_urlencoded
-from ._made import Made
 from ._multipart import FormReader, PartParser
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ._content import JSONValue
-    from ._upload import UploadedFile
+    from ._spool import Spool
 
 DEFAULT_MAX_BODY_SIZE: Final = 1024 * 1024
 _CHUNK: Final = 64 * 1024
 _READ_ON_SECONDS: Final = 1.0
 _READ_ON: Final = 256 * 1024
-"""Octets of an unwanted body that are read before it is refused, see `Request._read_on`."""
+"""Bytes of an unwanted body that are read before it is refused, see `Request._read_on`."""
 _CLOSING: Final = 5.0
 """Seconds that the handler's end waits for temporary files to be removed; the thread that does it goes on."""
 
 
-class Request(metaclass=Made):
+class Request(metaclass=NoPublicConstructor):
     """A request, over HTTP/2 or HTTP/1.1. Made by `request_handler`.
 
     The body is read once: in pieces, by `receive_some` or ``async for``, which have no limit but flow control; or as a
-    whole, by `read`, `text`, `json` or `form`, which take `max_body_size` octets. If the client goes away before the
+    whole, by `read`, `text`, `json` or `form`, which take `max_body_size` bytes. If the client goes away before the
     response has ended, the handler is cancelled (`serve_tcp` tells how to turn that off).
 
     May be subclassed; `__init__` gets what it must pass on.
     """
+
+    _made_by = "request_handler() makes it for each request"
 
     def __init__(self, exchange: ServerExchange, max_body_size: int = DEFAULT_MAX_BODY_SIZE) -> None:
         self._exchange = exchange
@@ -50,7 +53,7 @@ class Request(metaclass=Made):
         self._partial = bytearray()
         self._body: bytes | None = None
         self._form: Form | None = None
-        self._files: list[UploadedFile] = []
+        self._spools: list[Spool] = []
         self.headers: Headers = exchange.headers
         """The header fields, pseudo-headers included. A mapping that cannot be altered, but replaced, for whoever comes
         after; nothing else here looks at it."""
@@ -59,7 +62,7 @@ class Request(metaclass=Made):
         self.url: str = exchange.path
         """Path and query as they came; empty for CONNECT. May be replaced, by a router for instance."""
         self.max_body_size: int = max_body_size
-        """Octets that `read`, `text`, `json` and `form` take, and of text in a form."""
+        """Bytes that `read`, `text`, `json` and `form` take, and of text in a form."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.method} {self.url or self.authority}>"
@@ -68,7 +71,7 @@ class Request(metaclass=Made):
 
     @property
     def raw_headers(self) -> list[tuple[bytes, bytes]]:
-        """The header fields as pairs of octets, in order, with duplicates and pseudo-headers."""
+        """The header fields as pairs of bytes, in order, with duplicates and pseudo-headers."""
         return self._exchange.raw_headers
 
     @property
@@ -126,7 +129,7 @@ class Request(metaclass=Made):
 
     @property
     def idle_timeout(self) -> float:
-        """Seconds without an octet in either direction after which the exchange is reset; `math.inf` turns it off.
+        """Seconds without a byte in either direction after which the exchange is reset; `math.inf` turns it off.
 
         Set at any time, it counts anew from then.
         """
@@ -147,15 +150,15 @@ class Request(metaclass=Made):
     # -- its body as a stream --------------------------------------------------------------------------------------
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """Receives octets of the body, giving the client credit for them.
+        """Receives bytes of the body, giving the client credit for them.
 
         Cancelled: nothing is lost.
 
         Args:
-            max_bytes: at most this many octets; ``None``: what is buffered, up to 64 KiB.
+            max_bytes: at most this many bytes; ``None``: what is buffered, up to 64 KiB.
 
         Returns:
-            At least one octet, or ``b""`` at the end of the body.
+            At least one byte, or ``b""`` at the end of the body.
 
         Raises:
             StreamError, SessionError: the exchange broke.
@@ -201,7 +204,7 @@ class Request(metaclass=Made):
 
     @property
     def raw_trailers(self) -> list[tuple[bytes, bytes]]:
-        """The trailers as pairs of octets, in order, with duplicates; empty until the body has been read."""
+        """The trailers as pairs of bytes, in order, with duplicates; empty until the body has been read."""
         return self.trailers.raw
 
     # -- its body as a whole ---------------------------------------------------------------------------------------
@@ -213,7 +216,7 @@ class Request(metaclass=Made):
         lost, the call can be repeated.
 
         Args:
-            max_size: octets that are not too many; `max_body_size` by default.
+            max_size: bytes that are not too many; `max_body_size` by default.
 
         Raises:
             HTTPError: 413, the body is too large.
@@ -263,7 +266,7 @@ class Request(metaclass=Made):
         handler is over. Cancelled: what was read of the form is gone.
 
         Args:
-            max_size: octets of the whole body; `max_body_size` by default. Text may not have more than
+            max_size: bytes of the whole body; `max_body_size` by default. Text may not have more than
                 `max_body_size` in any case, for that is in memory.
             max_fields: fields and files together.
             max_files: files.
@@ -283,13 +286,13 @@ class Request(metaclass=Made):
         kind = content_type(headers).get_content_type()
         if kind == URLENCODED:
             body = await self.read(max_size=min(limit, self.max_body_size))
-            self._form = Form._make(decode_urlencoded(body, max_fields))
+            self._form = construct(Form, decode_urlencoded(body, max_fields))
         elif kind == MULTIPART:
             self._refuse_announced(limit)
             parser = PartParser(boundary_of(headers), max_parts=max_fields)
-            reader = FormReader(parser, self._files.append, max_text=self.max_body_size, max_files=max_files)
+            reader = FormReader(parser, self._spools.append, max_text=self.max_body_size, max_files=max_files)
             await self._read_form(reader, limit)
-            self._form = Form._make(reader.fields, reader.files)
+            self._form = construct(Form, reader.fields, reader.files)
         else:
             raise HTTPError(415, f"a form must be {MULTIPART} or {URLENCODED}")
         return self._form
@@ -308,11 +311,7 @@ class Request(metaclass=Made):
     def _limit(self, max_size: int | None) -> int:
         if max_size is None:
             return self.max_body_size
-        if isinstance(max_size, bool) or not isinstance(max_size, int):
-            raise TypeError(f"max_size must be an int or None, not {max_size!r}")
-        if max_size < 0:
-            raise ValueError(f"max_size must not be negative, not {max_size}")
-        return max_size
+        return check_int("max_size", max_size, 0)
 
     def _refuse_announced(self, limit: int) -> None:
         """Refuses a body that is too large before the client has sent it, or 100 has asked for it."""
@@ -389,18 +388,18 @@ class Request(metaclass=Made):
 
     async def _close(self) -> None:
         """The handler is over: uploaded files go."""
-        files: Sequence[UploadedFile] = [file for file in self._files if not file.closed]
-        if all(file.in_memory for file in files):
-            _close_files(files)
+        spools = [spool for spool in self._spools if not spool.closed]
+        if not any(spool.on_disk for spool in spools):
+            _close_all(spools)
             return
         with trio.move_on_after(_CLOSING, shield=True):
             # A limiter of its own: whoever keeps all threads busy must not keep the files open.
-            await trio.to_thread.run_sync(_close_files, files, abandon_on_cancel=True, limiter=trio.CapacityLimiter(1))
+            await trio.to_thread.run_sync(_close_all, spools, abandon_on_cancel=True, limiter=trio.CapacityLimiter(1))
 
 
-def _close_files(files: Sequence[UploadedFile]) -> None:
-    for file in files:
-        file._close()
+def _close_all(spools: Sequence[Spool]) -> None:
+    for spool in spools:
+        spool.close()
 
 
 def _too_large(limit: int) -> HTTPError:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import json
+import warnings
 from typing import TYPE_CHECKING, Self
 
 import trio
 
 from trio_h2 import Headers, LocalProtocolError, SessionError, StreamError
 
-from ._fields import NO_CONTENT, check_fields, check_links, check_status
+from .._util import NoPublicConstructor, construct
+from ._fields import check_field, check_fields, check_links, check_name, check_status, check_trailers
 from ._head import ResponseHead
 
 if TYPE_CHECKING:
@@ -22,12 +24,14 @@ if TYPE_CHECKING:
 
     from trio_h2 import HeadersInput, ServerExchange
 
+    from ._fields import HeaderValue
     from ._request import Request
 
+_NO_MESSAGE = "HTTP/2 has no status message, and clients of HTTP/1.1 ignore it: it is not sent"
 _REDIRECTIONS = (300, 301, 302, 303, 307, 308)
 
 
-class Response(ResponseHead):
+class Response(metaclass=NoPublicConstructor):
     """The response to a `Request`, over HTTP/2 or HTTP/1.1. Made by `request_handler`.
 
     `end` is due on every response; what the handler forgets is ended when it returns. A response of which nothing was
@@ -36,17 +40,164 @@ class Response(ResponseHead):
     May be subclassed; `__init__` gets what it must pass on.
     """
 
+    _made_by = "request_handler() makes it for each request"
+
     def __init__(self, exchange: ServerExchange, request: Request) -> None:
-        super().__init__(exchange)
+        self._exchange = exchange
         self._request = request
+        self._head = ResponseHead()
+        self._head_written = False
+        self.send_date = True
+        """Whether ``date`` is added, unless it is set. Without effect where the server's configuration has it off."""
+        self._ended = False
         self._finished = False
         self._over = trio.Event()
         self._pushed: list[Response] = []
+
+    def __repr__(self) -> str:
+        state = "ended" if self._ended else "headers sent" if self.headers_sent else "not sent"
+        return f"<{type(self).__name__} {self._head.status}, {state}>"
 
     @property
     def request(self) -> Request:
         """What this is the response to."""
         return self._request
+
+    # -- its head --------------------------------------------------------------------------------------------------
+
+    @property
+    def status_code(self) -> int:
+        """The status, 200 … 599; 200 unless it is set.
+
+        Setting it raises TypeError or ValueError if it is no such number, LocalProtocolError after the headers.
+        """
+        return self._head.status
+
+    @status_code.setter
+    def status_code(self, status: int) -> None:
+        checked = check_status(status)
+        self._check_headers_open()
+        self._head.set_status(checked)
+
+    @property
+    def status_message(self) -> str:
+        """Always empty. Setting it warns: HTTP/2 has no such thing (RFC 9113 §8.3.2)."""
+        return ""
+
+    @status_message.setter
+    def status_message(self, message: str) -> None:
+        warnings.warn(_NO_MESSAGE, stacklevel=2)
+
+    @property
+    def headers_sent(self) -> bool:
+        """Whether nothing can be set any more: `write_head` was called, or the headers were sent."""
+        return self._head_written or self._exchange.headers_sent
+
+    def set_header(self, name: str, value: HeaderValue) -> None:
+        """Sets a header field, in place of one that was set before.
+
+        Args:
+            name: in any case.
+            value: `str` (latin-1) or `int`; a list stands for several fields.
+
+        Raises:
+            TypeError: the name or the value has the wrong type.
+            ValueError: the name or the value has characters that it may not have; or the field is a pseudo-header, or
+                is about the connection.
+            LocalProtocolError: the headers have been sent.
+        """
+        lower, checked = check_field(name, value)
+        self._check_headers_open()
+        self._head.set(lower, checked)
+
+    def append_header(self, name: str, value: HeaderValue) -> None:
+        """Adds a header field to those of this name that were set before, for ``set-cookie`` above all.
+
+        Raises:
+            TypeError, ValueError, LocalProtocolError: as `set_header`.
+        """
+        lower, checked = check_field(name, value)
+        self._check_headers_open()
+        self._head.append(lower, checked)
+
+    def get_header(self, name: str) -> HeaderValue | None:
+        """Returns what a header field was set to, ``None`` if it was not."""
+        return self._head.fields.get(name.lower())
+
+    def get_header_names(self) -> list[str]:
+        """Returns the names of the header fields that were set, in lower case."""
+        return list(self._head.fields)
+
+    def get_headers(self) -> dict[str, HeaderValue]:
+        """Returns the header fields that were set: a copy, though its lists are not."""
+        return self._head.fields.copy()
+
+    def has_header(self, name: str) -> bool:
+        """Returns whether a header field was set."""
+        return name.lower() in self._head.fields
+
+    def remove_header(self, name: str) -> None:
+        """Takes a header field back; does nothing if it was not set.
+
+        Raises:
+            TypeError, ValueError: *name* cannot be one.
+            LocalProtocolError: the headers have been sent.
+        """
+        lower = check_name(name)
+        self._check_headers_open()
+        self._head.fields.pop(lower, None)
+
+    def write_head(
+        self, status: int, headers: HeadersInput | None = None, *, status_message: str | None = None
+    ) -> Self:
+        """Settles status and headers, which win over what was set before. They go out with the first bytes.
+
+        Args:
+            status: 200 … 599.
+            headers: a mapping or pairs, in addition to what was set, or in place of it.
+            status_message: not sent, and warned about: HTTP/2 has none (RFC 9113 §8.3.2).
+
+        Returns:
+            The response, for ``await response.write_head(404).end()``.
+
+        Raises:
+            TypeError, ValueError: the status or a header is not allowed.
+            LocalProtocolError: it was called before, or the headers have been sent.
+        """
+        checked = check_status(status)
+        fields = check_fields({} if headers is None else headers)
+        self._check_headers_open()
+        if status_message:
+            warnings.warn(_NO_MESSAGE, stacklevel=2)
+        self._head.update(checked, fields, headers.sensitive if isinstance(headers, Headers) else frozenset())
+        self._head_written = True
+        return self
+
+    def add_trailers(self, headers: HeadersInput) -> None:
+        """Adds trailers, which `end` sends; dropped where a response has no body.
+
+        Raises:
+            TypeError, ValueError: a field is not allowed (RFC 9110 §6.5.1).
+            LocalProtocolError: the response has ended.
+        """
+        fields = check_trailers(headers)
+        self._check_open()
+        self._head.add_trailers(fields)
+
+    def _check_headers_open(self) -> None:
+        if self.headers_sent:
+            raise LocalProtocolError("the headers of the response have been sent already")
+        if self._ended:
+            raise LocalProtocolError("the response has ended")
+
+    def _check_open(self) -> None:
+        if self._ended:
+            raise LocalProtocolError("the response has ended")
+
+    @property
+    def _bodiless(self) -> bool:
+        """Whether a body is dropped."""
+        return self._head.no_content or self._exchange.method == "HEAD"
 
     # -- before the response ---------------------------------------------------------------------------------------
 
@@ -102,15 +253,15 @@ class Response(ResponseHead):
         if stream is None:
             raise LocalProtocolError("there is no push over HTTP/1.1")
         exchange = await stream.push(headers)
-        request = type(self._request)._make(exchange, self._request.max_body_size)
-        response = type(self)._make(exchange, request)
+        request = construct(type(self._request), exchange, self._request.max_body_size)
+        response = construct(type(self), exchange, request)
         self._pushed.append(response)
         return response
 
     # -- the body --------------------------------------------------------------------------------------------------
 
     async def flush_headers(self) -> None:
-        """Sends the headers now, without waiting for the first octets; a second call does nothing.
+        """Sends the headers now, without waiting for the first bytes; a second call does nothing.
 
         Cancelled: nothing was sent.
 
@@ -122,33 +273,33 @@ class Response(ResponseHead):
         if self._exchange.headers_sent:
             await trio.lowlevel.checkpoint()
             return
-        await self._exchange.respond(self._head(), end_stream=self._bodiless, send_date=self.send_date)
+        await self._exchange.respond(self._head.headers(), end_stream=self._bodiless, send_date=self.send_date)
         self._head_written = True
 
     async def write(self, data: bytes | bytearray | memoryview | str) -> None:
-        """Sends octets of the body, and before the first of them the headers.
+        """Sends bytes of the body, and before the first of them the headers.
 
         Waits as long as the client does not take them. Dropped where a response has no body: in answer to HEAD, and
         with status 204, 205 and 304. Cancelled: if none was framed, none was sent, and it can be repeated; otherwise
         the body is torn, and the exchange will be reset.
 
         Args:
-            data: octets, or text, which is sent in UTF-8.
+            data: bytes, or text, which is sent in UTF-8.
 
         Raises:
             LocalProtocolError: the response has ended, or ``content-length`` would be exceeded.
             StreamError, SessionError, trio.ClosedResourceError: the exchange is over.
             trio.BusyResourceError: another task is writing.
         """
-        octets = _octets(data)
+        body = _encoded(data)
         self._check_open()
-        wanted = bool(octets) and not self._bodiless
+        wanted = bool(body) and not self._bodiless
         if not self._exchange.headers_sent:
             await self.flush_headers()
         elif not wanted:
             await trio.lowlevel.checkpoint()
         if wanted:
-            await self._exchange.send_all(octets)
+            await self._exchange.send_all(body)
 
     async def end(self, data: bytes | bytearray | memoryview | str = b"") -> None:
         """Ends the response, after *data*. Due on every response; again and without data, it does nothing.
@@ -163,14 +314,14 @@ class Response(ResponseHead):
             StreamError, SessionError, trio.ClosedResourceError: the exchange is over.
             trio.BusyResourceError: another task is writing.
         """
-        octets = _octets(data)
-        if self._ended and not octets:
+        body = _encoded(data)
+        if self._ended and not body:
             await trio.lowlevel.checkpoint()
             return
         self._check_open()
         self._ended = True
         try:
-            await self._end(octets)
+            await self._end(body)
         except (StreamError, SessionError, trio.ClosedResourceError):
             self._over.set()
             raise
@@ -180,27 +331,30 @@ class Response(ResponseHead):
         self._finished = True
         self._over.set()
 
-    async def _end(self, octets: bytes | bytearray | memoryview) -> None:
+    async def _end(self, body: bytes | bytearray | memoryview) -> None:
         exchange = self._exchange
-        if self._trailers and not self._bodiless:
+        if self._head.trailers and not self._bodiless:
             await self.flush_headers()
-            if octets:
-                await exchange.send_all(octets)
-            await exchange.send_trailers(list(self._trailers.items()))
+            if body:
+                await exchange.send_all(body)
+            await exchange.send_trailers(list(self._head.trailers.items()))
         elif not exchange.headers_sent:
-            await self._respond(octets)
+            await self._respond(body)
         elif self._bodiless:
             await trio.lowlevel.checkpoint()  # it has ended with its headers
         else:
-            if octets:
-                await exchange.send_all(octets)
+            if body:
+                await exchange.send_all(body)
             await exchange.send_eof()
 
-    async def _respond(self, octets: bytes | bytearray | memoryview) -> None:
+    async def _respond(self, body: bytes | bytearray | memoryview) -> None:
         """Sends the whole response."""
         # In answer to HEAD, the length is that of the body which GET would have had, if it is known.
-        body = bytes(octets) if not self._bodiless or (octets and self._status not in NO_CONTENT) else None
-        await self._exchange.respond(self._head(), body=body, end_stream=body is None, send_date=self.send_date)
+        counts = not self._bodiless or (body and not self._head.no_content)
+        content = bytes(body) if counts else None
+        await self._exchange.respond(
+            self._head.headers(), body=content, end_stream=content is None, send_date=self.send_date
+        )
         self._head_written = True
 
     # -- whole responses -------------------------------------------------------------------------------------------
@@ -321,7 +475,7 @@ class Response(ResponseHead):
 
     async def _settle(self) -> None:
         """The handler has returned: ends what it has begun. What it has not is left to the server, which says 500."""
-        if not self._ended and (self._touched or self.headers_sent) and not self._exchange.destroyed:
+        if not self._ended and (self._head.touched or self.headers_sent) and not self._exchange.destroyed:
             await self.end()
         for pushed in self._pushed:
             with contextlib.suppress(StreamError):  # the client does not want it
@@ -334,7 +488,7 @@ class Response(ResponseHead):
             pushed._handler_over()
 
 
-def _octets(data: bytes | bytearray | memoryview | str) -> bytes | bytearray | memoryview:
+def _encoded(data: bytes | bytearray | memoryview | str) -> bytes | bytearray | memoryview:
     if isinstance(data, str):
         return data.encode()
     if not isinstance(data, bytes | bytearray | memoryview):

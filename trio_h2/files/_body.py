@@ -41,7 +41,7 @@ class WholeBody:
 
 
 async def send_span(exchange: FileExchange, source: Source, offset: int, length: int | None) -> None:
-    """Sends *length* octets of a file from *offset* on; ``None``: all there are.
+    """Sends *length* bytes of a file from *offset* on; ``None``: all there are.
 
     Raises:
         TruncatedFileError: there are fewer.
@@ -60,7 +60,7 @@ async def send_span(exchange: FileExchange, source: Source, offset: int, length:
 
 
 async def send_parts(exchange: FileExchange, source: Source, parts: Sequence[bytes | tuple[int, int]]) -> None:
-    """Sends octets and spans (offset, length) of a file, one after the other. Raises as `send_span`."""
+    """Sends bytes and spans (offset, length) of a file, one after the other. Raises as `send_span`."""
     for part in parts:
         if isinstance(part, bytes):
             await exchange.send_all(part)

@@ -42,7 +42,7 @@ class Validators:
     modified: int
     """In whole seconds since 1970; never in the future."""
     strong: bool
-    """Whether both change whenever an octet does."""
+    """Whether both change whenever a byte does."""
 
     @classmethod
     def of(cls, status: os.stat_result, *, coding: str = "", now: float) -> Validators:

@@ -231,7 +231,7 @@ class DirectoryHandler:
 
 
 def _wants_all(stream: FileExchange) -> bool:
-    """Whether the answer, if there is one, begins with the first octet: a GET of the whole, on no condition."""
+    """Whether the answer, if there is one, begins with the first byte: a GET of the whole, on no condition."""
     return stream.method == "GET" and not any(name == "range" or name.startswith("if-") for name in stream.headers)
 
 

@@ -37,7 +37,7 @@ class FileExchange(Protocol):
         """Sends the final response headers; with *body*, the whole response."""
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Sends body octets."""
+        """Sends body bytes."""
 
     async def send_eof(self) -> None:
         """Ends the response."""

@@ -25,18 +25,18 @@ _spec = re.compile(r"([0-9]+)-([0-9]*)|-([0-9]+)").fullmatch
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Some octets of a file: from *start* on, *length* of them, at least one."""
+    """Some bytes of a file: from *start* on, *length* of them, at least one."""
 
     start: int
     length: int
 
     @property
     def stop(self) -> int:
-        """The position behind the last octet."""
+        """The position behind the last byte."""
         return self.start + self.length
 
     def content_range(self, size: int) -> str:
-        """Returns the ``content-range`` of this span, of *size* octets (RFC 9110 §14.4)."""
+        """Returns the ``content-range`` of this span, of *size* bytes (RFC 9110 §14.4)."""
         return f"bytes {self.start}-{self.stop - 1}/{size}"
 
 
@@ -45,7 +45,7 @@ def parse_range(value: str | None, size: int) -> list[Span] | None:
 
     Args:
         value: the field.
-        size: octets of the whole representation.
+        size: bytes of the whole representation.
 
     Returns:
         ``None`` if the field is not there or to be ignored: the whole is the answer. No spans at all if none can be
@@ -105,7 +105,7 @@ class Multipart:
 
     content_type: str
     parts: list[bytes | tuple[int, int]]
-    """Octets as they are, and spans of the file."""
+    """Bytes as they are, and spans of the file."""
     length: int
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CHUNK = 128 * 1024
-"""Octets that are read at a time, and at most held for one response."""
+"""Bytes that are read at a time, and at most held for one response."""
 
 _MAX_THREADS = 20
 # O_NONBLOCK: opening a pipe would wait for a writer. It means nothing to regular files.
@@ -46,7 +46,7 @@ class Source(Protocol):
     """Something that can be read at any position."""
 
     async def read(self, position: int, size: int) -> bytes:
-        """Reads up to *size* octets; ``b""`` is the end."""
+        """Reads up to *size* bytes; ``b""`` is the end."""
 
 
 def limiter() -> trio.CapacityLimiter:
@@ -76,7 +76,7 @@ class OpenFile:
         self._closed = False
         self._busy = False
         self._ahead = b""
-        """The first octets, if they were read along with the opening and not asked for yet."""
+        """The first bytes, if they were read along with the opening and not asked for yet."""
 
     def __enter__(self) -> OpenFile:
         """Returns itself."""
@@ -93,7 +93,7 @@ class OpenFile:
 
         Args:
             opener: opens and returns a descriptor, which becomes this object's own, and what this shall return.
-            ahead: so many octets are read at once, for the first `read`: a small file costs one thread, not two.
+            ahead: so many bytes are read at once, for the first `read`: a small file costs one thread, not two.
 
         Raises:
             Exception: what *opener* raised.
@@ -114,7 +114,7 @@ class OpenFile:
         return result
 
     async def read(self, position: int, size: int) -> bytes:
-        """Reads up to *size* octets at *position*; ``b""`` is the end. Cancelled: nothing happened.
+        """Reads up to *size* bytes at *position*; ``b""`` is the end. Cancelled: nothing happened.
 
         Raises:
             OSError: the file cannot be read.
@@ -167,7 +167,7 @@ class BorrowedFile:
         return await trio.to_thread.run_sync(os.fstat, self._fd, abandon_on_cancel=True, limiter=limiter())
 
     async def read(self, position: int, size: int) -> bytes:
-        """Reads up to *size* octets at *position*; ``b""`` is the end. Cancelled: nothing happened.
+        """Reads up to *size* bytes at *position*; ``b""`` is the end. Cancelled: nothing happened.
 
         Raises:
             OSError: the file cannot be read.

@@ -15,6 +15,7 @@ import trio
 
 from trio_h2 import Headers, LocalProtocolError, SessionError, StreamError
 
+from .._checks import NO_CONTENT, check_int
 from ._body import WholeBody, end_body, send_span
 from ._reading import BorrowedFile, OpenFile, open_regular
 
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     StatCheck: TypeAlias = Callable[[os.stat_result, HeaderFields], object]
     OnError: TypeAlias = Callable[[Exception], object]
 
-_NO_CONTENT = frozenset({204, 205, 304})
+_LARGEST = 2**63 - 1
+"""The highest offset that a system has for files."""
 # The peer has left, or the exchange is closed here: no answer to any file's failure would reach anybody.
 _NOBODY_THERE = (StreamError, SessionError, trio.ClosedResourceError, trio.BusyResourceError)
 
@@ -65,8 +67,8 @@ async def respond_with_file(
             If it returns exactly `False`, or has responded itself, nothing more is done here.
         on_error: a function or async function, called with whatever fails before the headers are sent (but not if
             the client has left); it may respond. Without it the stream is destroyed and the error raised.
-        offset: the first octet to send.
-        length: send at most so many octets; ``None``: up to the end of the file.
+        offset: the first byte to send.
+        length: send at most so many bytes; ``None``: up to the end of the file.
         trailers: sent after the body.
         end_stream: whether the response ends with the body; if not, `send_trailers` is left to the caller.
 
@@ -125,10 +127,10 @@ async def respond_with_fd(
         stream: what to answer.
         fd: the descriptor of something with positions, or a file object.
         headers: as for `trio_h2.ServerStream.respond`. ``content-length`` is the caller's affair; if it is there,
-            so many octets are sent.
+            so many bytes are sent.
         stat_check: as for `respond_with_file`; only with it the status is asked for.
-        offset: the first octet to send.
-        length: send at most so many octets; ``None``: up to the end of the file.
+        offset: the first byte to send.
+        length: send at most so many bytes; ``None``: up to the end of the file.
         trailers: sent after the body.
         end_stream: whether the response ends with the body; if not, `send_trailers` is left to the caller.
 
@@ -161,7 +163,7 @@ async def respond_with_fd(
 
 
 class _Limited:
-    """A file of unknown size, of which no more than *length* octets are wanted, though fewer are fine."""
+    """A file of unknown size, of which no more than *length* bytes are wanted, though fewer are fine."""
 
     def __init__(self, file: Source, offset: int, length: int | None) -> None:
         self._file = file
@@ -229,9 +231,9 @@ def _check_arguments(
     length: int | None,
     trailers: HeadersInput | None,
 ) -> Headers:
-    _check_number("offset", offset)
+    check_int("offset", offset, 0, _LARGEST)
     if length is not None:
-        _check_number("length", length)
+        check_int("length", length, 0, _LARGEST)
     if isinstance(headers, bool):
         raise TypeError("the headers of a response, or its status, cannot be a bool")
     given = Headers({":status": headers} if isinstance(headers, int) else () if headers is None else headers)
@@ -243,16 +245,9 @@ def _check_arguments(
     return given
 
 
-def _check_number(name: str, number: int) -> None:
-    if isinstance(number, bool) or not isinstance(number, int):
-        raise TypeError(f"{name} must be an int, not {number!r}")
-    if not 0 <= number < 2**63:
-        raise ValueError(f"{name} must be in 0..{2**63 - 1}, not {number}")
-
-
 def _check_status(headers: Headers) -> None:
     status = headers.get(":status") or "200"
-    if status.isdecimal() and int(status) in _NO_CONTENT:
+    if status.isdecimal() and int(status) in NO_CONTENT:
         raise LocalProtocolError(f"a response with status {status} has no content, so no file can be sent with it")
 
 

@@ -36,7 +36,7 @@ class FaultyStream(trio.abc.Stream):
         self._receiving = Turn("receiving from")
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Sends octets, badly."""
+        """Sends bytes, badly."""
         with self._sending():
             await self._send(memoryview(data))
 
@@ -46,7 +46,7 @@ class FaultyStream(trio.abc.Stream):
             await self._wait_sendable()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """Receives octets, badly."""
+        """Receives bytes, badly."""
         max_bytes = checked_max_bytes(max_bytes)
         with self._receiving():
             return await self._receive(max_bytes)
@@ -91,7 +91,7 @@ def _half_closeable(cls: type[FaultyStream]) -> type[FaultyStream]:
 
 
 class TrickleStream(FaultyStream):
-    """Moves at most a few octets at a time, so that every message arrives in pieces.
+    """Moves at most a few bytes at a time, so that every message arrives in pieces.
 
     Args:
         transport: The stream below.
@@ -125,7 +125,7 @@ class ChaosStream(FaultyStream):
     Args:
         transport: The stream below.
         seed: Where the randomness starts.
-        max_chunk: The most octets that are moved at once. Small pieces are as likely as large ones.
+        max_chunk: The most bytes that are moved at once. Small pieces are as likely as large ones.
         max_delay: The longest random wait, in seconds of Trio's clock; use it with an autojump clock.
     """
 
@@ -148,7 +148,7 @@ class ChaosStream(FaultyStream):
                 return
 
     async def _receive(self, max_bytes: int | None) -> bytes:
-        # Waiting afterwards would lose octets when it is cancelled.
+        # Waiting afterwards would lose bytes when it is cancelled.
         await self._dawdle(self._receive_random)
         return await super()._receive(_smaller(max_bytes, self._size(self._receive_random)))
 

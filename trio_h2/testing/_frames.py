@@ -84,7 +84,7 @@ def pack_frame(
     *,
     length: int | None = None,
 ) -> bytes:
-    """Returns a frame as octets. Nothing is checked; *length* replaces the payload's real length.
+    """Returns a frame as bytes. Nothing is checked; *length* replaces the payload's real length.
 
     *stream_id* has 32 bits here: the highest one is the reserved bit of RFC 9113 §4.1.
     """
@@ -102,7 +102,7 @@ class Priority:
     exclusive: bool = False
 
     def pack(self) -> bytes:
-        """Returns the five octets of the signal."""
+        """Returns the five bytes of the signal."""
         return struct.pack(">LB", self.depends_on | self.exclusive << 31, self.weight - 1 & 0xFF)
 
 
@@ -143,13 +143,13 @@ class DataFrame(Frame):
 
     @property
     def flow_controlled_length(self) -> int:
-        """The octets that count against the windows: all of the payload, padding included."""
+        """The bytes that count against the windows: all of the payload, padding included."""
         return len(self.payload)
 
 
 @dataclasses.dataclass(slots=True, kw_only=True, repr=False)
 class ContinuationFrame(Frame):
-    """CONTINUATION (RFC 9113 §6.10). It is seen in the log only: its octets belong to a block."""
+    """CONTINUATION (RFC 9113 §6.10). It is seen in the log only: its bytes belong to a block."""
 
     fragment: bytes
     end_headers: bool
@@ -328,7 +328,7 @@ def _priority(parsed: wire.Priority) -> Priority:
 
 
 def _show(name: str, value: object) -> str:
-    """Shows one part of a frame briefly: names for numbers, the start of long octets."""
+    """Shows one part of a frame briefly: names for numbers, the start of long bytes."""
     match name, value:
         case "code", int():
             return _ERROR_NAMES[value] if value < len(_ERROR_NAMES) else hex(value)

@@ -22,7 +22,7 @@ SettingPairs = tuple[tuple[int, int], ...]
 
 
 class Windows:
-    """The flow-control windows of one direction: how many octets may still be sent (RFC 9113 §5.2).
+    """The flow-control windows of one direction: how many bytes may still be sent (RFC 9113 §5.2).
 
     Attributes:
         connection: The connection's window.
@@ -46,7 +46,7 @@ class Windows:
             self.connection += octets
 
     def spend(self, stream_id: int, octets: int) -> None:
-        """Takes the octets of a DATA frame from its stream's and from the connection's window."""
+        """Takes the bytes of a DATA frame from its stream's and from the connection's window."""
         self.grant(stream_id, -octets)
         self.grant(0, -octets)
 
@@ -126,7 +126,7 @@ class Limits:
                 flow-control windows advertised by the receiver."
         """
         self.ours.spend(stream_id, octets)
-        # A frame without octets needs no space, so it may be sent even with a negative window.
+        # A frame without bytes needs no space, so it may be sent even with a negative window.
         for window_id, name in ((stream_id, f"stream {stream_id}"), (0, "the connection")):
             left = self.ours.get(window_id)
             assert not octets or left >= 0, (

@@ -41,7 +41,7 @@ def checked_max_bytes(max_bytes: int | None) -> int | None:
 
 
 class _Pipe:
-    """One direction: octets that were sent and not yet received, and what has happened at its ends."""
+    """One direction: bytes that were sent and not yet received, and what has happened at its ends."""
 
     def __init__(self, capacity: int | None) -> None:
         self.data = bytearray()
@@ -72,18 +72,18 @@ class MemoryTransport(trio.abc.HalfCloseableStream):
 
     @property
     def unread(self) -> int:
-        """How many octets the other end has sent and this one has not received."""
+        """How many bytes the other end has sent and this one has not received."""
         return len(self._incoming.data)
 
     @property
     def unsent(self) -> int:
-        """How many octets this end has sent and the other one has not received."""
+        """How many bytes this end has sent and the other one has not received."""
         return len(self._outgoing.data)
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Sends octets; waits while as many as the capacity are unread.
+        """Sends bytes; waits while as many as the capacity are unread.
 
-        When it is cancelled, a first part of the octets may have been sent.
+        When it is cancelled, a first part of the bytes may have been sent.
         """
         with self._sending():
             await trio.lowlevel.checkpoint()
@@ -100,7 +100,7 @@ class MemoryTransport(trio.abc.HalfCloseableStream):
                 await self._outgoing.wait_changed()
 
     async def wait_send_all_might_not_block(self) -> None:
-        """Waits until there is room for at least one octet."""
+        """Waits until there is room for at least one byte."""
         with self._sending():
             await trio.lowlevel.checkpoint()
             self._check_sendable()
@@ -118,7 +118,7 @@ class MemoryTransport(trio.abc.HalfCloseableStream):
             self._outgoing.notify()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """Returns octets as soon as there are some, or `b""` at the end. Cancelling it loses none."""
+        """Returns bytes as soon as there are some, or `b""` at the end. Cancelling it loses none."""
         max_bytes = checked_max_bytes(max_bytes)
         with self._receiving():
             await trio.lowlevel.checkpoint()
@@ -159,7 +159,7 @@ def memory_transports(capacity: int | None = None) -> tuple[MemoryTransport, Mem
     autojump clock. `send_all` has one checkpoint when it need not wait.
 
     Args:
-        capacity: How many octets may be unread in each direction before `send_all` waits; None for no
+        capacity: How many bytes may be unread in each direction before `send_all` waits; None for no
             bound.
     """
     if capacity is not None and capacity < 1:

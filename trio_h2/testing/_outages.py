@@ -53,7 +53,7 @@ class StallableStream(FaultyStream):
         self._held: bytes | None = None
 
     def stall_send(self, *, after: int = 0) -> None:
-        """Makes `send_all` wait, once *after* more octets have passed."""
+        """Makes `send_all` wait, once *after* more bytes have passed."""
         self._still_to_send = after
         if not after:
             self._send_gate.shut()
@@ -118,13 +118,13 @@ class StallableStream(FaultyStream):
 
 
 class CuttingStream(FaultyStream):
-    """Breaks, after so many octets or on demand.
+    """Breaks, after so many bytes or on demand.
 
     Args:
         transport: The stream below.
-        receive_limit: Octets that can be received. After them comes `b""`, as if the other side had
+        receive_limit: Bytes that can be received. After them comes `b""`, as if the other side had
             ended its direction, and sending still works; or with *error* the whole stream is cut.
-        send_limit: Octets that can be sent. Sending more delivers those and cuts the whole stream.
+        send_limit: Bytes that can be sent. Sending more delivers those and cuts the whole stream.
         error: What `receive_some` does where it was cut: raise `trio.BrokenResourceError`, as after a
             reset of the TCP connection, or return `b""`, as after its orderly end.
 
@@ -224,17 +224,17 @@ class CuttingStream(FaultyStream):
 
 
 class BlackHoleStream(FaultyStream):
-    """Goes silent on demand, as a network does without a word: no octets, no end, no error.
+    """Goes silent on demand, as a network does without a word: no bytes, no end, no error.
 
     Sending still seems to work, as the system's buffer would make it seem. Closing the stream closes
     the one below, and so shows the other end its end: nothing else would ever free it.
 
     Args:
         transport: The stream below.
-        send_capacity: Octets that seem to be sent before `send_all` waits for ever; None for no limit.
+        send_capacity: Bytes that seem to be sent before `send_all` waits for ever; None for no limit.
 
     Attributes:
-        swallowed: Octets that were sent into the hole.
+        swallowed: Bytes that were sent into the hole.
     """
 
     def __init__(self, transport: trio.abc.Stream, *, send_capacity: int | None = None) -> None:

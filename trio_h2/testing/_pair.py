@@ -58,7 +58,7 @@ def session_pair(
         handler: the server's handler.
         client_config: limits and timeouts of the client.
         server_config: limits and timeouts of the server.
-        capacity: how many octets each transport holds before `send_all` waits; ``None`` for no bound.
+        capacity: how many bytes each transport holds before `send_all` waits; ``None`` for no bound.
         wrap_client: makes the client's transport of the end of a memory transport, e.g. a faulty one.
         wrap_server: the same for the server's.
         on_session: as for `serve_stream`.

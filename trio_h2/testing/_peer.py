@@ -1,39 +1,51 @@
 """A scripted HTTP/2 peer: the test says frame by frame what it sends and what it wants to see.
 
 It is built on hyperframe and hpack only, so it shares no code, and therefore no mistake, with the
-engine that it tests. Three layers, each of which adds to the one before: sending any frame
-(`_sender.py`), reading and judging what comes (`_receiver.py`), and here the roles and expectations.
+engine that it tests. It sends any frame, right or wrong; what comes is read and judged by a `FrameReceiver`.
 """
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import dataclasses
-from collections.abc import Mapping
+import struct
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Self, TypeVar
 
+import hpack
 import trio
 import trio.testing
 
+from ._field_blocks import field_pair, setting_pairs, split_block
 from ._frames import (
+    CLIENT_PREFACE,
     DataFrame,
     Frame,
+    FrameFlag,
+    FrameType,
     GoAwayFrame,
     HeadersFrame,
     PingFrame,
+    Priority,
     RstStreamFrame,
+    SettingCode,
     SettingsFrame,
+    WindowUpdateFrame,
+    pack_frame,
 )
+from ._limits import Limits
 from ._receiver import FrameReceiver, PeerClosedError
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from ._sender import Fields, Number, Settings
+    from ._field_blocks import Fields, Number, Settings
 
 FrameT = TypeVar("FrameT", bound=Frame)
 
 
-class ScriptedPeer(FrameReceiver):
+class ScriptedPeer:
     """One end of an HTTP/2 connection, played by a test.
 
     It has no task of its own: it reads, and so acknowledges, only while one of its receiving methods
@@ -61,13 +73,30 @@ class ScriptedPeer(FrameReceiver):
         auto_ack: Whether SETTINGS and PING are acknowledged as soon as they are read.
         timeout: Seconds of Trio's clock to wait for a frame before the test is failed. With an
             autojump clock this costs no time; raise it where a test waits for a long timeout.
+
+    Attributes:
+        transport: The stream below.
+        client: As the argument.
+        auto_ack: As the argument; may be changed at any time.
+        timeout: As the argument; may be changed at any time.
     """
 
     def __init__(
         self, transport: trio.abc.Stream, *, client: bool, auto_ack: bool = True, timeout: float = 10.0
     ) -> None:
-        super().__init__(transport, auto_ack=auto_ack, timeout=timeout)
+        self.transport = transport
         self.client = client
+        self.auto_ack = auto_ack
+        self.timeout = timeout
+        self._limits = Limits()
+        self._encoder = hpack.Encoder()
+        self._turn = trio.StrictFIFOLock()
+        """Several tasks may send: frames stay whole, and field blocks with their CONTINUATION frames together."""
+        self._batch: bytearray | None = None
+        self._receiver = FrameReceiver(transport, self._limits)
+        self._queue: collections.deque[Frame] = collections.deque()
+        """Frames that were read and left for the next receiving call."""
+        self._unanswered: Frame | None = None
         self._next_stream_id = 1 if client else 2
 
     async def __aenter__(self) -> Self:
@@ -183,6 +212,253 @@ class ScriptedPeer(FrameReceiver):
         """
         await self.send_ping(data)
         await self.pick(PingFrame, ack=True, data=data)
+
+    # ---- Any frame, right or wrong: nothing checks whether the protocol allows it ----
+
+    def send_window(self, stream_id: int = 0) -> int:
+        """Returns the credit the other side has granted and this one has not used.
+
+        It counts what has been *received* so far: WINDOW_UPDATE frames still in the transport are
+        not in it. It falls below zero if more was sent than allowed.
+
+        Args:
+            stream_id: The stream, or 0 for the connection.
+        """
+        return self._limits.theirs.get(stream_id)
+
+    def receive_window(self, stream_id: int = 0) -> int:
+        """Returns the credit this side has granted and the other one has not used, as far as is known.
+
+        Args:
+            stream_id: The stream, or 0 for the connection.
+        """
+        return self._limits.ours.get(stream_id)
+
+    async def send_bytes(self, data: bytes) -> None:
+        """Sends bytes as they are. What they mean is not tracked."""
+        if self._batch is not None:
+            self._batch += data
+            await trio.lowlevel.checkpoint()
+            return
+        async with self._turn:
+            await self.transport.send_all(data)
+
+    @contextlib.asynccontextmanager
+    async def batch(self) -> AsyncIterator[None]:
+        """Collects all that is sent inside the block and sends it as one write at its end.
+
+        If the block raises, nothing of it is sent.
+        """
+        if self._batch is not None:
+            raise RuntimeError("a batch is already open")
+        self._batch = batch = bytearray()
+        try:
+            yield
+        finally:
+            self._batch = None
+        await self.send_bytes(bytes(batch))
+
+    async def send_eof(self) -> None:
+        """Ends the sending direction of the transport; receiving goes on.
+
+        Raises:
+            TypeError: The transport cannot be closed in one direction only.
+        """
+        if not isinstance(self.transport, trio.abc.HalfCloseableStream):
+            raise TypeError(f"{self.transport!r} cannot be half-closed")
+        async with self._turn:
+            await self.transport.send_eof()
+
+    async def aclose(self) -> None:
+        """Closes the transport without a word."""
+        await self.transport.aclose()
+
+    async def send_raw_frame(
+        self, type: int, flags: int, stream_id: int, payload: bytes = b"", *, length: int | None = None
+    ) -> None:
+        """Sends a frame of any type with any content.
+
+        The windows are not adjusted; SETTINGS sent this way are expected to be acknowledged but their
+        content isn't applied.
+
+        Args:
+            type: The frame type, also one that doesn't exist.
+            flags: All flag bits.
+            stream_id: 32 bits, the reserved one included.
+            payload: What follows the frame header.
+            length: What the frame header says instead of the payload's real length.
+        """
+        if type == FrameType.SETTINGS and not flags & FrameFlag.ACK:
+            self._limits.settings_sent(())
+        await self.send_bytes(pack_frame(type, flags, stream_id, payload, length=length))
+
+    async def send_preface(self, preface: bytes = CLIENT_PREFACE) -> None:
+        """Sends the client's connection preface (RFC 9113 §3.4), without the SETTINGS after it."""
+        await self.send_bytes(preface)
+
+    async def send_settings(self, settings: Settings[Number] = (), *, ack: bool = False) -> None:
+        """Sends SETTINGS, or its acknowledgement.
+
+        Args:
+            settings: Numbers (see `SettingCode`) and values.
+            ack: Whether to set ACK. No settings belong into such a frame, but they would be sent.
+        """
+        pairs = setting_pairs(settings)
+        if not ack:
+            self._limits.settings_sent(pairs)
+        payload = b"".join(struct.pack(">HL", identifier, value) for identifier, value in pairs)
+        flags = FrameFlag.ACK if ack else FrameFlag.NONE
+        await self.send_bytes(pack_frame(FrameType.SETTINGS, flags, 0, payload))
+
+    async def send_headers(
+        self,
+        stream_id: int,
+        fields: Fields | bytes,
+        *,
+        end_stream: bool = False,
+        end_headers: bool = True,
+        padding: int | None = None,
+        priority: Priority | None = None,
+        split: int | Sequence[int] | None = None,
+    ) -> None:
+        """Sends a field block as HEADERS and, if need be, CONTINUATION frames, all in one write.
+
+        Args:
+            stream_id: The stream.
+            fields: The header or trailer fields. Pairs may be `hpack.NeverIndexedHeaderTuple`. `bytes`
+                are taken as an encoded block and sent unchanged.
+            end_stream: Whether to set END_STREAM.
+            end_headers: Whether to set END_HEADERS on the last frame.
+            padding: Bytes of padding in the HEADERS frame; None sends it unpadded.
+            priority: A priority signal for the HEADERS frame.
+            split: Bytes of the block for each frame, or for the first frames one after the other.
+                By default the frames are as long as the other side allows.
+        """
+        flags = FrameFlag.END_STREAM if end_stream else FrameFlag.NONE
+        prefix = b""
+        if priority is not None:
+            flags |= FrameFlag.PRIORITY
+            prefix = priority.pack()
+        await self._send_block(FrameType.HEADERS, flags, stream_id, prefix, fields, end_headers, padding, split)
+
+    async def send_push_promise(
+        self,
+        stream_id: int,
+        promised_stream_id: int,
+        fields: Fields | bytes,
+        *,
+        end_headers: bool = True,
+        padding: int | None = None,
+        split: int | Sequence[int] | None = None,
+    ) -> None:
+        """Sends PUSH_PROMISE; the arguments are those of `send_headers`."""
+        prefix = struct.pack(">L", promised_stream_id)
+        kind, flags = FrameType.PUSH_PROMISE, FrameFlag.NONE
+        await self._send_block(kind, flags, stream_id, prefix, fields, end_headers, padding, split)
+
+    async def send_continuation(self, stream_id: int, fragment: bytes, *, end_headers: bool = True) -> None:
+        """Sends one CONTINUATION frame with a part of an encoded block."""
+        flags = FrameFlag.END_HEADERS if end_headers else FrameFlag.NONE
+        await self.send_bytes(pack_frame(FrameType.CONTINUATION, flags, stream_id, fragment))
+
+    async def send_data(
+        self, stream_id: int, data: bytes = b"", *, end_stream: bool = False, padding: int | None = None
+    ) -> None:
+        """Sends one DATA frame, whether or not the windows allow it.
+
+        Args:
+            stream_id: The stream.
+            data: The content.
+            end_stream: Whether to set END_STREAM.
+            padding: Bytes of padding; None sends the frame unpadded, 0 with a pad length of 0.
+        """
+        flags = FrameFlag.END_STREAM if end_stream else FrameFlag.NONE
+        payload = data
+        if padding is not None:
+            flags |= FrameFlag.PADDED
+            payload = bytes([padding]) + data + bytes(padding)
+        self._limits.theirs.spend(stream_id, len(payload))
+        await self.send_bytes(pack_frame(FrameType.DATA, flags, stream_id, payload))
+
+    async def send_priority(self, stream_id: int, priority: Priority | None = None) -> None:
+        """Sends PRIORITY."""
+        payload = (priority or Priority()).pack()
+        await self.send_bytes(pack_frame(FrameType.PRIORITY, FrameFlag.NONE, stream_id, payload))
+
+    async def send_rst(self, stream_id: int, code: int = 0x8) -> None:
+        """Sends RST_STREAM, with CANCEL unless *code* is another one."""
+        payload = struct.pack(">L", code)
+        await self.send_bytes(pack_frame(FrameType.RST_STREAM, FrameFlag.NONE, stream_id, payload))
+
+    async def send_ping(self, data: bytes = bytes(8), *, ack: bool = False) -> None:
+        """Sends PING, or its acknowledgement. *data* has eight bytes unless it is to be wrong."""
+        flags = FrameFlag.ACK if ack else FrameFlag.NONE
+        await self.send_bytes(pack_frame(FrameType.PING, flags, 0, data))
+
+    async def send_goaway(self, last_stream_id: int = 0, code: int = 0x0, debug: bytes = b"") -> None:
+        """Sends GOAWAY, with NO_ERROR unless *code* is another one."""
+        payload = struct.pack(">LL", last_stream_id, code) + debug
+        await self.send_bytes(pack_frame(FrameType.GOAWAY, FrameFlag.NONE, 0, payload))
+
+    async def send_window_update(self, stream_id: int, increment: int) -> None:
+        """Sends WINDOW_UPDATE and counts it as granted, even if the increment is not allowed."""
+        self._limits.ours.grant(stream_id, increment)
+        payload = struct.pack(">L", increment)
+        await self.send_bytes(pack_frame(FrameType.WINDOW_UPDATE, FrameFlag.NONE, stream_id, payload))
+
+    def encode(self, fields: Fields) -> bytes:
+        """Returns a field block, encoded with this connection's HPACK state.
+
+        The block has to be sent, and before any other that is encoded later; else the other side's
+        decoder is out of step.
+        """
+        pairs = fields.items() if isinstance(fields, Mapping) else fields
+        return self._encoder.encode([field_pair(pair) for pair in pairs])
+
+    # ---- Receiving ----
+
+    async def receive_frame(self) -> Frame:
+        """Returns the next frame: first those that another method has read and left, then new ones.
+
+        HEADERS and PUSH_PROMISE come when their field block is complete; their CONTINUATION frames
+        don't come on their own.
+
+        Raises:
+            PeerClosedError: The other side closed the transport.
+            AssertionError: The other side broke the protocol, or nothing came in time.
+        """
+        if self._queue:
+            await trio.lowlevel.checkpoint()
+            return self._queue.popleft()
+        return await self._read_frame()
+
+    async def receive_preface(self) -> None:
+        """Reads the client's connection preface (RFC 9113 §3.4)."""
+        with trio.move_on_after(self.timeout) as scope:
+            await self._receiver.receive_preface()
+        assert not scope.cancelled_caught, f"no client preface came, only {self._receiver.begun!r}"
+
+    def is_routine(self, frame: Frame) -> bool:
+        """Whether a frame is mere housekeeping, which most tests don't want to see.
+
+        These are acknowledged SETTINGS, WINDOW_UPDATE, and PING while it is answered automatically.
+        """
+        match frame:
+            case SettingsFrame(ack=True) | WindowUpdateFrame():
+                return True
+            case PingFrame(ack=False):
+                return self.auto_ack
+            case _:
+                return False
+
+    @property
+    def frames(self) -> list[Frame]:
+        """All frames ever read, in the order of the wire."""
+        return self._receiver.frames
+
+    def history(self, count: int = 12) -> str:
+        """Returns the last received frames as text, one in a line."""
+        return self._receiver.history(count)
 
     # ---- Expectations ----
 
@@ -327,6 +603,66 @@ class ScriptedPeer(FrameReceiver):
                     raise AssertionError(f"the body was interrupted by {frame!r}\n{self.history()}")
 
     # ---- Inside ----
+
+    async def _send_block(
+        self,
+        kind: FrameType,
+        flags: FrameFlag,
+        stream_id: int,
+        prefix: bytes,
+        fields: Fields | bytes,
+        end_headers: bool,
+        padding: int | None,
+        split: int | Sequence[int] | None,
+    ) -> None:
+        block = fields if isinstance(fields, bytes) else self.encode(fields)
+        overhead = len(prefix)
+        if padding is not None:
+            flags |= FrameFlag.PADDED
+            prefix = bytes([padding]) + prefix
+            overhead += 1 + padding
+        parts = split_block(block, split, self._limits.their_max_frame_size, overhead)
+        frames = bytearray()
+        for number, part in enumerate(parts):
+            last = number == len(parts) - 1
+            end = FrameFlag.END_HEADERS if last and end_headers else FrameFlag.NONE
+            if number == 0:
+                payload = prefix + part + bytes(padding or 0)
+                frames += pack_frame(kind, flags | end, stream_id, payload)
+            else:
+                frames += pack_frame(FrameType.CONTINUATION, end, stream_id, part)
+        await self.send_bytes(bytes(frames))
+
+    async def _read_frame(self) -> Frame:
+        """Reads a frame from the transport, past the queue."""
+        with trio.move_on_after(self.timeout) as scope:
+            # If the answer is cancelled the frame must not be lost: the next call begins with it.
+            self._unanswered = frame = self._unanswered or await self._read_new()
+            await self._answer(frame)
+            self._unanswered = None
+        if scope.cancelled_caught:
+            raise AssertionError(f"nothing came within {self.timeout:g} seconds\n{self.history()}")
+        return frame
+
+    async def _read_new(self) -> Frame:
+        frame = await self._receiver.receive()
+        if isinstance(frame, SettingsFrame) and not frame.ack:
+            # RFC 7541 §4.2: the encoder's table stays within what the other side allows.
+            size = frame.settings.get(SettingCode.HEADER_TABLE_SIZE)
+            if size is not None and size < self._encoder.header_table_size:
+                self._encoder.header_table_size = size
+        return frame
+
+    async def _answer(self, frame: Frame) -> None:
+        try:
+            match frame:
+                case SettingsFrame(ack=False) if self.auto_ack:
+                    await self.send_settings(ack=True)
+                case PingFrame(ack=False) if self.auto_ack:
+                    await self.send_ping(frame.data, ack=True)
+        except trio.BrokenResourceError:
+            # The other side is gone already; whoever reads on will find that out.
+            pass
 
     async def _expect(self, kind: type[FrameT], attributes: Mapping[str, object], *, strict: bool = False) -> FrameT:
         wanted = _describe(kind, attributes)

@@ -1,12 +1,11 @@
-"""The receiving half of a scripted peer: whole frames, decoded, counted and routinely answered.
+"""What a scripted peer reads with: whole frames, decoded, and judged.
 
-Every method may be cancelled and called again: octets stay in the buffer until they are a whole frame,
-and frames that were read but not handed out stay in the queue.
+Every method may be cancelled and called again: bytes stay in the buffer until they are a whole frame.
 """
 
 from __future__ import annotations
 
-import collections
+from typing import TYPE_CHECKING
 
 import hpack
 import trio
@@ -18,14 +17,15 @@ from ._frames import (
     DataFrame,
     Frame,
     HeadersFrame,
-    PingFrame,
     PushPromiseFrame,
     SettingsFrame,
     WindowUpdateFrame,
     frame_length,
     parse_frame,
 )
-from ._sender import FrameSender
+
+if TYPE_CHECKING:
+    from ._limits import Limits
 
 # Tests want to see whatever comes, so the decoder's own limit must not be what stops it.
 _MAX_FIELD_LIST_SIZE = 2**24
@@ -35,7 +35,7 @@ class PeerClosedError(AssertionError):
     """The other side closed the transport where a test waited for a frame.
 
     Attributes:
-        partial: The octets of a frame that was cut off by the end, or `b""`.
+        partial: The bytes of a frame that was cut off by the end, or `b""`.
     """
 
     def __init__(self, message: str, partial: bytes = b"") -> None:
@@ -43,7 +43,7 @@ class PeerClosedError(AssertionError):
         self.partial = partial
 
 
-class FrameReceiver(FrameSender):
+class FrameReceiver:
     """Reads frames from a transport and holds the other side to the protocol.
 
     An `AssertionError` is raised as soon as the other side overruns a window, exceeds the frame size,
@@ -52,61 +52,30 @@ class FrameReceiver(FrameSender):
 
     Args:
         transport: The stream below.
-        auto_ack: Whether SETTINGS and PING are acknowledged as soon as they are read.
-        timeout: Seconds of Trio's clock to wait for a frame before the test is failed.
+        limits: What both sides may send.
 
     Attributes:
         frames: All frames ever read, in the order of the wire.
-        auto_ack: As the argument; may be changed at any time.
-        timeout: As the argument; may be changed at any time.
     """
 
-    def __init__(self, transport: trio.abc.Stream, *, auto_ack: bool = True, timeout: float = 10.0) -> None:
-        super().__init__(transport)
-        self.auto_ack = auto_ack
-        self.timeout = timeout
+    def __init__(self, transport: trio.abc.Stream, limits: Limits) -> None:
+        self._transport = transport
+        self._limits = limits
         self.frames: list[Frame] = []
-        self._queue: collections.deque[Frame] = collections.deque()
         self._buffer = bytearray()
         self._decoder = hpack.Decoder(max_header_list_size=_MAX_FIELD_LIST_SIZE)
         self._open_block: HeadersFrame | PushPromiseFrame | None = None
-        self._unanswered: Frame | None = None
-
-    async def receive_frame(self) -> Frame:
-        """Returns the next frame: first those that another method has read and left, then new ones.
-
-        HEADERS and PUSH_PROMISE come when their field block is complete; their CONTINUATION frames
-        don't come on their own.
-
-        Raises:
-            PeerClosedError: The other side closed the transport.
-            AssertionError: The other side broke the protocol, or nothing came in time.
-        """
-        if self._queue:
-            await trio.lowlevel.checkpoint()
-            return self._queue.popleft()
-        return await self._read_frame()
 
     async def receive_preface(self) -> None:
         """Reads the client's connection preface (RFC 9113 §3.4)."""
-        with trio.move_on_after(self.timeout) as scope:
-            await self._fill(len(CLIENT_PREFACE))
-        assert not scope.cancelled_caught, f"no client preface came, only {bytes(self._buffer)!r}"
+        await self._fill(len(CLIENT_PREFACE))
         preface = self._take(len(CLIENT_PREFACE))
         assert preface == CLIENT_PREFACE, f"this is no client preface: {preface!r}"
 
-    def is_routine(self, frame: Frame) -> bool:
-        """Whether a frame is mere housekeeping, which most tests don't want to see.
-
-        These are acknowledged SETTINGS, WINDOW_UPDATE, and PING while it is answered automatically.
-        """
-        match frame:
-            case SettingsFrame(ack=True) | WindowUpdateFrame():
-                return True
-            case PingFrame(ack=False):
-                return self.auto_ack
-            case _:
-                return False
+    @property
+    def begun(self) -> bytes:
+        """What was read and is not a whole frame yet."""
+        return bytes(self._buffer)
 
     def history(self, count: int = 12) -> str:
         """Returns the last received frames as text, one in a line."""
@@ -115,18 +84,8 @@ class FrameReceiver(FrameSender):
         heading = f"received so far ({skipped} earlier ones not shown):" if skipped else "received so far:"
         return "\n".join([heading, *(lines or ["  nothing"])])
 
-    async def _read_frame(self) -> Frame:
-        """Reads a frame from the transport, past the queue."""
-        with trio.move_on_after(self.timeout) as scope:
-            # If the answer is cancelled the frame must not be lost: the next call begins with it.
-            self._unanswered = frame = self._unanswered or await self._read_whole()
-            await self._answer(frame)
-            self._unanswered = None
-        if scope.cancelled_caught:
-            raise AssertionError(f"nothing came within {self.timeout:g} seconds\n{self.history()}")
-        return frame
-
-    async def _read_whole(self) -> Frame:
+    async def receive(self) -> Frame:
+        """Reads the next frame; HEADERS and PUSH_PROMISE are whole and decoded."""
         while True:
             frame = await self._read_one()
             self.frames.append(frame)
@@ -152,7 +111,7 @@ class FrameReceiver(FrameSender):
                 case WindowUpdateFrame():
                     self._limits.window_update_received(frame.stream_id, frame.increment)
                 case SettingsFrame(ack=False):
-                    self._apply_their_settings(frame.settings)
+                    self._limits.settings_received(frame.settings.items())
                 case SettingsFrame():
                     self._limits.settings_acknowledged()
                     self._decoder.max_allowed_table_size = self._limits.our_table_size
@@ -167,13 +126,13 @@ class FrameReceiver(FrameSender):
         return parse_frame(self._take(FRAME_HEADER_LENGTH + length))
 
     async def _fill(self, count: int) -> None:
-        """Reads until the buffer has at least *count* octets."""
+        """Reads until the buffer has at least *count* bytes."""
         if len(self._buffer) >= count:
             await trio.lowlevel.checkpoint()
         while len(self._buffer) < count:
             cause = None
             try:
-                data = await self.transport.receive_some(65_536)
+                data = await self._transport.receive_some(65_536)
             except trio.BrokenResourceError as exc:
                 # A transport that was closed with data underway, or was cut: over all the same.
                 data, cause = b"", exc
@@ -185,9 +144,9 @@ class FrameReceiver(FrameSender):
             self._buffer += data
 
     def _take(self, count: int) -> bytes:
-        octets = bytes(self._buffer[:count])
+        taken = bytes(self._buffer[:count])
         del self._buffer[:count]
-        return octets
+        return taken
 
     def _decode(self, frame: HeadersFrame | PushPromiseFrame) -> Frame:
         self._open_block = None
@@ -197,14 +156,3 @@ class FrameReceiver(FrameSender):
         except hpack.HPACKError as exc:
             raise AssertionError(f"the field block of {frame!r} doesn't decode: {exc!r}") from exc
         return frame
-
-    async def _answer(self, frame: Frame) -> None:
-        try:
-            match frame:
-                case SettingsFrame(ack=False) if self.auto_ack:
-                    await self.send_settings(ack=True)
-                case PingFrame(ack=False) if self.auto_ack:
-                    await self.send_ping(frame.data, ack=True)
-        except trio.BrokenResourceError:
-            # The other side is gone already; whoever reads on will find that out.
-            pass

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
-import trio
+from typing import TYPE_CHECKING
 
 import trio_h2
 
+from .._refused import RefusedError
 from ._auth import basic_credentials
 from ._target import parse_name
 
@@ -15,13 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from types import TracebackType
 
-MAX_REASON: Final = 16 * 1024
-"""How many octets of a refusal's body are kept."""
-_REASON_SECONDS: Final = 1.0
-"""How long a proxy that has refused may take to say why."""
 
-
-class TunnelRefusedError(trio_h2.H2Error):
+class TunnelRefusedError(RefusedError):
     """The proxy answered a CONNECT with a status other than 2xx: there is no tunnel, and the session goes on.
 
     What to do: `status` tells, and often the `body`: 403 the target is not allowed, 407 credentials are missing or
@@ -33,21 +27,6 @@ class TunnelRefusedError(trio_h2.H2Error):
         headers: the headers of the response.
         body: the start of its body.
     """
-
-    status: int
-    """The status of the response, 300 … 599."""
-    headers: trio_h2.Headers
-    """The headers of the response. Untrusted input."""
-    body: bytes
-    """The start of its body, at most 16 KiB and what came within a second. Untrusted input."""
-
-    def __init__(
-        self, message: str = "", *, status: int = 0, headers: trio_h2.Headers | None = None, body: bytes = b""
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.headers = trio_h2.Headers() if headers is None else headers
-        self.body = body
 
 
 def open_tunnel(
@@ -114,7 +93,7 @@ class Tunnel:
             # RFC 9110 §9.3.6: "Any 2xx (Successful) response indicates that the sender (and all inbound proxies) will
             # switch to tunnel mode".
             if response.status >= 300:
-                await _refused(stream, response, self._target)
+                raise await TunnelRefusedError.read(f"the proxy refused a tunnel to {self._target}", response, stream)
         except BaseException:
             stream.destroy()
             raise
@@ -128,23 +107,6 @@ class Tunnel:
         assert self._stream is not None
         stream, self._stream = self._stream, None
         await stream.__aexit__(exc_type, exc, traceback)
-
-
-async def _refused(stream: trio_h2.ClientStream, response: trio_h2.Headers, target: str) -> None:
-    """Reads why, as far as that comes soon, and raises it."""
-    body = bytearray()
-    with trio.move_on_after(_REASON_SECONDS):
-        try:
-            while len(body) < MAX_REASON and (chunk := await stream.receive_some(MAX_REASON - len(body))):
-                body += chunk
-        except trio.BrokenResourceError:
-            pass  # the status has said enough
-    raise TunnelRefusedError(
-        f"the proxy refused a tunnel to {target} with status {response.status}",
-        status=response.status,
-        headers=response,
-        body=bytes(body),
-    )
 
 
 def through(

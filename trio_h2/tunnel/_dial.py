@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import trio
 
+from .._util import host_and_port
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -34,8 +36,7 @@ class Candidate:
     port: int
 
     def __str__(self) -> str:
-        host = f"[{self.address}]" if self.address.version == 6 else str(self.address)
-        return f"{host}:{self.port}"
+        return host_and_port(self.address, self.port)
 
 
 async def resolve(target: Target) -> list[Candidate]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import trio
 
+from .._checks import check_seconds
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeAlias
@@ -22,10 +24,10 @@ class HalfCloseable(Protocol):
     """What `join` needs of a stream; every `trio.abc.HalfCloseableStream` has it."""
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        """Receives octets, none at the end."""
+        """Receives bytes, none at the end."""
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Sends octets."""
+        """Sends bytes."""
 
     async def send_eof(self) -> None:
         """Sends the end."""
@@ -36,9 +38,9 @@ class Traffic:
     """What `join` has carried, and how it ended; may be read while it runs."""
 
     left_to_right: int = 0
-    """Octets received from the left stream and handed to the right one."""
+    """Bytes received from the left stream and handed to the right one."""
     right_to_left: int = 0
-    """Octets received from the right stream and handed to the left one."""
+    """Bytes received from the right stream and handed to the left one."""
     broken: HalfCloseable | None = None
     """The stream that broke, if one did."""
 
@@ -71,8 +73,7 @@ async def join(
         trio.TooSlowError: *idle_timeout* is over.
         ValueError: *idle_timeout* is not more than 0.
     """
-    if not idle_timeout > 0:
-        raise ValueError(f"idle_timeout must be more than 0 seconds (math.inf turns it off), not {idle_timeout}")
+    check_seconds("idle_timeout", idle_timeout)
     joint = _Joint(idle_timeout, Traffic() if traffic is None else traffic)
     await joint.run(left, right)
     return joint.traffic

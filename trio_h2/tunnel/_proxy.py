@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +10,7 @@ import trio
 
 import trio_h2
 
+from .._checks import check_seconds, is_int
 from ._auth import CHALLENGE, checker, is_authentic
 from ._dial import abort, dial, resolve
 from ._join import join
@@ -41,9 +41,9 @@ class ProxyStatistics:
     refused: int
     """Requests that were refused."""
     octets_up: int
-    """Octets carried from clients to targets."""
+    """Bytes carried from clients to targets."""
     octets_down: int
-    """Octets carried from targets to clients."""
+    """Bytes carried from targets to clients."""
 
 
 class ConnectProxy:
@@ -95,9 +95,9 @@ class ConnectProxy:
         if not _REALM_CHARACTERS.issuperset(realm):
             raise ValueError(f"realm must be printable ASCII without quotation marks and backslashes, not {realm!r}")
         self._challenge = CHALLENGE.format(realm)
-        self._connect_timeout = _seconds("connect_timeout", connect_timeout)
-        self._idle_timeout = _seconds("idle_timeout", idle_timeout)
-        if isinstance(max_tunnels, bool) or not isinstance(max_tunnels, int):
+        self._connect_timeout = check_seconds("connect_timeout", connect_timeout)
+        self._idle_timeout = check_seconds("idle_timeout", idle_timeout)
+        if not is_int(max_tunnels):
             raise TypeError(f"max_tunnels must be an int, not {max_tunnels!r}")
         if max_tunnels < 1:
             raise ValueError(f"max_tunnels must be 1 or more, not {max_tunnels}")
@@ -232,11 +232,3 @@ async def _refuse_method(stream: trio_h2.ServerExchange) -> None:
     else:
         stream.reset(trio_h2.ErrorCode.REFUSED_STREAM)
         await trio.lowlevel.checkpoint()
-
-
-def _seconds(name: str, value: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{name} must be seconds as int or float, not {value!r}")
-    if math.isnan(value) or value <= 0:
-        raise ValueError(f"{name} must be more than 0 seconds (math.inf turns it off), not {value}")
-    return value

@@ -8,11 +8,12 @@ import trio
 
 import trio_h2
 
+from .._util import address_name
 from ._join import Traffic
 from ._target import shown
 
 _LONGEST: Final = 260
-"""Octets of the longest target that there can be; a name has 253 at most."""
+"""Bytes of the longest target that there can be; a name has 253 at most."""
 
 
 class Report:
@@ -51,6 +52,4 @@ def _client(stream: trio_h2.ServerExchange) -> str:
     if stream.destroyed:  # then it has no session any more
         return "-"
     address = stream.transport.peer_address
-    if not isinstance(address, tuple):
-        return "-" if not address else str(address)
-    return f"[{address[0]}]:{address[1]}" if ":" in address[0] else f"{address[0]}:{address[1]}"
+    return address_name(address) or str(address or "-")

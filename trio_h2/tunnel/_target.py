@@ -14,6 +14,8 @@ from typing import Final, TypeAlias
 
 import idna
 
+from .._util import host_and_port
+
 Address: TypeAlias = IPv4Address | IPv6Address
 
 _AUTHORITY: Final = re.compile(r"(\[[^\[\]]*\]|[^\[\]:]*):([0-9]{1,5})", re.ASCII)
@@ -36,7 +38,7 @@ class Target:
     """The host, if it is an address; an IPv4 address that was written as an IPv6 one is the IPv4 address."""
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return host_and_port(self.host, self.port)
 
 
 def parse_target(authority: str) -> Target:

@@ -30,5 +30,5 @@ from ._server import AcceptWebSocket as AcceptWebSocket
 from ._server import WebSocketHandler as WebSocketHandler
 from ._server import accept_websocket as accept_websocket
 from ._server import is_websocket as is_websocket
-from ._socket import MessageWriter as MessageWriter
 from ._socket import WebSocket as WebSocket
+from ._writer import MessageWriter as MessageWriter

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-import trio
 
 import trio_h2
 
 from ._config import Deflate, WebSocketConfig
 from ._errors import WebSocketHandshakeError, WebSocketRefusedError
 from ._extensions import agreed, offer, parse_extensions
-from ._framing import Framing
-from ._handshake import VERSION, checked_headers, checked_subprotocols
-from ._socket import WebSocket, WebSocketTasks
+from ._handshake import VERSION, Opening, checked_headers, checked_subprotocols
+from ._tasks import WebSocketTasks
 
 if TYPE_CHECKING:
     import ssl
@@ -23,12 +20,11 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import TypeAlias
 
-    Transport: TypeAlias = trio.abc.Stream | Callable[[str], Awaitable[trio.abc.Stream]]
+    import trio
 
-MAX_REASON: Final = 16 * 1024
-"""How many octets of a refusal's body are kept."""
-_REASON_SECONDS: Final = 1.0
-"""How long a server that has refused may take to say why."""
+    from ._socket import WebSocket
+
+    Transport: TypeAlias = trio.abc.Stream | Callable[[str], Awaitable[trio.abc.Stream]]
 
 
 def open_websocket(
@@ -95,8 +91,8 @@ class _Wish:
             fields.append(("sec-websocket-extensions", offer(compression)))
         self.headers = trio_h2.Headers(fields, sensitive=given.sensitive)
 
-    def granted(self, stream: trio_h2.ClientStream, response: trio_h2.Headers) -> WebSocket:
-        """Returns the WebSocket that *response* opens.
+    def granted(self, response: trio_h2.Headers) -> Opening:
+        """Returns what *response* opens.
 
         Raises:
             WebSocketHandshakeError: it has what was not asked for.
@@ -112,16 +108,7 @@ class _Wish:
             agreement = agreed(self.compression, extensions)
         except ValueError as exc:
             raise WebSocketHandshakeError(str(exc)) from None
-        framing = Framing(client=True, max_message_size=self.config.max_message_size, agreement=agreement)
-        return WebSocket(
-            stream,
-            framing,
-            self.config,
-            path=self.path,
-            headers=response,
-            subprotocol=subprotocol,
-            compressed=agreement is not None,
-        )
+        return Opening(self.path, response, subprotocol, agreement)
 
 
 def check_options(compression: Deflate | None, config: WebSocketConfig | None) -> None:
@@ -152,15 +139,15 @@ class OpenWebSocket:
             response = await stream.receive_response()
             # RFC 8441 §5: "a status code in the 2xx series" stands for the 101 of RFC 6455.
             if response.status >= 300:
-                await _refused(stream, response, self._wish.path)
-            socket = self._wish.granted(stream, response)
+                what = f"the server refused a WebSocket at {self._wish.path}"
+                raise await WebSocketRefusedError.read(what, response, stream)
+            opening = self._wish.granted(response)
         except BaseException:
             stream.destroy()
             raise
         self._stream = stream
-        self._tasks = WebSocketTasks(socket, server=False)
-        await self._tasks.start()
-        return socket
+        self._tasks = WebSocketTasks(stream, opening, self._wish.config, server=False)
+        return await self._tasks.start()
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
@@ -175,23 +162,6 @@ class OpenWebSocket:
                 await self._stream.aclose()  # cancelled, it resets
             else:
                 self._stream.destroy()  # a cancellation must not take the place of the error
-
-
-async def _refused(stream: trio_h2.ClientStream, response: trio_h2.Headers, path: str) -> None:
-    """Reads why, as far as that comes soon, and raises it."""
-    body = bytearray()
-    with trio.move_on_after(_REASON_SECONDS):
-        try:
-            while len(body) < MAX_REASON and (chunk := await stream.receive_some(MAX_REASON - len(body))):
-                body += chunk
-        except trio.BrokenResourceError:
-            pass  # the status has said enough
-    raise WebSocketRefusedError(
-        f"the server refused a WebSocket at {path} with status {response.status}",
-        status=response.status,
-        headers=response,
-        body=bytes(body),
-    )
 
 
 def connect_websocket(

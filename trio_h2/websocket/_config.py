@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from .._checks import check_bool, check_int, check_seconds
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebSocketConfig:
-    """Limits and timeouts of a WebSocket. Sizes are octets, times seconds (`math.inf` = off).
+    """Limits and timeouts of a WebSocket. Sizes are bytes, times seconds (`math.inf` = off).
 
     Raises:
         TypeError, ValueError: a value is not allowed.
@@ -26,18 +28,10 @@ class WebSocketConfig:
     """Whether a server's WebSocket is closed (1001) when its session begins to shut down."""
 
     def __post_init__(self) -> None:
-        if isinstance(self.max_message_size, bool) or not isinstance(self.max_message_size, int):
-            raise TypeError(f"max_message_size must be an int, not {self.max_message_size!r}")
-        if not 1 <= self.max_message_size < 2**31:
-            raise ValueError(f"max_message_size must be in 1..{2**31 - 1}, not {self.max_message_size}")
+        check_int("max_message_size", self.max_message_size, 1, 2**31 - 1)
         for name in ("close_timeout", "keepalive_interval", "keepalive_timeout"):
-            seconds = getattr(self, name)
-            if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-                raise TypeError(f"{name} must be a number of seconds, not {seconds!r}")
-            if not seconds > 0:
-                raise ValueError(f"{name} must be more than 0 seconds, not {seconds}")
-        if not isinstance(self.close_on_drain, bool):
-            raise TypeError(f"close_on_drain must be True or False, not {self.close_on_drain!r}")
+            check_seconds(name, getattr(self, name))
+        check_bool("close_on_drain", self.close_on_drain)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +51,5 @@ class Deflate:
     """Whether a message may refer to those before it; without that, nothing is kept between messages."""
 
     def __post_init__(self) -> None:
-        if isinstance(self.max_window_bits, bool) or not isinstance(self.max_window_bits, int):
-            raise TypeError(f"max_window_bits must be an int, not {self.max_window_bits!r}")
-        if not 9 <= self.max_window_bits <= 15:
-            raise ValueError(f"max_window_bits must be in 9..15, not {self.max_window_bits}")
-        if not isinstance(self.context_takeover, bool):
-            raise TypeError(f"context_takeover must be True or False, not {self.context_takeover!r}")
+        check_int("max_window_bits", self.max_window_bits, 9, 15)
+        check_bool("context_takeover", self.context_takeover)

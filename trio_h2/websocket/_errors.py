@@ -6,6 +6,8 @@ import trio
 
 import trio_h2
 
+from .._refused import RefusedError
+
 
 class WebSocketError(trio_h2.H2Error):
     """The root of what WebSockets raise."""
@@ -19,7 +21,7 @@ class WebSocketHandshakeError(WebSocketError):
     """
 
 
-class WebSocketRefusedError(WebSocketHandshakeError):
+class WebSocketRefusedError(RefusedError, WebSocketHandshakeError):
     """The server answered with a status other than 2xx: there is no WebSocket, and the session goes on.
 
     What to do: `status` tells, and often the `body`: 403 the origin is not allowed, 404 there is none at this path,
@@ -31,21 +33,6 @@ class WebSocketRefusedError(WebSocketHandshakeError):
         headers: the headers of the response.
         body: the start of its body.
     """
-
-    status: int
-    """The status of the response, 300 … 599."""
-    headers: trio_h2.Headers
-    """The headers of the response. Untrusted input."""
-    body: bytes
-    """The start of its body, at most 16 KiB and what came within a second. Untrusted input."""
-
-    def __init__(
-        self, message: str = "", *, status: int = 0, headers: trio_h2.Headers | None = None, body: bytes = b""
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.headers = trio_h2.Headers() if headers is None else headers
-        self.body = body
 
 
 class WebSocketClosedError(WebSocketError):

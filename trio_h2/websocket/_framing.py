@@ -10,6 +10,7 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
 from wsproto.frame_protocol import CloseReason
 
+from .._checks import is_int
 from ._guard import MessageGuard
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 FRAGMENT_SIZE: Final = 64 * 1024
 """Larger messages are cut, so that a pong need not wait for the whole of one."""
+MAX_CONTROL: Final = 125
+"""RFC 6455 §5.5: bytes in a control frame."""
+MAX_REASON: Final = MAX_CONTROL - 2
+"""RFC 6455 §5.5.1: bytes of the reason in a Close frame, beside the code."""
 
 
 @dataclass(slots=True)
@@ -25,7 +30,7 @@ class Received:
 
     message: str | bytes
     size: int
-    """Octets."""
+    """In bytes."""
 
 
 @dataclass(slots=True)
@@ -144,3 +149,35 @@ class Framing:
         if code == CloseReason.NO_STATUS_RCVD:
             return bytes(self._connection.send(CloseConnection(code=CloseReason.NO_STATUS_RCVD)))
         return bytes(self._connection.send(CloseConnection(code=code, reason=reason)))
+
+
+def check_message(message: str | bytes | bytearray | memoryview) -> str | bytes:
+    """Returns a message, or a part of one, as it can be sent.
+
+    Raises:
+        TypeError: it is neither text nor bytes.
+        ValueError: it has surrogates.
+    """
+    if isinstance(message, str):
+        if not message.isascii():
+            message.encode()
+        return message
+    if not isinstance(message, bytes | bytearray | memoryview):
+        raise TypeError(f"a message must be str, or bytes-like, not {type(message).__name__}")
+    return bytes(message)
+
+
+def check_close(code: int, reason: str) -> None:
+    """Raises what is wrong with the code and reason of a Close frame.
+
+    Raises:
+        TypeError, ValueError: one of them is not allowed.
+    """
+    if not is_int(code):
+        raise TypeError(f"code must be an int, not {code!r}")
+    if not (1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999):
+        raise ValueError(f"code must be in 1000..1003, 1007..1014 or 3000..4999 (RFC 6455 §7.4), not {code}")
+    if not isinstance(reason, str):
+        raise TypeError(f"reason must be a str, not {reason!r}")
+    if len(reason.encode()) > MAX_REASON:
+        raise ValueError(f"reason must have at most {MAX_REASON} octets in UTF-8, not {len(reason.encode())}")

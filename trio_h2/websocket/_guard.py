@@ -57,7 +57,7 @@ class MessageGuard(Extension):
         self._deflating = False
         self._size = 0
         self.last_size = 0
-        """Octets of the message that ended last."""
+        """Bytes of the message that ended last."""
         self.close_code: int | None = None
         """What the peer's Close frame says, if wsproto was given something else to read."""
 
@@ -90,7 +90,7 @@ class MessageGuard(Extension):
         return RsvBits(self._agreement is not None, False, False)
 
     def frame_inbound_payload_data(self, proto: FrameDecoder | FrameProtocol, data: bytes) -> bytes | CloseReason:
-        """Takes octets of a payload; that of a control frame comes whole."""
+        """Takes bytes of a payload; that of a control frame comes whole."""
         if self._closing and data[:2] == _BAD_GATEWAY:
             self.close_code = int.from_bytes(_BAD_GATEWAY)
             return _TRY_AGAIN_LATER + data[2:]

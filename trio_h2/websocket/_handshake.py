@@ -5,25 +5,39 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import trio_h2
 
+from .._checks import CONNECTION_SPECIFIC
 from ._errors import WebSocketHandshakeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import TypeAlias
 
+    from ._extensions import Agreement
+
     OriginCheck: TypeAlias = Callable[[str], bool]
 
 VERSION: Final = "13"
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_NOT_OURS: Final = frozenset(
-    {"connection", "content-length", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"}
-)
+_NOT_OURS: Final = {"content-length", *(name.decode() for name in CONNECTION_SPECIFIC)}
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What the opening handshake said."""
+
+    path: str
+    headers: trio_h2.Headers
+    """Of the other side."""
+    subprotocol: str | None
+    agreement: Agreement | None
+    """How both sides compress, if they do."""
 
 
 class RefusalError(WebSocketHandshakeError):
@@ -123,12 +137,12 @@ def accept_key(key: str) -> str:
     """Returns ``sec-websocket-accept`` for a ``sec-websocket-key`` (RFC 6455 §4.2.2).
 
     Raises:
-        ValueError: *key* is not 16 octets in base64.
+        ValueError: *key* is not 16 bytes in base64.
     """
     try:
-        octets = base64.b64decode(key, validate=True)
+        decoded = base64.b64decode(key, validate=True)
     except ValueError:
-        octets = b""
-    if len(octets) != 16:
-        raise ValueError("sec-websocket-key is not 16 octets in base64")
+        decoded = b""
+    if len(decoded) != 16:
+        raise ValueError("sec-websocket-key is not 16 bytes in base64")
     return base64.b64encode(hashlib.sha1(key.encode("ascii") + _GUID, usedforsecurity=False).digest()).decode("ascii")

@@ -11,9 +11,9 @@ from ._client import check_options
 from ._config import Deflate, WebSocketConfig
 from ._errors import WebSocketClosedError, WebSocketHandshakeError
 from ._extensions import Agreement, accept, parse_extensions
-from ._framing import Framing
 from ._handshake import (
     VERSION,
+    Opening,
     RefusalError,
     accept_key,
     checked_headers,
@@ -22,7 +22,7 @@ from ._handshake import (
     offered_subprotocols,
     origin_check,
 )
-from ._socket import WebSocket, WebSocketTasks
+from ._tasks import WebSocketTasks
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from ._handshake import OriginCheck
+    from ._socket import WebSocket
 
     Handler: TypeAlias = Callable[[WebSocket], Awaitable[object]]
     Fallback: TypeAlias = Callable[[trio_h2.ServerStream], Awaitable[object]]
@@ -109,9 +110,9 @@ class _Policy:
         self._check_origin = origin_check(check_origin)
         self._headers = checked_headers(headers, client=False)
         self._compression = compression
-        self._config = config or WebSocketConfig()
+        self.config = config or WebSocketConfig()
 
-    async def accept(self, stream: trio_h2.ServerStream) -> WebSocket:
+    async def accept(self, stream: trio_h2.ServerStream) -> Opening:
         """Answers the request.
 
         Raises:
@@ -137,16 +138,7 @@ class _Policy:
             await stream.switch_protocols(_upgrade_of(stream) or "websocket", fields)
         else:
             await stream.respond([(":status", "200"), *fields])
-        framing = Framing(client=False, max_message_size=self._config.max_message_size, agreement=agreement)
-        return WebSocket(
-            stream,
-            framing,
-            self._config,
-            path=stream.path,
-            headers=headers,
-            subprotocol=subprotocol,
-            compressed=agreement is not None,
-        )
+        return Opening(stream.path, headers, subprotocol, agreement)
 
     def _check_origins(self, stream: trio_h2.ServerStream) -> None:
         origin = stream.headers.get("origin")
@@ -200,14 +192,13 @@ class AcceptWebSocket:
     async def __aenter__(self) -> WebSocket:
         """Answers the client, see `accept_websocket`."""
         try:
-            socket = await self._policy.accept(self._stream)
+            opening = await self._policy.accept(self._stream)
         except RefusalError as refusal:
             fields = {":status": str(refusal.status), **_TEXT, **refusal.headers}
             await self._stream.respond(fields, body=f"{refusal}\n".encode())
             raise WebSocketHandshakeError(f"refused with {refusal.status}: {refusal}") from None
-        self._tasks = WebSocketTasks(socket, server=True)
-        await self._tasks.start()
-        return socket
+        self._tasks = WebSocketTasks(self._stream, opening, self._policy.config, server=True)
+        return await self._tasks.start()
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None

@@ -1,8 +1,8 @@
-"""What happens to a session beside its streams, for those who want to know: typed events, and who listens.
+"""The events of a session beside its streams, and who has subscribed to them.
 
-Nothing is stored for a session without a subscriber. What a subscriber has not taken is bounded: the oldest happenings
-make room for new ones, and are counted. Whoever must not miss anything uses the operations themselves: the errors they
-raise do not depend on any of this.
+Nothing is stored for a session without a subscriber. What a subscriber has not taken is bounded: the oldest events make
+room for new ones, and are counted. If you must not miss anything, use the operations themselves: the errors they raise
+do not depend on any of this.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import trio
 
-from .._util import ConflictDetector, NoPublicConstructor
+from .._checks import check_int
+from .._util import ConflictDetector, NoPublicConstructor, construct
 from ._extensions import AltSvcReceived, OriginReceived
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class RemoteSettingsReceived:
 
 @dataclass(slots=True, frozen=True)
 class PingReceived:
-    """The peer sent a PING, which has been answered already; answers to our own PINGs are no happenings."""
+    """The peer sent a PING, which has been answered already; answers to our own PINGs are no events."""
 
     payload: bytes
 
@@ -85,7 +86,7 @@ class SessionIdle:
 
 @dataclass(slots=True, frozen=True)
 class SessionClosed:
-    """The session is over; always the last happening."""
+    """The session is over; always the last event."""
 
     error: Exception | None
     """What broke it, as `Session.wait_closed` raises it; ``None`` after a graceful end."""
@@ -105,34 +106,62 @@ SessionHappening: TypeAlias = (
 """Everything that a subscription can bring."""
 
 
+class EventQueue:
+    """The events that one subscriber has not taken."""
+
+    __slots__ = ("_capacity", "changed", "closed", "dropped", "over", "waiting")
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self.waiting: deque[SessionHappening] = deque()
+        self.changed = trio.lowlevel.ParkingLot()
+        self.dropped = 0
+        self.over = False
+        """The session is."""
+        self.closed = False
+        """The subscriber has closed it."""
+
+    def put(self, event: SessionHappening) -> None:
+        """Adds one; if there are too many, the oldest one is lost."""
+        if len(self.waiting) >= self._capacity:
+            self.waiting.popleft()
+            self.dropped += 1
+        self.waiting.append(event)
+        self.changed.unpark_all()
+
+    def end(self) -> None:
+        """The session is over."""
+        self.over = True
+        self.changed.unpark_all()
+
+    def close(self) -> None:
+        """Nobody takes any more."""
+        self.closed = True
+        self.waiting.clear()
+        self.changed.unpark_all()
+
+
 class Subscription(metaclass=NoPublicConstructor):
-    """The happenings of one session from `Session.subscribe` on: ``with`` ends it, ``async for`` waits for the next.
+    """The events of one session from `Session.subscribe` on: ``with`` ends it, ``async for`` waits for the next.
 
     Iteration ends when the session is over, after what has not been taken yet. Without ``with`` the subscription lasts
     as long as the session.
     """
 
-    def __init__(self, subscribers: dict[Subscription, None], capacity: int) -> None:
-        self._subscribers = subscribers
-        self._capacity = capacity
-        self._waiting: deque[SessionHappening] = deque()
-        self._changed = trio.lowlevel.ParkingLot()
-        self._turn = ConflictDetector("another task waits for the happenings of this subscription")
-        self._dropped = 0
-        self._session_over = False
-        self._closed = False
+    def __init__(self, queue: EventQueue, queues: dict[EventQueue, None]) -> None:
+        self._queue = queue
+        self._queues = queues
+        self._turn = ConflictDetector("another task waits for the events of this subscription")
 
     @property
     def dropped(self) -> int:
-        """How many happenings were lost because nobody took them in time."""
-        return self._dropped
+        """How many events were lost because nobody took them in time."""
+        return self._queue.dropped
 
     def close(self) -> None:
         """Ends the subscription; what was not taken is thrown away. Idempotent."""
-        self._closed = True
-        self._subscribers.pop(self, None)
-        self._waiting.clear()
-        self._changed.unpark_all()
+        self._queues.pop(self._queue, None)
+        self._queue.close()
 
     def __enter__(self) -> Self:
         return self
@@ -146,69 +175,56 @@ class Subscription(metaclass=NoPublicConstructor):
         return self
 
     async def __anext__(self) -> SessionHappening:
-        """Waits for the next happening. Cancelled: it is not lost.
+        """Waits for the next event. Cancelled: it is not lost.
 
         Raises:
             StopAsyncIteration: the session is over, and everything was taken.
             trio.ClosedResourceError: the subscription was closed.
             trio.BusyResourceError: another task waits already.
         """
+        queue = self._queue
         with self._turn:
             await trio.lowlevel.checkpoint()
-            while not self._waiting:
-                if self._closed:
+            while not queue.waiting:
+                if queue.closed:
                     raise trio.ClosedResourceError("this subscription was closed")
-                if self._session_over:
+                if queue.over:
                     raise StopAsyncIteration
-                await self._changed.park()
-            return self._waiting.popleft()
-
-    def _tell(self, happening: SessionHappening) -> None:
-        if len(self._waiting) >= self._capacity:
-            self._waiting.popleft()
-            self._dropped += 1
-        self._waiting.append(happening)
-        self._changed.unpark_all()
-
-    def _end(self) -> None:
-        self._session_over = True
-        self._changed.unpark_all()
+                await queue.changed.park()
+            return queue.waiting.popleft()
 
 
-class Happenings:
-    """Who wants to know what happens to one session."""
+class Events:
+    """The subscriptions to the events of one session."""
 
     def __init__(self) -> None:
-        self._subscribers: dict[Subscription, None] = {}
+        self._queues: dict[EventQueue, None] = {}
         self._over = False
 
     @property
     def wanted(self) -> bool:
         """Whether anybody listens."""
-        return bool(self._subscribers)
+        return bool(self._queues)
 
     def subscribe(self, capacity: int) -> Subscription:
         """Returns a new subscription; one of a session that is over has nothing to tell."""
-        if isinstance(capacity, bool) or not isinstance(capacity, int):
-            raise TypeError(f"capacity must be an int, not {capacity!r}")
-        if capacity < 1:
-            raise ValueError(f"capacity must be at least 1, not {capacity}")
-        subscription = Subscription._create(self._subscribers, capacity)
+        check_int("capacity", capacity, 1)
+        queue = EventQueue(capacity)
         if self._over:
-            subscription._end()
+            queue.end()
         else:
-            self._subscribers[subscription] = None
-        return subscription
+            self._queues[queue] = None
+        return construct(Subscription, queue, self._queues)
 
-    def tell(self, happening: SessionHappening) -> None:
-        """Tells everyone who listens."""
-        for subscription in self._subscribers:
-            subscription._tell(happening)
+    def tell(self, event: SessionHappening) -> None:
+        """Tells all subscribers."""
+        for queue in self._queues:
+            queue.put(event)
 
     def end(self, error: Exception | None) -> None:
         """The session is over; lets go of the subscribers, who keep what they have not taken."""
         self.tell(SessionClosed(error))
-        for subscription in self._subscribers:
-            subscription._end()
-        self._subscribers.clear()
+        for queue in self._queues:
+            queue.end()
+        self._queues.clear()
         self._over = True

@@ -1,0 +1,526 @@
+"""One HTTP/1.1 connection: requests one after the other, each with a handler in a task of its own.
+
+Tasks. The *connection's own* task waits for a request, runs its handler, and looks what comes after it. The *reader* is
+the only caller of the transport's `receive_some`: it also notices, while a handler runs, that the client is gone. It
+waits while the handler has more to read than a stream's window. The *writer* is the only caller of `send_all`, so a
+cancelled handler never cuts a write. The *watcher* knows `Http1Exchange.idle_timeout`.
+
+What a client or a network breaks is state (`failure`, `over`), and ends the three tasks; only bugs travel through
+the nursery. `Http1Wire` knows the protocol, `Http1Output` what is to be written, `IdleClock` how long nothing happened.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from functools import partial
+from typing import TYPE_CHECKING
+
+import trio
+
+from .._session._supervision import supervise
+from .._stream._core import StreamCore
+from .._stream._port import HEADERS
+from .._stream._request import RequestView
+from .._stream._transport import TransportView
+from .._util import construct, forget_frames
+from .._wire._codes import ErrorCode, Initiator
+from .._wire._failure import Cause, SessionFailure
+from ._closing import close_abruptly, close_gracefully
+from ._connection import Http1Connection
+from ._exchange import Http1Exchange
+from ._idle import IdleClock
+from ._output import Http1Output
+from ._request import BadMessageError, RequestHead
+from ._wire import BodyReceived, Http1Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from .._session._supervision import Handler
+    from .._stream._outbox import Outbox
+    from .._wire._config import ServerConfig
+    from .._wire._schedule import Priority
+
+logger = logging.getLogger("trio_h2.server")
+
+READ_SIZE = 64 * 1024
+DRAIN_SIZE = 256 * 1024
+"""Bytes of an unread request that are thrown away so that the connection can be used again."""
+
+
+class Http1Core:
+    """The inner side of an `Http1Connection`: the `StreamPort` of its exchanges."""
+
+    def __init__(
+        self,
+        below: trio.abc.Stream,
+        config: ServerConfig,
+        *,
+        label: str,
+        handler: Handler,
+        cancel_handler_on_reset: bool,
+        early: bytes = b"",
+    ) -> None:
+        self.below = below
+        self._early = early
+        """Bytes that were received already."""
+        self.config = config
+        self.label = label
+        self._handler = handler
+        self._cancel_handler_on_reset = cancel_handler_on_reset
+        self.transport = construct(TransportView, below, cleartext=None)
+        scheme = b"https" if self.transport.encrypted else b"http"
+        self.engine = Http1Wire(config, scheme, self._stream_closed)
+        self._exchange: StreamCore | None = None
+        self._stream: Http1Exchange | None = None
+        """What the handler of the exchange gets."""
+        self._handler_task: trio.lowlevel.Task | None = None
+        self.failure: SessionFailure | None = None
+        self._output = Http1Output(self.engine)
+        self._idle = IdleClock()
+        self.held = 0
+        """Bytes of the request that are received and not read."""
+        self._dropped = 0
+        """Bytes of the request that nobody wanted."""
+        self._eof = False
+        """The reader has ended."""
+        self._discarding = False
+        """What comes is thrown away: only the client's end matters."""
+        self._changed = trio.lowlevel.ParkingLot()
+        self._write_scope = trio.CancelScope()
+        self._reading = trio.CancelScope()
+        """Of the reader, as long as it lives."""
+        self._read_scope = trio.CancelScope()
+        """Of what the reader is receiving."""
+        self._head_scope: trio.CancelScope | None = None
+        self._scope = trio.CancelScope()
+        self.draining_begun = trio.Event()
+        """No further request is taken."""
+        self.over = trio.Event()
+        """Everything has ended, and the transport is closed."""
+        self.session = construct(Http1Connection, self)
+        """What the application sees of it, until the end."""
+
+    # -- the connection's own task ---------------------------------------------------------------------------------
+
+    async def run(self, *, task_status: trio.TaskStatus[Http1Connection]) -> None:
+        """Serves the connection to its end."""
+        try:
+            with self._scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._write, name=f"trio_h2 writer {self.label}")
+                    nursery.start_soon(self._read, name=f"trio_h2 reader {self.label}")
+                    nursery.start_soon(self._watch, name=f"trio_h2 watcher {self.label}")
+                    task_status.started(self.session)
+                    await self._serve()
+                    await self._say_goodbye()
+                    nursery.cancel_scope.cancel()
+        finally:
+            self.discard()
+            if self._exchange is not None:
+                self._exchange.discard()  # if its handler never began
+            try:
+                await self._close_abruptly()
+            finally:
+                self._release()
+
+    async def _serve(self) -> None:
+        while await self._next_request():
+            exchange, stream = self._exchange, self._stream
+            assert exchange is not None
+            assert exchange.request is not None
+            assert stream is not None
+            async with trio.open_nursery() as nursery:  # a task of its own has context variables of its own
+                name = f"trio_h2 {exchange.request.method} {exchange.request.target} #{exchange.id}"
+                nursery.start_soon(self._handle, exchange, stream, name=name)
+            if not await self._settle():
+                return
+            self._exchange = self._stream = None
+            self.engine.next_cycle()
+            self._dispatch()
+
+    async def _handle(self, exchange: StreamCore, stream: Http1Exchange) -> None:
+        self._handler_task = trio.lowlevel.current_task()
+        try:
+            await supervise(stream, exchange, self._handler, self.label, self.config.handler_timeout)
+        finally:
+            exchange.close(refuse=ErrorCode.NO_ERROR)
+            self._handler_task = None
+
+    async def _next_request(self) -> bool:
+        """Waits for a request; ``False`` if none will come."""
+        engine = self.engine
+        seconds = self.config.idle_timeout if engine.number else self.config.handshake_timeout
+        with trio.move_on_after(seconds) as scope:
+            self._head_scope = scope
+            self._head_begun()
+            while self._exchange is None and not (self._eof or self._discarding):
+                if self.draining_begun.is_set() and not engine.begun:
+                    break
+                await self._changed.park()
+        self._head_scope = None
+        if self._exchange is not None:
+            return True
+        if scope.cancelled_caught and engine.begun:
+            self._refuse(BadMessageError(408, "the head of a request was not complete in time"))
+        return False
+
+    def _head_begun(self) -> None:
+        """The head of a request has so many seconds from its first byte on."""
+        if self._head_scope is not None and self.engine.begun:
+            self._head_scope.deadline = trio.current_time() + self.config.handshake_timeout
+            self._head_scope = None
+
+    async def _settle(self) -> bool:
+        """Waits until the response is written, and the request is out of the way; ``False`` if that was the last."""
+        engine = self.engine
+        await self._written()
+        if not engine.close_after:
+            with trio.move_on_after(self.config.linger_timeout):
+                while self._alive and not self._request_out_of_the_way():
+                    await self._changed.park()
+        return self._alive and engine.reusable and not self._discarding
+
+    def _request_out_of_the_way(self) -> bool:
+        return self.engine.request_complete or self._eof or self._discarding or self._dropped >= DRAIN_SIZE
+
+    async def _written(self) -> None:
+        while self._alive and not self._output.all_written:
+            await self._changed.park()
+
+    async def _say_goodbye(self) -> None:
+        """Closes the connection so that the client sees all that was sent, though it may still be sending."""
+        self.draining_begun.set()
+        await self._written()
+        if not self._alive:
+            return
+        engine = self.engine
+        unread = self._discarding or engine.backlog > 0 or (self._exchange is not None and not engine.request_complete)
+        self._discarding = True
+        self._read_scope.deadline = math.inf
+        self._changed.unpark_all()
+        await close_gracefully(
+            *(self.below, self._wait_eof, self._stop_reading, self.config),
+            unread=unread and not self._eof,
+            tunnel=engine.raw,
+        )
+
+    async def _wait_eof(self) -> None:
+        while not self._eof:
+            await self._changed.park()
+
+    async def _stop_reading(self) -> None:
+        self._reading.cancel()
+        await self._wait_eof()
+
+    # -- the reader ------------------------------------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        with self._reading:
+            await self._read_all()
+        self._eof = True
+        self._changed.unpark_all()
+
+    async def _read_all(self) -> None:
+        self._received(self._early)
+        while True:
+            while self._full() and not self._discarding:
+                await self._changed.park()
+            with trio.CancelScope(deadline=self._patience()) as scope:
+                self._read_scope = scope
+                try:
+                    data = bytes(await self.below.receive_some(READ_SIZE))
+                except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
+                    self._lost("the transport broke", exc)
+                    return
+                if not data:
+                    self._eof = True
+                    self._client_ended()
+                    return
+                self._received(data)
+            if scope.cancelled_caught:
+                self._refuse(BadMessageError(408, "the client has stopped in the middle of its request"))
+
+    def _received(self, data: bytes) -> None:
+        if data and not self._discarding:
+            self._idle.touch()
+            self.engine.receive(data)
+            self._head_begun()
+            self._dispatch()
+
+    def _full(self) -> bool:
+        return self.held >= max(self.config.stream_window, 1) or self.engine.backlog >= READ_SIZE
+
+    def _patience(self) -> float:
+        """Returns until when something of the request must come."""
+        engine, exchange = self.engine, self._exchange
+        if exchange is None or engine.request_complete or engine.waits_for_continue or self._discarding:
+            return math.inf
+        if engine.method == b"CONNECT":
+            return math.inf
+        return trio.current_time() + self.config.idle_timeout
+
+    def _dispatch(self) -> None:
+        """Hands what was received to whom it concerns."""
+        while not self._discarding:
+            try:
+                event = self.engine.next()
+            except BadMessageError as exc:
+                self._refuse(exc)
+                return
+            if event is None:
+                break
+            if isinstance(event, RequestHead):
+                self._request_received(event)
+            elif isinstance(event, BodyReceived):
+                self._body_received(event.data)
+            elif self._exchange is not None:
+                self._exchange.remote_ended(event.trailers)
+        if self._eof:
+            self._client_ended()
+        self._changed.unpark_all()
+
+    def _request_received(self, head: RequestHead) -> None:
+        self._dropped = 0
+        exchange = StreamCore(self, self.engine.number)
+        exchange.request = RequestView(head.headers)
+        exchange.received_headers = head.headers
+        exchange.end_after_headers = head.bodiless
+        exchange.scope = trio.CancelScope()
+        exchange.cancel_on_reset = self._cancel_handler_on_reset
+        self._exchange = exchange
+        self._stream = construct(Http1Exchange, exchange, self.engine, head)
+        self.set_idle_timeout(exchange.id, exchange.idle_timeout)
+
+    def _body_received(self, data: bytes) -> None:
+        exchange = self._exchange
+        if exchange is None or not exchange.alive:
+            self._dropped += len(data)
+            return
+        self.held += len(data)
+        exchange.data_received(data)
+
+    def _client_ended(self) -> None:
+        """The client has ended its side; what came before is with its handler."""
+        exchange, engine = self._exchange, self.engine
+        if exchange is not None and exchange.alive:
+            half_closeable = isinstance(self.below, trio.abc.HalfCloseableStream)
+            if engine.raw:
+                exchange.remote_ended()
+            elif not engine.request_complete and (engine.method != b"CONNECT" or engine.tunnel_wanted):
+                self._lost("the client closed the connection in the middle of a request", None)
+            elif not half_closeable and not exchange.outbox.framed_end:
+                self._lost("the client closed the connection", None)
+        self._changed.unpark_all()
+
+    def _refuse(self, error: BadMessageError) -> None:
+        """The client breaks the rules: it is told so, if no response has begun."""
+        if self._discarding:
+            return
+        self._discarding = True
+        logger.info("%s: %s (%d)", self.label, error.reason, error.status)
+        exchange = self._exchange
+        if exchange is None:
+            self.engine.answer(error.status)
+        elif exchange.alive and not exchange.outbox.framed_end:
+            answered = exchange.sent_headers is not None
+            self.end(SessionFailure(Cause.PROTOCOL, None, Initiator.LIBRARY, error.reason))
+            if answered:
+                self.engine.aborted = True
+            else:
+                self.engine.answer(error.status)
+        self.engine.close_after = True
+        self.wake_writer()
+        self._changed.unpark_all()
+
+    # -- the writer ------------------------------------------------------------------------------------------------
+
+    async def _write(self) -> None:
+        with self._write_scope:
+            while self._alive:
+                await self._output.wait()
+                await self._write_all()
+        await self._close_abruptly()  # what was begun will not be finished, and the client must notice at once
+
+    async def _write_all(self) -> None:
+        transport = self.below
+        while self._alive and (data := self._output.take()):
+            await self._transmit(partial(transport.send_all, data))
+        if self._alive and self._output.take_end():
+            if isinstance(transport, trio.abc.HalfCloseableStream):
+                await self._transmit(transport.send_eof)
+            else:
+                self._end_tunnel()
+
+    def _end_tunnel(self) -> None:
+        """Ends both sides of a tunnel over TLS, where one cannot be ended alone.
+
+        RFC 9110 §9.3.6: "A tunnel is closed when a tunnel intermediary detects that either side has closed its
+        connection: the intermediary MUST attempt to send any outstanding data that came from the closed side to the
+        other side, close both connections, and discard any remaining data left undelivered."
+        """
+        self._discarding = True
+        if self._exchange is not None and self._exchange.alive:
+            self._exchange.remote_ended()
+        self._changed.unpark_all()
+
+    async def _transmit(self, send: Callable[[], Awaitable[None]]) -> None:
+        self._output.writing = True
+        with trio.move_on_after(self.config.idle_timeout) as scope:
+            try:
+                await send()
+            except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
+                self._lost("the transport broke", exc)
+            finally:
+                self._output.writing = False
+        if scope.cancelled_caught:
+            self._lost("the client has stopped reading", None)
+        self._idle.touch()
+        self._changed.unpark_all()
+
+    # -- the watcher -----------------------------------------------------------------------------------------------
+
+    async def _watch(self) -> None:
+        while True:
+            await self._idle.wait_idle()
+            if self._exchange is None or not self._exchange.alive:
+                self._idle.stop()
+            else:
+                self._exchange.idled()
+
+    # -- the end ---------------------------------------------------------------------------------------------------
+
+    def _lost(self, reason: str, error: BaseException | None) -> None:
+        """The client is gone."""
+        self._eof = self._discarding = True
+        forget_frames(error)
+        if self._exchange is not None and self._exchange.alive:
+            self.end(SessionFailure(Cause.LOST, None, Initiator.REMOTE, reason, error=error))
+        if self.failure is None:
+            self.engine.aborted = True
+        self._output.wake()  # for the writer to end
+        self._changed.unpark_all()
+
+    def drain(self) -> None:
+        """Lets the current request finish, see `Http1Connection.shutdown`."""
+        self.draining_begun.set()
+        self.engine.close_after = True
+        self._changed.unpark_all()
+
+    def end(self, failure: SessionFailure) -> None:
+        """The connection broke, or is ended: what is under way raises."""
+        if self.failure is None:
+            self.failure = failure
+            self.draining_begun.set()
+            if self._exchange is not None:
+                self._exchange.end(failure)
+
+    def discard(self, failure: SessionFailure | None = None) -> None:
+        """This side ends the connection now, whatever runs."""
+        if not self.over.is_set():
+            reason = "this connection was closed on this side"
+            self.end(failure or SessionFailure(Cause.CLOSED, None, Initiator.LOCAL, reason))
+        if self._exchange is not None:
+            self._exchange.cancel()
+        self.draining_begun.set()
+        self._scope.cancel()
+
+    def _release(self) -> None:
+        """All has ended: lets go of what refers back here, so that nothing waits for the garbage collector."""
+        self._exchange = self._stream = None
+        self._output.body_gone()
+        self.engine.release()
+        self.over.set()
+        del self.session
+
+    def refuse_inside(self) -> None:
+        """Raises `RuntimeError` inside a handler of this connection."""
+        task: trio.lowlevel.Task | None = trio.lowlevel.current_task()
+        while task is not None and self._handler_task is not None:
+            if task is self._handler_task:
+                raise RuntimeError("aclose() waits for the handlers, so a handler cannot call it; call shutdown()")
+            task = task.parent_nursery.parent_task if task.parent_nursery is not None else None
+
+    async def _close_abruptly(self) -> None:
+        cut = self._exchange is not None and not self._exchange.outbox.framed_end
+        await close_abruptly(self.below, self.config.close_timeout, cut=cut)
+
+    @property
+    def _alive(self) -> bool:
+        """Whether something can still be sent."""
+        return not self.engine.aborted and (self.failure is None or self.failure.cause is Cause.PROTOCOL)
+
+    def _stream_closed(self, stream_id: int) -> None:
+        """Both sides of the exchange have ended on the wire."""
+        if self._exchange is not None and self._exchange.id == stream_id:
+            self._exchange.end()
+        self._output.body_gone()
+        self._changed.unpark_all()
+
+    # -- for the exchange: see StreamPort --------------------------------------------------------------------------
+
+    def wake_writer(self) -> None:
+        """Something was put into the output, or the exchange was reset."""
+        self._output.wake()
+        if self.engine.aborted:
+            self._discarding = True
+            self._write_scope.cancel()
+            self._changed.unpark_all()
+        if self.engine.raw:
+            self._dispatch()
+        elif self._exchange is not None:
+            self._settle_connect(self._exchange)
+            if self._eof and self.engine.tunnel_wanted:
+                self._client_ended()
+        if self._read_scope.deadline == math.inf:
+            self._read_scope.deadline = self._patience()  # 100 may have been sent
+
+    def _settle_connect(self, exchange: StreamCore) -> None:
+        """Ends the request if it is a CONNECT that was refused: then there is nothing but its head."""
+        refused = self.engine.method == b"CONNECT" and exchange.sent_headers is not None
+        if refused and exchange.alive and not exchange.inbox.ended.is_set:
+            exchange.remote_ended()
+
+    def body_ready(self, stream_id: int, outbox: Outbox) -> None:
+        """The exchange has body bytes to frame."""
+        self._output.body_ready(outbox)
+        self.wake_writer()
+
+    def body_gone(self, stream_id: int) -> None:
+        """The exchange has no body bytes to frame any more."""
+        self._output.body_gone()
+        self._changed.unpark_all()
+
+    def taken(self, stream_id: int, size: int) -> None:
+        """The application took received bytes."""
+        self.held -= size
+        if not self._full():
+            self._changed.unpark_all()
+
+    def discarded(self, stream_id: int, size: int) -> None:
+        """Received bytes were thrown away."""
+        self._dropped += size
+        self.taken(stream_id, size)
+
+    async def control_room(self) -> None:
+        """A checkpoint, which waits while too many bytes are queued (``max_queued_control``)."""
+        await trio.lowlevel.checkpoint()
+        while self._alive and len(self.engine.output) > self.config.max_queued_control:
+            await self._changed.park()
+
+    def frame_not_sent(self, stream_id: int | None, reason: str, kind: int = HEADERS) -> None:
+        """There are no frames, and nothing is too large to be sent."""
+
+    def want_room(self, stream_id: int, outbox: Outbox) -> None:
+        """Room is where nothing is queued, which the outbox knows itself."""
+
+    def set_idle_timeout(self, stream_id: int, timeout: float) -> None:
+        """From now on the exchange may have no bytes for so many seconds."""
+        self._idle.start(timeout)
+
+    def prioritize(self, stream_id: int, priority: Priority) -> None:
+        """There is nothing else to send."""
+
+    def linger(self, stream: StreamCore) -> None:
+        """Nothing to do: the request is drained when the handler has ended."""

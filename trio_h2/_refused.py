@@ -1,0 +1,62 @@
+"""What opens something over an HTTP/2 stream, and gets a response that refuses it: a tunnel, a WebSocket."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from ._errors import H2Error
+from ._wire._headers import Headers
+
+if TYPE_CHECKING:
+    from typing import Self
+
+MAX_REASON: Final = 16 * 1024
+"""How many bytes of a refusal's body are kept."""
+_REASON_SECONDS: Final = 1.0
+"""How long a peer that has refused may take to say why."""
+
+
+class RefusedError(H2Error):
+    """The peer answered with a status other than 2xx.
+
+    Args:
+        message: What happened, in one sentence.
+        status: The status.
+        headers: The headers of the response.
+        body: The start of its body.
+    """
+
+    status: int
+    """The status of the response, 300 … 599."""
+    headers: Headers
+    """The headers of the response. Untrusted input."""
+    body: bytes
+    """The start of its body, at most 16 KiB and what came within a second. Untrusted input."""
+
+    def __init__(
+        self, message: str = "", *, status: int = 0, headers: Headers | None = None, body: bytes = b""
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = Headers() if headers is None else headers
+        self.body = body
+
+    @classmethod
+    async def read(cls, what: str, response: Headers, stream: trio.abc.ReceiveStream) -> Self:
+        """Makes the error from a response; of its body, reads what comes soon. Cancelled: nothing is kept.
+
+        Args:
+            what: Who refused what.
+            response: The headers of the response.
+            stream: Where its body comes from.
+        """
+        body = bytearray()
+        with trio.move_on_after(_REASON_SECONDS):
+            try:
+                while len(body) < MAX_REASON and (chunk := await stream.receive_some(MAX_REASON - len(body))):
+                    body += chunk
+            except trio.BrokenResourceError:
+                pass  # the status has said enough
+        return cls(f"{what} with status {response.status}", status=response.status, headers=response, body=bytes(body))

@@ -1,0 +1,185 @@
+"""The inner side of a client's session: opening streams, and what servers say of themselves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+import trio
+
+from .._errors import ExtendedConnectError, GoAwayError, LocalProtocolError, SessionError, from_failure
+from .._stream._core import StreamCore
+from .._stream._priority import check_not_itself
+from .._stream._response import ResponseInbox
+from .._util import Signal, construct
+from .._wire._codes import Initiator, Role, SettingCode
+from .._wire._events import AltSvcAnnounced, InformationalReceived, OriginsAnnounced, PushPromised, ResponseReceived
+from .._wire._headers import Headers
+from .._wire._outbound import content_length_of
+from ._client import ClientSession
+from ._core import SessionCore
+from ._extensions import AltSvcReceived, OriginReceived, OriginSet
+from ._pushes import ReceivedPushes
+from ._reader import RULES
+
+if TYPE_CHECKING:
+    from .._wire._config import ClientConfig
+    from .._wire._extframes import Dependency
+    from .._wire._headers import RawField
+    from ._core import Rules
+    from ._pushes import PushHandler
+
+
+class ClientCore(SessionCore):
+    """The inner side of a `ClientSession`."""
+
+    role = Role.CLIENT
+    session: ClientSession
+
+    def __init__(
+        self,
+        below: trio.abc.Stream,
+        config: ClientConfig,
+        *,
+        label: str,
+        scheme: str,
+        authority: str,
+        push_handler: PushHandler | None = None,
+    ) -> None:
+        super().__init__(below, config, label=label, push=push_handler is not None)
+        self.scheme = scheme
+        self.authority = authority
+        self.origins = OriginSet(f"{scheme}://{authority}")
+        # RFC 8336 §2.3 speaks of certificates and of the name in the TLS handshake: no origin set without TLS.
+        self.has_origin_set = isinstance(below, trio.SSLStream)
+        self.engine.authoritative = self.origins.speaks_for
+        self.pushes = None if push_handler is None else ReceivedPushes(push_handler)
+        self.session = construct(ClientSession, self)
+
+    # -- opening streams -------------------------------------------------------------------------------------------
+
+    async def open(
+        self, fields: list[RawField], body: bytes, *, end_stream: bool, hold: bool, dependency: Dependency | None
+    ) -> StreamCore:
+        """Sends a request in its turn: see `ClientSession.open_stream`."""
+        if fields[0][1] == b"CONNECT" and any(name == b":protocol" for name, _ in fields):
+            await self._wait_extended_connect()
+        ticket = Signal()
+        try:
+            await self.slots.wait_turn(ticket, self._has_slot, self._check_can_open)
+            # From here on nothing waits, so the id is on the wire in the order of the turns.
+            engine = self.engine
+            check_not_itself(dependency, engine.next_stream_id)
+            too_large = engine.section_too_large(fields)
+            if too_large is None:
+                too_large = engine.block_too_large(fields)
+                if too_large is not None:
+                    self.frame_not_sent(None, too_large)
+            if too_large is not None:
+                raise LocalProtocolError(too_large)
+            ends_now = end_stream and not body
+            method = fields[0][1]  # comes first
+            stream = StreamCore(self, engine.open_stream(method, fields, end_stream=ends_now, dependency=dependency))
+            stream.sent_headers = Headers.from_raw(fields)
+            stream.response = ResponseInbox(stream.inbox)
+            if dependency is not None:
+                stream.weight = dependency.weight
+            self.stream_opened(stream)
+            outbox = stream.outbox
+            if ends_now:
+                outbox.end_with_headers()
+            else:
+                outbox.held = hold
+                outbox.promise(content_length_of(fields))
+                outbox.queue(body)
+                if end_stream:
+                    outbox.finish()
+            self.wake_writer()
+            return stream
+        finally:
+            self.slots.leave(ticket)
+
+    async def _wait_extended_connect(self) -> None:
+        """Waits for the server's SETTINGS, which must offer extended CONNECT."""
+        await self.peer_settings_known.wait()
+        self._check_can_open()
+        if not self.engine.peer_settings.get(SettingCode.ENABLE_CONNECT_PROTOCOL):
+            # RFC 8441 §3: "Upon receipt of SETTINGS_ENABLE_CONNECT_PROTOCOL with a value of 1, a client MAY use the
+            # Extended CONNECT".
+            raise ExtendedConnectError("the server does not offer extended CONNECT (RFC 8441)")
+
+    def _has_slot(self) -> bool:
+        return self.engine.has_slot() and self.engine.output_size <= self.config.max_queued_control
+
+    def _check_can_open(self) -> bool:
+        """Raises what keeps new streams from being opened, now and later; else a request wants to be sent."""
+        if self.ending.failure is not None:
+            raise from_failure(replace(self.ending.failure, retryable=True))  # nothing of it was sent
+        if self.ending.leaving:
+            raise trio.ClosedResourceError("this session is being closed on this side")
+        leaving = self.engine.shutdown
+        if leaving.peer_is_leaving:
+            raise GoAwayError(
+                "the server takes no new streams on this session",
+                code=leaving.received_code,
+                initiator=Initiator.REMOTE,
+                debug_data=leaving.received_debug,
+                retryable=True,
+            )
+        if self.engine.next_stream_id is None:
+            # RFC 9113 §5.1.1: "A client that is unable to establish a new stream identifier can establish a new
+            # connection for new streams."
+            raise SessionError(
+                "the stream ids of this session are used up, connect again", initiator=Initiator.LIBRARY, retryable=True
+            )
+        return True
+
+    # -- the rules of a client -------------------------------------------------------------------------------------
+
+    def _response(self, event: ResponseReceived) -> None:
+        stream = self.streams.get(event.stream_id)
+        if stream is None:
+            return
+        sent = stream.sent_headers
+        if event.headers.status == 421 and sent is not None:
+            # RFC 8336 §2.3: clients "MUST create the ASCII serialization of the corresponding request's origin"
+            # and "remove it from the connection's Origin Set, if present."
+            self.origins.misdirected(f"{sent.get(':scheme')}://{sent.get(':authority')}")
+        stream.response_received(event.headers, end_stream=event.end_stream)
+        if event.end_stream:
+            stream.remote_ended()
+
+    def _informational(self, event: InformationalReceived) -> None:
+        stream = self.streams.get(event.stream_id)
+        if stream is not None:
+            stream.informational_received(event.headers)
+
+    def _push_promised(self, event: PushPromised) -> None:
+        assert self.pushes is not None  # else the engine takes no promises
+        self.pushes.take(self, event)
+
+    def _altsvc(self, event: AltSvcAnnounced) -> None:
+        self.events.tell(AltSvcReceived(event.alt, event.origin, event.stream_id))
+
+    def _origins(self, event: OriginsAnnounced) -> None:
+        if self.has_origin_set:
+            self.origins.add(event.origins)
+            self.events.tell(OriginReceived(event.origins))
+
+    rules = cast(  # each rule gets the events of its own type only
+        "Rules",
+        {
+            **RULES,
+            ResponseReceived: _response,
+            InformationalReceived: _informational,
+            PushPromised: _push_promised,
+            AltSvcAnnounced: _altsvc,
+            OriginsAnnounced: _origins,
+        },
+    )
+
+    def release(self) -> None:
+        """Everything has ended: lets go of what refers back here."""
+        super().release()
+        if self.pushes is not None:
+            self.pushes.nursery = None

@@ -1,0 +1,275 @@
+"""The inner side of a server's session: one supervised handler task per stream, and the pushes of these."""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+import trio
+
+from .._stream._core import StreamCore
+from .._stream._promise import Promise
+from .._stream._request import RequestView
+from .._stream._server import ServerStream
+from .._util import construct
+from .._wire._codes import ErrorCode, Initiator, Role
+from .._wire._events import PriorityUpdated, RequestReceived
+from .._wire._extframes import ORIGIN, origin_payloads
+from .._wire._headers import Headers
+from .._wire._schedule import parse_priority
+from ._core import SessionCore
+from ._pushes import SentPushes
+from ._reader import RULES
+from ._server import ServerSession
+from ._services import run_services
+from ._supervision import supervise
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .._wire._config import ServerConfig
+    from .._wire._failure import SessionFailure
+    from .._wire._headers import RawField
+    from ._core import Rules
+    from ._server import SessionHook
+    from ._supervision import Handler
+
+
+logger = logging.getLogger("trio_h2.server")
+
+
+class ServerCore(SessionCore):
+    """The inner side of a `ServerSession`: also the `PushPort` of its streams."""
+
+    role = Role.SERVER
+    session: ServerSession
+
+    def __init__(
+        self,
+        below: trio.abc.Stream,
+        config: ServerConfig,
+        *,
+        label: str,
+        handler: Handler,
+        on_session: SessionHook | None,
+        cancel_handler_on_reset: bool,
+        origins: Sequence[bytes] = (),
+    ) -> None:
+        super().__init__(below, config, label=label)
+        self._handler = handler
+        self._on_session = on_session
+        self._cancel_handler_on_reset = cancel_handler_on_reset
+        self._handler_timeout = config.handler_timeout
+        self._handler_wait_timeout = config.handler_wait_timeout
+        self.nursery: trio.Nursery | None = None
+        """Where the handlers run."""
+        self._context: contextvars.Context | None = None
+        self._hook_scope = trio.CancelScope()
+        self.queue: dict[int, StreamCore] = {}
+        """Streams whose handlers are not started yet: `on_session` has not returned, or as many run as may."""
+        self._told_of_handlers = False
+        self._ending = False
+        """No handler will be started any more."""
+        self.pushes = SentPushes()
+        self.session = construct(ServerSession, self)
+        if origins:
+            self.send_origins(origins)
+
+    def send_origins(self, origins: Sequence[bytes]) -> None:
+        """Sends ORIGIN frames (RFC 8336)."""
+        for payload in origin_payloads(origins, self.engine.max_outbound_frame_size):
+            self.engine.send_extension(ORIGIN, 0, payload)
+        self.wake_writer()
+
+    async def run(self, *, task_status: trio.TaskStatus[ServerSession]) -> None:
+        """Runs the session to its end: services around, handlers inside."""
+        session = self.session  # it may be over, and released, before the hook has returned
+        async with trio.open_nursery() as services:
+            services.start_soon(run_services, self, name=f"trio_h2 session {self.label}")
+            try:
+                if self._on_session is not None:
+                    with self._hook_scope:
+                        await self._on_session(session)
+                self._context = contextvars.copy_context()
+                async with trio.open_nursery() as handlers:
+                    self.nursery = handlers
+                    try:
+                        self.start_handlers()
+                        task_status.started(session)
+                        await self.ending.over.wait()
+                    finally:
+                        self.refuse_queued()  # a nursery that is being left may refuse new tasks
+            finally:
+                self.nursery = self._context = None
+                self.refuse_queued()
+                self.ending.discard()
+
+    # -- handlers --------------------------------------------------------------------------------------------------
+
+    def start_handlers(self) -> None:
+        """Starts handlers while fewer run than streams are allowed: a reset frees no place until its handler has ended.
+
+        Those that have to wait are no more than streams may be open, since one that is reset leaves the queue.
+        """
+        while self.queue and not self._ending and self.nursery is not None and self._context is not None:
+            if len(self.handlers) - len(self.queue) >= self.engine.max_streams:
+                return
+            stream_id = next(iter(self.queue))
+            stream = self.queue.pop(stream_id)
+            self.watcher.started(stream_id)
+            assert stream.request is not None
+            name = f"trio_h2 {stream.request.method} {stream.request.target} #{stream_id}"
+            # A task copies the context of whoever starts it: that of on_session, not of the reader.
+            self._context.run(self._spawn, self.nursery, stream, name)
+
+    def _spawn(self, nursery: trio.Nursery, stream: StreamCore, name: str) -> None:
+        nursery.start_soon(self._handle, stream, name=name)
+
+    async def _handle(self, stream: StreamCore) -> None:
+        self.handlers.started(stream)
+        returned = False
+        try:
+            exchange = construct(ServerStream, stream, self)
+            returned = await supervise(exchange, stream, self._handler, self.label, self._handler_timeout)
+        finally:
+            self.pushes.settle(stream.id, returned=returned)
+            self._handler_ended(stream)
+
+    def _handler_ended(self, stream: StreamCore) -> None:
+        # Nobody will read or send any more. RFC 9113 §8.1: "A server MAY request that the client abort transmission of
+        # a request without error by sending a RST_STREAM with an error code of NO_ERROR after sending a complete
+        # response".
+        stream.close(refuse=ErrorCode.NO_ERROR)
+        self.handlers.remove(stream)
+        self.engine.handler_done(stream.id)
+        self.start_handlers()
+        self.check_idle()
+
+    def _leave_queue(self, stream_id: int) -> None:
+        stream = self.queue.pop(stream_id, None)
+        if stream is not None:
+            self._handler_ended(stream)
+
+    def refuse_queued(self) -> None:
+        """The session ends: RFC 9113 §8.7 tells "that the stream is being closed prior to any processing"."""
+        self._ending = True
+        for stream in list(self.queue.values()):
+            stream.reset(ErrorCode.REFUSED_STREAM, Initiator.LIBRARY, "the server is ending")
+            self._leave_queue(stream.id)
+
+    def queued_too_long(self, stream_id: int) -> None:
+        """A request has waited too long for its handler to be started."""
+        stream = self.queue[stream_id]
+        assert stream.request is not None
+        log = logger.debug if self._told_of_handlers else logger.warning  # a peer must not fill the log
+        self._told_of_handlers = True
+        log(
+            "%s: %s %s is refused, since max_concurrent_streams=%d handlers run, some without a stream",
+            *(self.label, stream.request.method, stream.request.target, self.engine.max_streams),
+        )
+        stream.reset(ErrorCode.REFUSED_STREAM, Initiator.LIBRARY, "too many handlers have not ended")
+
+    # -- pushes: see PushPort --------------------------------------------------------------------------------------
+
+    @property
+    def draining(self) -> bool:
+        """Whether either side is leaving, so that no push may begin."""
+        return self.ending.draining.is_set()
+
+    def push(self, parent: StreamCore, fields: Sequence[RawField]) -> StreamCore:
+        """Sends a promise, which has been checked; returns its stream.
+
+        A promise goes out at once, since "streams in either of the "reserved" states do not count toward the stream
+        limit" (RFC 9113 §5.1.2). Its response makes it count, so that waits in line while the client allows no further
+        one.
+        """
+        stream = StreamCore(self, self.engine.push(parent.id, fields[0][1], fields))  # the method comes first
+        headers = Headers.from_raw(list(fields))
+        stream.request = RequestView(headers)
+        stream.received_headers = headers
+        stream.end_after_headers = True
+        stream.promise = Promise(parent.id)
+        self.stream_opened(stream)
+        stream.remote_ended()
+        priority = headers.get("priority")
+        if priority is not None:
+            self.prioritize(stream.id, parse_priority(priority))
+        self.pushes.add(stream, parent.id)
+        self.wake_writer()
+        return stream
+
+    async def wait_push_turn(self, stream: StreamCore) -> None:
+        """A checkpoint, which waits until the first headers on a promised stream may be sent, or none are wanted."""
+        if not self._is_reserved(stream):  # an interim response has been sent before
+            await self.control_room()
+            return
+        assert stream.promise is not None
+        turn = stream.promise.turn
+        try:
+            await self.slots.wait_turn(turn, self._has_slot, partial(self._is_reserved, stream))
+        finally:
+            self.slots.leave(turn)
+
+    def _is_reserved(self, stream: StreamCore) -> bool:
+        """Whether a response may still begin; `respond` finds out what is wrong if not."""
+        wire = self.engine.streams.get(stream.id)
+        return wire is not None and wire.reserved
+
+    def _has_slot(self) -> bool:
+        return self.engine.has_push_slot() and self.engine.output_size <= self.config.max_queued_control
+
+    # -- the rules of a server -------------------------------------------------------------------------------------
+
+    def _request(self, event: RequestReceived) -> None:
+        headers = event.headers
+        stream = StreamCore(self, event.stream_id)
+        stream.request = RequestView(headers)
+        stream.received_headers = headers
+        stream.end_after_headers = event.end_stream
+        stream.scope = trio.CancelScope()
+        stream.cancel_on_reset = self._cancel_handler_on_reset
+        self.handlers.add(stream)
+        self.stream_opened(stream)
+        priority = headers.get("priority")
+        if priority is not None:
+            self.prioritize(stream.id, parse_priority(priority))
+        if event.end_stream:
+            stream.remote_ended()
+        self.queue[stream.id] = stream
+        self.start_handlers()
+        if self._ending:
+            self.refuse_queued()
+        elif stream.id in self.queue and self.nursery is not None:
+            self.watcher.queued(stream.id, self._handler_wait_timeout)
+
+    def _priority_updated(self, event: PriorityUpdated) -> None:
+        stream = self.streams.get(event.stream_id)
+        if stream is not None and not stream.priority_fixed:
+            self.prioritize(stream.id, event.priority)
+
+    rules = cast(  # each rule gets the events of its own type only
+        "Rules", {**RULES, RequestReceived: _request, PriorityUpdated: _priority_updated}
+    )
+
+    # -- for the base ----------------------------------------------------------------------------------------------
+
+    def settings_acknowledged(self) -> None:
+        """The client acknowledged SETTINGS of ours."""
+        super().settings_acknowledged()
+        self.start_handlers()  # max_concurrent_streams may be larger now
+
+    def stream_closed(self, stream_id: int) -> None:
+        """A stream has ended on the wire, in both directions."""
+        stream = self.streams.get(stream_id)
+        if stream is not None and stream.promise is not None:
+            self.pushes.remove(stream_id, stream.promise.parent_id)
+        super().stream_closed(stream_id)
+        self._leave_queue(stream_id)
+
+    def ended(self, failure: SessionFailure) -> None:
+        """The session is over, and its streams, too: settles the rest."""
+        super().ended(failure)
+        self.refuse_queued()
+        self._hook_scope.cancel()

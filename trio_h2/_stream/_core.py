@@ -1,0 +1,277 @@
+"""A stream as its session sees it: both sides, what was sent and received, and what ends it.
+
+An application has a `Stream`, which holds this. The session's reader, writer and watcher and its handler tasks use the
+names here; they are not part of the API. Nothing here waits, so that all of it can happen between two checkpoints.
+
+The words for ends are those of ARCHITECTURE.md, "What ends what": `end` (it is over, or broke: settle everything),
+`reset` (RST_STREAM), `close` (the application is done with it, as with a TCP socket), `discard` (it is given up at
+once). `Outbox.finish` is our END_STREAM.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from .._util import Latch
+from .._wire._codes import ErrorCode, Initiator
+from .._wire._failure import Cause, SessionFailure, StreamFailure
+from ._inbox import Inbox
+from ._outbox import Outbox
+from ._priority import DEFAULT_WEIGHT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import trio
+
+    from .._wire._headers import Headers
+    from ._port import StreamPort
+    from ._promise import Promise
+    from ._request import RequestView
+    from ._response import ResponseInbox
+
+logger = logging.getLogger("trio_h2.stream")
+
+
+class StreamCore:
+    """The state of one stream. What only some streams have is held: a response, a handler's scope, a promise."""
+
+    __slots__ = (
+        "__weakref__",
+        "_refused",
+        "aborted",
+        "cancel_on_reset",
+        "closed",
+        "end_after_headers",
+        "failure",
+        "id",
+        "idle_timeout",
+        "inbox",
+        "on_idle",
+        "outbox",
+        "over",
+        "port",
+        "priority_fixed",
+        "promise",
+        "received_headers",
+        "request",
+        "response",
+        "rst_code",
+        "scope",
+        "sent_headers",
+        "sent_informational",
+        "sent_trailers",
+        "session",
+        "trailers",
+        "weight",
+    )
+
+    def __init__(self, port: StreamPort, stream_id: int) -> None:
+        self.port = port
+        self.session = port.session
+        self.id = stream_id
+        self.inbox = Inbox(port, stream_id)
+        self.outbox = Outbox(port, stream_id)
+        self.idle_timeout = port.config.stream_idle_timeout
+        self.on_idle: Callable[[], object] | None = None
+        """Called when nothing has happened for `idle_timeout`, instead of the reset with CANCEL."""
+        self.request: RequestView | None = None
+        """The request that the peer has sent, or that was promised."""
+        self.response: ResponseInbox | None = None
+        """Where the response comes in, if this side waits for one."""
+        self.promise: Promise | None = None
+        """Whose push this is, if this side pushes it."""
+        self.scope: trio.CancelScope | None = None
+        """The scope of the stream's handler."""
+        self.cancel_on_reset = False
+        """Whether the handler is cancelled when the stream breaks."""
+        self.priority_fixed = False
+        """Our own priority holds, whatever the client says."""
+        self.sent_headers: Headers | None = None
+        self.sent_informational: list[Headers] | None = None
+        self.sent_trailers: Headers | None = None
+        self.received_headers: Headers | None = None
+        self.end_after_headers = False
+        self.trailers: Headers | None = None
+        self.rst_code: ErrorCode | int | None = None
+        self.aborted = False
+        self.failure: StreamFailure | SessionFailure | None = None
+        """What broke it."""
+        self.weight = DEFAULT_WEIGHT
+        self.closed = False
+        """The application is done with it, by `close` or `discard`."""
+        self.over = Latch()
+        """Both sides have ended on the wire, or the session is over."""
+        self._refused = False
+        """The server answered a request that expected 100, and does not want its body."""
+
+    def __repr__(self) -> str:
+        return f"<Stream #{self.id}>"
+
+    @property
+    def alive(self) -> bool:
+        """Whether the stream is still open on the wire, in at least one direction."""
+        return self.id in self.port.engine.streams and self.port.failure is None
+
+    # -- what the peer says ----------------------------------------------------------------------------------------
+
+    def informational_received(self, headers: Headers) -> None:
+        """An interim response came."""
+        assert self.response is not None
+        self.response.informational_received(headers)
+        if headers.status == 100:
+            self.outbox.release()
+
+    def response_received(self, headers: Headers, *, end_stream: bool) -> None:
+        """The final response came."""
+        assert self.response is not None
+        self.received_headers = headers
+        self.end_after_headers = end_stream
+        self.response.received(headers)
+        if self.outbox.held and headers.status >= 400:
+            # RFC 9110 §10.1.1: 417 means "that the response chain does not support expectations", and other errors
+            # tell that the body would be in vain.
+            self._refused = True
+            self.outbox.discard()
+        else:
+            self.outbox.release()
+
+    def data_received(self, data: bytes) -> None:
+        """Body bytes came."""
+        if not self.inbox.deliver(data) and self.outbox.reset_after_end is None:
+            self.refuse_rest(ErrorCode.CANCEL)
+
+    def remote_ended(self, trailers: Headers | None = None) -> None:
+        """The peer ended its side."""
+        self.trailers = trailers
+        self.inbox.end()
+        if self._refused:  # without its body, the request can only be ended so
+            self.reset(ErrorCode.CANCEL, Initiator.LOCAL, "the server did not want the body of the request")
+
+    def refuse_rest(self, code: ErrorCode) -> None:
+        """Nobody reads what the peer still sends: RST_STREAM, though not before what we have to send is framed."""
+        if not self.alive or self.port.engine.remote_ended(self.id):
+            return
+        if self.outbox.ended and not self.outbox.framed_end:
+            self.outbox.reset_after_end = code
+        else:
+            self.reset(code, Initiator.LOCAL, "the stream was closed on this side")
+
+    def idled(self) -> None:
+        """Nothing has happened for `idle_timeout`."""
+        if self.on_idle is None:
+            reason = f"no frame was sent or received on the stream for idle_timeout={self.idle_timeout:g} s"
+            self.reset(ErrorCode.CANCEL, Initiator.LIBRARY, reason)
+            return
+        try:
+            self.on_idle()
+        except Exception:  # a hook must not end its session
+            logger.exception("%r: on_idle raised", self)
+            self.reset(ErrorCode.INTERNAL_ERROR, Initiator.LIBRARY, "on_idle raised")
+
+    # -- the end ---------------------------------------------------------------------------------------------------
+
+    def reset(self, code: int, initiator: Initiator, reason: str) -> None:
+        """Ends both sides at once with RST_STREAM (RFC 9113 §6.4); does nothing if the stream has ended already."""
+        if not self.alive:
+            return
+        self.end(StreamFailure(self.id, code, initiator, reason))
+        self.port.engine.reset(self.id, code)
+        self.port.wake_writer()
+
+    def close(self, *, refuse: ErrorCode | None = None) -> None:
+        """The application is done with the stream, as with a TCP socket: what is whole still goes out, the rest is
+        reset with CANCEL, and what is unread is discarded.
+
+        Args:
+            refuse: what RST_STREAM tells a peer that has not ended its side when we have ended ours; ``None`` gives it
+                ``linger_timeout`` to do so.
+        """
+        outbox = self.outbox
+        if refuse is not None and outbox.ended:
+            self.refuse_rest(refuse)
+        if not self.closed:
+            self.closed = True
+            unfinished = not outbox.ended and self.alive
+            whole = unfinished and self.sent_headers is not None and outbox.complete and not outbox.busy
+            outbox.close()
+            if unfinished:
+                if whole:
+                    outbox.finish()
+                else:
+                    self.reset(ErrorCode.CANCEL, Initiator.LOCAL, "the stream was closed on this side")
+            self.inbox.close()
+            if refuse is None and self.alive and not self.port.engine.remote_ended(self.id):
+                self.port.linger(self)
+        if self.response is not None:
+            self.response.close()
+
+    def discard(self, error: BaseException | None = None) -> None:
+        """Gives the stream up at once: RST_STREAM unless both sides have ended; never END_STREAM.
+
+        Args:
+            error: why, if something is wrong: INTERNAL_ERROR instead of CANCEL, and the cause of what is raised.
+        """
+        if error is not None and not self.closed:
+            self.inbox.destroyed_by = self.outbox.destroyed_by = error
+        self.closed = True
+        self.outbox.close()
+        code = ErrorCode.CANCEL if error is None else ErrorCode.INTERNAL_ERROR
+        self.reset(code, Initiator.LOCAL, "the stream was cancelled on this side")
+        self.inbox.close()
+        if self.response is not None:
+            self.response.close()
+
+    def end(self, failure: StreamFailure | SessionFailure | None = None) -> None:
+        """The stream is over: *failure* broke it, or (``None``) both sides have ended on the wire.
+
+        A stream that broke by RST_STREAM of either side is over on the wire in the same step: that follows.
+        """
+        if failure is None:
+            if self.rst_code is None:
+                self.rst_code = self.outbox.reset_after_end or ErrorCode.NO_ERROR
+            self._settle()
+            return
+        if self.promise is not None:
+            if isinstance(failure, StreamFailure):
+                failure = replace(failure, refused=False, retryable=False)  # a refused push is not to be repeated
+            self.promise.turn.set()  # a task that waits to respond need not any more
+        ours_ended, own = self.outbox.framed_end, False
+        if not self.outbox.ended:
+            self.aborted = True
+        wanted_no_more = False
+        if isinstance(failure, StreamFailure):
+            self.rst_code = failure.code
+            own = failure.initiator is Initiator.LOCAL
+            wanted_no_more = (
+                failure.initiator is Initiator.REMOTE
+                and failure.code == ErrorCode.NO_ERROR
+                and self.inbox.ended.is_set
+                and self.inbox.failure is None
+            )
+        else:
+            if self.rst_code is None:
+                self.rst_code = (None if failure.cause is Cause.CLOSED else failure.code) or ErrorCode.CANCEL
+            self._settle()
+        if wanted_no_more:
+            self.outbox.discard()
+        else:
+            if self.failure is None:
+                self.failure = failure
+            self.outbox.end(failure)
+            self.inbox.end(failure)
+        if self.response is not None:
+            self.response.end(failure)
+        if self.cancel_on_reset and not own and not ours_ended:
+            self.cancel()
+
+    def cancel(self) -> None:
+        """Cancels the stream's handler."""
+        if self.scope is not None:
+            self.scope.cancel()
+
+    def _settle(self) -> None:
+        self.over.set()
+        self.on_idle = None  # it may well refer back
