@@ -19,7 +19,6 @@ _Step: TypeAlias = tuple[_Place, bytes]
 _END: Final = 256
 _MAX_PADDING: Final = 7
 
-_digits: Final = CODES.__getitem__
 _LENGTHS: Final = bytes(len(code) for code in CODES[:EOS])
 _SYMBOLS: Final = {code: bytes((symbol,)) for symbol, code in enumerate(CODES[:EOS])}
 
@@ -34,7 +33,8 @@ def encoded_size(data: bytes) -> int:
 
 def huffman_encode(data: bytes, size: int) -> bytes:
     """Returns *data*, which is not empty, as a Huffman string of *size* bytes, which is its `encoded_size`."""
-    digits = "".join(map(_digits, data))
+    codes = CODES
+    digits = "".join([codes[byte] for byte in data])
     padding = 8 * size - len(digits)
     # RFC 7541 §5.2: "the most significant bits of the code for the EOS (end-of-string) symbol are used", all ones.
     return ((int(digits, 2) + 1 << padding) - 1).to_bytes(size, "big")

@@ -21,18 +21,21 @@ class BlockMemory(Generic[_K, _V]):
     What it holds is true only as long as the dynamic table is unchanged: whoever changes the table clears the memory.
     """
 
-    __slots__ = ("_blocks", "_sizes", "size")
+    __slots__ = ("_blocks", "_newest", "_sizes", "size")
 
     def __init__(self) -> None:
         self._blocks: OrderedDict[_K, _V] = OrderedDict()
         self._sizes: dict[_K, int] = {}
+        self._newest: _V | None = None
         self.size = 0
+        """Of all remembered field lists, as RFC 9113 §6.5.2 counts them."""
 
     def get(self, key: _K) -> _V | None:
         """Returns what is remembered for *key*, or `None`."""
         value = self._blocks.get(key)
-        if value is not None:
+        if value is not None and value is not self._newest:
             self._blocks.move_to_end(key)
+            self._newest = value
         return value
 
     def keep(self, key: _K, value: _V, size: int) -> bool:
@@ -43,11 +46,9 @@ class BlockMemory(Generic[_K, _V]):
         if size > MAX_LIST_SIZE:
             return False
         blocks, sizes = self._blocks, self._sizes
-        if key in blocks:
-            self.size -= sizes[key]
-        blocks[key] = value
+        blocks[key] = self._newest = value
+        self.size += size - sizes.get(key, 0)
         sizes[key] = size
-        self.size += size
         while len(blocks) > MAX_BLOCKS or self.size > MAX_SIZE:
             oldest, _ = blocks.popitem(last=False)
             self.size -= sizes.pop(oldest)
@@ -58,4 +59,5 @@ class BlockMemory(Generic[_K, _V]):
         if self._blocks:
             self._blocks.clear()
             self._sizes.clear()
+            self._newest = None
             self.size = 0
