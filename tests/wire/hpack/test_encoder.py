@@ -193,6 +193,17 @@ def test_a_mark_in_the_same_list_is_seen() -> None:
     assert pair.send(fields)[0] == 0x14
 
 
+def test_a_mark_of_a_class_of_ones_own_is_not_lost() -> None:
+    class Secret(NeverIndexedHeaderTuple):
+        pass
+
+    pair = Pair()
+    for _ in range(3):
+        assert pair.send([(b":path", b"/secret")])[0] == 0x04
+        assert pair.send([Secret(b":path", b"/secret")])[0] == 0x14
+        assert pair.send((Secret(b":path", b"/secret"),))[0] == 0x14
+
+
 def test_tuples_of_hpack_without_the_mark_are_ordinary() -> None:
     pair = Pair()
     pair.send([hpack.HeaderTuple(b"x-new", b"value")])

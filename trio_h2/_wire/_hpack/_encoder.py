@@ -35,6 +35,7 @@ _SIZE_UPDATE, _SIZE_UPDATE_MASK = 0x20, 0x1F
 _NEVER, _WITHOUT, _LITERAL_MASK = 0x10, 0x00, 0x0F
 _HUFFMAN, _LENGTH_MASK = 0x80, 0x7F
 
+_PLAIN: Final[set[type]] = {tuple}
 _SHORT_NAME: Final = 64
 _LENGTHS: Final = tuple(bytes((length,)) for length in range(256))
 
@@ -112,13 +113,13 @@ class Encoder:
         if latest is not None:
             return latest[1]
         key = tuple(fields)
-        never = NeverIndexedHeaderTuple in map(type, key)
         # A never-indexed field is equal to one without the mark, so it must not be looked up.
-        block = None if never else self._memory.get(key)
+        plain = {*map(type, key)} == _PLAIN
+        block = self._memory.get(key) if plain else None
         if block is None:
             generation = self._generation
             block = self._encode(key)
-            if never or generation != self._generation or len(block) > _LONG_BLOCK:
+            if not plain or generation != self._generation or len(block) > _LONG_BLOCK:
                 return block
             if not self._memory.keep(key, block, sum(map(field_size, key))):
                 return block
@@ -179,7 +180,6 @@ class Encoder:
                 append(_string(value))
                 table.add((name, value), size)
                 offset = table.offset
-                changed = True
                 changed = True
         if changed:
             self._forget()

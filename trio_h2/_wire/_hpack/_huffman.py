@@ -70,9 +70,9 @@ def _make_place(digits: str) -> _Place:
         # error."
         if len(digits) <= _MAX_PADDING and CODES[EOS].startswith(digits):
             place[_END] = (place, b"")
+        _digits_of[id(place)] = digits
         # Two threads may both come here: the place of one of them is used, and both are right.
         place = _places.setdefault(digits, place)
-        _digits_of[id(place)] = digits
     return place
 
 
@@ -94,7 +94,7 @@ def _make_step(place: _Place, byte: int) -> _Step:
     return step
 
 
-# Places are never freed, so the addresses stay theirs.
+# A place that is in `_places` is never freed, so its address stays its own.
 _digits_of: dict[int, str] = {}
 _NOWHERE: Final[_Place] = [None] * (_END + 1)
 for _byte in range(_END):
