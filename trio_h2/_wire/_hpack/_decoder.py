@@ -225,9 +225,7 @@ class Decoder:
                     length, position = decode_long_integer(block, position, 0x7F)
                 start = position
                 position += length
-                if position > end:
-                    raise IndexError
-                name = block[start:position]
+                name = block[start:position]  # if it is cut, there is no value either
                 if huffman:
                     name = huffman_decode(name)
 
