@@ -48,6 +48,18 @@ def test_the_newest_is_used_again_after_another_one() -> None:
     assert memory.get(1) is None
 
 
+def test_the_one_that_was_kept_last_is_used_again_after_another_one() -> None:
+    memory: BlockMemory[int, str] = BlockMemory()
+    for key in range(MAX_BLOCKS):
+        memory.keep(key, str(key), 1)
+    for key in (0, MAX_BLOCKS - 1):
+        memory.get(key)
+    for key in range(100, 100 + MAX_BLOCKS - 1):
+        memory.keep(key, str(key), 1)
+    assert memory.get(MAX_BLOCKS - 1) == str(MAX_BLOCKS - 1)
+    assert memory.get(0) is None
+
+
 def test_the_size_is_bounded() -> None:
     memory: BlockMemory[int, str] = BlockMemory()
     for key in range(40):
