@@ -469,7 +469,7 @@ class Player:
             code = self.failed.failure.code
             require(self.outgoing.goaways[-1:] == [code], f"GOAWAY with {self.outgoing.goaways} for {code!r}")
             kinds = [frame.kind for frame in self.outgoing.frames]
-            while kinds[-1] == WINDOW_UPDATE:  # of what was read since
+            while kinds[-1] in (WINDOW_UPDATE, PING):  # of what was read since
                 del kinds[-1]
             require(kinds[-1] == GOAWAY, f"frame type {kinds[-1]} after the last GOAWAY")
         for _ in range(len(self._running)):
