@@ -46,8 +46,10 @@ from tests.fuzz.frames import (
 from trio_h2 import ClientConfig, PaddingStrategy, Role, ServerConfig
 from trio_h2._wire._engine import Engine
 from trio_h2._wire._events import (
+    AltSvcAnnounced,
     DataReceived,
     GoAwayReceived,
+    PriorityUpdated,
     PushPromised,
     RequestReceived,
     ResponseReceived,
@@ -522,13 +524,16 @@ def play(case: Case) -> Player:
 def summary(events: Sequence[Event]) -> dict[int, list[tuple[str, bytes]]]:
     """Returns what was reported on each stream (0: the session), however it was spread over the reads.
 
-    DATA that is read together is reported together, and that a window opened is reported once in a read.
+    DATA that is read together is reported together, as early as its first byte; so what else is told of a stream comes
+    later than some of its DATA, or not. That a window opened is reported once in a read.
     """
     found: defaultdict[int, list[tuple[str, bytes]]] = defaultdict(list)
     for event in events:
         if isinstance(event, WindowOpened):
             continue
         stream_id: int = getattr(event, "stream_id", 0)
+        if isinstance(event, (AltSvcAnnounced, PriorityUpdated, PushPromised)):
+            stream_id = -1 - stream_id
         known = found[stream_id]
         if not isinstance(event, DataReceived):
             known.append((repr(event), b""))

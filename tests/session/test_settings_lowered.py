@@ -72,7 +72,7 @@ async def test_a_smaller_window_does_not_starve_a_body_that_was_read(
             await resume.wait()
             await settle()
             nursery.start_soon(client.update_settings, smaller)
-            await peer.expect(SettingsFrame, ack=False)
+            await peer.until(SettingsFrame, ack=False)
             await finish(peer, opened.id)
     else:
         async with served(handler) as (peer, server), trio.open_nursery() as nursery:
@@ -81,7 +81,7 @@ async def test_a_smaller_window_does_not_starve_a_body_that_was_read(
             await resume.wait()
             await settle()
             nursery.start_soon(server.update_settings, smaller)
-            await peer.expect(SettingsFrame, ack=False)
+            await peer.until(SettingsFrame, ack=False)
             await finish(peer, stream_id)
             await peer.expect_headers(stream_id, status=204)
     assert got == [100_000]
