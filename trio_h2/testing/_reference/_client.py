@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 from typing import TYPE_CHECKING
 
 import trio
@@ -66,9 +68,11 @@ class ReferenceClient(ReferencePeer):
     ) -> ReferenceExchange:
         """Sends a request and returns the whole response, which is received while the body is still being sent.
 
-        With ``expect: 100-continue`` among the headers, the body waits for 100; if a final response comes instead, the
-        body is not sent, and the stream is reset when the response is complete. Cancelled: the stream is reset with
-        CANCEL.
+        What the server pushes on it is received, too, and waited for.
+
+        With ``expect: 100-continue`` among the headers, the body waits for 100 or a final response; if that is an error
+        (from 400 on), the body is not sent, and the stream is reset when the response is complete. Cancelled: the
+        stream is reset with CANCEL.
 
         Args:
             method: The method.
@@ -162,11 +166,13 @@ class ReferenceClient(ReferencePeer):
 async def _exchange(
     stream: ReferenceClientStream, body: bytes, trailers: trio_h2.Headers | None, expects: bool
 ) -> ReferenceExchange:
-    """Sends the rest of a request and receives the response at the same time."""
+    """Sends the rest of a request, and receives the response and what is pushed on it, all at the same time."""
     error: Exception | None = None
     exchange: ReferenceExchange | None = None
+    pushes: dict[int, ReferenceExchange] = {}
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_send_rest, stream, body, trailers, expects)
+        nursery.start_soon(_receive_pushes, stream, pushes)
         try:
             exchange = await stream.response()
         except (trio_h2.H2Error, trio.ClosedResourceError) as exc:
@@ -174,26 +180,37 @@ async def _exchange(
     if error is not None:
         raise error
     assert exchange is not None
-    return exchange
+    return dataclasses.replace(exchange, pushes=[pushes[number] for number in sorted(pushes)])
+
+
+async def _receive_pushes(stream: ReferenceClientStream, pushes: dict[int, ReferenceExchange]) -> None:
+    """Receives what is pushed on a stream; what is reset is left out."""
+    async with trio.open_nursery() as nursery:
+        with contextlib.suppress(trio_h2.StreamError, trio_h2.SessionError, trio.ClosedResourceError):
+            while push := await stream.receive_push():
+                nursery.start_soon(_receive_push, push, pushes)
+
+
+async def _receive_push(push: ReferenceClientStream, pushes: dict[int, ReferenceExchange]) -> None:
+    with contextlib.suppress(trio_h2.StreamError, trio_h2.SessionError, trio.ClosedResourceError):
+        pushes[push.stream_id] = await push.response()
 
 
 async def _send_rest(
     stream: ReferenceClientStream, body: bytes, trailers: trio_h2.Headers | None, expects: bool
 ) -> None:
     """Sends body and trailers. What ends the stream meanwhile is told by the response's side."""
-    try:
+    with contextlib.suppress(trio_h2.StreamError, trio_h2.SessionError, trio.ClosedResourceError):
         while expects:
             interim = await stream.receive_informational()
-            if interim is None:
-                await stream.read()
+            if interim is None and (await stream.receive_response()).status >= 400:
+                await stream.wait_ended()
                 stream.reset()
                 return
-            expects = interim.status != 100
+            expects = interim is not None and interim.status != 100
         if body:
             await stream.send_all(body)
         if trailers is not None:
             await stream.send_trailers(trailers)
         elif body:
             await stream.send_eof()
-    except (trio_h2.StreamError, trio_h2.SessionError, trio.ClosedResourceError):
-        pass

@@ -21,7 +21,7 @@ class ReferenceClientStream(ReferenceStream):
         super().__init__(link, inbox)
         self._headers_sent = True
         self._pushes: list[ReferenceClientStream] = []
-        self._informational_read = 0
+        self._informational_read = self._pushes_read = 0
 
     @property
     def request(self) -> trio_h2.Headers:
@@ -69,6 +69,21 @@ class ReferenceClientStream(ReferenceStream):
             return None
         self._informational_read += 1
         return inbox.informational[self._informational_read - 1]
+
+    async def receive_push(self) -> ReferenceClientStream | None:
+        """Returns the next push on this stream, or None if its response has ended instead.
+
+        Cancelled: nothing is lost.
+
+        Raises:
+            As `receive_informational`.
+        """
+        inbox = self._inbox
+        await self._link.wait(lambda: len(inbox.pushes) > self._pushes_read or inbox.ended, inbox)
+        if len(inbox.pushes) == self._pushes_read:
+            return None
+        self._pushes_read += 1
+        return self.pushes[self._pushes_read - 1]
 
     async def receive_response(self) -> trio_h2.Headers:
         """Waits for the final response's headers.

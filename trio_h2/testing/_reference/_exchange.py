@@ -21,6 +21,8 @@ class ReferenceExchange:
         body: The whole content.
         trailers: The trailers; None if there were none.
         informational: The 1xx responses, in order.
+        pushes: What the server has pushed on this request, each complete, in order; only `ReferenceClient.request`
+            receives it. What was reset is among the ``pushes`` of the stream alone.
         stream: The stream, for what is beside the response.
     """
 
@@ -30,13 +32,9 @@ class ReferenceExchange:
     trailers: trio_h2.Headers | None
     informational: list[trio_h2.Headers]
     stream: ReferenceClientStream
+    pushes: list[ReferenceExchange] = dataclasses.field(default_factory=list)
 
     @property
     def status(self) -> int:
         """The status of the final response."""
         return self.headers.status
-
-    @property
-    def pushes(self) -> list[ReferenceClientStream]:
-        """What the server has pushed on this request so far; `ReferenceClientStream.response` gets each one."""
-        return self.stream.pushes

@@ -2,7 +2,7 @@
 
 The only module that imports h2, and only what h2 documents as its public API. h2's exceptions end here, too.
 
-h2 is used as it is, but for two things that would keep a peer on it from being a useful one:
+h2 is used as it is, but for three things that would keep a peer on it from being a useful one:
 
 * **GOAWAY.** For h2 a GOAWAY, sent or received, is the end of the connection, so that no stream could finish after it
   as RFC 9113 §6.8 wants. Those frames are handled beside it: the bytes that come are cut into frames, and a correct
@@ -10,6 +10,8 @@ h2 is used as it is, but for two things that would keep a peer on it from being 
 * **The first SETTINGS.** h2 enforces settings that are given to it beforehand from the first byte on, though the other
   side cannot know them yet. They are made an update, which h2 enforces from its acknowledgement on, and the frame of
   that update is sent as the first one.
+* **Sizes of HPACK's table.** hpack signals every size that it was ever told, also those above the limit that holds by
+  then, which is a decoding error (RFC 7541 §6.3). Only the smallest and the last one are kept.
 
 h2 gives a connection up when it is asked for what the state of a stream does not allow, so the states are checked here
 before it is asked.
@@ -532,6 +534,7 @@ class Link:
                 self._was_reset(event)
             case h2.events.RemoteSettingsChanged():
                 self._remote_settings_seen = True
+                self._settle_table_size()
             case h2.events.SettingsAcknowledged():
                 self._settings_acknowledged += 1
             case h2.events.PingAckReceived():
@@ -539,6 +542,13 @@ class Link:
                     self._pings[event.ping_data] = trio.current_time()
             case _:
                 pass  # windows are h2's own business, and extensions nobody's
+
+    def _settle_table_size(self) -> None:
+        changes = self._h2.encoder.table_size_changes
+        if len(changes) > 1:
+            # RFC 7541 §4.2: "the smallest maximum table size that occurs in that interval MUST be signaled in a dynamic
+            # table size update. The final maximum size is always signaled, resulting in at most two".
+            changes[:] = sorted({min(changes), changes[-1]})
 
     def _began(self, inbox: Inbox) -> None:
         self._inboxes[inbox.stream_id] = inbox

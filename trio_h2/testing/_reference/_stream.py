@@ -125,6 +125,16 @@ class ReferenceStream(trio.abc.HalfCloseableStream):
         await self.read()
         return self._inbox.trailers
 
+    async def wait_ended(self) -> None:
+        """Waits until the other side has ended its half, though perhaps not all of it has been read.
+
+        It ends no later than its windows allow: somebody must read what is longer. Cancelled: nothing happened.
+
+        Raises:
+            As `receive_some`.
+        """
+        await self._link.wait(lambda: self._inbox.ended, self._inbox)
+
     async def wait_reset(self) -> int:
         """Waits until the other side has reset the stream, and returns the code.
 
