@@ -39,7 +39,7 @@ from trio_h2._wire import _adapter
 from trio_h2._wire._adapter import Connection
 from trio_h2._wire._codes import ErrorCode, Role
 from trio_h2._wire._failure import SessionFaultError, StreamFaultError
-from trio_h2._wire._hpack import CappedEncoder, LinearDecoder
+from trio_h2._wire._old_hpack import CappedEncoder, LinearDecoder
 
 ADVICE = "the adapter (trio_h2/_wire/_adapter.py) relies on this: look there before the pin is raised"
 

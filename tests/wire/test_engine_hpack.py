@@ -26,7 +26,7 @@ from tests.wire.engine_pair import (
 from trio_h2._wire._codes import ErrorCode, Role
 from trio_h2._wire._config import ClientConfig
 from trio_h2._wire._events import RequestReceived, ResponseReceived
-from trio_h2._wire._hpack import _LONG_BLOCK, LinearDecoder
+from trio_h2._wire._old_hpack import _LONG_BLOCK, LinearDecoder
 
 TABLE = 1
 

@@ -36,7 +36,7 @@ from hyperframe.frame import (
 from ._codes import ErrorCode, Role, SettingCode
 from ._failure import SessionFaultError, StreamFaultError
 from ._framing import FrameReader, frame_flags
-from ._hpack import CappedEncoder, LinearDecoder
+from ._old_hpack import CappedEncoder, LinearDecoder
 from ._padding import PaddingStrategy, padding_for
 
 if TYPE_CHECKING:
