@@ -12,6 +12,7 @@ import random
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.fuzz import engines
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 BLOCKS = "tests.fuzz.hpack_blocks"
+MACHINES = sorted((Path(__file__).parent.parent / "reference").glob("test_*machine*.py"))
+"""Random scenarios against the reference peer."""
 
 
 def _blocks(seconds: float, seed: int) -> object:
@@ -43,6 +46,12 @@ def _chaos(seconds: float, seed: int) -> str:
     return _suite("tests/chaos", TRIO_H2_CHAOS_SECONDS=str(seconds), TRIO_H2_CHAOS_SEED=str(seed))
 
 
+def _machines(seconds: float, seed: int) -> str:
+    """Random scenarios of both ends against h2."""
+    environment = {"TRIO_H2_MACHINE_SECONDS": str(seconds), "TRIO_H2_MACHINE_SEED": str(seed)}
+    return "\n".join(_suite(str(path), **environment) for path in MACHINES)
+
+
 def _jobs() -> dict[str, Callable[[float, int], object]]:
     jobs: dict[str, Callable[[float, int], object]] = {
         "server": lambda seconds, seed: engines.run(seconds, seed, Role.SERVER),
@@ -51,6 +60,8 @@ def _jobs() -> dict[str, Callable[[float, int], object]]:
     }
     if importlib.util.find_spec(BLOCKS) is not None:
         jobs["hpack"] = _blocks
+    if MACHINES:
+        jobs["reference"] = _machines
     return jobs
 
 
