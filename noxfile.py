@@ -79,6 +79,13 @@ def examples(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Fuzzes the protocol engine and whole sessions for long: `-- --seconds N --seed S`, `--only NAME`."""
+    session.install("-e", ".[cli,testing]", *tools("pytest", "pytest-timeout"))
+    session.run("python", "-m", "tests.fuzz", *session.posargs)
+
+
+@nox.session
 def interop(session: nox.Session) -> None:
     """Talks to foreign clients and servers. A missing one is a failure, without `-- --allow-missing`."""
     missing = install_programs(session, PEER_PROGRAMS)

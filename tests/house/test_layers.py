@@ -1,5 +1,5 @@
-"""A module imports only from its own layer and from lower ones; only the engine adapter knows h2, and
-only the one for HTTP/1.1 h11, only `websocket` wsproto.
+"""A module imports only from its own layer and from lower ones; only the engine adapter and the reference
+peer of the test kit know h2, only the adapter for HTTP/1.1 h11, only `websocket` wsproto.
 
 The layers are those of CONTRIBUTING.md. Every import statement counts, wherever it stands: inside a function,
 behind `TYPE_CHECKING`, relative or absolute.
@@ -42,6 +42,7 @@ _SANS_IO = {"_checks", "_wire"}
 _SAME_PART = {"__main__": "_cli"}
 
 _ENGINE_ADAPTER = f"{_PACKAGE}._wire._adapter"
+_REFERENCE_ADAPTER = f"{_PACKAGE}.testing._reference._link"
 _HTTP1_ADAPTER = f"{_PACKAGE}._http1._wire"
 _NOT_IN_WIRE = {
     "asyncio",
@@ -110,8 +111,8 @@ def _objection(name: str, target: str, imported: str) -> str:
     """Returns why the module *name* may not import *imported* from the module *target*, or ""."""
     library = target.partition(".")[0]
     if library != _PACKAGE:
-        if library == "h2" and name != _ENGINE_ADAPTER:
-            return "only the engine adapter imports h2"
+        if library == "h2" and name not in (_ENGINE_ADAPTER, _REFERENCE_ADAPTER):
+            return "only the engine adapter and the link of the reference peer import h2"
         if library == "h11" and name != _HTTP1_ADAPTER:
             return "only the adapter for HTTP/1.1 imports h11"
         if library == "wsproto" and _part(name) != "websocket":
@@ -219,6 +220,8 @@ def _plant(root: Path, module: str, source: str) -> None:
         ("_cli/_get", "from trio_h2.tunnel._client import through"),
         ("testing/__init__", "from .._cli import main"),
         ("testing/__init__", "import h2"),
+        ("testing/_reference/_peer", "from h2 import events"),
+        ("testing/_reference/_link", "from ..._wire._engine import Engine"),
         ("files", "from wsproto.connection import Connection"),
         ("websocket/_socket", "from .._stream._base import Stream"),
         ("__init__", "import h2"),
@@ -250,6 +253,7 @@ def test_a_wrong_import_is_found(tmp_path: Path, module: str, source: str) -> No
         ("_cli/_get", "from . import _args\nfrom trio_h2 import connect\nfrom trio_h2.files import send"),
         ("__main__", "from ._cli import main\nfrom trio_h2._cli import main"),
         ("testing/__init__", "from ._peer import Peer as Peer"),
+        ("testing/_reference/_link", "import h2.connection\nfrom h2 import events\nimport trio_h2"),
         ("tunnel/_proxy", "import trio_h2\nfrom trio_h2 import ServerStream\nfrom ._rules import AllowList"),
         ("tunnel/__init__", "from ._proxy import ConnectProxy as ConnectProxy"),
         ("_cli/_get", "from trio_h2.tunnel import through"),

@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 
     Handler: TypeAlias = Callable[[trio_h2.ServerStream], Awaitable[object]]
     PushHandler: TypeAlias = Callable[[trio_h2.PushedStream], Awaitable[object]]
+    Wrapper: TypeAlias = Callable[[trio.abc.Stream], trio.abc.Stream]
     Sessions: TypeAlias = tuple[trio_h2.ClientSession, trio_h2.ServerSession]
+
+
+def as_it_is(transport: trio.abc.Stream) -> trio.abc.Stream:
+    """Leaves a transport alone."""
+    return transport
 
 
 def check_open(session: trio_h2.Session) -> None:
@@ -65,6 +71,8 @@ async def pair(
     capacity: int | None = None,
     cancel_handler_on_reset: bool = True,
     push_handler: PushHandler | None = None,
+    wrap_client: Wrapper = as_it_is,
+    wrap_server: Wrapper = as_it_is,
 ) -> AsyncGenerator[Sessions, None]:
     """As `session_pair`; every stream must be closed before the block ends, or with it."""
     errors: list[AssertionError] = []
@@ -75,6 +83,8 @@ async def pair(
         capacity=capacity,
         cancel_handler_on_reset=cancel_handler_on_reset,
         push_handler=push_handler,
+        wrap_client=wrap_client,
+        wrap_server=wrap_server,
     ) as sessions:
         yield sessions
         for session in sessions:

@@ -14,11 +14,13 @@ import trio
 import trio.testing
 
 import trio_h2
-from tests.stream.harness import pair
+from tests.stream.harness import as_it_is, pair
 from trio_h2.websocket import Deflate, WebSocket, WebSocketConfig, WebSocketHandler, open_websocket
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
+
+    from tests.stream.harness import Wrapper
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 OFFERING = trio_h2.ServerConfig(enable_connect_protocol=True)
@@ -206,10 +208,12 @@ async def ends(
     client: trio_h2.ClientConfig | None = None,
     capacity: int | None = None,
     subprotocols: Iterable[str] = (),
+    wrap: Wrapper = as_it_is,
 ) -> AsyncGenerator[Ends, None]:
     """A WebSocket of ours in this role, whose other end is played by the test; the books must balance at the end.
 
-    *extension* is the compression of our side, and the field with which the other side answers, or which it offers.
+    *extension* is the compression of our side, and the field with which the other side answers, or which it offers;
+    *wrap* makes the transport of the side under test.
     """
     compression, field = extension
     send, receive = trio.open_memory_channel[tuple[WebSocket | None, trio_h2.ServerStream]](1)
@@ -227,7 +231,14 @@ async def ends(
         await done.wait()
 
     ours = WebSocketHandler(hand_out, compression=compression, config=config, subprotocols=subprotocols)
-    connect = partial(pair, client_config=client, server_config=server, capacity=capacity)
+    connect = partial(
+        pair,
+        client_config=client,
+        server_config=server,
+        capacity=capacity,
+        wrap_client=wrap if role == "client" else as_it_is,
+        wrap_server=wrap if role == "server" else as_it_is,
+    )
     async with connect(raw if role == "client" else ours, cancel_handler_on_reset=role == "server") as (one, two):
         if role == "client":
             async with open_websocket(

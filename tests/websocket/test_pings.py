@@ -9,6 +9,7 @@ import trio
 import trio.testing
 
 from tests.websocket.frames import BINARY, CONT, PING, PONG, TEXT, both_roles, ends
+from trio_h2.testing import StallableStream
 from trio_h2.websocket import WebSocketBrokenError, WebSocketClosedHereError, WebSocketConfig
 
 if TYPE_CHECKING:
@@ -162,3 +163,86 @@ async def test_the_keep_alive_does_not_blame_the_peer_for_our_own_slowness(
         assert not both.ws.closed
         assert await both.ws.receive_message() == "x" * 1000
         nursery.cancel_scope.cancel()
+
+
+# -- the peer is judged, not ourselves ---------------------------------------------------------------------------------
+
+
+class Stalls:
+    """Makes the transport of the side under test, which can be stalled."""
+
+    def __call__(self, transport: trio.abc.Stream) -> trio.abc.Stream:
+        self.transport = StallableStream(transport)
+        return self.transport
+
+
+@pytest.mark.parametrize("blocked", [11, 60])
+@both_roles
+async def test_the_pong_was_in_the_transport(role: str, blocked: float, autojump_clock: MockClock) -> None:
+    """A loop that was blocked reads what has come before it calls anybody dead."""
+    stalls = Stalls()
+    async with ends(role, config=ALIVE, wrap=stalls) as both:
+        for _ in range(8):
+            await both.wire.expect(PING, b"keep-alive")
+            stalls.transport.stall_receive()
+            await both.wire.send(PONG, b"keep-alive")
+            await trio.testing.wait_all_tasks_blocked()
+            stalls.transport.resume_receive()
+            autojump_clock.jump(blocked)
+            await trio.testing.wait_all_tasks_blocked()
+            assert not both.ws.closed
+        await both.finish()
+
+
+@pytest.mark.parametrize("answers", [True, False])
+@both_roles
+async def test_the_keep_alive_counts_from_the_writing_of_its_ping(
+    role: str, answers: bool, autojump_clock: MockClock
+) -> None:
+    """While the transport takes nothing, the peer has not been asked."""
+    stalls = Stalls()
+    async with ends(role, config=ALIVE, wrap=stalls) as both:
+        await trio.sleep(29)
+        stalls.transport.stall_send()
+        await trio.sleep(9)
+        stalls.transport.resume_send()  # the ping was made 8 seconds ago
+        await both.wire.expect(PING, b"keep-alive")
+        await trio.sleep(9)
+        assert not both.ws.closed
+        if answers:
+            await both.wire.send(PONG, b"keep-alive")
+            await trio.sleep(20)
+            assert not both.ws.closed
+            await both.finish()
+        else:
+            await trio.sleep(1.1)
+            with pytest.raises(WebSocketBrokenError, match="nothing came for keepalive_timeout"):
+                await both.ws.receive_message()
+
+
+@pytest.mark.parametrize("answers", [True, False])
+@both_roles
+async def test_the_keep_alive_waits_for_the_window_of_its_ping(
+    role: str, answers: bool, autojump_clock: MockClock
+) -> None:
+    """Nor has it been asked while its own window holds the ping back; the time counts from when it lets it through."""
+    size = 2**20
+    async with ends(role, config=ALIVE) as both, trio.open_nursery() as nursery:
+        async with both.ws.open_message() as message:
+            nursery.start_soon(message.send, bytes(size))  # more than the peer's window
+            await trio.sleep(38)
+            await both.wire.expect(BINARY, bytes(size), fin=False)
+            await both.wire.expect(PING, b"keep-alive")
+            await trio.sleep(9)
+            assert not both.ws.closed
+            if answers:
+                await both.wire.send(PONG, b"keep-alive")
+                await trio.sleep(20)
+                assert not both.ws.closed
+            else:
+                await trio.sleep(1.1)
+                with pytest.raises(WebSocketBrokenError):
+                    await both.ws.receive_message()
+                return
+        await both.wire.expect(CONT, b"")
+        await both.finish()

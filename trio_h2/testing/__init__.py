@@ -1,6 +1,7 @@
 """Tools for testing programs, and protocols, over HTTP/2.
 
 * `ScriptedPeer` plays the other side of a connection, frame by frame, right or wrong.
+* `ReferenceClient` and `ReferenceServer` are h2: another implementation to test a handler or a client with.
 * `memory_transports` connects two sides in memory, with backpressure; `session_pair` two whole sessions.
 * `TrickleStream`, `ChaosStream`, `StallableStream`, `CuttingStream` and `BlackHoleStream` make a
   transport behave badly.
@@ -42,6 +43,13 @@ from ._pair import SessionPair as SessionPair
 from ._pair import session_pair as session_pair
 from ._peer import ScriptedPeer as ScriptedPeer
 from ._receiver import PeerClosedError as PeerClosedError
+from ._reference._client import ReferenceClient as ReferenceClient
+from ._reference._client_stream import ReferenceClientStream as ReferenceClientStream
+from ._reference._exchange import ReferenceExchange as ReferenceExchange
+from ._reference._peer import ReferencePeer as ReferencePeer
+from ._reference._server import ReferenceServer as ReferenceServer
+from ._reference._server_stream import ReferenceServerStream as ReferenceServerStream
+from ._reference._stream import ReferenceStream as ReferenceStream
 from ._sweep import CancellationSweep as CancellationSweep
 from ._sweep import SweepRun as SweepRun
 from ._sweep import sweep_cancellation as sweep_cancellation

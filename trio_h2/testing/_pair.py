@@ -10,6 +10,7 @@ import trio
 
 import trio_h2
 
+from ._blocks import is_sole
 from ._memory import memory_transports
 
 if TYPE_CHECKING:
@@ -105,17 +106,8 @@ class SessionPair:
         try:
             return await self._block.__aexit__(exc_type, exc, traceback)
         except BaseExceptionGroup as group:
-            if exc is not None and _sole(group, exc):
+            if exc is not None and is_sole(group, exc):
                 return False
             raise
         finally:
             del exc, traceback
-
-
-def _sole(group: BaseException, error: BaseException) -> bool:
-    """Whether *error* is all there is in *group*."""
-    while group is not error:
-        if not isinstance(group, BaseExceptionGroup) or len(group.exceptions) != 1:
-            return False
-        group = group.exceptions[0]
-    return True
