@@ -98,7 +98,7 @@ class ReferenceClient(ReferencePeer):
         try:
             return await _exchange(stream, b"" if whole else bytes(body), last, expects and not whole)
         except BaseException:
-            stream.reset()
+            stream.destroy()
             raise
 
     async def open_stream(
@@ -146,7 +146,7 @@ class ReferenceClient(ReferencePeer):
         try:
             await self._link.flush()
         except BaseException:
-            stream.reset()
+            stream.destroy()
             raise
         return stream
 

@@ -20,6 +20,7 @@ class Inbox:
         informational: The 1xx responses, in order.
         response: The final response's fields.
         body: What was received and not read.
+        discarding: Whether this side has closed the stream, and wants nothing more.
         trailers: The trailers.
         ended: Whether the other side has ended its half.
         ending: Why the stream was over before its time.
@@ -34,6 +35,7 @@ class Inbox:
         self.informational: list[Headers] = []
         self.response: Headers | None = None
         self.body = bytearray()
+        self.discarding = False
         self.trailers: Headers | None = None
         self.ended = False
         self.ending: Ending | None = None

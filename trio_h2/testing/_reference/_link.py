@@ -2,7 +2,7 @@
 
 The only module that imports h2, and only what h2 documents as its public API. h2's exceptions end here, too.
 
-h2 is used as it is, but for three things that would keep a peer on it from being a useful one:
+h2 is used as it is, but for four things that would keep a peer on it from being a useful one:
 
 * **GOAWAY.** For h2 a GOAWAY, sent or received, is the end of the connection, so that no stream could finish after it
   as RFC 9113 §6.8 wants. Those frames are handled beside it: the bytes that come are cut into frames, and a correct
@@ -12,6 +12,8 @@ h2 is used as it is, but for three things that would keep a peer on it from bein
   that update is sent as the first one.
 * **Sizes of HPACK's table.** hpack signals every size that it was ever told, also those above the limit that holds by
   then, which is a decoding error (RFC 7541 §6.3). Only the smallest and the last one are kept.
+* **Field sections after a reset.** A 1xx response that was under way when this side reset the stream would end h2's
+  connection. What comes on such a stream is only decoded, so that HPACK stays in step.
 
 h2 gives a connection up when it is asked for what the state of a stream does not allow, so the states are checked here
 before it is asked.
@@ -35,7 +37,16 @@ import trio
 
 import trio_h2
 
-from .._frames import CLIENT_PREFACE, FRAME_HEADER_LENGTH, FrameFlag, FrameType, GoAwayFrame, frame_length, parse_frame
+from .._frames import (
+    CLIENT_PREFACE,
+    FRAME_HEADER_LENGTH,
+    FrameFlag,
+    FrameType,
+    GoAwayFrame,
+    HeadersFrame,
+    frame_length,
+    parse_frame,
+)
 from ._ending import Ending
 from ._inbox import Inbox
 
@@ -312,7 +323,7 @@ class Link:
         """Raises what keeps this side from sending on a stream."""
         self.check(inbox)
         if inbox.stream_id in self._ended:
-            raise trio_h2.LocalProtocolError("this side of the stream has ended", stream_id=inbox.stream_id)
+            raise trio.ClosedResourceError("this side of the stream has ended")
 
     def has_ended(self, inbox: Inbox) -> bool:
         """Whether this side has ended its half of a stream."""
@@ -437,7 +448,7 @@ class Link:
         self._input += data
         try:
             while self.ending is None and (piece := self._next_piece()):
-                if not self._is_goaway(piece):
+                if not self._is_goaway(piece) and not self._is_late(piece):
                     for event in self._h2.receive_data(piece):
                         self._dispatch(event)
         except h2.exceptions.ProtocolError as exc:
@@ -464,9 +475,9 @@ class Link:
             return b""
         else:
             length = frame_length(bytes(self._input[:FRAME_HEADER_LENGTH]))
-            # A frame that is too long is h2's to refuse, and not ours to wait for.
             if length > self._h2.max_inbound_frame_size:
-                length = 0
+                # h2 refuses it, but only when it has the whole of it: it need not be waited for.
+                return bytes(self._input[:FRAME_HEADER_LENGTH]) + bytes(length)
             size = FRAME_HEADER_LENGTH + length
             if len(self._input) < size:
                 return b""
@@ -489,6 +500,21 @@ class Link:
         for inbox in self._inboxes.values():
             if inbox.stream_id > goaway.last_stream_id and inbox.stream_id % 2 == self._client and inbox.ending is None:
                 self._refused(inbox, goaway.code, goaway.debug)
+        return True
+
+    def _is_late(self, frame: bytes) -> bool:
+        """Decodes and drops a whole field section on a stream that this side has reset."""
+        inbox = self._inboxes.get(int.from_bytes(frame[5:9], "big") & 0x7FFF_FFFF)
+        if self._preface_left or inbox is None or inbox.ending is None or frame[3] != FrameType.HEADERS:
+            return False
+        if inbox.ending.initiator is not trio_h2.Initiator.LOCAL or not frame[4] & FrameFlag.END_HEADERS:
+            return False
+        headers = parse_frame(frame)
+        assert isinstance(headers, HeadersFrame)
+        try:
+            self._h2.decoder.decode(headers.fragment, raw=True)
+        except hpack.HPACKError:
+            return False  # h2 finds the same, and says so
         return True
 
     def _refused(self, inbox: Inbox, code: int, debug_data: bytes) -> None:
@@ -526,8 +552,14 @@ class Link:
                 self._inboxes[event.stream_id].trailers = _headers(event.headers)
             case h2.events.DataReceived():
                 inbox = self._inboxes[event.stream_id]
-                inbox.body += event.data
-                self.credit(inbox, event.flow_controlled_length - len(event.data))
+                padding = event.flow_controlled_length - len(event.data)
+                if inbox.discarding:
+                    self.credit(inbox, event.flow_controlled_length)
+                    if event.stream_ended is None:
+                        self.reset(inbox, trio_h2.ErrorCode.CANCEL)
+                else:
+                    inbox.body += event.data
+                    self.credit(inbox, padding)
             case h2.events.StreamEnded():
                 self._inboxes[event.stream_id].ended = True
             case h2.events.StreamReset():

@@ -123,9 +123,9 @@ class ReferenceServerStream(ReferenceStream):
             The pushed stream; `respond` on it. When the handler returns, it is finished like the handler's own.
 
         Raises:
-            LocalProtocolError: The client allows no push, this is a push itself, or the response has ended.
+            LocalProtocolError: The client allows no push, or this is a push itself.
             StreamResetError: The stream was reset. SessionError: The session is over.
-            trio.ClosedResourceError: This side closed the stream or the session.
+            trio.ClosedResourceError: The response has ended, or this side closed the stream or the session.
         """
         pseudo: dict[str, str | int | None] = {
             ":method": method,
@@ -152,14 +152,11 @@ class ReferenceServerStream(ReferenceStream):
         """
         for pushed in self._pushed:
             pushed.finish()
-        if not self._link.has_ended(self._inbox):
-            self.reset(trio_h2.ErrorCode.INTERNAL_ERROR)
-        elif not self._inbox.ended:
-            self.reset(trio_h2.ErrorCode.NO_ERROR)
-        self._link.credit(self._inbox, len(self._inbox.take(None)))
+        answered = self._link.has_ended(self._inbox)
+        self.destroy(trio_h2.ErrorCode.NO_ERROR if answered else trio_h2.ErrorCode.INTERNAL_ERROR)
 
     def _check_can_respond(self) -> None:
         self._check_open()
-        self._link.check_can_send(self._inbox)
         if self._headers_sent:
             raise trio_h2.LocalProtocolError("a final response was sent before", stream_id=self.stream_id)
+        self._link.check_can_send(self._inbox)

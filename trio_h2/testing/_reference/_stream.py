@@ -172,10 +172,10 @@ class ReferenceStream(trio.abc.HalfCloseableStream):
             data: The bytes; none of them are one checkpoint and no frame.
 
         Raises:
-            LocalProtocolError: This side has ended, or has not sent its headers.
+            LocalProtocolError: This side has not sent its headers.
             StreamResetError: The stream was reset.
             SessionError: The session is over.
-            trio.ClosedResourceError: This side closed the stream or the session.
+            trio.ClosedResourceError: This side has ended, or closed the stream or the session.
             trio.BusyResourceError: Another task is sending.
         """
         await self._send_body(bytes(data), end_stream=False)
@@ -246,15 +246,36 @@ class ReferenceStream(trio.abc.HalfCloseableStream):
             raise ValueError(f"code must be in 0..{2**32 - 1}, not {code}")
         self._link.reset(self._inbox, int(code))
 
-    async def aclose(self) -> None:
-        """Resets the stream with CANCEL unless both sides have ended; discards, and credits, what is unread.
+    def destroy(self, code: int = trio_h2.ErrorCode.CANCEL) -> None:
+        """Resets the stream, unless it is over, and discards, and credits, what is unread. Never waits; idempotent.
 
-        Idempotent. Cancelled: it is closed all the same.
+        Args:
+            code: Why, 0 … 2³²−1.
+
+        Raises:
+            ValueError: *code* is out of range.
         """
-        self._closed = True
-        self.reset()
+        self.reset(code)
+        self._closed = self._inbox.discarding = True
         self._link.credit(self._inbox, len(self._inbox.take(None)))
         self._link.notify()
+
+    async def aclose(self) -> None:
+        """Closes the stream like a TCP socket: never waits for the other side.
+
+        Ends this side (END_STREAM), or resets the stream with CANCEL if no headers were sent. What is unread, or comes
+        later, is discarded and credited, and the stream is reset with CANCEL if more content comes. Idempotent.
+        Cancelled: it is closed all the same.
+        """
+        inbox, link = self._inbox, self._link
+        over = inbox.ending is not None or link.ending is not None
+        if self._headers_sent and not over and not link.has_ended(inbox):
+            link.send_data(inbox, b"", end_stream=True)
+        if not self._headers_sent or (inbox.body and not inbox.ended):
+            self.destroy()
+        self._closed = inbox.discarding = True
+        link.credit(inbox, len(inbox.take(None)))
+        link.notify()
         await trio.lowlevel.checkpoint()
 
     # ---- For the roles ----
