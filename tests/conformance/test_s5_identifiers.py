@@ -50,7 +50,7 @@ async def _request_in(session: trio_h2.ClientSession, scope: trio.CancelScope) -
 
 
 async def test_5_1_1_used_up_ids_are_not_used_again(client: ClientEnd) -> None:
-    client.session._core.engine.conn.highest_outbound_stream_id = 2**31 - 3
+    client.session._core.engine.highest_outbound_id = 2**31 - 3
     async with client.session.request("GET") as stream:
         assert stream.id == 2**31 - 1
         await client.peer.expect_headers(2**31 - 1)

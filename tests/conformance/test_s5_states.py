@@ -168,10 +168,16 @@ async def test_5_1_data_on_a_closed_stream_is_a_stream_error(
     await end.expect_stream_error(stream_id, ErrorCode.STREAM_CLOSED)
 
 
-@pytest.mark.parametrize("state", ["closed", "reset_by_peer"])
-async def test_5_1_headers_on_a_closed_stream_are_a_stream_error(end: End, state: str) -> None:
+async def test_5_1_headers_on_a_stream_that_has_ended_are_a_connection_error(end: End) -> None:
+    """RFC 7540 §5.1 demands it of every frame after END_STREAM; RFC 9113 leaves it to the endpoint."""
+    stream_id = await end.in_state("closed")
+    await end.peer.send_headers(stream_id, end.head(), end_stream=True)
+    await end.expect_connection_error(ErrorCode.STREAM_CLOSED)
+
+
+async def test_5_1_headers_on_a_stream_that_the_peer_has_reset_are_a_stream_error(end: End) -> None:
     """Our choice, as above: the session goes on."""
-    stream_id = await end.in_state(state)
+    stream_id = await end.in_state("reset_by_peer")
     await end.peer.send_headers(stream_id, end.head(), end_stream=True)
     await end.peer.send_headers(stream_id, {"x-trailer": "yes"}, end_stream=True)
     await end.expect_stream_error(stream_id, ErrorCode.STREAM_CLOSED)

@@ -55,7 +55,7 @@ async def test_a_response_that_is_too_large(where: str, autojump_clock: object) 
         if stream.path == "/small":
             await stream.respond(body=b"small")
             return
-        with pytest.raises(StreamResetError, match=r"has \d+ octets, max_send_header_block_length is 200") as info:
+        with pytest.raises(StreamResetError, match=r"has \d+ bytes, max_send_header_block_length is 200") as info:
             if where == "informational":
                 await stream.send_informational(103, LARGE)
             elif where == "response":
@@ -90,7 +90,7 @@ async def test_a_promise_that_is_too_large(autojump_clock: object) -> None:
     """Nothing was promised, so no stream is lost, and the response goes on."""
 
     async def handler(stream: ServerStream) -> None:
-        with pytest.raises(LocalProtocolError, match=r"has \d+ octets, max_send_header_block_length is 200"):
+        with pytest.raises(LocalProtocolError, match=r"has \d+ bytes, max_send_header_block_length is 200"):
             await stream.push(LARGE)
         await stream.respond(body=b"fine")
 
@@ -124,7 +124,7 @@ async def test_a_request_that_is_too_large_has_no_stream(autojump_clock: object)
     async with connected(config=ClientConfig(max_send_header_block_length=100)) as (session, peer):
         told = Told(session)
         request = session.request("GET", headers=LARGE)
-        with pytest.raises(LocalProtocolError, match=r"has \d+ octets, max_send_header_block_length is 100"):
+        with pytest.raises(LocalProtocolError, match=r"has \d+ bytes, max_send_header_block_length is 100"):
             async with request:
                 raise AssertionError("the block was entered")
         assert request.pending
@@ -209,11 +209,11 @@ async def test_debug_data_that_no_longer_fits(role: Role, autojump_clock: object
         return transports[0]
 
     async def late(session: Session) -> None:
-        with pytest.raises(ValueError, match="19992 octets, the peer accepts at most 16376"):
+        with pytest.raises(ValueError, match="19992 bytes, the peer accepts at most 16376"):
             await session.goaway(debug_data=bytes(19_992))
 
     async with session_of(role, settings={5: 20_000}, wrap=wrap, max_queued_control=1) as (session, peer):
-        with pytest.raises(ValueError, match="19993 octets, the peer accepts at most 19992"):
+        with pytest.raises(ValueError, match="19993 bytes, the peer accepts at most 19992"):
             await session.goaway(debug_data=bytes(19_993))
         transports[0].stall_send()
         for payload in b"under way", b"in the queue":

@@ -33,7 +33,7 @@ async def test_a_block_that_is_too_large_fails_its_stream(where: str, autojump_c
         if stream.path == "/small":
             await stream.respond({"x-kept": "in the table", "x-more": "in the table"}, body=b"small")
             return
-        with pytest.raises(StreamResetError, match=r"\d+ octets, max_send_header_block_length is 200") as info:
+        with pytest.raises(StreamResetError, match=r"\d+ bytes, max_send_header_block_length is 200") as info:
             if where == "informational":
                 await stream.send_informational(103, LARGE)
             if where == "trailers":
@@ -101,7 +101,7 @@ async def test_a_block_of_just_the_limit(autojump_clock: object) -> None:
                 await session.open_stream("GET", headers=LARGE)
                 assert len((await peer.expect_headers()).fragment) == limit
             else:
-                with pytest.raises(LocalProtocolError, match=f"has {size} octets"):
+                with pytest.raises(LocalProtocolError, match=f"has {size} bytes"):
                     await session.open_stream("GET", headers=LARGE)
 
 

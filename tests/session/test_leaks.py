@@ -8,6 +8,7 @@ import pytest
 import trio
 
 from tests.session.scripted import settle
+from tests.wire.engine_pair import credits
 from trio_h2 import ServerConfig, ServerSession
 from trio_h2.testing import session_pair
 
@@ -76,8 +77,7 @@ def sizes(session: Session) -> dict[str, int]:
     counts = {
         "streams": len(session._core.streams),
         "wire streams": len(engine.streams),
-        "h2 streams": len(engine.conn.streams),
-        "credits": len(engine.credits),
+        "credits": len(credits(engine)),
         "slots": len(engine.slots),
         "running": len(engine._running),
         "bodies": len(writer._bodies),
@@ -88,11 +88,10 @@ def sizes(session: Session) -> dict[str, int]:
         "room wanted": len(session._core._room_wanted),
         "queued body": engine.queued_body,
         "output": engine.output_size,
-        "held": engine.budget.ledger.held,
-        "stranded": engine.budget.stranded,
-        "extra window": engine.budget.extra,
-        "buffered": engine.conn.reader.buffered,
-        "h2 remembers": len(engine.conn._closed_streams),
+        "held": engine.windows.budget.ledger.held,
+        "stranded": engine.windows.budget.stranded,
+        "extra window": engine.windows.budget.extra,
+        "buffered": engine.reader.buffered,
         "pings": len(session._core.pings),
         "waiting for a slot": session.statistics().waiting_for_slot,
         "handlers": session.statistics().running_handlers,
@@ -134,7 +133,7 @@ async def test_a_thousand_streams(way: str, concurrent: bool, autojump_clock: ob
         assert_empty(server)
         for session in (client, server):
             # A few of the latest resets are remembered, so that late frames can be told from wrong ones.
-            assert len(session._core.engine.reset_by_us) <= 4096
+            assert len(session._core.engine.resets.by_us) <= 4096
         # The windows are as large as ever: nothing has leaked.
-        assert client._core.engine.connection_window == server._core.engine.budget.window
-        assert server._core.engine.connection_window == client._core.engine.budget.window
+        assert client._core.engine.connection_window == server._core.engine.windows.budget.window
+        assert server._core.engine.connection_window == client._core.engine.windows.budget.window

@@ -150,7 +150,7 @@ async def test_b13_ids_increase_on_the_wire(autojump_clock: MockClock) -> None:
 
 async def test_b22_no_id_is_left(autojump_clock: MockClock) -> None:
     async with scripted_server() as (client, peer):
-        client._core.engine.conn.highest_outbound_stream_id = 2**31 - 3
+        client._core.engine.highest_outbound_id = 2**31 - 3
         async with client.request("GET") as last:
             assert last.id == 2**31 - 1
             with pytest.raises(trio_h2.SessionError, match="used up") as caught:

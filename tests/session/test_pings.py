@@ -106,7 +106,7 @@ async def test_wrong_payloads_are_refused_at_the_call() -> None:
     async with connected() as (session, peer):
         with pytest.raises(TypeError, match="bytes-like"):
             await session.ping("12345678")  # type: ignore[arg-type]  # that is the point
-        with pytest.raises(ValueError, match="8 octets"):
+        with pytest.raises(ValueError, match="8 bytes"):
             await session.ping(b"1234567")
         for reserved in (b"\xffkeep-h2", b"\xffdrain\xffh", b"\xffbdp-h2\xff"):
             with pytest.raises(ValueError, match="library itself"):

@@ -149,7 +149,7 @@ async def test_cancelled_in_the_moment_of_its_turn(autojump_clock: object) -> No
 async def test_ids_that_are_used_up(autojump_clock: object) -> None:
     """B22."""
     async with connected(settings={MAX_STREAMS: 1}) as (session, peer):
-        session._core.engine.conn.highest_outbound_stream_id = 2**31 - 3
+        session._core.engine.highest_outbound_id = 2**31 - 3
         last = await session.open_stream("GET")
         assert last.id == 2**31 - 1
         for _ in range(3):

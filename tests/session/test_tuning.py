@@ -72,7 +72,7 @@ async def _download(size: int, config: trio_h2.ClientConfig, pause: float = 0.0)
             async for chunk in stream:
                 received += len(chunk)
                 held = max(held, client.statistics().ledger.held)
-                grown = max(grown, client._core.engine.budget.extra)
+                grown = max(grown, client._core.engine.windows.budget.extra)
                 if pause:
                     await trio.sleep(pause)
         assert received == size

@@ -74,7 +74,7 @@ async def test_a_window_too_small_names_the_numbers(autojump_clock: object) -> N
     server = ServerConfig(receive_budget=_OLD, stream_window=10_000, max_concurrent_streams=10)
     async with served(forbidden, config=server) as (peer, session):
         session.set_local_window_size(100_000)
-        with pytest.raises(ValueError, match=r"99999 octets is too small for 10 streams x initial_window_size 10000"):
+        with pytest.raises(ValueError, match=r"99999 bytes is too small for 10 streams x initial_window_size 10000"):
             session.set_local_window_size(99_999)
         assert session.state.effective_local_window_size == 100_000
         with pytest.raises(ValueError, match="receive_budget of 100000"):

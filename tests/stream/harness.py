@@ -14,7 +14,7 @@ import trio
 import trio.testing
 
 import trio_h2
-from tests.wire.engine_pair import check_books
+from tests.wire.engine_pair import check_books, credits
 from trio_h2.testing import ScriptedPeer, memory_transports, session_pair
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def check_over(session: trio_h2.Session) -> None:
     numbers = session.statistics()
     assert numbers.ledger.held == 0, f"unread octets were never credited: {numbers.ledger}"
     assert numbers.ledger.received == numbers.ledger.taken + numbers.ledger.discarded
-    assert sum(credit.held for credit in session._core.engine.credits.values()) == 0
+    assert sum(credit.held for credit in credits(session._core.engine).values()) == 0
     assert numbers.queued_body == 0
     assert numbers.running_handlers == 0
     assert numbers.waiting_for_slot == 0

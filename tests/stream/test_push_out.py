@@ -449,7 +449,7 @@ async def test_when_the_client_leaves(autojump_clock: MockClock) -> None:
 @pytest.mark.parity("K2")
 async def test_when_the_stream_ids_are_used_up(autojump_clock: MockClock) -> None:
     async with _get() as served:
-        served.session._core.engine.conn.highest_outbound_stream_id = 2**31 - 4
+        served.session._core.engine.highest_outbound_id = 2**31 - 4
         assert (await served.stream.push()).id == 2**31 - 2
         await served.peer.expect(PushPromiseFrame, promised_stream_id=2**31 - 2)
         assert not served.stream.push_allowed

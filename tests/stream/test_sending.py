@@ -230,8 +230,8 @@ async def test_b11_all_framed_while_the_cancellation_is_on_its_way(autojump_cloc
             nursery.start_soon(stream.send_all, b"x")
             await trio.testing.wait_all_tasks_blocked()
             nursery.cancel_scope.cancel()  # delivered when the task runs next; until then the window opens
-            client._core.engine.conn.outbound_flow_control_window += 1
-            client._core.engine.conn.stream(stream_id).outbound_flow_control_window += 1
+            client._core.engine.windows.send_window += 1
+            client._core.engine.streams[stream_id].send_window += 1
             assert not stream._core.outbox.frame()
         with pytest.raises(trio_h2.LocalProtocolError, match="incomplete"):
             await stream.send_eof()

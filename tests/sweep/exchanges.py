@@ -35,7 +35,7 @@ SHORT = LONG[:40]
 TRAILERS = {"x-sum": "40"}
 
 BURNT = bytes(65_535 - 100)
-"""All of a connection's first window but 100 octets."""
+"""All of a connection's first window but 100 bytes."""
 STALLED = bytes(40_000)
 BIG = bytes(range(250)) * 280
 
@@ -215,7 +215,7 @@ async def expect_trailers(stream: Stream) -> None:
 
 
 async def read_all(stream: Stream, size: int | None = None) -> bytes:
-    """Reads a body to its end, at most *size* octets at a time."""
+    """Reads a body to its end, at most *size* bytes at a time."""
     body = bytearray()
     while chunk := await stream.receive_some(size):
         body += chunk

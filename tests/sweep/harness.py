@@ -18,6 +18,7 @@ import trio.testing
 from tests.sweep.exchanges import BODIES, handler, plain
 from tests.sweep.robots import RobotClient, RobotServer
 from tests.sweep.wirelog import CLIENT, SERVER, WireLog
+from tests.wire.engine_pair import credits
 from trio_h2 import ClientConfig, ClientSession, ServerConfig, ServerSession, Session, connect, serve_stream
 from trio_h2.testing import CancellationSweep, SweepRun, memory_transports
 
@@ -79,8 +80,8 @@ class Pair:
         """What holds when all is read and nobody uses the connection."""
         check_idle(self.client, self.log.data_sent(SERVER))
         check_idle(self.server, self.log.data_sent(CLIENT))
-        assert self.client._core.engine.connection_window == self.server._core.engine.budget.window
-        assert self.server._core.engine.connection_window == self.client._core.engine.budget.window
+        assert self.client._core.engine.connection_window == self.server._core.engine.windows.budget.window
+        assert self.server._core.engine.connection_window == self.client._core.engine.windows.budget.window
         self.log.check(BODIES, may_refuse=may_refuse)
 
 
@@ -127,7 +128,7 @@ class WithRobotServer:
     def check_idle(self) -> None:
         """What holds when all is read and nobody uses the connection."""
         check_idle(self.client, self.log.data_sent(SERVER))
-        assert self.robot.peer.send_window() == self.client._core.engine.budget.window
+        assert self.robot.peer.send_window() == self.client._core.engine.windows.budget.window
         assert self.robot.peer.receive_window() == self.client._core.engine.connection_window
         assert not self.robot.streams
         self.log.check(BODIES)
@@ -169,7 +170,7 @@ class WithRobotClient:
     def check_idle(self) -> None:
         """What holds when all is read and nobody uses the connection."""
         check_idle(self.server, self.log.data_sent(CLIENT))
-        assert self.robot.peer.send_window() == self.server._core.engine.budget.window
+        assert self.robot.peer.send_window() == self.server._core.engine.windows.budget.window
         assert self.robot.peer.receive_window() == self.server._core.engine.connection_window
         self.log.check(BODIES)
 
@@ -239,9 +240,9 @@ def tasks_living() -> int:
 def check_books(session: Session) -> None:
     """The books of a session agree with each other, whatever is going on."""
     engine = session._core.engine
-    budget, ledger = engine.budget, engine.budget.ledger
+    budget, ledger = engine.windows.budget, engine.windows.budget.ledger
     assert ledger.held >= 0
-    assert ledger.held == sum(credit.held for credit in engine.credits.values())
+    assert ledger.held == sum(credit.held for credit in credits(engine).values())
     assert budget.window + ledger.held + budget.owed == budget.size
     assert engine.queued_body == sum(stream.outbox.buffered for stream in session._core.streams.values())
     assert set(session._core.streams) == set(engine.streams)
@@ -260,10 +261,9 @@ def check_idle(session: Session, received: int) -> None:
     assert session._core.failure is None
     assert engine.output_size == 0
     assert not session._core.watcher._lingering
-    budget = engine.budget
+    budget = engine.windows.budget
     assert budget.ledger.received == received
     assert budget.owed < budget.window, "WINDOW_UPDATE is due"
-    assert engine.conn.inbound_flow_control_window == budget.window
 
 
 def check_over(session: Session) -> None:
@@ -278,14 +278,13 @@ def check_empty(session: Session) -> None:
     engine = session._core.engine
     assert not session._core.streams
     assert not engine.streams
-    assert not engine.credits
+    assert not credits(engine)
     assert not engine.slots
     assert not engine._running
-    assert not engine.conn.streams
     assert engine.queued_body == 0
-    assert engine.budget.ledger.held == 0
-    assert engine.budget.stranded == 0
-    assert engine.budget.extra == 0
+    assert engine.windows.budget.ledger.held == 0
+    assert engine.windows.budget.stranded == 0
+    assert engine.windows.budget.extra == 0
     assert not session._core.scheduler
     assert not session._core.scheduler._priorities
     assert not session._core.writer._bodies

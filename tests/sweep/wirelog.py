@@ -139,7 +139,7 @@ class WireLog:
             what = f"{side} on stream {stream_id} ({path})"
             if half.ended:
                 # A cut body never looks complete.
-                assert bytes(half.body) == whole, f"{what}: ended with {len(half.body)} of {len(whole)} octets"
+                assert bytes(half.body) == whole, f"{what}: ended with {len(half.body)} of {len(whole)} bytes"
             else:
                 assert whole.startswith(half.body), f"{what}: not what was to be sent"
             if not (may_refuse and half.reset == REFUSED_STREAM and side == SERVER and not half.headers):

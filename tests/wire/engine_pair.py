@@ -27,12 +27,12 @@ from trio_h2._wire._config import ClientConfig, ServerConfig, SessionConfig
 from trio_h2._wire._engine import Engine
 from trio_h2._wire._events import DataReceived, Event, SessionFailed
 from trio_h2._wire._failure import Cause
-from trio_h2._wire._state import Side
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from trio_h2._wire._headers import RawField
+    from trio_h2._wire._stream import WireStream
 
 E = TypeVar("E")
 F = TypeVar("F", bound=Frame)
@@ -59,24 +59,28 @@ def make_engine(role: Role, config: SessionConfig | None, closed: list[int], *, 
     return engine
 
 
+def credits(engine: Engine) -> dict[int, WireStream]:
+    """Returns the streams that receive credit is kept for: those that are open, and those with unread data."""
+    return {**engine.streams, **engine.windows.unread}
+
+
 def check_books(engine: Engine) -> None:
     """Asserts the invariants of an engine that has not failed."""
-    budget, conn, pushes = engine.budget, engine.conn, engine.pushes
+    windows, pushes = engine.windows, engine.pushes
+    budget = windows.budget
     assert pushes.reserved == {i for i, stream in engine.streams.items() if stream.reserved}
     assert pushes.reserved | pushes.open == {i for i in engine.streams if i % 2 == 0}
     assert budget.window + budget.ledger.held + budget.owed == budget.size
     assert min(budget.window, budget.owed, budget.ledger.held, budget.extra, budget.stranded) >= 0
-    assert conn.inbound_flow_control_window == budget.window
-    assert budget.ledger.held == sum(credit.held for credit in engine.credits.values())
-    assert budget.stranded == sum(c.held for i, c in engine.credits.items() if i not in engine.streams)
-    assert budget.extra == sum(s.credit.target - engine.initial_window for s in engine.streams.values())
-    assert set(conn.streams) == set(engine.streams) <= set(engine.credits)
-    assert all(credit.held > 0 for i, credit in engine.credits.items() if i not in engine.streams)
+    assert budget.ledger.held == sum(stream.held for stream in credits(engine).values())
+    assert budget.stranded == sum(stream.held for stream in windows.unread.values())
+    assert budget.extra == sum(stream.target - windows.initial for stream in engine.streams.values())
+    assert not engine.streams.keys() & windows.unread.keys()
+    assert all(stream.held > 0 for stream in windows.unread.values())
     for stream in engine.streams.values():
         assert not stream.closed
-        if not engine.settings_pending and stream.remote is not Side.ENDED:
-            credit = stream.credit
-            assert conn.inbound_window(stream.id) + credit.held + credit.owed == credit.target
+        if not engine.settings_pending and not stream.remote_ended:
+            assert stream.receive_window + stream.held + stream.owed == stream.target
 
 
 def parse(data: bytes) -> list[Frame]:

@@ -156,7 +156,7 @@ def run(role: Role, scenario: bytes, sizes: list[int]) -> tuple[list[Event], byt
             check_books(engine)
         start += size
         index += 1
-    ledger = engine.budget.ledger
+    ledger = engine.windows.budget.ledger
     state = (
         ledger.received,
         ledger.discarded,

@@ -14,6 +14,7 @@ from tests.wire.engine_pair import (
     check_books,
     client_peer,
     connection_windows,
+    credits,
     data,
     of_type,
     ping,
@@ -64,7 +65,7 @@ class Sender:
             stream_id = self.peer.open()
             self.peer.feed(self.peer.headers(stream_id, OK, end=False))
         else:
-            stream_id = (self.engine.conn.highest_inbound_stream_id + 1) | 1
+            stream_id = (self.engine.highest_inbound_id + 1) | 1
             self.peer.feed(self.peer.headers(stream_id, POST, end=False))
         self.windows[stream_id] = self.initial
         return stream_id
@@ -74,7 +75,7 @@ class Sender:
         return max(0, min(self.windows[stream_id], self.connection, 16_384))
 
     def send(self, stream_id: int, size: int, *, padding: int | None = None, end: bool = False) -> int:
-        """Sends one frame with up to *size* octets, as far as the windows allow; returns its body octets."""
+        """Sends one frame with up to *size* bytes, as far as the windows allow; returns its body octets."""
         extra = 0 if padding is None else padding + 1
         size = min(size, self.room(stream_id) - extra)
         if size < 0:
@@ -131,14 +132,14 @@ def test_stalled_streams_do_not_starve_the_one_that_is_read(name: str, head_star
     target = 10_000_000 if name in ("server", "client") else 1_000_000
     while moved < target:
         size = sender.send(reader, 16_384)
-        assert size > 0, f"starved after {moved} octets"
+        assert size > 0, f"starved after {moved} bytes"
         engine.take(reader, size)
         sender.absorb()
         moved += size
-    for stream_id, credit in list(engine.credits.items()):
+    for stream_id, credit in list(credits(engine).items()):
         engine.discard(stream_id, credit.held)
         engine.reset(stream_id, ErrorCode.CANCEL)
-    assert engine.budget.ledger.held == 0
+    assert engine.windows.budget.ledger.held == 0
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -173,9 +174,9 @@ def test_books_balance_whatever_happens(name: str, seed: int) -> None:
             sender.send(stream_id, 3000, padding=choose.choice([None, 7]))  # under way
             open_streams.remove(stream_id)
             engine.handler_done(stream_id)
-        elif engine.credits:
-            reader = choose.choice(list(engine.credits))
-            size = engine.credits[reader].held
+        elif credits(engine):
+            reader = choose.choice(list(credits(engine)))
+            size = credits(engine)[reader].held
             size = choose.choice([size, size, size // 2, min(size, 10)])
             choose.choice([engine.take, engine.take, engine.discard])(reader, size)
         for stream_id in list(engine.slots - set(open_streams)):
@@ -183,23 +184,23 @@ def test_books_balance_whatever_happens(name: str, seed: int) -> None:
             engine.reset(stream_id, ErrorCode.NO_ERROR)
         check_books(engine)
         sender.absorb()
-        assert sender.connection == engine.budget.window
-        assert all(sender.windows[i] == engine.conn.inbound_window(i) for i in open_streams)
-    for stream_id, credit in list(engine.credits.items()):
+        assert sender.connection == engine.windows.budget.window
+        assert all(sender.windows[i] == engine.inbound_window(i) for i in open_streams)
+    for stream_id, credit in list(credits(engine).items()):
         engine.take(stream_id, credit.held)
     for stream_id in list(engine.streams):
         engine.reset(stream_id, ErrorCode.CANCEL)
-    ledger = engine.budget.ledger
+    ledger = engine.windows.budget.ledger
     assert ledger.received == ledger.taken + ledger.discarded > 0
-    assert not engine.credits
-    assert engine.budget.extra == engine.budget.stranded == 0
+    assert not credits(engine)
+    assert engine.windows.budget.extra == engine.windows.budget.stranded == 0
 
 
 def test_the_whole_budget_is_announced_at_the_start() -> None:
     """Advertised credit = B - held."""
     for config in CONFIGS.values():
         sender = Sender(config)
-        room = sender.engine.budget
+        room = sender.engine.windows.budget
         assert sender.connection == room.window
         assert room.window + room.owed == config.receive_budget
         assert room.owed < room.window  # what is owed is less than what the peer has
@@ -222,8 +223,8 @@ def test_thousand_cancelled_downloads_leak_nothing() -> None:
             assert of_type(sender.peer.feed(sender.peer.headers(stream_id, OK, end=False)), StreamFailed)
         engine.discard(stream_id, size - size // 2)
         sender.absorb()
-    assert engine.budget.window + engine.budget.owed == engine.budget.size
-    assert not engine.credits
+    assert engine.windows.budget.window + engine.windows.budget.owed == engine.windows.budget.size
+    assert not credits(engine)
     stream_id = sender.open()
     for _ in range(10_000_000 // 16_000):
         size = sender.send(stream_id, 16_000)
@@ -243,7 +244,7 @@ def test_stream_credit_goes_back_at_half_a_window() -> None:
     assert stream_windows(sender.absorb(), stream_id) == 5000
     engine.take(stream_id, 4000)
     assert stream_windows(sender.absorb(), stream_id) == 0
-    assert engine.conn.inbound_window(stream_id) == 6000
+    assert engine.inbound_window(stream_id) == 6000
 
 
 def test_no_stream_credit_after_the_end_of_a_body() -> None:
@@ -254,8 +255,8 @@ def test_no_stream_credit_after_the_end_of_a_body() -> None:
     sender.send(stream_id, 900, padding=99, end=True)
     sender.engine.take(stream_id, 9900)
     assert not of_type(sender.absorb(), WindowUpdateFrame)
-    assert sender.engine.budget.ledger.taken == 9900
-    assert sender.engine.budget.ledger.discarded == 100
+    assert sender.engine.windows.budget.ledger.taken == 9900
+    assert sender.engine.windows.budget.ledger.discarded == 100
 
 
 def test_padding_of_the_last_frame_is_credited_to_the_session_only() -> None:
@@ -263,7 +264,7 @@ def test_padding_of_the_last_frame_is_credited_to_the_session_only() -> None:
     stream_id = sender.open()
     sender.send(stream_id, 0, padding=255, end=True)
     assert stream_windows(sender.absorb(), stream_id) == 0
-    assert sender.engine.budget.ledger.discarded == 256
+    assert sender.engine.windows.budget.ledger.discarded == 256
 
 
 def test_taking_nothing_is_nothing() -> None:
@@ -280,9 +281,9 @@ def test_padding_is_credited_at_once() -> None:
     for _ in range(100):
         sender.send(stream_id, 0, padding=255)
         total += stream_windows(sender.absorb(), stream_id)
-    assert total == 100 * 256 - sender.engine.streams[stream_id].credit.owed
+    assert total == 100 * 256 - sender.engine.streams[stream_id].owed
     sender.send(stream_id, 10, padding=0)
-    ledger = sender.engine.budget.ledger
+    ledger = sender.engine.windows.budget.ledger
     assert (ledger.received, ledger.discarded, ledger.held) == (100 * 256 + 11, 100 * 256 + 1, 10)
     sender.engine.discard(stream_id, 10)
 
@@ -293,7 +294,7 @@ def test_a_stream_may_not_send_more_than_its_window() -> None:
     assert not of_type(peer.feed(data(1, bytes(9990), padding=9)), StreamFailed)
     assert the(peer.feed(data(1, b"", padding=0)), StreamFailed).failure.code == ErrorCode.FLOW_CONTROL_ERROR
     peer.engine.discard(1, 9990)
-    assert peer.engine.budget.ledger.discarded == 9990 + 10 + 1
+    assert peer.engine.windows.budget.ledger.discarded == 9990 + 10 + 1
 
 
 def test_a_session_may_not_send_more_than_its_window() -> None:
@@ -303,7 +304,7 @@ def test_a_session_may_not_send_more_than_its_window() -> None:
         assert not of_type(peer.feed(data(1, bytes(8000)), data(3, bytes(8000))), SessionFailed)
     events = peer.feed(data(1, b"x"))
     assert the(events, SessionFailed).failure.code == ErrorCode.FLOW_CONTROL_ERROR
-    assert peer.engine.budget.ledger.held == 80_000
+    assert peer.engine.windows.budget.ledger.held == 80_000
 
 
 def test_slots_of_a_client_are_bounded_by_its_budget() -> None:
@@ -324,15 +325,15 @@ def test_unread_octets_of_closed_streams_take_their_own_room_only() -> None:
         assert peer.engine.has_slot()
         stream_id = peer.open()
         peer.feed(peer.headers(stream_id, OK, end=False), data(stream_id, b"x", end=True))
-    assert len(peer.engine.credits) == 50
+    assert len(credits(peer.engine)) == 50
     for _ in range(9):
         assert peer.engine.has_slot()
         peer.open()
-    assert not peer.engine.has_slot()  # 9 x 10 000 + 50 octets, so no tenth
+    assert not peer.engine.has_slot()  # 9 x 10 000 + 50 bytes, so no tenth
     for stream_id in range(1, 100, 2):
         peer.engine.take(stream_id, 1)
     assert peer.engine.has_slot()
-    assert len(peer.engine.credits) == 9
+    assert len(credits(peer.engine)) == 9
 
 
 def test_a_closed_stream_is_read_in_pieces() -> None:
@@ -342,12 +343,12 @@ def test_a_closed_stream_is_read_in_pieces() -> None:
     assert not peer.engine.streams
     seen = []
     for give in peer.engine.take, peer.engine.discard, peer.engine.take:
-        seen.append(peer.engine.budget.stranded)
+        seen.append(peer.engine.windows.budget.stranded)
         give(1, 30)
     assert seen == [100, 70, 40]
-    peer.engine.take(1, peer.engine.credits[1].held)
-    assert not peer.engine.credits
-    assert peer.engine.budget.stranded == 0
+    peer.engine.take(1, credits(peer.engine)[1].held)
+    assert not credits(peer.engine)
+    assert peer.engine.windows.budget.stranded == 0
 
 
 def test_a_raised_window_counts_for_slots_from_the_asking_on() -> None:
@@ -362,7 +363,7 @@ def test_a_raised_window_counts_for_slots_from_the_asking_on() -> None:
 
 
 def read_with_round_trips(sender: Sender, stream_id: int, octets: int, per_trip: int) -> None:
-    """A promptly read download where *per_trip* octets arrive per round trip; probes are answered."""
+    """A promptly read download where *per_trip* bytes arrive per round trip; probes are answered."""
     moved = trip = 0
     pending: list[Frame] = []
     while moved < octets:
@@ -385,66 +386,66 @@ def test_a_promptly_read_stream_gets_a_larger_window_and_gives_it_back() -> None
     engine = sender.engine
     stream_id = sender.open()
     read_with_round_trips(sender, stream_id, 8_000_000, 1_000_000)
-    target = engine.streams[stream_id].credit.target
-    assert target > 3 * engine.initial_window
-    assert engine.budget.extra == target - engine.initial_window
-    assert sender.windows[stream_id] == engine.conn.inbound_window(stream_id) > engine.initial_window
+    target = engine.streams[stream_id].target
+    assert target > 3 * engine.windows.initial
+    assert engine.windows.budget.extra == target - engine.windows.initial
+    assert sender.windows[stream_id] == engine.inbound_window(stream_id) > engine.windows.initial
     engine.reset(stream_id, ErrorCode.CANCEL)
-    assert engine.budget.extra == 0
+    assert engine.windows.budget.extra == 0
 
 
 def test_a_large_enough_window_is_left_alone() -> None:
     sender = Sender(ServerConfig())
     stream_id = sender.open()
     read_with_round_trips(sender, stream_id, 2_000_000, 40_000)
-    assert sender.engine.streams[stream_id].credit.target == sender.engine.initial_window
-    assert 0 < sender.engine.tuner.product < 100_000
+    assert sender.engine.streams[stream_id].target == sender.engine.windows.initial
+    assert 0 < sender.engine.windows.tuner.product < 100_000
 
 
 def test_a_slowly_read_stream_does_not_grow() -> None:
     """Its own application is the bottleneck."""
     sender = Sender(ServerConfig())
     engine = sender.engine
-    engine.tuner.product = 10**6
+    engine.windows.tuner.product = 10**6
     stream_id = sender.open()
     for _ in range(50):
-        while engine.credits[stream_id].held < engine.initial_window * 3 // 4 and sender.send(stream_id, 16_384):
+        while credits(engine)[stream_id].held < engine.windows.initial * 3 // 4 and sender.send(stream_id, 16_384):
             pass
         engine.take(stream_id, 40_000)
         sender.absorb()
-    assert engine.streams[stream_id].credit.target == engine.initial_window
-    engine.discard(stream_id, engine.credits[stream_id].held)
+    assert engine.streams[stream_id].target == engine.windows.initial
+    engine.discard(stream_id, credits(engine)[stream_id].held)
 
 
 def test_windows_grow_only_out_of_the_free_rest() -> None:
     """Initial windows of streams that are not open yet stay reserved on a server."""
     sender = Sender(ServerConfig(max_concurrent_streams=4, stream_window=100_000, receive_budget=500_000))
     engine = sender.engine
-    engine.tuner.product = 10**9
+    engine.windows.tuner.product = 10**9
     first, second = sender.open(), sender.open()
     for stream_id in first, second:
         for _ in range(20):
             engine.take(stream_id, sender.send(stream_id, 16_384))
             sender.absorb()
-    assert engine.streams[first].credit.target == 200_000
-    assert engine.streams[second].credit.target == 100_000
+    assert engine.streams[first].target == 200_000
+    assert engine.streams[second].target == 100_000
     engine.reset(first, ErrorCode.CANCEL)
     for _ in range(20):
         engine.take(second, sender.send(second, 16_384))
         sender.absorb()
-    assert engine.streams[second].credit.target == 200_000
+    assert engine.streams[second].target == 200_000
 
 
 def test_more_announced_streams_leave_less_for_growth() -> None:
     sender = Sender(ServerConfig(max_concurrent_streams=4, stream_window=100_000, receive_budget=800_000))
     engine = sender.engine
-    engine.tuner.product = 10**9
+    engine.windows.tuner.product = 10**9
     engine.update_settings({3: 7})
     stream_id = sender.open()
     for _ in range(20):
         engine.take(stream_id, sender.send(stream_id, 16_384))
         sender.absorb()
-    assert engine.streams[stream_id].credit.target == 200_000
+    assert engine.streams[stream_id].target == 200_000
 
 
 def test_growth_and_streams_above_the_guaranteed_number_share_the_budget() -> None:
@@ -452,12 +453,12 @@ def test_growth_and_streams_above_the_guaranteed_number_share_the_budget() -> No
     config = ClientConfig(stream_window=100_000, receive_budget=1_000_000, peer_max_concurrent_streams=2)
     sender = Sender(config)
     engine = sender.engine
-    engine.tuner.product = 10**9
+    engine.windows.tuner.product = 10**9
     streams = [sender.open() for _ in range(8)]
     for _ in range(40):
         engine.take(streams[0], sender.send(streams[0], 16_384))
         sender.absorb()
-    assert engine.streams[streams[0]].credit.target == 300_000
+    assert engine.streams[streams[0]].target == 300_000
     assert not engine.has_slot()
     engine.reset(streams[1], ErrorCode.CANCEL)
     assert engine.has_slot()
@@ -474,19 +475,19 @@ def test_no_probes_where_nothing_can_grow() -> None:
 def test_an_answer_to_no_probe_says_nothing() -> None:
     peer = server_peer()
     assert peer.feed(ping(PROBE_PAYLOAD, ack=True)) == []
-    assert peer.engine.tuner.product == 0
+    assert peer.engine.windows.tuner.product == 0
     assert peer.feed(ping(PROBE_PAYLOAD)) == [PingReceived(PROBE_PAYLOAD)]
 
 
 def test_session_window_covers_streams_opened_with_the_default_before_our_settings() -> None:
-    """A client may send 65 535 octets per stream before it knows better; the budget stays a hard bound."""
+    """A client may send 65 535 bytes per stream before it knows better; the budget stays a hard bound."""
     peer = RawPeer(Role.SERVER, ServerConfig(max_concurrent_streams=10, stream_window=1000))
     peer.handshake(acknowledge=False)
     for stream_id in range(1, 20, 2):
         peer.feed(peer.headers(stream_id, POST, end=False))
         for _ in range(4):
             assert not of_type(peer.feed(data(stream_id, bytes(16_000))), StreamFailed)
-    assert peer.engine.budget.ledger.held == 640_000
+    assert peer.engine.windows.budget.ledger.held == 640_000
     for stream_id in range(1, 20, 2):
         peer.engine.take(stream_id, 64_000)
     assert connection_windows(peer.output()) == 0  # 31 MiB are left, and less than that is owed

@@ -12,6 +12,7 @@ from tests.wire.engine_pair import (
     Pair,
     RawPeer,
     client_peer,
+    credits,
     data,
     goaway,
     of_type,
@@ -101,7 +102,7 @@ def test_goaway_then_data() -> None:
     peer.feed(peer.headers(1, OK, end=False), peer.headers(3, OK, end=False), goaway(1))
     events = peer.feed(data(1, b"wanted"), data(3, b"not wanted", padding=1), data(3, bytes(16_000)))
     assert [event.stream_id for event in of_type(events, DataReceived)] == [1]
-    ledger = peer.engine.budget.ledger
+    ledger = peer.engine.windows.budget.ledger
     assert (ledger.received, ledger.discarded, ledger.held) == (16_018, 16_012, 6)
     assert not of_type(peer.output(), RstStreamFrame)
     peer.engine.discard(1, 6)
@@ -112,7 +113,7 @@ def test_octets_that_a_refused_stream_holds_stay_readable() -> None:
     events = peer.feed(peer.headers(1, OK, end=False), data(1, b"early"), goaway(0))
     assert [type(event) for event in events[1:]] == [DataReceived, GoAwayReceived, StreamFailed, StreamClosed]
     peer.engine.take(1, 5)
-    assert not peer.engine.credits
+    assert not credits(peer.engine)
 
 
 def test_goaway_of_a_client_names_any_id() -> None:
@@ -173,7 +174,7 @@ def test_requests_after_our_goaway_are_discarded_in_step() -> None:
     )
     assert [event.stream_id for event in of_type(events, DataReceived)] == [1]
     assert peer.output() == []
-    assert peer.engine.budget.ledger.discarded == 4003
+    assert peer.engine.windows.budget.ledger.discarded == 4003
     assert not peer.engine.shutdown.refuses(1)
     peer.engine.take(1, 4)
     peer.engine.send_response(1, [*OK, (b"x", b"y")], end_stream=True)

@@ -15,6 +15,7 @@ from tests.wire.engine_pair import (
     Pair,
     RawPeer,
     check_books,
+    credits,
     data,
     engines,
     of_type,
@@ -54,12 +55,12 @@ def test_no_cycle_keeps_a_released_engine(ending: str) -> None:
     peer.feed(peer.headers(1, POST, end=False), peer.headers(3, POST, end=False))
     peer.feed(*ENDINGS[ending])
     engine = weakref.ref(peer.engine)
-    conn = weakref.ref(peer.engine.conn)
+    windows = weakref.ref(peer.engine.windows)
     peer.engine.release()
     engines.clear()
     del peer
     assert engine() is None
-    assert conn() is None
+    assert windows() is None
 
 
 @pytest.mark.usefixtures("no_collector")
@@ -82,9 +83,9 @@ def test_an_idle_session_does_not_keep_its_last_read() -> None:
     peer.feed(peer.headers(1, POST, end=False))
     assert of_type(peer.feed(data(1, bytes(16_000))), DataReceived)
     peer.engine.take(1, 16_000)
-    reception = peer.engine._receiver._reception
-    assert reception.events == []
-    assert reception.newest_data == {}
+    receiver = peer.engine._receiver
+    assert receiver._events == []
+    assert receiver._small_data == {}
 
 
 def test_a_long_session_does_not_grow() -> None:
@@ -107,13 +108,12 @@ def test_a_long_session_does_not_grow() -> None:
                 [
                     len(part)
                     for engine in (pair.client, pair.server)
-                    for part in (engine.streams, engine.credits, engine.slots, engine.reset_by_us, engine.conn.streams)
+                    for part in (engine.streams, credits(engine), engine.slots, engine.resets.by_us)
                 ]
                 + [pair.client.memory, pair.server.memory]
             )
     assert seen[0] == seen[1] == seen[2]
-    assert sum(seen[0][:10]) == 0
-    assert not pair.client.conn._closed_streams
+    assert sum(seen[0][:8]) == 0
     check_books(pair.client)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.wire.engine_pair import CONNECT, GET, HEAD, OK, POST, Pair, body, check_books, of_type, the
+from tests.wire.engine_pair import CONNECT, GET, HEAD, OK, POST, Pair, body, check_books, credits, of_type, the
 from trio_h2._wire._codes import ErrorCode
 from trio_h2._wire._events import (
     DataReceived,
@@ -15,7 +15,6 @@ from trio_h2._wire._events import (
     StreamFailed,
     TrailersReceived,
 )
-from trio_h2._wire._state import Side
 
 
 @pytest.fixture(params=[None, 1, 7], ids=["whole", "octets", "sevens"])
@@ -80,7 +79,7 @@ def test_trailers_without_fields_are_empty_data_with_end_stream(pair: Pair) -> N
     pair.client.send_trailers(1, [])
     _, events = pair.exchange()
     assert the(events, DataReceived) == DataReceived(1, b"", end_stream=True)
-    assert pair.client.streams[1].local is Side.ENDED
+    assert pair.client.streams[1].local_ended
 
 
 def test_any_number_of_informational_responses(pair: Pair) -> None:
@@ -89,7 +88,7 @@ def test_any_number_of_informational_responses(pair: Pair) -> None:
     for _ in range(20):
         pair.server.send_informational(1, [(b":status", b"103"), (b"link", b"</style.css>; rel=preload")])
     pair.server.send_informational(1, [(b":status", b"100")])
-    assert pair.server.streams[1].local is Side.IDLE
+    assert not pair.server.streams[1].local_ended
     pair.server.send_response(1, OK, end_stream=True)
     events, _ = pair.exchange()
     assert [event.headers.status for event in of_type(events, InformationalReceived)] == [103] * 20 + [100]
@@ -120,7 +119,7 @@ def test_content_where_none_may_be_is_an_error_of_its_stream(pair: Pair, status:
     pair.server.send_data(1, b"content", end_stream=True)
     events, events_of_server = pair.exchange()
     assert the(events, StreamFailed).failure.code == ErrorCode.PROTOCOL_ERROR
-    assert not pair.client.budget.ledger.held
+    assert not pair.client.windows.budget.ledger.held
     assert events_of_server == []  # its side had ended; the reset comes late
     pair.client.open_stream(b"GET", GET, end_stream=True)
     _, events = pair.exchange()
@@ -176,8 +175,8 @@ def test_the_response_may_be_complete_before_the_request(pair: Pair) -> None:
     assert failed.code == ErrorCode.NO_ERROR
     assert body(events, 1) == b"enough"
     pair.client.take(1, 6)  # still to be had
-    assert not pair.client.credits
-    assert not pair.server.credits
+    assert not credits(pair.client)
+    assert not credits(pair.server)
     check_books(pair.client)
 
 
@@ -194,7 +193,7 @@ def test_body_of_many_frames_and_windows(pair: Pair) -> None:
         received += pair.read(pair.server, events, 1)
     assert received == content
     assert pair.server.remote_ended(1)
-    ledger = pair.server.budget.ledger
+    ledger = pair.server.windows.budget.ledger
     assert (ledger.received, ledger.taken, ledger.discarded) == (len(content), len(content), 0)
 
 

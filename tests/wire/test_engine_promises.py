@@ -108,7 +108,7 @@ def test_promises_on_a_request_that_we_reset() -> None:
     assert resets(peer) == [(2, ErrorCode.CANCEL)]
     assert peer.feed(peer.headers(2, [*OK, (b"x-new", b"entry")], end=False), data(2, b"body", end=True)) == []
     assert peer.output() == []
-    assert peer.engine.budget.ledger.discarded == 4
+    assert peer.engine.windows.budget.ledger.discarded == 4
     peer.open()
     events = peer.feed(peer.promise(3, 4, [*PROMISED, (b"x-new", b"entry")]))
     assert the(events, PushPromised).headers["x-new"] == "entry"

@@ -16,7 +16,6 @@ from trio_h2._wire._events import (
     StreamFailed,
     TrailersReceived,
 )
-from trio_h2._wire._state import Side
 
 
 def pushing(pair: Pair, count: int = 1) -> list[int]:
@@ -52,9 +51,9 @@ def test_a_push_is_a_promise_and_a_response(chunk: int | None) -> None:
 
     pair.server.send_informational(2, [(b":status", b"103")])
     assert the(pair.exchange()[0], InformationalReceived).stream_id == 2
-    for engine, local, remote in (pair.client, Side.ENDED, Side.IDLE), (pair.server, Side.IDLE, Side.ENDED):
+    for engine, state in (pair.client, "half-closed (local)"), (pair.server, "half-closed (remote)"):
         stream = engine.streams[2]
-        assert (stream.reserved, stream.local, stream.remote) == (False, local, remote)
+        assert (stream.reserved, stream.state) == (False, state)
     pair.server.send_response(2, OK, end_stream=False)
     pair.server.send_data(2, b"body", end_stream=False)
     pair.server.send_trailers(2, [(b"digest", b"x")])
@@ -94,7 +93,7 @@ def test_a_client_refuses_a_push(begun: bool) -> None:
     assert (failure.stream_id, failure.code, failure.initiator) == (promised, ErrorCode.CANCEL, Initiator.REMOTE)
     assert not pair.server.pushes
     assert not pair.client.pushes
-    assert pair.client.budget.ledger.held == 0
+    assert pair.client.windows.budget.ledger.held == 0
 
 
 @pytest.mark.parametrize("begun", [False, True])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hyperframe.frame import RstStreamFrame
 
-from tests.wire.engine_pair import OK, RawPeer, check_books, client_peer, data, reset, settings, the
+from tests.wire.engine_pair import OK, RawPeer, check_books, client_peer, credits, data, reset, settings, the
 from tests.wire.test_engine_push_limits import STREAMS, pushed, refused
 from trio_h2._wire._codes import ErrorCode, Role, SettingCode
 from trio_h2._wire._config import MIB, ClientConfig
@@ -42,9 +42,9 @@ def test_windows_grow_only_out_of_what_pushes_leave() -> None:
     )
     for push, spare in (False, 800_000), (True, 400_000):
         engine = RawPeer(Role.CLIENT, config, push=push).engine
-        assert engine.budget.spare(engine.windows, engine.initial_window) == spare
+        assert engine.windows.budget.spare(engine.windows.open, engine.windows.initial) == spare
         engine = client_peer(config, push=push).engine
-        assert engine.budget.spare(engine.windows, engine.initial_window) == spare
+        assert engine.windows.budget.spare(engine.windows.open, engine.windows.initial) == spare
 
 
 def test_windows_of_pushes_must_fit_the_budget() -> None:
@@ -62,12 +62,12 @@ def test_settings_of_a_client_that_takes_pushes_must_fit_the_budget() -> None:
     config = ClientConfig(stream_window=100_000, receive_budget=1_000_000, max_concurrent_pushes=4)
     engine = pushed(config).engine
     engine.check_settings({STREAMS: 9})
-    with pytest.raises(ValueError, match=r"^streams 11 x initial_window_size 100000 = 1100000 octets"):
+    with pytest.raises(ValueError, match=r"^streams 11 x initial_window_size 100000 = 1100000 bytes"):
         engine.check_settings({STREAMS: 10})
     engine.check_settings({WINDOW: 200_000})
     with pytest.raises(ValueError, match=r"^streams 5 x initial_window_size 200001"):
         engine.check_settings({WINDOW: 200_001})
-    with pytest.raises(ValueError, match="499999 octets is too small for 5 streams"):
+    with pytest.raises(ValueError, match="499999 bytes is too small for 5 streams"):
         engine.set_receive_budget(499_999)
 
 
@@ -111,7 +111,7 @@ def test_a_push_is_refused_while_closed_streams_hold_its_room() -> None:
         peer.open()
     peer.feed(*(peer.promise(1, promised) for promised in (2, 4, 6)))
     peer.feed(peer.headers(2, OK, end=False), *(data(2, bytes(10_000)) for _ in range(9)), data(2, b"x", end=True))
-    assert peer.engine.budget.stranded == 90_001
+    assert peer.engine.windows.budget.stranded == 90_001
     peer.feed(peer.headers(4, OK))
     assert refused(peer) == [4]
     peer.engine.take(2, 90_001)
@@ -119,8 +119,8 @@ def test_a_push_is_refused_while_closed_streams_hold_its_room() -> None:
 
 
 def within_budget(engine: Engine) -> bool:
-    budget = engine.budget
-    windows = (engine.requests + len(engine.pushes.open)) * engine.initial_window
+    budget = engine.windows.budget
+    windows = (engine.windows.requests + len(engine.pushes.open)) * engine.windows.initial
     return windows + budget.extra + budget.stranded <= budget.size
 
 
@@ -148,13 +148,13 @@ def test_books_balance_and_windows_fit_whatever_happens(seed: int) -> None:
             opened += 1
         elif action < 0.5 and requests:
             stream_id = choose.choice(requests)
-            if engine.streams[stream_id].remote == 0:
+            if not engine.streams[stream_id].headers_received:
                 peer.feed(peer.headers(stream_id, OK, end=False))
         elif action < 0.8:
-            ready = [i for i, stream in engine.streams.items() if stream.remote == 1]
+            ready = [i for i, stream in engine.streams.items() if stream.headers_received and not stream.remote_ended]
             if ready:
                 stream_id = choose.choice(ready)
-                room = min(engine.conn.inbound_window(stream_id), engine.budget.window, 16_000)
+                room = min(engine.inbound_window(stream_id), engine.windows.budget.window, 16_000)
                 size = choose.choice([0, room, room, room // 3])
                 peer.feed(data(stream_id, bytes(size), end=choose.random() < 0.2))
         elif action < 0.85 and engine.streams:
@@ -163,9 +163,9 @@ def test_books_balance_and_windows_fit_whatever_happens(seed: int) -> None:
                 peer.feed(reset(stream_id))
             else:
                 engine.reset(stream_id, ErrorCode.CANCEL)
-        elif engine.credits:
-            stream_id = choose.choice(sorted(engine.credits))
-            choose.choice([engine.take, engine.discard])(stream_id, engine.credits[stream_id].held)
+        elif credits(engine):
+            stream_id = choose.choice(sorted(credits(engine)))
+            choose.choice([engine.take, engine.discard])(stream_id, credits(engine)[stream_id].held)
         for stream_id in sorted(engine.slots - set(engine.streams)):
             engine.handler_done(stream_id)
         check_books(engine)
@@ -175,13 +175,13 @@ def test_books_balance_and_windows_fit_whatever_happens(seed: int) -> None:
     assert promised > 100
     assert opened > 30
     assert turned_away > 10
-    for stream_id, credit in list(engine.credits.items()):
+    for stream_id, credit in list(credits(engine).items()):
         engine.take(stream_id, credit.held)
     for stream_id in list(engine.streams):
         engine.reset(stream_id, ErrorCode.CANCEL)
-    assert not engine.credits
+    assert not credits(engine)
     assert not engine.pushes
     for stream_id in list(engine.slots):
         engine.handler_done(stream_id)
     assert not engine.slots
-    assert engine.budget.extra == engine.budget.stranded == engine.budget.ledger.held == 0
+    assert engine.windows.budget.extra == engine.windows.budget.stranded == engine.windows.budget.ledger.held == 0

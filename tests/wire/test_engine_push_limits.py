@@ -222,7 +222,7 @@ def test_pushes_take_no_slots_and_no_budget_of_received_requests() -> None:
     peer = pushing(config, count=5)
     engine = peer.engine
     engine.send_response(2, OK, end_stream=False)
-    assert (engine.requests, engine.windows) == (1, 1)
+    assert (engine.windows.requests, engine.windows.open) == (1, 1)
     # RFC 9218 §7.1: prioritized idle streams and active ones together keep the limit; pushes are none of them.
     assert peer.feed(raw_frame(PRIORITY_UPDATE, 0, 0, priority_update_payload(3, b"u=1"))) == []
     assert the(peer.feed(peer.headers(3, GET)), RequestReceived).stream_id == 3

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hyperframe.frame import DataFrame, Frame, HeadersFrame, PingFrame, PushPromiseFrame
+from hyperframe.frame import DataFrame, HeadersFrame, PingFrame
 
 from tests.wire.engine_pair import (
     GET,
@@ -22,7 +22,9 @@ from tests.wire.engine_pair import (
 from trio_h2._wire._codes import Role
 from trio_h2._wire._config import ServerConfig
 from trio_h2._wire._events import PingAcknowledged, SessionFailed, StreamFailed, WindowOpened
-from trio_h2._wire._state import Side
+from trio_h2._wire._extframes import Dependency
+from trio_h2._wire._output import Output
+from trio_h2._wire._padding import PaddingStrategy
 
 WINDOW = 4
 
@@ -77,7 +79,7 @@ def test_negative_window() -> None:
     peer.feed(settings({WINDOW: 0}))
     assert engine.stream_window(1) == -100
     engine.send_data(1, b"", end_stream=True)
-    assert engine.streams[1].local is Side.ENDED
+    assert engine.streams[1].local_ended
     assert [(len(frame.data), "END_STREAM" in frame.flags) for frame in peer.sent(DataFrame)] == [
         (9000, False),
         (1, False),
@@ -177,42 +179,29 @@ def test_session_window_is_opened_at_once() -> None:
     assert [(frame.stream_id, getattr(frame, "window_increment", 0)) for frame in update] == [(0, 10**7 - 65_535)]
 
 
-def big_promise(limit: int) -> PushPromiseFrame:
-    frame = PushPromiseFrame(1, 2, bytes(limit), flags=("END_HEADERS",))
-    return frame
-
-
-def prioritised(limit: int) -> HeadersFrame:
-    return HeadersFrame(1, bytes(limit), flags=("END_HEADERS", "PRIORITY"))
-
-
-@pytest.mark.parametrize("size", [16_384, 16_380, 16_379, 10])
-@pytest.mark.parametrize("make", [big_promise, prioritised])
-def test_first_frames_with_extra_fields_keep_to_the_frame_size(size: int, make: type) -> None:
-    """h2 cuts field blocks to the frame size and adds priority or the promised id afterwards."""
-    conn = client_peer().engine.conn
-    first = make(size)
-    assert isinstance(first, Frame)
-    conn._prepare_for_sending([first])
-    frames = parse(conn.take_output())
-    extra = 4 if make is big_promise else 5
-    assert len(frames) == (1 if size + extra <= 16_384 else 2)
-    assert all(frame.body_len <= 16_384 for frame in frames)
+@pytest.mark.parametrize("size", [40_000, 32_769, 32_768, 16_385, 16_384, 16_380, 16_379, 10, 0])
+@pytest.mark.parametrize("kind", ["promise", "priority", "plain"])
+def test_field_blocks_keep_to_the_frame_size(size: int, kind: str) -> None:
+    """Priority fields and promised id belong to the payload of the first frame, too."""
+    output = Output(PaddingStrategy.NONE)
+    if kind == "promise":
+        output.push_promise(1, 2, bytes(size))
+    else:
+        output.headers(1, bytes(size), dependency=Dependency(16, 0, exclusive=False) if kind == "priority" else None)
+    count = output.frames
+    frames = parse(output.take())
+    extra = {"promise": 4, "priority": 5, "plain": 0}[kind]
+    assert len(frames) == count == max(1, -(-(size + extra) // 16_384))
+    assert all(frame.body_len == 16_384 for frame in frames[:-1])
     sizes = [len(getattr(frame, "data", b"")) for frame in frames]
     assert sum(sizes) == size
     assert ["END_HEADERS" in frame.flags for frame in frames] == [False] * (len(frames) - 1) + [True]
 
 
-def test_the_rest_of_a_block_that_goes_on_is_not_its_end() -> None:
-    conn = client_peer().engine.conn
-    conn._prepare_for_sending([HeadersFrame(1, bytes(16_384), flags=("PRIORITY",))])
-    assert ["END_HEADERS" in frame.flags for frame in parse(conn.take_output())] == [False, False]
-
-
 def test_padded_data() -> None:
-    conn = upload().engine.conn
-    conn.send_data(1, b"content", pad_length=3)
-    frame = the(parse(conn.take_output()), DataFrame)
+    output = Output(PaddingStrategy.NONE)
+    output.data(1, b"content", 4, end_stream=False)
+    frame = the(parse(output.take()), DataFrame)
     assert (frame.data, frame.pad_length) == (b"content", 3)
 
 

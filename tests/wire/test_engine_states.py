@@ -22,7 +22,7 @@ from tests.wire.engine_pair import (
 )
 from trio_h2._wire._codes import ErrorCode, Initiator, Role
 from trio_h2._wire._config import ServerConfig
-from trio_h2._wire._engine import HIGHEST_STREAM_ID, MAX_REMEMBERED_RESETS
+from trio_h2._wire._engine import HIGHEST_STREAM_ID
 from trio_h2._wire._events import (
     DataReceived,
     PingReceived,
@@ -31,6 +31,7 @@ from trio_h2._wire._events import (
     StreamClosed,
     StreamFailed,
 )
+from trio_h2._wire._resets import MAX_REMEMBERED_RESETS
 
 IDLE: dict[str, Frame | bytes] = {
     "DATA": data(5, b"x"),
@@ -123,7 +124,7 @@ def test_late_data_and_headers_on_closed_and_forgotten_streams(role: Role) -> No
     peer.output()
     assert peer.feed(data(1, b"late", padding=3)) == []
     assert [(f.stream_id, f.error_code) for f in peer.sent(RstStreamFrame)] == [(1, ErrorCode.STREAM_CLOSED)]
-    assert peer.engine.budget.ledger.discarded == 8
+    assert peer.engine.windows.budget.ledger.discarded == 8
     assert peer.feed(data(1, b"later"), data(1, b"last", end=True), peer.headers(1, [(b"x", b"y")])) == []
     assert peer.output() == []
     assert peer.feed(ping()) == [PingReceived(b"12345678")]
@@ -137,12 +138,38 @@ def test_late_headers_alone_on_a_closed_stream() -> None:
     client.feed(client.headers(1, OK))
     for peer in server, client:
         peer.output()
+        assert_dies(peer, peer.feed(peer.headers(1, [(b"x-late", b"entry")])), ErrorCode.STREAM_CLOSED)
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_late_headers_on_a_stream_that_was_reset(ours: bool) -> None:
+    """The peer may not know yet, or has lost count of what it reset: the session lives."""
+    server, client = server_peer(), client_peer()
+    server.feed(server.headers(1, GET))
+    client.open()
+    for peer in server, client:
+        if ours:
+            peer.engine.reset(1, ErrorCode.CANCEL)
+        else:
+            peer.feed(reset(1))
+        peer.output()
         assert peer.feed(peer.headers(1, [(b"x-late", b"entry")])) == []
-        assert the(peer.output(), RstStreamFrame).error_code == ErrorCode.STREAM_CLOSED
+        resets = [(frame.stream_id, frame.error_code) for frame in peer.sent(RstStreamFrame)]
+        assert resets == ([] if ours else [(1, ErrorCode.STREAM_CLOSED)])
+
+
+def test_late_headers_on_a_stream_whose_reset_is_forgotten() -> None:
+    peer = server_peer(ServerConfig(reset_burst=10_000))
+    for stream_id in range(1, 2 * MAX_REMEMBERED_RESETS + 7, 2):
+        peer.feed(peer.headers(stream_id, GET), reset(stream_id))
+        peer.engine.handler_done(stream_id)
+    peer.output()
+    peer.feed(peer.headers(3, [(b"x-late", b"entry")]))
+    assert the(peer.output(), RstStreamFrame).error_code == ErrorCode.STREAM_CLOSED
 
 
 def test_one_reset_per_stream_and_silence_for_what_was_under_way() -> None:
-    """h2 answers every late frame with another RST_STREAM."""
+    """Late frames get no further RST_STREAM."""
     peer = client_peer()
     stream_id = peer.open(b"POST", end=False)
     peer.feed(peer.headers(stream_id, OK, end=False))
@@ -159,7 +186,7 @@ def test_one_reset_per_stream_and_silence_for_what_was_under_way() -> None:
     )
     assert events == []
     assert peer.output() == []
-    ledger = peer.engine.budget.ledger
+    ledger = peer.engine.windows.budget.ledger
     assert (ledger.received, ledger.discarded) == (1010, 1010)
 
 
@@ -170,7 +197,7 @@ def test_resets_are_remembered_for_a_while_only() -> None:
         peer.engine.reset(stream_id, ErrorCode.CANCEL)
         peer.engine.handler_done(stream_id)
     peer.output()
-    assert len(peer.engine.reset_by_us) == MAX_REMEMBERED_RESETS
+    assert len(peer.engine.resets.by_us) == MAX_REMEMBERED_RESETS
     peer.feed(data(7, b"x"))
     assert peer.output() == []
     peer.feed(data(5, b"x"))
@@ -204,7 +231,7 @@ def test_a_stream_of_ours_is_never_open_in_between() -> None:
 def test_stream_ids_exhausted() -> None:
     """B22: the last id can be used, then there is none."""
     peer = client_peer()
-    peer.engine.conn.highest_outbound_stream_id = HIGHEST_STREAM_ID - 2
+    peer.engine.highest_outbound_id = HIGHEST_STREAM_ID - 2
     assert peer.open() == HIGHEST_STREAM_ID
     assert peer.engine.next_stream_id is None
     assert the(peer.feed(peer.headers(HIGHEST_STREAM_ID, OK)), ResponseReceived).stream_id == HIGHEST_STREAM_ID

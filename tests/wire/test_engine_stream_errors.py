@@ -46,7 +46,7 @@ def assert_alive(peer: RawPeer) -> None:
         events = peer.feed(peer.headers(stream_id, [(b":status", b"200"), (b"x-fresh", b"entry")]))
         assert the(events, ResponseReceived).headers["x-fresh"] == "entry"
     else:
-        stream_id = engine.conn.highest_inbound_stream_id + 2
+        stream_id = engine.highest_inbound_id + 2
         events = peer.feed(peer.headers(stream_id, [*GET, (b"x-fresh", b"entry")]))
         assert the(events, RequestReceived).headers["x-fresh"] == "entry"
         engine.reset(stream_id, ErrorCode.CANCEL)
@@ -150,7 +150,7 @@ def test_content_length_mismatch_of_a_request(bodies: list[bytes]) -> None:
     events = peer.feed(*(data(1, part) for part in first), data(1, last, end=True))
     assert the(events, StreamFailed).failure.code == ErrorCode.PROTOCOL_ERROR
     assert_one_reset(peer, 1, ErrorCode.PROTOCOL_ERROR)
-    held = peer.engine.budget.ledger.held
+    held = peer.engine.windows.budget.ledger.held
     assert held == sum(map(len, first))  # reported before the error, so not ours to discard
     peer.engine.discard(1, held)
     assert_alive(peer)
@@ -255,7 +255,7 @@ def test_data_before_the_response_headers() -> None:
     stream_id = peer.open()
     events = peer.feed(data(stream_id, b"hasty"))
     assert the(events, StreamFailed).failure.code == ErrorCode.PROTOCOL_ERROR
-    assert peer.engine.budget.ledger.discarded == 5
+    assert peer.engine.windows.budget.ledger.discarded == 5
     assert_one_reset(peer, stream_id, ErrorCode.PROTOCOL_ERROR)
     assert_alive(peer)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from trio_h2._wire._flow import Ledger, ReceiveBudget, StreamCredit
+from trio_h2._wire._flow import Ledger, ReceiveBudget
+from trio_h2._wire._stream import WireStream
 
 
 def test_ledger() -> None:
@@ -20,9 +21,14 @@ def test_ledger() -> None:
     [(100, 0, 0), (100, 49, 0), (100, 50, 50), (100, 100, 100), (1, 1, 1), (0, 0, 0), (0, 5, 5), (101, 50, 0)],
 )
 def test_credit_of_a_stream_goes_back_by_halves(target: int, owed: int, increment: int) -> None:
-    credit = StreamCredit(target, owed=owed)
+    credit = stream(target)
+    credit.owed = owed
     assert credit.give_back() == increment
     assert credit.owed == owed - increment
+
+
+def stream(target: int) -> WireStream:
+    return WireStream(1, b"GET", target)
 
 
 def budget(size: int = 1000, window: int = 1000, reserved: int = 0) -> ReceiveBudget:
@@ -66,7 +72,7 @@ def test_taken_and_discarded_octets_come_back() -> None:
 
 
 def test_nothing_is_starved_when_most_is_held() -> None:
-    """A fixed threshold of half the budget would keep the last 100 octets for ever."""
+    """A fixed threshold of half the budget would keep the last 100 bytes for ever."""
     books = budget(1000)
     books.receive(900)
     for _ in range(50):
@@ -81,7 +87,7 @@ def test_windows_fit_until_they_do_not() -> None:
     assert books.fits(10, 100)
     assert not books.fits(11, 100)
     assert books.fits(10**9, 0)
-    credit = StreamCredit(100)
+    credit = stream(100)
     assert books.grow(credit, 150, spare=1000) == 50
     assert books.extra == 50
     assert books.fits(9, 100)
@@ -102,21 +108,22 @@ def test_the_spare_part_of_the_budget() -> None:
     assert books.spare(7, 100) == 300
     books.reserve(800)
     assert books.spare(7, 100) == 200
-    books.grow(StreamCredit(100), 250, spare=200)
+    books.grow(stream(100), 250, spare=200)
     assert books.spare(7, 100) == 50
     assert books.spare(9, 100) == -50
-    closed = StreamCredit(100, held=20)
+    closed = stream(100)
+    closed.held = 20
     books.close(closed, 100)
     assert books.spare(7, 100) == 30
 
 
 @pytest.mark.parametrize(("target", "spare", "increment"), [(500, 1000, 400), (500, 10, 10), (500, 0, 0), (50, 99, 0)])
 def test_growth_is_bounded(target: int, spare: int, increment: int) -> None:
-    credit = StreamCredit(100)
+    credit = stream(100)
     assert budget().grow(credit, target, spare) == increment
     assert credit.target == 100 + increment
 
 
 def test_a_window_never_exceeds_what_the_protocol_allows() -> None:
-    credit = StreamCredit(2**31 - 10)
+    credit = stream(2**31 - 10)
     assert budget(2**31 - 1).grow(credit, 2**40, 2**40) == 9

@@ -16,8 +16,6 @@ import h11
 
 from .._util import forget_frames
 from .._wire._config import MAX_WINDOW
-from .._wire._flow import StreamCredit
-from .._wire._state import Side, WireStream
 from ._request import BadMessageError, RequestHead, request_head, request_trailers
 
 if TYPE_CHECKING:
@@ -49,6 +47,30 @@ class EndReceived:
     trailers: Headers | None
 
 
+@dataclass(slots=True)
+class OpenExchange:
+    """One request and its response, as far as they have got, in the words that streams know from HTTP/2."""
+
+    id: int
+    local_ended: bool = False
+    remote_ended: bool = False
+    received_length: int = 0
+    reserved: bool = False
+
+    @property
+    def state(self) -> str:
+        """The state's name in RFC 9113 §5.1."""
+        return _STATE_NAMES[self.local_ended, self.remote_ended]
+
+
+_STATE_NAMES: Final = {
+    (False, False): "open",
+    (True, False): "half-closed (local)",
+    (False, True): "half-closed (remote)",
+    (True, True): "closed",
+}
+
+
 class Http1Wire:
     """One connection's protocol state: bytes in, events out; commands in, bytes out."""
 
@@ -62,7 +84,7 @@ class Http1Wire:
         self._chunked = False
         self._tail = bytearray()
         """What has come of a tunnel and is not an event yet."""
-        self.streams: dict[int, WireStream] = {}
+        self.streams: dict[int, OpenExchange] = {}
         """The exchange that is open, if one is."""
         self.queued_body = 0
         """Body bytes that wait to be framed."""
@@ -144,9 +166,7 @@ class Http1Wire:
         self._number += 1
         self.begun = False
         self.waits_for_continue = self._h11.they_are_waiting_for_100_continue and not head.bodiless
-        stream = WireStream(self._number, event.method, StreamCredit(self._config.stream_window))
-        stream.remote = Side.OPEN
-        self.streams[self._number] = stream
+        self.streams[self._number] = OpenExchange(self._number)
         return head
 
     def _end(self, event: h11.EndOfMessage) -> EndReceived | None:
@@ -165,7 +185,7 @@ class Http1Wire:
         self.request_complete = True
         stream = self.streams.get(self._number)
         if stream is not None:
-            stream.remote = Side.ENDED
+            stream.remote_ended = True
             self._settle(stream)
 
     @property
@@ -211,8 +231,6 @@ class Http1Wire:
             self._decide_tunnel(accepted=status < 300)
         if end_stream:
             self._end_message([])
-        else:
-            self._move(stream_id, Side.OPEN)
 
     def _decide_tunnel(self, *, accepted: bool) -> None:
         if accepted:
@@ -230,8 +248,7 @@ class Http1Wire:
         headers = [(b"connection", b"upgrade"), (b"upgrade", protocol), *fields]
         self.output += self._send(h11.InformationalResponse(status_code=101, headers=headers, reason=_reason(101)))
         self.close_after = True
-        stream = self.streams[stream_id]
-        stream.local = stream.remote = Side.OPEN
+        self.streams[stream_id].remote_ended = False
         self._pass_on()
 
     def send_informational(self, stream_id: int, fields: Sequence[RawField]) -> None:
@@ -261,7 +278,7 @@ class Http1Wire:
             self.half_closed = True
         else:
             self.output += self._send(h11.EndOfMessage(headers=[(name, value) for name, value in trailers]))
-        self._move(self._number, Side.ENDED)
+        self._local_ended()
 
     def reset(self, stream_id: int, code: int) -> None:
         """Gives the exchange up: the rest of the request, if the response is whole, and the connection, if it is not.
@@ -271,9 +288,9 @@ class Http1Wire:
         stream = self.streams.get(stream_id)
         if stream is None:
             return
-        if stream.local is not Side.ENDED:
+        if not stream.local_ended:
             self.aborted = True
-        stream.local = stream.remote = Side.ENDED
+        stream.local_ended = stream.remote_ended = True
         self._settle(stream)
 
     def answer(self, status: int) -> None:
@@ -287,7 +304,7 @@ class Http1Wire:
     def remote_ended(self, stream_id: int) -> bool:
         """Whether the request is complete."""
         stream = self.streams.get(stream_id)
-        return stream is None or stream.remote is Side.ENDED
+        return stream is None or stream.remote_ended
 
     def sendable(self, stream_id: int) -> int:
         """How many body bytes may be framed at once: the transport is the only bound."""
@@ -341,14 +358,14 @@ class Http1Wire:
         # One for each request: the next one must begin with empty lines taken away, which h11 cannot do.
         return h11.Connection(h11.SERVER, max_incomplete_event_size=self._config.max_header_list_size + _LINE_ROOM)
 
-    def _move(self, stream_id: int, side: Side) -> None:
-        stream = self.streams.get(stream_id)
+    def _local_ended(self) -> None:
+        stream = self.streams.get(self._number)
         if stream is not None:
-            stream.local = side
+            stream.local_ended = True
             self._settle(stream)
 
-    def _settle(self, stream: WireStream) -> None:
-        if stream.closed and self.streams.pop(stream.id, None) is not None:
+    def _settle(self, stream: OpenExchange) -> None:
+        if stream.local_ended and stream.remote_ended and self.streams.pop(stream.id, None) is not None:
             self._closed(stream.id)
 
     def _send(self, event: h11.Response | h11.InformationalResponse | h11.Data | h11.EndOfMessage) -> bytes:

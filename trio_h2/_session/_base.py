@@ -89,7 +89,7 @@ class Session(metaclass=NoPublicConstructor):
     def state(self) -> SessionState:
         """A snapshot of the session's windows, ids, output and header tables."""
         engine = self._core.engine
-        budget = engine.budget
+        budget = engine.windows.budget
         deflate, inflate = engine.table_sizes
         return SessionState(
             effective_local_window_size=budget.size,
@@ -168,9 +168,9 @@ class Session(metaclass=NoPublicConstructor):
             open_streams=len(core.streams),
             running_handlers=len(core.handlers),
             waiting_for_slot=len(core.slots),
-            ledger=engine.budget.ledger.copy(),
-            receive_budget=engine.budget.size,
-            receive_window=engine.budget.window,
+            ledger=engine.windows.budget.ledger.copy(),
+            receive_budget=engine.windows.budget.size,
+            receive_window=engine.windows.budget.window,
             send_window=engine.connection_window,
             queued_body=engine.queued_body,
             queued_output=engine.output_size,
@@ -220,7 +220,7 @@ class Session(metaclass=NoPublicConstructor):
         core = self._core
         payload = core.pings.next_payload() if payload is None else bytes_of("payload", payload)
         if len(payload) != 8:
-            raise ValueError(f"payload must have 8 octets, not {len(payload)}")
+            raise ValueError(f"payload must have 8 bytes, not {len(payload)}")
         if payload in _RESERVED_PAYLOADS:
             raise ValueError(f"the library itself sends PINGs with the payload {payload!r}")
         core.check_usable()
@@ -338,7 +338,7 @@ class Session(metaclass=NoPublicConstructor):
     def _check_debug_data(self, debug_data: bytes) -> None:
         room = self._core.engine.max_outbound_frame_size - 8  # beside the id and the code
         if len(debug_data) > room:
-            raise ValueError(f"debug_data has {len(debug_data)} octets, the peer accepts at most {room}")
+            raise ValueError(f"debug_data has {len(debug_data)} bytes, the peer accepts at most {room}")
 
     def destroy(self, error: Exception | None = None, code: ErrorCode | int | None = None) -> None:
         """Ends the session at once: resets every stream, sends GOAWAY, closes the transport without waiting for anyone.

@@ -113,7 +113,7 @@ def encode_altsvc(alt: str, origin: str, limit: int) -> bytes:
         raise ValueError(f"alt must be ASCII, not {alt!r}")
     payload = altsvc_payload(alt.encode("ascii"), origin.encode("ascii"))
     if len(payload) > limit:
-        raise ValueError(f"alt and origin are too long for one frame: {len(payload)} octets of at most {limit}")
+        raise ValueError(f"alt and origin are too long for one frame: {len(payload)} bytes of at most {limit}")
     return payload
 
 

@@ -62,7 +62,7 @@ def fields_of(
         if end_stream and not connect and (length or method in _EXPECT_CONTENT):
             fields.append((b"content-length", b"%d" % length))
     elif length > named or (end_stream and length != named):
-        raise ValueError(f"content-length is {named}, the body has {length} octets")
+        raise ValueError(f"content-length is {named}, the body has {length} bytes")
     return fields
 
 

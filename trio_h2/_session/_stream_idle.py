@@ -25,8 +25,7 @@ class StreamTimers:
         if timeout == math.inf:
             self.forget(stream_id)
             return math.inf
-        if engine.touched is None:
-            engine.touched = set()
+        engine.watch_streams()
         self._timeouts[stream_id] = timeout
         self._deadlines[stream_id] = now + timeout
         return self._deadlines[stream_id]

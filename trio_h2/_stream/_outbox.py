@@ -154,7 +154,7 @@ class Outbox:
         view = view_of("data", data).cast("B")
         total = self._accepted + len(view)
         if self._promised is not None and total > self._promised:
-            reason = f"content-length is {self._promised}, with this the body would have {total} octets"
+            reason = f"content-length is {self._promised}, with this the body would have {total} bytes"
             if self._without_content is not None:
                 reason = f"a response with status {self._without_content} has no content"
             raise LocalProtocolError(reason, stream_id=self._stream_id)
@@ -211,7 +211,7 @@ class Outbox:
         """
         if not self.complete:
             raise LocalProtocolError(
-                f"content-length is {self._promised}, but the body has {self._accepted} octets",
+                f"content-length is {self._promised}, but the body has {self._accepted} bytes",
                 stream_id=self._stream_id,
             )
         self.ended = True

@@ -10,14 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from .._wire._codes import ErrorCode
     from .._wire._config import SessionConfig
     from .._wire._failure import SessionFailure
     from .._wire._headers import RawField
     from .._wire._schedule import Priority
-    from .._wire._state import WireStream
     from ._core import StreamCore
     from ._outbox import Outbox
     from ._transport import TransportView
@@ -68,11 +67,36 @@ class StreamSession(Protocol):
         """Ends the session at once."""
 
 
+class OpenStream(Protocol):
+    """A stream that is open on the wire."""
+
+    @property
+    def state(self) -> str:
+        """The state's name in RFC 9113 §5.1."""
+
+    @property
+    def local_ended(self) -> bool:
+        """Whether nothing more can be sent."""
+
+    @property
+    def remote_ended(self) -> bool:
+        """Whether nothing more can be received."""
+
+    @property
+    def reserved(self) -> bool:
+        """Whether it is only promised."""
+
+    received_length: int
+    """Bytes of the body that have come."""
+
+
 class StreamEngine(Protocol):
     """What streams ask of the protocol below: of `Engine`, or of its like for HTTP/1.1."""
 
-    streams: dict[int, WireStream]
-    """The streams that are open on the wire."""
+    @property
+    def streams(self) -> Mapping[int, OpenStream]:
+        """The streams that are open on the wire."""
+
     queued_body: int
     """Bytes that all outboxes hold."""
 

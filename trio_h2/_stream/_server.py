@@ -181,7 +181,7 @@ class ServerStream(Stream):
             fields.append((b"content-length", b"%d" % len(content)))
             return len(content)
         if size is not None and named not in (None, size) and self.method != "HEAD":
-            raise ValueError(f"content-length is {named}, the body has {size} octets")
+            raise ValueError(f"content-length is {named}, the body has {size} bytes")
         return named
 
     def _add_date(self, fields: list[RawField]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .._wire._state import Side
 from ._priority import DEFAULT_WEIGHT
 
 if TYPE_CHECKING:
@@ -35,27 +34,15 @@ class StreamState:
     """The weights of the streams that depend on it. RFC 9113 §5.3.2 gave the tree up, and none is kept: always 0."""
 
 
-_NAMES = {
-    (False, False): "open",
-    (True, False): "half-closed (local)",
-    (False, True): "half-closed (remote)",
-    (True, True): "closed",
-}
-
-
 def stream_state(engine: StreamEngine, stream_id: int, weight: int, *, over: bool) -> StreamState:
     """Returns the state of a stream that was opened once; *over*: its session is."""
     stream = engine.streams.get(stream_id)
     if stream is None or over:
-        return StreamState(_NAMES[True, True], True, True, 0, 0, weight)
-    local, remote = stream.local is Side.ENDED, stream.remote is Side.ENDED
-    name = _NAMES[local, remote]
-    if stream.reserved:
-        name = "reserved (local)" if remote else "reserved (remote)"
+        return StreamState("closed", True, True, 0, 0, weight)
     return StreamState(
-        name,
-        local,
-        remote,
+        stream.state,
+        stream.local_ended,
+        stream.remote_ended,
         engine.inbound_window(stream_id),
         engine.stream_window(stream_id),
         weight,

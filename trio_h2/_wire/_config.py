@@ -40,8 +40,9 @@ class SessionConfig:
 
     stream_window: int = 128 * 1024
     """SETTINGS_INITIAL_WINDOW_SIZE: what a peer may send on one stream before the application reads."""
-    receive_budget: int = 32 * MIB
-    """The hard bound of received, unread body octets of one session; also its connection window."""
+    receive_budget: int = 0
+    """The hard bound of received, unread body bytes of one session; also its connection window. If it is not given, it
+    follows from the windows that must fit: 32 MiB, or more if ``max_concurrent_streams`` x ``stream_window`` is."""
     max_frame_size: int = 16_384
     """SETTINGS_MAX_FRAME_SIZE: the largest frame payload the peer may send."""
     max_header_list_size: int = 65_535
@@ -94,10 +95,11 @@ class SessionConfig:
     """How long GOAWAY and the transport's own goodbye may take when a session ends."""
     linger_timeout: float = 5.0
     """After `Stream.aclose()`: how long the peer may take to end its side before RST_STREAM."""
+    _budget_follows: bool = dataclasses.field(default=False, init=False, repr=False, compare=False)
+    """Whether the receive budget was not given; `evolve` then works it out anew."""
 
     def __post_init__(self) -> None:
         _check_int(self, 0, MAX_WINDOW, "stream_window")
-        _check_int(self, DEFAULT_WINDOW, MAX_WINDOW, "receive_budget")
         _check_int(self, 16_384, 2**24 - 1, "max_frame_size")
         _check_int(self, 0, 2**32 - 1, "max_header_list_size", "header_table_size")
         _check_int(self, 4, 2**31, "max_header_fields")
@@ -115,13 +117,21 @@ class SessionConfig:
         _check_numbers(self, "seconds", "idle_timeout", "drain_timeout", "close_timeout", "linger_timeout")
         _check_numbers(self, "frames per second", "reset_rate", "overhead_rate")
         _check_numbers(self, "seconds", "stream_idle_timeout")
+        if self.receive_budget == 0 and not isinstance(self.receive_budget, bool):
+            object.__setattr__(self, "_budget_follows", True)
+            object.__setattr__(self, "receive_budget", min(self._fitting_budget(), MAX_WINDOW))
+        _check_int(self, DEFAULT_WINDOW, MAX_WINDOW, "receive_budget")
         streams = self.guaranteed_streams
         if streams * self.stream_window > self.receive_budget:
             raise ValueError(
                 f"max_concurrent_streams {streams} x stream_window {self.stream_window} = "
-                f"{streams * self.stream_window} octets is more than the receive_budget of {self.receive_budget}: "
+                f"{streams * self.stream_window} bytes is more than the receive_budget of {self.receive_budget}: "
                 f"stalled streams could starve the others"
             )
+
+    def _fitting_budget(self) -> int:
+        """Returns the receive budget (bytes) that the other values ask for."""
+        return max(32 * MIB, self.stream_window)
 
     @property
     def guaranteed_streams(self) -> int:
@@ -136,7 +146,12 @@ class SessionConfig:
         return self.receive_budget + 16 * MIB
 
     def evolve(self: _C, **changes: object) -> _C:
-        """Returns a copy with some values changed, validated like a new one."""
+        """Returns a copy with some values changed, validated like a new one.
+
+        A receive budget that was not given follows the change.
+        """
+        if self._budget_follows:
+            changes.setdefault("receive_budget", 0)
         return dataclasses.replace(self, **changes)  # type: ignore[arg-type]  # validated by __post_init__
 
 
@@ -176,6 +191,9 @@ class ServerConfig(SessionConfig):
         check_bool("enable_connect_protocol", self.enable_connect_protocol)
         SessionConfig.__post_init__(self)
 
+    def _fitting_budget(self) -> int:
+        return max(32 * MIB, self.max_concurrent_streams * self.stream_window)
+
     @property
     def guaranteed_streams(self) -> int:
         """The number of streams whose initial window the receive budget must cover."""
@@ -188,8 +206,10 @@ class ClientConfig(SessionConfig):
 
     stream_window: int = 512 * 1024
     """SETTINGS_INITIAL_WINDOW_SIZE: what the server may send on one stream before the application reads."""
-    receive_budget: int = 64 * MIB
-    """The hard bound of received, unread body octets of one session; also its connection window."""
+    receive_budget: int = 0
+    """The hard bound of received, unread body bytes of one session; also its connection window. If it is not given, it
+    follows from the windows that must fit: 64 MiB, or more if ``peer_max_concurrent_streams`` x ``stream_window`` or
+    the windows of all pushes are."""
     max_reserved_remote_streams: int = 200
     """Pushed streams that may be promised without having a response yet; promises over it are refused."""
     max_concurrent_pushes: int = 16
@@ -215,9 +235,13 @@ class ClientConfig(SessionConfig):
         if (1 + pushes) * window > self.receive_budget:
             raise ValueError(
                 f"(1 request + max_concurrent_pushes {pushes}) x stream_window {window} = {(1 + pushes) * window} "
-                f"octets is more than the receive_budget of {self.receive_budget}: stalled pushes could starve the "
+                f"bytes is more than the receive_budget of {self.receive_budget}: stalled pushes could starve the "
                 f"requests"
             )
+
+    def _fitting_budget(self) -> int:
+        streams = max(self.peer_max_concurrent_streams, 1 + self.max_concurrent_pushes)
+        return max(64 * MIB, streams * self.stream_window)
 
     @property
     def guaranteed_streams(self) -> int:

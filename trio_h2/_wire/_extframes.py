@@ -1,4 +1,4 @@
-"""Extension frames: ALTSVC (RFC 7838 §4), ORIGIN (RFC 8336 §2) and PRIORITY_UPDATE (RFC 9218 §7.1), as octets.
+"""Payloads of extension frames: ALTSVC (RFC 7838 §4), ORIGIN (RFC 8336 §2) and PRIORITY_UPDATE (RFC 9218 §7.1).
 
 And the priority fields of RFC 7540, which RFC 9113 §5.3.2 deprecates.
 
@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ._codes import ErrorCode
 from ._failure import SessionFaultError
+from ._frames import ALTSVC as ALTSVC
+from ._frames import ORIGIN as ORIGIN
+from ._frames import PRIORITY as PRIORITY
+from ._frames import PRIORITY_UPDATE as PRIORITY_UPDATE
+from ._frames import STREAM_MASK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-PRIORITY, ALTSVC, ORIGIN, PRIORITY_UPDATE = 0x2, 0xA, 0xC, 0x10
 _BREAKING_FLAGS = 0xF
 _EXCLUSIVE = 1 << 31
 
@@ -33,10 +37,11 @@ class Dependency(NamedTuple):
         parent = self.depends_on | (_EXCLUSIVE if self.exclusive else 0)
         return parent.to_bytes(4, "big") + bytes((self.weight - 1,))
 
-
-def frame_octets(kind: int, stream_id: int, payload: bytes) -> bytes:
-    """Returns a frame without flags (RFC 9113 §4.1)."""
-    return len(payload).to_bytes(3, "big") + bytes((kind, 0)) + stream_id.to_bytes(4, "big") + payload
+    @classmethod
+    def unpack(cls, payload: bytes) -> Dependency:
+        """Reads the first five bytes of PRIORITY, or of HEADERS with that flag."""
+        parent = int.from_bytes(payload[:4], "big")
+        return cls(payload[4] + 1, parent & STREAM_MASK, bool(parent & _EXCLUSIVE))
 
 
 def altsvc_payload(alt: bytes, origin: bytes) -> bytes:
@@ -59,7 +64,7 @@ def read_altsvc(stream_id: int, payload: bytes) -> tuple[str, str] | None:
 
 
 def origin_payloads(origins: Iterable[bytes], limit: int) -> list[bytes]:
-    """Returns the payloads of as many ORIGIN frames as it takes, each at most *limit* octets; at least one.
+    """Returns the payloads of as many ORIGIN frames as it takes, each at most *limit* bytes; at least one.
 
     RFC 8336 §2.3: a further frame adds to the origin set, so several say the same as a large one.
     """
@@ -106,8 +111,8 @@ def read_priority_update(stream_id: int, payload: bytes) -> tuple[int, str]:
     if stream_id:
         raise SessionFaultError(ErrorCode.PROTOCOL_ERROR, f"PRIORITY_UPDATE on stream {stream_id}")
     if len(payload) < 4:
-        raise SessionFaultError(ErrorCode.FRAME_SIZE_ERROR, f"PRIORITY_UPDATE with {len(payload)} octets")
-    prioritized = int.from_bytes(payload[:4], "big") & 0x7FFF_FFFF
+        raise SessionFaultError(ErrorCode.FRAME_SIZE_ERROR, f"PRIORITY_UPDATE with {len(payload)} bytes")
+    prioritized = int.from_bytes(payload[:4], "big") & STREAM_MASK
     if not prioritized:
         raise SessionFaultError(ErrorCode.PROTOCOL_ERROR, "PRIORITY_UPDATE of stream 0")
     return prioritized, payload[4:].decode("latin-1")

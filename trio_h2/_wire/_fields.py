@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from .._checks import CONNECTION_SPECIFIC
@@ -163,6 +164,7 @@ def is_path(path: bytes, method: bytes) -> bool:
     return _is_path(path) is not None or (path == b"*" and method == b"OPTIONS")
 
 
+@lru_cache(maxsize=256)
 def parse_authority(authority: bytes) -> tuple[bytes, int | None] | None:
     """Returns host (perhaps empty) and port of an authority, or `None` if it is not one, or has user-info."""
     match = _match_authority(authority)

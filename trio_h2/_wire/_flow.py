@@ -1,4 +1,4 @@
-"""Receive-side flow control: where every received octet is, and when its credit goes back to the peer.
+"""Receive-side flow control: where every received byte is, and when its credit goes back to the peer.
 
 RFC 9113 §6.9.1 and §6.9.2. One session has one receive budget B, which is also its connection window. For the session
 as for every open stream, at all times::
@@ -10,20 +10,24 @@ credit is owed when the application takes the data. Data that is thrown away is 
 must balance whenever a session ends.
 
 No number of streams that stall with full windows may starve the others. So the targets of all open streams and the
-unread octets of the closed ones together stay within B: `ReceiveBudget.fits` is asked before a stream opens, and
+unread bytes of the closed ones together stay within B: `ReceiveBudget.fits` is asked before a stream opens, and
 `ReceiveBudget.grow` enlarges windows out of the free rest only.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ._config import MAX_WINDOW
+
+if TYPE_CHECKING:
+    from ._stream import WireStream
 
 
 @dataclass(slots=True)
 class Ledger:
-    """Every flow-controlled octet a session has received, padding included: taken, discarded or still held."""
+    """Every flow-controlled byte a session has received, padding included: taken, discarded or still held."""
 
     received: int = 0
     taken: int = 0
@@ -39,29 +43,13 @@ class Ledger:
         return Ledger(self.received, self.taken, self.discarded)
 
 
-@dataclass(slots=True)
-class StreamCredit:
-    """Receive credit of one stream. ``target`` is the window the peer has when nothing is held or owed."""
-
-    target: int
-    held: int = 0
-    owed: int = 0
-
-    def give_back(self) -> int:
-        """Returns the WINDOW_UPDATE increment that is due now, or 0: one per half window."""
-        if self.owed * 2 < self.target or self.owed == 0:
-            return 0
-        increment, self.owed = self.owed, 0
-        return increment
-
-
 class ReceiveBudget:
     """The receive budget of one session and its ledger."""
 
     __slots__ = ("_announced", "_budget", "_extra", "_owed", "_reserved", "_stranded", "_window", "ledger")
 
     def __init__(self, budget: int, *, window: int, reserved: int) -> None:
-        """Starts with the peer's *window* of a *budget*, of which *reserved* belongs to initial windows (octets)."""
+        """Starts with the peer's *window* of a *budget*, of which *reserved* belongs to initial windows (bytes)."""
         self.ledger = Ledger()
         self._budget = budget
         self._window = self._announced = window
@@ -72,12 +60,12 @@ class ReceiveBudget:
 
     @property
     def size(self) -> int:
-        """The budget in octets."""
+        """The budget in bytes."""
         return self._budget
 
     @property
     def window(self) -> int:
-        """What the peer may still send, in octets."""
+        """What the peer may still send, in bytes."""
         return self._window
 
     @property
@@ -87,21 +75,21 @@ class ReceiveBudget:
 
     @property
     def owed(self) -> int:
-        """What is neither held nor given back to the peer yet, in octets."""
+        """What is neither held nor given back to the peer yet, in bytes."""
         return self._owed
 
     @property
     def extra(self) -> int:
-        """What the windows of open streams have grown beyond the initial one, all together, in octets."""
+        """What the windows of open streams have grown beyond the initial one, all together, in bytes."""
         return self._extra
 
     @property
     def stranded(self) -> int:
-        """What closed streams still hold unread, in octets."""
+        """What closed streams still hold unread, in bytes."""
         return self._stranded
 
     def receive(self, size: int) -> bool:
-        """Books *size* received octets; returns whether the peer was allowed to send them."""
+        """Books *size* received bytes; returns whether the peer was allowed to send them."""
         if size > self._window:
             return False
         self._window -= size
@@ -109,12 +97,12 @@ class ReceiveBudget:
         return True
 
     def take(self, size: int) -> None:
-        """*size* octets went to the application."""
+        """*size* bytes went to the application."""
         self.ledger.taken += size
         self._owed += size
 
     def discard(self, size: int) -> None:
-        """*size* octets (unread data, padding, data of a dead stream) were thrown away."""
+        """*size* bytes (unread data, padding, data of a dead stream) were thrown away."""
         self.ledger.discarded += size
         self._owed += size
 
@@ -135,7 +123,7 @@ class ReceiveBudget:
         return increment
 
     def resize(self, size: int) -> int:
-        """Makes the budget *size* octets; the caller has seen that the open streams fit.
+        """Makes the budget *size* bytes; the caller has seen that the open streams fit.
 
         A larger one goes to the peer at once. What the peer was given of a larger one before cannot be taken back:
         nothing is given back until it is used up, so held stays within what was ever promised, and ends within *size*.
@@ -149,35 +137,35 @@ class ReceiveBudget:
         return self._give_back() if grows and self._owed > 0 else self.give_back()
 
     def reserve(self, size: int) -> None:
-        """Keeps *size* octets for the initial windows of the streams that the peer may open."""
+        """Keeps *size* bytes for the initial windows of the streams that the peer may open."""
         self._reserved = size
 
     def fits(self, streams: int, initial: int) -> bool:
-        """Whether *streams* open streams with *initial* octets of window each fit, beside what is taken otherwise."""
+        """Whether *streams* open streams with *initial* bytes of window each fit, beside what is taken otherwise."""
         return streams * initial + self._extra + self._stranded <= self._budget
 
     def spare(self, streams: int, initial: int) -> int:
-        """Octets that nobody needs: *streams* are open now with *initial* octets of window each."""
+        """Octets that nobody needs: *streams* are open now with *initial* bytes of window each."""
         return self._budget - max(self._reserved, streams * initial) - self._extra - self._stranded
 
-    def grow(self, credit: StreamCredit, target: int, spare: int) -> int:
-        """Enlarges a stream's window towards *target* octets, by at most *spare*.
+    def grow(self, stream: WireStream, target: int, spare: int) -> int:
+        """Enlarges a stream's window towards *target* bytes, by at most *spare*.
 
         Returns:
             The WINDOW_UPDATE increment for the stream, 0 if nothing is free.
         """
-        increment = min(target - credit.target, spare, MAX_WINDOW - credit.target)
+        increment = min(target - stream.target, spare, MAX_WINDOW - stream.target)
         if increment <= 0:
             return 0
         self._extra += increment
-        credit.target += increment
+        stream.target += increment
         return increment
 
-    def close(self, credit: StreamCredit, initial: int) -> None:
-        """A stream has closed: its window beyond *initial* octets is free again; its unread octets still take room."""
-        self._extra -= credit.target - initial
-        self._stranded += credit.held
+    def close(self, stream: WireStream, initial: int) -> None:
+        """A stream has closed: its window beyond *initial* bytes is free again; its unread bytes still take room."""
+        self._extra -= stream.target - initial
+        self._stranded += stream.held
 
     def unstrand(self, size: int) -> None:
-        """*size* unread octets of a closed stream were taken or thrown away."""
+        """*size* unread bytes of a closed stream were taken or thrown away."""
         self._stranded -= size

@@ -10,7 +10,7 @@ import re
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal, TypeAlias, TypeVar, cast, final, overload
 
-from hpack import NeverIndexedHeaderTuple
+from ._hpack import NeverIndexedHeaderTuple
 
 RawField: TypeAlias = tuple[bytes, bytes]
 HeaderValue: TypeAlias = str | int | Sequence[str | int]
@@ -139,7 +139,7 @@ def show_name(name: bytes) -> str:
 def encode_fields(headers: HeadersInput) -> list[RawField]:
     """Returns user input as fields whose spelling is right, in order, a list of values as several fields.
 
-    Fields marked as sensitive come out as `hpack.NeverIndexedHeaderTuple`.
+    Fields marked as sensitive come out as `NeverIndexedHeaderTuple`.
 
     Raises:
         TypeError: Something has a type that no header can have.
@@ -227,6 +227,15 @@ class Headers(Mapping[str, str | list[str]]):
         self._index = None
         self._sensitive = None
         return self
+
+    def with_flags(self, flags: int) -> Headers:
+        """Returns the same fields as they came in a frame with these *flags*."""
+        if flags == self.flags:
+            return self
+        other = Headers.from_raw(self._raw, flags=flags)
+        other._index = self._index
+        other._sensitive = self._sensitive
+        return other
 
     @property
     def raw(self) -> list[RawField]:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from hpack import NeverIndexedHeaderTuple
-
 from .._checks import NOT_FOR_APPLICATIONS
 from ._fields import (
     REQUEST_PSEUDO,
@@ -24,6 +22,7 @@ from ._fields import (
     same_authority,
 )
 from ._headers import Headers, HeadersInput, RawField, encode_fields, encode_value, is_token, show_name
+from ._hpack import NeverIndexedHeaderTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,6 +40,12 @@ _INSTEAD: Final = {
 _ALWAYS_SECRET: Final = frozenset((b"authorization", b"proxy-authorization"))
 _SECRET_IF_SHORT: Final = frozenset((b"cookie", b"set-cookie"))
 _SHORT: Final = 20
+
+_MAX_REMEMBERED: Final = 256
+_MAX_REMEMBERED_FIELDS: Final = 24
+_MAX_REMEMBERED_SIZE: Final = 1024
+_PLAIN_VALUES: Final = frozenset((str, int, bytes))
+_remembered: Final[dict[tuple[object, ...], tuple[dict[bytes, bytes], list[RawField]]]] = {}
 
 #: RFC 9110 §6.5.1: fields of framing and routing come too late in trailers.
 _NOT_IN_TRAILERS: Final = frozenset((b"content-length", b"host"))
@@ -202,7 +207,43 @@ def _sort_out(
     known: frozenset[bytes],
     where: str,
 ) -> tuple[dict[bytes, bytes], list[RawField]]:
-    """Returns the pseudo-headers and the other fields, each checked by itself."""
+    """Returns the pseudo-headers and the other fields, each checked by itself.
+
+    Programs send the same few dicts again and again, so the newest ones are remembered: not long ones, and none with a
+    secret in it.
+    """
+    if type(headers) is not dict or len(headers) > _MAX_REMEMBERED_FIELDS:
+        return _check_each(headers, known, where)
+    types = tuple(map(type, headers.values()))
+    if not _PLAIN_VALUES.issuperset(types):
+        return _check_each(headers, known, where)
+    # The types belong to the key: True is refused, but equals 1.
+    key = (where, types, *headers.items())
+    found = _remembered.get(key)
+    if found is None:
+        found = _check_each(headers, known, where)
+        if _may_be_remembered(*found):
+            if len(_remembered) >= _MAX_REMEMBERED:
+                _remembered.clear()
+            _remembered[key] = found
+    pseudo, fields = found
+    return pseudo.copy(), fields.copy()
+
+
+def _may_be_remembered(pseudo: dict[bytes, bytes], fields: list[RawField]) -> bool:
+    size = sum(map(len, pseudo.values()))
+    for field in fields:
+        if isinstance(field, NeverIndexedHeaderTuple) or field[0] in _SECRET_IF_SHORT:
+            return False
+        size += len(field[0]) + len(field[1])
+    return size <= _MAX_REMEMBERED_SIZE
+
+
+def _check_each(
+    headers: HeadersInput,
+    known: frozenset[bytes],
+    where: str,
+) -> tuple[dict[bytes, bytes], list[RawField]]:
     pseudo: dict[bytes, bytes] = {}
     fields: list[RawField] = []
     has_length = False
@@ -222,6 +263,8 @@ def _sort_out(
         if name == b"te" and value.lower() != b"trailers":
             raise ValueError("header field 'te' may only be 'trailers' in HTTP/2")
         has_length = has_length or name == b"content-length"
+        if name in _ALWAYS_SECRET or (name in _SECRET_IF_SHORT and len(value) < _SHORT):
+            field = NeverIndexedHeaderTuple(name, value)
         fields.append(field)
     if has_length:
         content_length_of(fields)
@@ -277,14 +320,9 @@ def _finish(
     headers: HeadersInput | None,
 ) -> list[RawField]:
     """Returns pseudo-headers and fields as one list, with what must never be indexed (RFC 7541 §7.1.3) marked."""
-    marked: list[RawField] = [(name, pseudo[name]) for name in order if name in pseudo]
+    all_fields: list[RawField] = [(name, pseudo[name]) for name in order if name in pseudo]
     if isinstance(headers, Headers) and headers.sensitive:
         secret = {name.encode("ascii") for name in headers.sensitive}
-        marked = [NeverIndexedHeaderTuple(*field) if field[0] in secret else field for field in marked]
-    for field in fields:
-        name = field[0]
-        if name in _ALWAYS_SECRET or (name in _SECRET_IF_SHORT and len(field[1]) < _SHORT):
-            marked.append(NeverIndexedHeaderTuple(*field))
-        else:
-            marked.append(field)
-    return marked
+        all_fields = [NeverIndexedHeaderTuple(*field) if field[0] in secret else field for field in all_fields]
+    all_fields += fields
+    return all_fields

@@ -67,7 +67,7 @@ MALFORMED: dict[str, bytes] = {
     "size update that is cut later": b"\x3f\x80",
     "size update that is too long": b"\x3f\x80\x80\x80\x80\x80\x00",
     "second size update beyond what is allowed": update(0) + update(4097),
-    "third size update": update(0) + update(100) + update(200),
+    "seventeenth size update": update(0) + update(100) * 16,
     "size update after a field": b"\x82" + update(100),
     "size update after a literal": ENTRY + update(100),
     "cut literal in a long block": b"\x00\x01x\x01y" * 1000 + b"\x00\x05x",

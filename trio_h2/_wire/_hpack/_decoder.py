@@ -13,9 +13,9 @@ from ._table import DEFAULT_CAPACITY, FIELD_OVERHEAD, FIRST_DYNAMIC, STATIC_ENTR
 
 DEFAULT_MAX_LIST_SIZE: Final = 65_536
 
-MAX_SIZE_UPDATES: Final = 2
-"""RFC 7541 §4.2: the smallest and the final size are signalled, "resulting in at most two dynamic table size updates".
-"""
+MAX_SIZE_UPDATES: Final = 16
+"""RFC 7541 §4.2 has the sender signal the smallest and the final size, "resulting in at most two dynamic table size
+updates". Some send one for each change of our SETTINGS_HEADER_TABLE_SIZE instead, hpack among them, and do no harm."""
 
 _LONG_BLOCK: Final = 2048
 """Bytes of a block that is not remembered."""
@@ -161,7 +161,7 @@ class Decoder:
                 raise HpackError("a size update goes beyond the table size we allow")
             updates += 1
             if updates > MAX_SIZE_UPDATES:
-                raise HpackError("more than two size updates")
+                raise HpackError("too many size updates")
             self._table.resize(size)
         return position
 

@@ -8,7 +8,7 @@ toward the stream limit." So promises have a limit of their own.
 from __future__ import annotations
 
 
-class Promises:
+class Pushes:
     """Ids of pushed streams that are not closed.
 
     Args:
