@@ -118,11 +118,11 @@ async def test_b12_cancelled_before_it_began_nothing_is_sent(autojump_clock: Moc
             await peer.respond(1)
 
 
-async def test_b12_cancelled_before_the_flush_headers_come_before_the_reset(autojump_clock: MockClock) -> None:
+async def test_a_request_cancelled_before_its_body_is_its_headers_and_a_reset(autojump_clock: MockClock) -> None:
     async with scripted_server() as (client, peer):
         with trio.CancelScope() as scope:
-            async with client.request("POST", body=b"abc"):
-                scope.cancel()  # the writer has not run since, and gets its turn later than this task
+            async with client.request("POST", body=b"abc", expect_continue=True):
+                scope.cancel()
                 await trio.sleep_forever()
         await peer.expect_headers(1, end_stream=False)
         await peer.expect_rst(1, ErrorCode.CANCEL)

@@ -64,40 +64,52 @@ class ClientCore(SessionCore):
         """Sends a request in its turn: see `ClientSession.open_stream`."""
         if fields[0][1] == b"CONNECT" and any(name == b":protocol" for name, _ in fields):
             await self._wait_extended_connect()
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if not self.slots and self._check_can_open() and self._has_slot():
+            # Nobody waits, so nobody is overtaken. All tasks that are about to send a request do so in this pass of
+            # the scheduler, and the writer sends all of them at once.
+            stream = self._open(fields, body, end_stream=end_stream, hold=hold, dependency=dependency)
+            await trio.lowlevel.cancel_shielded_checkpoint()
+            return stream
         ticket = Signal()
         try:
             await self.slots.wait_turn(ticket, self._has_slot, self._check_can_open)
-            # From here on nothing waits, so the id is on the wire in the order of the turns.
-            engine = self.engine
-            check_not_itself(dependency, engine.next_stream_id)
-            too_large = engine.section_too_large(fields)
-            if too_large is None:
-                too_large = engine.block_too_large(fields)
-                if too_large is not None:
-                    self.frame_not_sent(None, too_large)
-            if too_large is not None:
-                raise LocalProtocolError(too_large)
-            ends_now = end_stream and not body
-            method = fields[0][1]  # comes first
-            stream = StreamCore(self, engine.open_stream(method, fields, end_stream=ends_now, dependency=dependency))
-            stream.sent_headers = Headers.from_raw(fields)
-            stream.response = ResponseInbox(stream.inbox)
-            if dependency is not None:
-                stream.weight = dependency.weight
-            self.stream_opened(stream)
-            outbox = stream.outbox
-            if ends_now:
-                outbox.end_with_headers()
-            else:
-                outbox.held = hold
-                outbox.promise(content_length_of(fields))
-                outbox.queue(body)
-                if end_stream:
-                    outbox.finish()
-            self.wake_writer()
-            return stream
+            return self._open(fields, body, end_stream=end_stream, hold=hold, dependency=dependency)
         finally:
             self.slots.leave(ticket)
+
+    def _open(
+        self, fields: list[RawField], body: bytes, *, end_stream: bool, hold: bool, dependency: Dependency | None
+    ) -> StreamCore:
+        """Sends a request now. Nothing waits in here, so the ids are on the wire in the order of the turns."""
+        engine = self.engine
+        check_not_itself(dependency, engine.next_stream_id)
+        too_large = engine.section_too_large(fields)
+        if too_large is None:
+            too_large = engine.block_too_large(fields)
+            if too_large is not None:
+                self.frame_not_sent(None, too_large)
+        if too_large is not None:
+            raise LocalProtocolError(too_large)
+        ends_now = end_stream and not body
+        method = fields[0][1]  # comes first
+        stream = StreamCore(self, engine.open_stream(method, fields, end_stream=ends_now, dependency=dependency))
+        stream.sent_headers = Headers.from_raw(fields)
+        stream.response = ResponseInbox(stream.inbox)
+        if dependency is not None:
+            stream.weight = dependency.weight
+        self.stream_opened(stream)
+        outbox = stream.outbox
+        if ends_now:
+            outbox.end_with_headers()
+        else:
+            outbox.held = hold
+            outbox.promise(content_length_of(fields))
+            outbox.queue(body)
+            if end_stream:
+                outbox.finish()
+        self.wake_writer()
+        return stream
 
     async def _wait_extended_connect(self) -> None:
         """Waits for the server's SETTINGS, which must offer extended CONNECT."""

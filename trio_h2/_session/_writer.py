@@ -50,9 +50,10 @@ class Writer:
         return self.stopped or not (self.writing or self._engine.output_size)
 
     def wake(self) -> None:
-        """There is something to write."""
-        self._signal_set = True
-        self._waiting.unpark()
+        """There is something to write. Wakes the writer once for each batch."""
+        if not self._signal_set:
+            self._signal_set = True
+            self._waiting.unpark()
 
     def body_ready(self, stream_id: int, outbox: Outbox) -> None:
         """A stream has body bytes to frame."""
@@ -71,7 +72,6 @@ class Writer:
             while not self.stopped:
                 while not self._signal_set:
                     await self._waiting.park()
-                self._signal_set = False
                 # One pass of the scheduler: whoever is about to add something makes it into this batch.
                 await trio.lowlevel.checkpoint()
                 while batch := self._next_batch():
@@ -98,6 +98,7 @@ class Writer:
         """Takes the engine's output, filled up with body frames; nothing once it is stopped."""
         if self.stopped:
             return b""
+        self._signal_set = False  # whatever it was set for is taken now
         engine, scheduler = self._engine, self._scheduler
         while engine.output_size < BATCH_SIZE and engine.connection_window > 0:
             stream_id = scheduler.next()
