@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import abc
+import time
+from email.utils import formatdate
 from typing import TYPE_CHECKING, NoReturn, ParamSpec, TypeVar
 
 import trio
@@ -27,6 +29,18 @@ class NoPublicConstructor(abc.ABCMeta):
     def __call__(cls, *args: object, **kwargs: object) -> NoReturn:
         """Refuses."""
         raise TypeError(f"{cls.__name__} has no public constructor; {cls._made_by}")
+
+
+_date: tuple[int, bytes] = (0, b"")
+
+
+def http_date() -> bytes:
+    """Returns the time of day as a ``date`` field has it (RFC 9110 §5.6.7), made anew once a second."""
+    global _date
+    second = int(time.time())
+    if _date[0] != second:
+        _date = (second, formatdate(second, usegmt=True).encode("ascii"))
+    return _date[1]
 
 
 def construct(cls: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:

@@ -482,6 +482,9 @@ class Http1Core:
         if refused and exchange.alive and not exchange.inbox.ended.is_set:
             exchange.remote_ended()
 
+    frames_at_once = False
+    """The writer frames every body."""
+
     def body_ready(self, stream_id: int, outbox: Outbox) -> None:
         """The exchange has body bytes to frame."""
         self._output.body_ready(outbox)

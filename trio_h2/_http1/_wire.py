@@ -8,13 +8,12 @@ the transport's end, and not asked for more once a request is complete, until th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 import h11
 
-from .._util import forget_frames
+from .._util import forget_frames, http_date
 from .._wire._config import MAX_WINDOW
 from ._request import BadMessageError, RequestHead, request_head, request_trailers
 
@@ -297,7 +296,7 @@ class Http1Wire:
         """Answers what is no request, or has gone wrong before its response; the connection must end then."""
         lines = [f"HTTP/1.1 {status} {_reason(status).decode('ascii')}", "content-length: 0", "connection: close"]
         if self._config.send_date:
-            lines.append(f"date: {formatdate(usegmt=True)}")
+            lines.append(f"date: {http_date().decode('ascii')}")
         self.output += "\r\n".join([*lines, "", ""]).encode("ascii")
         self.close_after = True
 

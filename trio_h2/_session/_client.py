@@ -9,7 +9,7 @@ from .._stream._client import ClientStream
 from .._stream._priority import dependency_of
 from .._util import construct
 from ._base import Session
-from ._request import Request, add_expectation, fields_of
+from ._request import Request, RequestHead, add_expectation, fields_of, request_head
 
 if TYPE_CHECKING:
     from .._wire._headers import HeadersInput
@@ -78,18 +78,22 @@ class ClientSession(Session):
 
         Entering the block raises what `open_stream` raises.
         """
-        content = bytes(view_of("body", body))  # a snapshot: content-length is settled now
+        content = (
+            body if type(body) is bytes else bytes(view_of("body", body))
+        )  # a snapshot: content-length is settled now
         core = self._core
-        fields = fields_of(
-            *(core.scheme, core.authority, method, path, headers, len(content)),
-            end_stream=end_stream,
-            priority=priority,
-            protocol=protocol,
-        )
-        if expect_continue:
-            add_expectation(fields, has_body=bool(content) or not end_stream)
-        dependency = dependency_of(weight, depends_on, exclusive)
-        return Request(core, fields, content, end_stream, expect_continue, dependency)
+        arguments = (core.scheme, core.authority, method, path, headers, len(content))
+        if priority is None and protocol is None and not expect_continue:
+            head = request_head(*arguments, end_stream=end_stream)
+        else:
+            fields = fields_of(*arguments, end_stream=end_stream, priority=priority, protocol=protocol)
+            if expect_continue:
+                add_expectation(fields, has_body=bool(content) or not end_stream)
+            head = RequestHead(fields)
+        dependency = None
+        if weight is not None or depends_on is not None or exclusive is not False:
+            dependency = dependency_of(weight, depends_on, exclusive)
+        return Request(core, head, content, end_stream, expect_continue, dependency)
 
     async def open_stream(
         self,

@@ -14,8 +14,6 @@ from .._stream._response import ResponseInbox
 from .._util import Signal, construct
 from .._wire._codes import Initiator, Role, SettingCode
 from .._wire._events import AltSvcAnnounced, InformationalReceived, OriginsAnnounced, PushPromised, ResponseReceived
-from .._wire._headers import Headers
-from .._wire._outbound import content_length_of
 from ._client import ClientSession
 from ._core import SessionCore
 from ._extensions import AltSvcReceived, OriginReceived, OriginSet
@@ -25,9 +23,9 @@ from ._reader import RULES
 if TYPE_CHECKING:
     from .._wire._config import ClientConfig
     from .._wire._extframes import Dependency
-    from .._wire._headers import RawField
     from ._core import Rules
     from ._pushes import PushHandler
+    from ._request import RequestHead
 
 
 class ClientCore(SessionCore):
@@ -59,31 +57,34 @@ class ClientCore(SessionCore):
     # -- opening streams -------------------------------------------------------------------------------------------
 
     async def open(
-        self, fields: list[RawField], body: bytes, *, end_stream: bool, hold: bool, dependency: Dependency | None
+        self, head: RequestHead, body: bytes, *, end_stream: bool, hold: bool, dependency: Dependency | None
     ) -> StreamCore:
         """Sends a request in its turn: see `ClientSession.open_stream`."""
+        fields = head.fields
         if fields[0][1] == b"CONNECT" and any(name == b":protocol" for name, _ in fields):
             await self._wait_extended_connect()
         await trio.lowlevel.checkpoint_if_cancelled()
         if not self.slots and self._check_can_open() and self._has_slot():
             # Nobody waits, so nobody is overtaken. All tasks that are about to send a request do so in this pass of
             # the scheduler, and the writer sends all of them at once.
-            stream = self._open(fields, body, end_stream=end_stream, hold=hold, dependency=dependency)
+            stream = self._open(head, body, end_stream=end_stream, hold=hold, dependency=dependency)
             await trio.lowlevel.cancel_shielded_checkpoint()
             return stream
         ticket = Signal()
         try:
             await self.slots.wait_turn(ticket, self._has_slot, self._check_can_open)
-            return self._open(fields, body, end_stream=end_stream, hold=hold, dependency=dependency)
+            return self._open(head, body, end_stream=end_stream, hold=hold, dependency=dependency)
         finally:
             self.slots.leave(ticket)
 
     def _open(
-        self, fields: list[RawField], body: bytes, *, end_stream: bool, hold: bool, dependency: Dependency | None
+        self, head: RequestHead, body: bytes, *, end_stream: bool, hold: bool, dependency: Dependency | None
     ) -> StreamCore:
         """Sends a request now. Nothing waits in here, so the ids are on the wire in the order of the turns."""
         engine = self.engine
-        check_not_itself(dependency, engine.next_stream_id)
+        fields = head.fields
+        if dependency is not None:
+            check_not_itself(dependency, engine.next_stream_id)
         too_large = engine.section_too_large(fields)
         if too_large is None:
             too_large = engine.block_too_large(fields)
@@ -94,7 +95,7 @@ class ClientCore(SessionCore):
         ends_now = end_stream and not body
         method = fields[0][1]  # comes first
         stream = StreamCore(self, engine.open_stream(method, fields, end_stream=ends_now, dependency=dependency))
-        stream.sent_headers = Headers.from_raw(fields)
+        stream.sent_headers = head.headers
         stream.response = ResponseInbox(stream.inbox)
         if dependency is not None:
             stream.weight = dependency.weight
@@ -104,10 +105,13 @@ class ClientCore(SessionCore):
             outbox.end_with_headers()
         else:
             outbox.held = hold
-            outbox.promise(content_length_of(fields))
-            outbox.queue(body)
-            if end_stream:
-                outbox.finish()
+            outbox.promise(head.length)
+            if body and end_stream and not hold:
+                outbox.send_whole(body)
+            else:
+                outbox.queue(body)
+                if end_stream:
+                    outbox.finish()
         self.wake_writer()
         return stream
 

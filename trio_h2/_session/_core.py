@@ -44,6 +44,10 @@ if TYPE_CHECKING:
     """What to do about each event of the engine."""
 
 
+MAX_DIRECT = 32 * 1024
+"""Bytes in the output up to which a small body is framed at once."""
+
+
 class SessionCore:
     """The inner side of one session: a `StreamPort`. `ClientCore` and `ServerCore` add what their roles have.
 
@@ -94,6 +98,11 @@ class SessionCore:
         self.wake_writer()
 
     # -- for the streams: see StreamPort ---------------------------------------------------------------------------
+
+    @property
+    def frames_at_once(self) -> bool:
+        """Whether a few bytes may be framed at once: no body waits for its turn, and little waits to be written."""
+        return not self.scheduler and self.engine.output.size <= MAX_DIRECT
 
     def frame_not_sent(self, stream_id: int | None, reason: str, kind: int = HEADERS) -> None:
         """A frame cannot be sent: tells the subscribers, and resets its stream if it has one."""

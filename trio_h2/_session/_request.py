@@ -10,7 +10,7 @@ from .._stream._client import ClientStream
 from .._stream._priority import check_priority
 from .._util import construct
 from .._wire._headers import Headers
-from .._wire._outbound import content_length_of, request_fields
+from .._wire._outbound import content_length_of, may_be_remembered, plain_key, request_fields
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -23,6 +23,61 @@ if TYPE_CHECKING:
 
 _EXPECT_CONTENT = frozenset({"POST", "PUT", "PATCH"})
 """RFC 9110 §8.6: methods whose requests carry content-length even when they have no content."""
+
+
+_MAX_REMEMBERED = 256
+
+
+class RequestHead:
+    """The header section of one request. Equal requests share one, so nothing may change it."""
+
+    __slots__ = ("fields", "headers", "length")
+
+    def __init__(self, fields: list[RawField]) -> None:
+        self.fields = tuple(fields)
+        """What is sent: the same object for equal requests, which header compression recognises."""
+        self.headers = Headers.from_raw(fields)
+        self.length = content_length_of(fields)
+        """The bytes that the body must have, if they are known."""
+
+
+_remembered: dict[tuple[object, ...], RequestHead] = {}
+
+
+def request_head(
+    scheme: str,
+    authority: str,
+    method: str,
+    path: str,
+    headers: HeadersInput | None,
+    length: int,
+    *,
+    end_stream: bool,
+) -> RequestHead:
+    """Returns the header section of an ordinary request, as `fields_of` makes it.
+
+    Programs send the same few requests again and again, so the newest are remembered: not long ones, and none with a
+    secret in it.
+
+    Raises:
+        TypeError, ValueError: an argument is not allowed.
+    """
+    key = plain_key(headers)
+    whole_key = (scheme, authority, method, path, key, length, end_stream)
+    if key is None or type(method) is not str or type(path) is not str:
+        found = None
+    else:
+        found = _remembered.get(whole_key)
+    if found is None:
+        fields = fields_of(
+            *(scheme, authority, method, path, headers, length), end_stream=end_stream, priority=None, protocol=None
+        )
+        found = RequestHead(fields)
+        if key is not None and may_be_remembered(fields):
+            if len(_remembered) >= _MAX_REMEMBERED:
+                _remembered.clear()
+            _remembered[whole_key] = found
+    return found
 
 
 def fields_of(
@@ -106,14 +161,14 @@ class Request:
     def __init__(
         self,
         core: ClientCore,
-        fields: list[RawField],
+        head: RequestHead,
         body: bytes,
         end_stream: bool,
         hold: bool,
         dependency: Dependency | None,
     ) -> None:
         self._core = core
-        self._fields = fields
+        self._head = head
         self._body = body
         self._end_stream = end_stream
         self._hold = hold
@@ -144,7 +199,7 @@ class Request:
     async def send(self) -> StreamCore:
         """Sends the request; returns its stream, which the caller must close."""
         return await self._core.open(
-            self._fields, self._body, end_stream=self._end_stream, hold=self._hold, dependency=self._dependency
+            self._head, self._body, end_stream=self._end_stream, hold=self._hold, dependency=self._dependency
         )
 
     async def __aexit__(

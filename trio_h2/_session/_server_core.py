@@ -232,7 +232,7 @@ class ServerCore(SessionCore):
         stream.cancel_on_reset = self._cancel_handler_on_reset
         self.handlers.add(stream)
         self.stream_opened(stream)
-        priority = headers.get("priority")
+        priority = headers.first(b"priority")
         if priority is not None:
             self.prioritize(stream.id, parse_priority(priority))
         if event.end_stream:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from .._wire._headers import RawField
     from ._port import StreamPort
 
+DIRECT_SIZE = 4 * 1024
+"""Up to so many bytes are framed at once, if nothing else waits for its turn, instead of by the writer."""
 FRAME_SIZE = 64 * 1024
 """The most bytes in one DATA frame, however large frames the peer takes: other streams want their turn."""
 
@@ -167,11 +169,45 @@ class Outbox:
         self._port.body_ready(self._stream_id, self)
         return chunk
 
+    def send_whole(self, content: bytes) -> None:
+        """Accepts the whole body and the end, after `promise` with its length."""
+        if not self._frame_at_once(content, end_stream=True):
+            self.queue(content)
+            self.finish()
+
+    def _frame_at_once(self, data: bytes | bytearray | memoryview, *, end_stream: bool) -> bool:
+        """Frames a few bytes without the writer; returns whether that was possible.
+
+        Nothing is overtaken by it: no body waits for its turn, and little is in the output.
+        """
+        size = len(data)
+        port = self._port
+        if not 0 < size <= DIRECT_SIZE or self._chunks or self.held or self._lenient or not port.frames_at_once:
+            return False
+        if self._promised is not None and self._accepted + size > self._promised:
+            return False
+        engine = port.engine
+        if engine.sendable(self._stream_id) < size:
+            return False
+        self._accepted += size
+        self.framed += size
+        self.ended = self.ended or end_stream
+        engine.send_data(self._stream_id, bytes(data), end_stream=end_stream)
+        if end_stream:
+            self._end_framed()
+        else:
+            port.wake_writer()
+        return True
+
     async def send(self, data: bytes | bytearray | memoryview) -> None:
         """See `Stream.send_all`."""
         with self.turn:
             self.check()
             await trio.lowlevel.checkpoint_if_cancelled()
+            view = view_of("data", data).cast("B")
+            if self._frame_at_once(view, end_stream=False):
+                await trio.lowlevel.cancel_shielded_checkpoint()
+                return
             done = trio.Event()
             chunk = self.queue(data, done)
             if chunk is None:

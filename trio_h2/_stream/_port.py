@@ -171,6 +171,10 @@ class StreamPort(Protocol):
     def wake_writer(self) -> None:
         """Something was put into the engine's output."""
 
+    @property
+    def frames_at_once(self) -> bool:
+        """Whether a few bytes may be framed at once: no body waits for its turn, and little waits to be written."""
+
     def body_ready(self, stream_id: int, outbox: Outbox, /) -> None:
         """A stream has body bytes to frame."""
 

@@ -16,22 +16,22 @@ class RequestView:
     def __init__(self, headers: Headers) -> None:
         self.headers = headers
         """Pseudo-headers included."""
-        self.method: str = headers[":method"]
+        self.method: str = headers.first(b":method") or ""
 
     @property
     def path(self) -> str:
         """Path and query as they came; empty for CONNECT."""
-        return self.headers.get(":path") or ""
+        return self.headers.first(b":path") or ""
 
     @property
     def scheme(self) -> str:
         """``"https"`` or ``"http"``; empty for CONNECT."""
-        return self.headers.get(":scheme") or ""
+        return self.headers.first(b":scheme") or ""
 
     @property
     def authority(self) -> str:
         """The host (and port) that was asked for: ``:authority``, else the ``host`` field."""
-        return self.headers.get(":authority") or self.headers.get("host") or ""
+        return self.headers.first(b":authority") or self.headers.first(b"host") or ""
 
     @property
     def target(self) -> str:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 from .._checks import NO_CONTENT, view_of
 from .._errors import LocalProtocolError
-from .._util import construct
+from .._util import construct, http_date
 from .._wire._config import ServerConfig
 from .._wire._headers import Headers
-from .._wire._outbound import content_length_of, informational_fields, response_fields
+from .._wire._outbound import informational_fields
 from ._base import Stream
 from ._port import PUSH_PROMISE
 from ._promise import promise_fields
+from ._response_head import response_head
 
 if TYPE_CHECKING:
     from .._wire._headers import HeadersInput, RawField
@@ -129,16 +129,22 @@ class ServerStream(Stream):
             SessionError: the session broke.
             trio.ClosedResourceError: this side closed the stream.
         """
-        fields = response_fields(headers)
-        content = None if body is None else bytes(view_of("body", body))
-        length = self._settle_length(fields, content, end_stream=end_stream)
-        if send_date:
-            self._add_date(fields)
-        status = int(fields[0][1])
-        head, no_content = self._request.method == "HEAD", status in NO_CONTENT
+        content = body if body is None or type(body) is bytes else bytes(view_of("body", body))
+        core, outbox, port = self._core, self._core.outbox, self._core.port
+        method = self._request.method
+        head = method == "HEAD"
+        response = response_head(
+            headers,
+            None if content is None else len(content),
+            end_stream=end_stream,
+            head=head,
+            date=http_date() if send_date and isinstance(port.config, ServerConfig) and port.config.send_date else None,
+            stream_id=core.id,
+        )
+        status = response.status
+        no_content = status in NO_CONTENT
         # RFC 9110 §9.3.2: the answer to HEAD ends with its headers, whatever content-length they name.
         ends_now = head or no_content or (not content and (end_stream or content is not None))
-        core, outbox, port = self._core, self._core.outbox, self._core.port
         with outbox.turn:
             self._check_can_respond()
             if core.promise is not None and self._pushes is not None:
@@ -146,13 +152,13 @@ class ServerStream(Stream):
             else:
                 await port.control_room()
             self._check_can_respond()
-            self._check_section(fields)
-            core.sent_headers = Headers.from_raw(fields)
+            self._check_section(response.fields)
+            core.sent_headers = response.headers
             # RFC 9113 §8.5: in the tunnel of a CONNECT, HEADERS "MUST NOT be sent".
-            self._no_trailers = head or no_content or (self._request.method == "CONNECT" and status < 300)
+            self._no_trailers = head or no_content or (method == "CONNECT" and status < 300)
             if outbox.ended:
                 return  # the client's RST_STREAM(NO_ERROR) after its request: it wants no response
-            port.engine.send_response(core.id, fields, end_stream=ends_now)
+            port.engine.send_response(core.id, response.fields, end_stream=ends_now)
             if head:
                 outbox.drop_content()
             elif no_content:
@@ -160,40 +166,10 @@ class ServerStream(Stream):
             elif ends_now:
                 outbox.end_with_headers()
             else:
-                outbox.promise(length)
+                outbox.promise(response.length)
                 if content:
-                    outbox.queue(content)
-                    outbox.finish()
+                    outbox.send_whole(content)
             port.wake_writer()
-
-    def _settle_length(self, fields: list[RawField], content: bytes | None, *, end_stream: bool) -> int | None:
-        """Returns content-length, which is added if *content* is given, and checked against it."""
-        named = content_length_of(fields)
-        status = int(fields[0][1])
-        size = len(content) if content is not None else 0 if end_stream else None
-        if status in NO_CONTENT:
-            if content:
-                raise LocalProtocolError(f"a response with status {status} has no content", stream_id=self._core.id)
-            if status == 304:
-                return named  # RFC 9110 §8.6: what a 200 response would have had
-            size = 0
-        elif content is not None and named is None:
-            fields.append((b"content-length", b"%d" % len(content)))
-            return len(content)
-        if size is not None and named not in (None, size) and self.method != "HEAD":
-            raise ValueError(f"content-length is {named}, the body has {size} bytes")
-        return named
-
-    def _add_date(self, fields: list[RawField]) -> None:
-        """RFC 9110 §6.6.1: "An origin server with a clock MUST generate a Date header field in all 2xx (Successful),
-        3xx (Redirection), and 4xx (Client Error) responses".
-        """
-        config = self._core.port.config
-        if isinstance(config, ServerConfig) and config.send_date:
-            for name, _ in fields:
-                if name == b"date":
-                    return
-            fields.append((b"date", formatdate(usegmt=True).encode("ascii")))
 
     async def send_informational(self, status: int, headers: HeadersInput | None = None) -> None:
         """Sends a 1xx response before the final one (RFC 9110 §15.2).

@@ -478,7 +478,9 @@ class Engine:
         if not isinstance(data, bytes):
             data = bytes(data)  # what is below it may change until it is written
         size = len(data)
-        if size or end_stream:
+        if not size and end_stream and self.output.end_stream(stream_id):
+            pass  # it is in the frame before this one
+        elif size or end_stream:
             padding = 0
             if self.config.padding is not PaddingStrategy.NONE:
                 padding = padding_for(self.config.padding, size, windows.sendable(stream))

@@ -41,11 +41,9 @@ _ALWAYS_SECRET: Final = frozenset((b"authorization", b"proxy-authorization"))
 _SECRET_IF_SHORT: Final = frozenset((b"cookie", b"set-cookie"))
 _SHORT: Final = 20
 
-_MAX_REMEMBERED: Final = 256
 _MAX_REMEMBERED_FIELDS: Final = 24
 _MAX_REMEMBERED_SIZE: Final = 1024
 _PLAIN_VALUES: Final = frozenset((str, int, bytes))
-_remembered: Final[dict[tuple[object, ...], tuple[dict[bytes, bytes], list[RawField]]]] = {}
 
 #: RFC 9110 §6.5.1: fields of framing and routing come too late in trailers.
 _NOT_IN_TRAILERS: Final = frozenset((b"content-length", b"host"))
@@ -202,36 +200,22 @@ def content_length_of(fields: Iterable[RawField]) -> int | None:
     return length
 
 
-def _sort_out(
-    headers: HeadersInput,
-    known: frozenset[bytes],
-    where: str,
-) -> tuple[dict[bytes, bytes], list[RawField]]:
-    """Returns the pseudo-headers and the other fields, each checked by itself.
+def plain_key(headers: object) -> tuple[object, ...] | None:
+    """Returns what tells header dicts apart by which something may be remembered; ``None`` for everything else.
 
-    Programs send the same few dicts again and again, so the newest ones are remembered: not long ones, and none with a
-    secret in it.
+    The types belong to it: `True` is refused as a value, but equals 1.
     """
-    if type(headers) is not dict or len(headers) > _MAX_REMEMBERED_FIELDS:
-        return _check_each(headers, known, where)
+    if type(headers) is not dict:
+        return (type(headers), headers) if headers is None or type(headers) is int else None
+    if len(headers) > _MAX_REMEMBERED_FIELDS:
+        return None
     types = tuple(map(type, headers.values()))
-    if not _PLAIN_VALUES.issuperset(types):
-        return _check_each(headers, known, where)
-    # The types belong to the key: True is refused, but equals 1.
-    key = (where, types, *headers.items())
-    found = _remembered.get(key)
-    if found is None:
-        found = _check_each(headers, known, where)
-        if _may_be_remembered(*found):
-            if len(_remembered) >= _MAX_REMEMBERED:
-                _remembered.clear()
-            _remembered[key] = found
-    pseudo, fields = found
-    return pseudo.copy(), fields.copy()
+    return (types, *headers.items()) if _PLAIN_VALUES.issuperset(types) else None
 
 
-def _may_be_remembered(pseudo: dict[bytes, bytes], fields: list[RawField]) -> bool:
-    size = sum(map(len, pseudo.values()))
+def may_be_remembered(fields: Iterable[RawField]) -> bool:
+    """Whether fields are few and short, and none of them is a secret."""
+    size = 0
     for field in fields:
         if isinstance(field, NeverIndexedHeaderTuple) or field[0] in _SECRET_IF_SHORT:
             return False
@@ -239,11 +223,12 @@ def _may_be_remembered(pseudo: dict[bytes, bytes], fields: list[RawField]) -> bo
     return size <= _MAX_REMEMBERED_SIZE
 
 
-def _check_each(
+def _sort_out(
     headers: HeadersInput,
     known: frozenset[bytes],
     where: str,
 ) -> tuple[dict[bytes, bytes], list[RawField]]:
+    """Returns the pseudo-headers and the other fields, each checked by itself."""
     pseudo: dict[bytes, bytes] = {}
     fields: list[RawField] = []
     has_length = False

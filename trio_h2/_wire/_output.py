@@ -41,10 +41,12 @@ class Output:
         padding: how HEADERS, PUSH_PROMISE and DATA are padded.
     """
 
-    __slots__ = ("_chunks", "_padding", "frames", "max_frame_size", "sent_on", "size")
+    __slots__ = ("_chunks", "_last_data", "_padding", "frames", "max_frame_size", "sent_on", "size")
 
     def __init__(self, padding: PaddingStrategy) -> None:
         self._chunks: list[bytes | memoryview] = []
+        self._last_data: dict[int, int] = {}
+        """The newest DATA frame of each stream that is in here without END_STREAM: where its header is."""
         self._padding = padding
         self.size = 0
         """Bytes."""
@@ -59,6 +61,7 @@ class Output:
         """Returns everything; it is owed to the wire from now on."""
         data = b"".join(self._chunks)
         self._chunks.clear()
+        self._last_data.clear()
         self.size = 0
         self.frames = 0
         return data
@@ -125,7 +128,19 @@ class Output:
             padded = b"".join((bytes((padding - 1,)), content, bytes(padding - 1)))
             self._frame(DATA, flags | PADDED, stream_id, padded)
         else:
+            if not end_stream:
+                self._last_data[stream_id] = len(self._chunks)
             self._frame(DATA, flags, stream_id, content)
+
+    def end_stream(self, stream_id: int) -> bool:
+        """Puts END_STREAM into a DATA frame that is in here; returns whether there is one."""
+        index = self._last_data.pop(stream_id, None)
+        if index is None:
+            return False
+        header = bytearray(self._chunks[index])
+        header[4] |= END_STREAM
+        self._chunks[index] = bytes(header)
+        return True
 
     def reset(self, stream_id: int, code: int) -> None:
         """Puts in RST_STREAM (RFC 9113 §6.4)."""
