@@ -78,9 +78,8 @@ class ClientSession(Session):
 
         Entering the block raises what `open_stream` raises.
         """
-        content = (
-            body if type(body) is bytes else bytes(view_of("body", body))
-        )  # a snapshot: content-length is settled now
+        # A snapshot of what may change, since content-length is settled now.
+        content = body if type(body) is bytes else bytes(view_of("body", body))
         core = self._core
         arguments = (core.scheme, core.authority, method, path, headers, len(content))
         if priority is None and protocol is None and not expect_continue:

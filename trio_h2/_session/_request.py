@@ -64,16 +64,14 @@ def request_head(
     """
     key = plain_key(headers)
     whole_key = (scheme, authority, method, path, key, length, end_stream)
-    if key is None or type(method) is not str or type(path) is not str:
-        found = None
-    else:
-        found = _remembered.get(whole_key)
+    usable = key is not None and type(method) is str and type(path) is str
+    found = _remembered.get(whole_key) if usable else None
     if found is None:
         fields = fields_of(
             *(scheme, authority, method, path, headers, length), end_stream=end_stream, priority=None, protocol=None
         )
         found = RequestHead(fields)
-        if key is not None and may_be_remembered(fields):
+        if usable and may_be_remembered(fields):
             if len(_remembered) >= _MAX_REMEMBERED:
                 _remembered.clear()
             _remembered[whole_key] = found

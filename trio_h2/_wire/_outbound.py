@@ -205,12 +205,17 @@ def plain_key(headers: object) -> tuple[object, ...] | None:
 
     The types belong to it: `True` is refused as a value, but equals 1.
     """
-    if type(headers) is not dict:
+    if type(headers) is dict:
+        types = tuple(map(type, headers.values()))
+        items: Iterable[object] = headers.items()
+    elif type(headers) is list or type(headers) is tuple:
+        if not all(type(pair) is tuple and len(pair) == 2 for pair in headers):
+            return None
+        types = tuple([type(value) for _, value in headers])
+        items = headers
+    else:
         return (type(headers), headers) if headers is None or type(headers) is int else None
-    if len(headers) > _MAX_REMEMBERED_FIELDS:
-        return None
-    types = tuple(map(type, headers.values()))
-    return (types, *headers.items()) if _PLAIN_VALUES.issuperset(types) else None
+    return (types, *items) if len(types) <= _MAX_REMEMBERED_FIELDS and _PLAIN_VALUES.issuperset(types) else None
 
 
 def may_be_remembered(fields: Iterable[RawField]) -> bool:
