@@ -78,13 +78,21 @@ def test_negative_window() -> None:
     engine.send_data(1, b"x", end_stream=False)
     peer.feed(settings({WINDOW: 0}))
     assert engine.stream_window(1) == -100
+    assert [len(frame.data) for frame in peer.sent(DataFrame)] == [9000, 1]
     engine.send_data(1, b"", end_stream=True)
     assert engine.streams[1].local_ended
-    assert [(len(frame.data), "END_STREAM" in frame.flags) for frame in peer.sent(DataFrame)] == [
-        (9000, False),
-        (1, False),
-        (0, True),
-    ]
+    end = the(peer.output(), DataFrame)
+    assert (end.data, "END_STREAM" in end.flags) == (b"", True)
+
+
+def test_the_end_goes_into_the_last_frame_that_is_not_written() -> None:
+    peer = upload()
+    peer.engine.send_data(1, b"one", end_stream=False)
+    peer.engine.send_data(1, b"two", end_stream=False)
+    peer.engine.ping(b"12345678")
+    peer.engine.send_data(1, b"", end_stream=True)
+    frames = peer.sent(DataFrame)
+    assert [(frame.data, "END_STREAM" in frame.flags) for frame in frames] == [(b"one", False), (b"two", True)]
 
 
 def test_trailers_need_no_window() -> None:

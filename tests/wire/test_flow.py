@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from trio_h2._wire._config import ServerConfig
 from trio_h2._wire._flow import Ledger, ReceiveBudget
+from trio_h2._wire._output import Output
+from trio_h2._wire._padding import PaddingStrategy
+from trio_h2._wire._pushes import Pushes
 from trio_h2._wire._stream import WireStream
+from trio_h2._wire._windows import Windows
 
 
 def test_ledger() -> None:
@@ -16,19 +21,23 @@ def test_ledger() -> None:
     assert (ledger.held, copy.held) == (0, 5)
 
 
+def stream(target: int) -> WireStream:
+    return WireStream(1, b"GET", target)
+
+
 @pytest.mark.parametrize(
     ("target", "owed", "increment"),
     [(100, 0, 0), (100, 49, 0), (100, 50, 50), (100, 100, 100), (1, 1, 1), (0, 0, 0), (0, 5, 5), (101, 50, 0)],
 )
 def test_credit_of_a_stream_goes_back_by_halves(target: int, owed: int, increment: int) -> None:
-    credit = stream(target)
-    credit.owed = owed
-    assert credit.give_back() == increment
-    assert credit.owed == owed - increment
-
-
-def stream(target: int) -> WireStream:
-    return WireStream(1, b"GET", target)
+    output = Output(PaddingStrategy.NONE)
+    windows = Windows(ServerConfig(), output, {}, Pushes(None))
+    wire = stream(target)
+    wire.owed = owed
+    wire.receive_window -= owed
+    windows.give_back(wire)
+    assert (wire.owed, wire.receive_window) == (owed - increment, target - owed + increment)
+    assert output.frames == bool(increment)
 
 
 def budget(size: int = 1000, window: int = 1000, reserved: int = 0) -> ReceiveBudget:

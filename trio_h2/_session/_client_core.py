@@ -64,7 +64,7 @@ class ClientCore(SessionCore):
         if fields[0][1] == b"CONNECT" and any(name == b":protocol" for name, _ in fields):
             await self._wait_extended_connect()
         await trio.lowlevel.checkpoint_if_cancelled()
-        if not self.slots and self._check_can_open() and self._has_slot():
+        if not self.slots.line and self._check_can_open() and self._has_slot():
             # Nobody waits, so nobody is overtaken. All tasks that are about to send a request do so in this pass of
             # the scheduler, and the writer sends all of them at once.
             stream = self._open(head, body, end_stream=end_stream, hold=hold, dependency=dependency)
@@ -125,7 +125,7 @@ class ClientCore(SessionCore):
             raise ExtendedConnectError("the server does not offer extended CONNECT (RFC 8441)")
 
     def _has_slot(self) -> bool:
-        return self.engine.has_slot() and self.engine.output_size <= self.config.max_queued_control
+        return self.engine.has_slot() and self.engine.output.size <= self.config.max_queued_control
 
     def _check_can_open(self) -> bool:
         """Raises what keeps new streams from being opened, now and later; else a request wants to be sent."""

@@ -8,6 +8,7 @@ synchronously: nothing is awaited between reading the engine's state and acting 
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, ClassVar
 
 from .._errors import from_failure
@@ -102,7 +103,7 @@ class SessionCore:
     @property
     def frames_at_once(self) -> bool:
         """Whether a few bytes may be framed at once: no body waits for its turn, and little waits to be written."""
-        return not self.scheduler and self.engine.output.size <= MAX_DIRECT
+        return not self.scheduler.ready and self.engine.output.size <= MAX_DIRECT
 
     def frame_not_sent(self, stream_id: int | None, reason: str, kind: int = HEADERS) -> None:
         """A frame cannot be sent: tells the subscribers, and resets its stream if it has one."""
@@ -113,10 +114,12 @@ class SessionCore:
 
     def taken(self, stream_id: int, size: int) -> None:
         """The application took received bytes."""
-        self.engine.take(stream_id, size)
-        if self.engine.output_size:
+        engine = self.engine
+        engine.windows.take(stream_id, size)
+        if engine.output.size:
             self.wake_writer()
-        self.slots.wake()
+        if self.slots.line:
+            self.slots.wake()
 
     def discarded(self, stream_id: int, size: int) -> None:
         """Received bytes were thrown away."""
@@ -125,9 +128,10 @@ class SessionCore:
 
     def credit_changed(self) -> None:
         """There may be a WINDOW_UPDATE to send, and room for another stream's window."""
-        if self.engine.output_size:
+        if self.engine.output.size:
             self.wake_writer()
-        self.slots.wake()
+        if self.slots.line:
+            self.slots.wake()
 
     def want_room(self, stream_id: int, outbox: Outbox) -> None:
         """A task waits for the session's window to open."""
@@ -152,7 +156,8 @@ class SessionCore:
 
     def output_taken(self) -> None:
         """The engine's output is on its way to the transport, so there is room for more."""
-        self.watcher.streams_active(self.engine)
+        if self.engine.touched:
+            self.watcher.streams_active(self.engine)
         self.slots.wake()
 
     def settings_acknowledged(self) -> None:
@@ -184,20 +189,24 @@ class SessionCore:
     def stream_opened(self, stream: StreamCore) -> None:
         """A stream has opened, or was promised."""
         self.streams[stream.id] = stream
-        self.watcher.busy()
-        self.set_idle_timeout(stream.id, stream.idle_timeout)
+        if len(self.streams) == 1:
+            self.watcher.busy()
+        if stream.idle_timeout != math.inf:
+            self.set_idle_timeout(stream.id, stream.idle_timeout)
 
     def stream_closed(self, stream_id: int) -> None:
         """A stream has ended on the wire, in both directions."""
         stream = self.streams.pop(stream_id, None)
         if stream is not None:
             stream.end()
-        self.body_gone(stream_id)
-        self.scheduler.forget(stream_id)
-        self._room_wanted.pop(stream_id, None)
+        self.writer.forget(stream_id)
+        if self._room_wanted:
+            self._room_wanted.pop(stream_id, None)
         self.watcher.forget(stream_id)
-        self.slots.wake()
-        self.check_idle()
+        if self.slots.line:
+            self.slots.wake()
+        if not self.streams:
+            self.check_idle()
 
     def check_idle(self) -> None:
         """A stream or a handler has ended, perhaps the last one."""

@@ -38,7 +38,8 @@ class RunningHandlers:
     def remove(self, stream: StreamCore) -> None:
         """It has ended, or will not be started."""
         del self._tasks[stream]
-        self._ended.unpark_all()
+        if self._ended:
+            self._ended.unpark_all()
 
     def cancel(self) -> None:
         """Cancels all of them."""

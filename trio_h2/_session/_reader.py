@@ -54,21 +54,23 @@ async def read(core: SessionCore) -> None:
 
 def received(core: SessionCore, data: bytes) -> None:
     """Books bytes of the peer."""
-    engine, watcher, ending = core.engine, core.watcher, core.ending
+    engine, watcher, ending, rules = core.engine, core.watcher, core.ending, core.rules
     now = trio.current_time()
     watcher.heard(now)
     active = False
     for event in engine.receive_bytes(data, now):
         if ending.failure is not None and not isinstance(event, DataReceived):
             continue  # one of these events was the end of a drain; of the rest, only the credit of DATA matters
-        if not active and not isinstance(event, (PingReceived, PingAcknowledged)):
+        kind = type(event)
+        if not active and kind is not PingReceived and kind is not PingAcknowledged:
             active = True
             watcher.active()
-        rule = core.rules.get(type(event))
+        rule = rules.get(kind)
         if rule is not None:  # else the engine has dealt with it
             rule(core, event)
-    watcher.streams_active(engine)
-    if engine.output_size:
+    if engine.touched:
+        watcher.streams_active(engine)
+    if engine.output.size:
         core.wake_writer()
 
 

@@ -134,7 +134,8 @@ class ServerCore(SessionCore):
             exchange = construct(ServerStream, stream, self)
             returned = await supervise(exchange, stream, self._handler, self.label, self._handler_timeout)
         finally:
-            self.pushes.settle(stream.id, returned=returned)
+            if self.pushes.by_parent:
+                self.pushes.settle(stream.id, returned=returned)
             self._handler_ended(stream)
 
     def _handler_ended(self, stream: StreamCore) -> None:
@@ -144,8 +145,10 @@ class ServerCore(SessionCore):
         stream.close(refuse=ErrorCode.NO_ERROR)
         self.handlers.remove(stream)
         self.engine.handler_done(stream.id)
-        self.start_handlers()
-        self.check_idle()
+        if self.queue:
+            self.start_handlers()
+        if not self.streams:
+            self.check_idle()
 
     def _leave_queue(self, stream_id: int) -> None:
         stream = self.queue.pop(stream_id, None)
@@ -262,11 +265,13 @@ class ServerCore(SessionCore):
 
     def stream_closed(self, stream_id: int) -> None:
         """A stream has ended on the wire, in both directions."""
-        stream = self.streams.get(stream_id)
-        if stream is not None and stream.promise is not None:
-            self.pushes.remove(stream_id, stream.promise.parent_id)
+        if self.pushes.by_parent:
+            stream = self.streams.get(stream_id)
+            if stream is not None and stream.promise is not None:
+                self.pushes.remove(stream_id, stream.promise.parent_id)
         super().stream_closed(stream_id)
-        self._leave_queue(stream_id)
+        if stream_id in self.queue:
+            self._leave_queue(stream_id)
 
     def ended(self, failure: SessionFailure) -> None:
         """The session is over, and its streams, too: settles the rest."""

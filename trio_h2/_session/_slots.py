@@ -23,19 +23,20 @@ class SlotLine:
     """
 
     def __init__(self) -> None:
-        self._line: list[Signal] = []
+        self.line: list[Signal] = []
+        """Those who wait."""
 
     def __len__(self) -> int:
-        return len(self._line)
+        return len(self.line)
 
     def wake(self) -> None:
         """A slot may have become free: the first in line looks."""
-        if self._line:
-            self._line[0].set()
+        if self.line:
+            self.line[0].set()
 
     def wake_all(self) -> None:
         """No slot will ever become free: all look, and raise."""
-        for ticket in self._line:
+        for ticket in self.line:
             ticket.set()
 
     async def wait_turn(self, ticket: Signal, has_slot: Callable[[], bool], check: Callable[[], bool]) -> None:
@@ -46,14 +47,14 @@ class SlotLine:
             has_slot: whether there is a slot.
             check: returns whether a slot is still wanted; raises if there will never be one again.
         """
-        self._line.append(ticket)
+        self.line.append(ticket)
         await trio.lowlevel.checkpoint()
         while check():
-            if self._line[0] is ticket and has_slot():
+            if self.line[0] is ticket and has_slot():
                 return
             await ticket.wait()
 
     def leave(self, ticket: Signal) -> None:
         """Whoever waited has a slot, or has given up; the next one may look."""
-        self._line.remove(ticket)
+        self.line.remove(ticket)
         self.wake()

@@ -17,7 +17,7 @@ class StreamTimers:
     """The idle timeouts of one session's streams. Times are seconds of Trio's clock."""
 
     def __init__(self) -> None:
-        self._timeouts: dict[int, float] = {}
+        self.timeouts: dict[int, float] = {}
         self._deadlines: dict[int, float] = {}
 
     def set(self, engine: Engine, stream_id: int, timeout: float, now: float) -> float:
@@ -26,13 +26,13 @@ class StreamTimers:
             self.forget(stream_id)
             return math.inf
         engine.watch_streams()
-        self._timeouts[stream_id] = timeout
+        self.timeouts[stream_id] = timeout
         self._deadlines[stream_id] = now + timeout
         return self._deadlines[stream_id]
 
     def forget(self, stream_id: int) -> None:
         """A stream has closed, or has no timeout any more."""
-        if self._timeouts.pop(stream_id, None) is not None:
+        if self.timeouts.pop(stream_id, None) is not None:
             del self._deadlines[stream_id]
 
     def book(self, engine: Engine, now: float) -> None:
@@ -40,8 +40,8 @@ class StreamTimers:
         touched = engine.touched
         if not touched:
             return
-        for stream_id in touched & self._timeouts.keys():
-            self._deadlines[stream_id] = now + self._timeouts[stream_id]
+        for stream_id in touched & self.timeouts.keys():
+            self._deadlines[stream_id] = now + self.timeouts[stream_id]
         touched.clear()
 
     def next(self) -> float:
@@ -52,5 +52,5 @@ class StreamTimers:
         """Returns the streams whose time is up; it begins anew for each."""
         due = [stream_id for stream_id, deadline in self._deadlines.items() if deadline <= now]
         for stream_id in due:
-            self._deadlines[stream_id] = now + self._timeouts[stream_id]
+            self._deadlines[stream_id] = now + self.timeouts[stream_id]
         return due

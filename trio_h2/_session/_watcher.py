@@ -114,9 +114,12 @@ class Watcher:
 
     def forget(self, stream_id: int) -> None:
         """A stream has closed."""
-        self._stream_timers.forget(stream_id)
-        self._lingering.pop(stream_id, None)
-        self._queued.pop(stream_id, None)
+        if self._stream_timers.timeouts:
+            self._stream_timers.forget(stream_id)
+        if self._lingering:
+            self._lingering.pop(stream_id, None)
+        if self._queued:
+            self._queued.pop(stream_id, None)
 
     def stream_timeout(self, engine: Engine, stream_id: int, timeout: float) -> None:
         """From now on a stream may have no frames for so many seconds."""

@@ -66,6 +66,12 @@ class Writer:
         self._bodies.pop(stream_id, None)
         self._scheduler.remove(stream_id)
 
+    def forget(self, stream_id: int) -> None:
+        """A stream has closed."""
+        if stream_id in self._bodies:
+            del self._bodies[stream_id]
+        self._scheduler.forget(stream_id)
+
     async def run(self, core: SessionCore) -> None:
         """Writes until it is stopped, or until the transport breaks."""
         try:
@@ -76,11 +82,13 @@ class Writer:
                 await trio.lowlevel.checkpoint()
                 while batch := self._next_batch():
                     self.writing = True
-                    self._room.unpark_all()
+                    if self._room:
+                        self._room.unpark_all()
                     core.output_taken()
                     await core.below.send_all(batch)
                     self.writing = False
-                self._idle.unpark_all()
+                if self._idle:
+                    self._idle.unpark_all()
                 core.ending.check_drained()
         except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
             await core.ending.write_failed(exc)
@@ -100,19 +108,21 @@ class Writer:
             return b""
         self._signal_set = False  # whatever it was set for is taken now
         engine, scheduler = self._engine, self._scheduler
-        while engine.output_size < BATCH_SIZE and engine.connection_window > 0:
+        output, windows = engine.output, engine.windows
+        while scheduler.ready and output.size < BATCH_SIZE and windows.send_window > 0:
             stream_id = scheduler.next()
             if stream_id is None:
                 break
             if not self._bodies[stream_id].frame():
                 self.body_gone(stream_id)  # framed, or without a window: WINDOW_UPDATE brings it back
-        self._frames = engine.output_frames
+        self._frames = output.frames
         return engine.take_output()
 
     async def room(self) -> None:
         """A checkpoint that waits while more than ``max_queued_control`` bytes wait for the transport."""
         await trio.lowlevel.checkpoint()
-        while self._engine.output_size > self._max_queued and not self.stopped:
+        output = self._engine.output
+        while output.size > self._max_queued and not self.stopped:
             await self._room.park()
 
     async def flush(self) -> None:

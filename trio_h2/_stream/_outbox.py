@@ -365,7 +365,8 @@ class Outbox:
     def close(self) -> None:
         """The application closed its side: no task may send any more; what is queued is not given up yet."""
         self.closed = True
-        self._notify_room()
+        if self._room is not None:
+            self._notify_room()
 
     def _clear(self) -> None:
         """Drops what is queued, and wakes whoever waits for it."""

@@ -395,8 +395,8 @@ class Engine:
     def close_stream(self, stream_id: int) -> None:
         """Forgets a stream both of whose sides have ended."""
         stream = self.streams.pop(stream_id)
-        self.pushes.close(stream_id)
-        stream.sent_reset()  # unless it has ended: the session is over, say
+        if not stream_id & 1:
+            self.pushes.close(stream_id)
         self.windows.stream_closed(stream)
         if stream_id not in self._running:
             self.slots.discard(stream_id)
@@ -451,8 +451,7 @@ class Engine:
 
     def _send_headers(self, stream: WireStream, fields: Sequence[RawField], *, end_stream: bool) -> None:
         self.output.headers(stream.id, self.encoder.encode(fields), end_stream=end_stream)
-        stream.sent_headers(end_stream=end_stream)
-        if end_stream and stream.closed:
+        if stream.sent_headers(end_stream=end_stream):
             self.close_stream(stream.id)
 
     @property
@@ -462,7 +461,8 @@ class Engine:
 
     def sendable(self, stream_id: int) -> int:
         """How many bytes the next DATA frame of a stream may have; never negative, though a window can be (§6.9.2)."""
-        return self.windows.sendable(self.streams[stream_id])
+        windows = self.windows
+        return max(0, min(self.streams[stream_id].send_window, windows.send_window, self.output.max_frame_size))
 
     def stream_window(self, stream_id: int) -> int:
         """What may be sent on a stream, in bytes; negative after the peer shrank its window."""
@@ -483,16 +483,15 @@ class Engine:
         elif size or end_stream:
             padding = 0
             if self.config.padding is not PaddingStrategy.NONE:
-                padding = padding_for(self.config.padding, size, windows.sendable(stream))
+                padding = padding_for(self.config.padding, size, self.sendable(stream_id))
             self.output.data(stream_id, data, padding, end_stream=end_stream)
-            windows.sent(stream, size + padding)
+            stream.send_window -= size + padding
+            windows.send_window -= size + padding
         if size and stream.send_window >= SMALL_INCREMENT and windows.send_window >= SMALL_INCREMENT:
             # The frame is as large as the application wanted it, so the peer may return its window as it likes.
             self.guard.progress(UPDATES_PER_FRAME)
-        if end_stream:
-            stream.sent_end()
-            if stream.closed:
-                self.close_stream(stream_id)
+        if end_stream and stream.sent_end():
+            self.close_stream(stream_id)
 
     def reset(self, stream_id: int, code: int) -> None:
         """Sends RST_STREAM, once; nothing if the stream has closed already."""

@@ -46,65 +46,45 @@ class Ledger:
 class ReceiveBudget:
     """The receive budget of one session and its ledger."""
 
-    __slots__ = ("_announced", "_budget", "_extra", "_owed", "_reserved", "_stranded", "_window", "ledger")
+    __slots__ = ("_announced", "_reserved", "extra", "ledger", "owed", "size", "stranded", "window")
 
     def __init__(self, budget: int, *, window: int, reserved: int) -> None:
         """Starts with the peer's *window* of a *budget*, of which *reserved* belongs to initial windows (bytes)."""
         self.ledger = Ledger()
-        self._budget = budget
-        self._window = self._announced = window
-        self._owed = budget - window
-        self._reserved = reserved
-        self._extra = 0
-        self._stranded = 0
-
-    @property
-    def size(self) -> int:
+        self.size = budget
         """The budget in bytes."""
-        return self._budget
-
-    @property
-    def window(self) -> int:
+        self.window = self._announced = window
         """What the peer may still send, in bytes."""
-        return self._window
+        self.owed = budget - window
+        """What is neither held nor given back to the peer yet, in bytes."""
+        self._reserved = reserved
+        self.extra = 0
+        """What the windows of open streams have grown beyond the initial one, all together, in bytes."""
+        self.stranded = 0
+        """What closed streams still hold unread, in bytes."""
 
     @property
     def since_update(self) -> int:
-        """Octets received since credit was last given back."""
-        return self._announced - self._window
-
-    @property
-    def owed(self) -> int:
-        """What is neither held nor given back to the peer yet, in bytes."""
-        return self._owed
-
-    @property
-    def extra(self) -> int:
-        """What the windows of open streams have grown beyond the initial one, all together, in bytes."""
-        return self._extra
-
-    @property
-    def stranded(self) -> int:
-        """What closed streams still hold unread, in bytes."""
-        return self._stranded
+        """Bytes received since credit was last given back."""
+        return self._announced - self.window
 
     def receive(self, size: int) -> bool:
         """Books *size* received bytes; returns whether the peer was allowed to send them."""
-        if size > self._window:
+        if size > self.window:
             return False
-        self._window -= size
+        self.window -= size
         self.ledger.received += size
         return True
 
     def take(self, size: int) -> None:
         """*size* bytes went to the application."""
         self.ledger.taken += size
-        self._owed += size
+        self.owed += size
 
     def discard(self, size: int) -> None:
         """*size* bytes (unread data, padding, data of a dead stream) were thrown away."""
         self.ledger.discarded += size
-        self._owed += size
+        self.owed += size
 
     def give_back(self) -> int:
         """Returns the connection's WINDOW_UPDATE increment that is due now, or 0.
@@ -112,14 +92,14 @@ class ReceiveBudget:
         Due when more is owed than the peer has left: one per half of what is not held. A fixed threshold would starve
         the last reading stream while all the others stall with full windows.
         """
-        if self._owed <= 0 or self._owed < self._window:
+        if self.owed <= 0 or self.owed < self.window:
             return 0
         return self._give_back()
 
     def _give_back(self) -> int:
-        increment, self._owed = self._owed, 0
-        self._window += increment
-        self._announced = self._window
+        increment, self.owed = self.owed, 0
+        self.window += increment
+        self._announced = self.window
         return increment
 
     def resize(self, size: int) -> int:
@@ -131,10 +111,10 @@ class ReceiveBudget:
         Returns:
             The connection's WINDOW_UPDATE increment, or 0.
         """
-        grows = size > self._budget
-        self._owed += size - self._budget
-        self._budget = size
-        return self._give_back() if grows and self._owed > 0 else self.give_back()
+        grows = size > self.size
+        self.owed += size - self.size
+        self.size = size
+        return self._give_back() if grows and self.owed > 0 else self.give_back()
 
     def reserve(self, size: int) -> None:
         """Keeps *size* bytes for the initial windows of the streams that the peer may open."""
@@ -142,11 +122,11 @@ class ReceiveBudget:
 
     def fits(self, streams: int, initial: int) -> bool:
         """Whether *streams* open streams with *initial* bytes of window each fit, beside what is taken otherwise."""
-        return streams * initial + self._extra + self._stranded <= self._budget
+        return streams * initial + self.extra + self.stranded <= self.size
 
     def spare(self, streams: int, initial: int) -> int:
         """Octets that nobody needs: *streams* are open now with *initial* bytes of window each."""
-        return self._budget - max(self._reserved, streams * initial) - self._extra - self._stranded
+        return self.size - max(self._reserved, streams * initial) - self.extra - self.stranded
 
     def grow(self, stream: WireStream, target: int, spare: int) -> int:
         """Enlarges a stream's window towards *target* bytes, by at most *spare*.
@@ -157,15 +137,15 @@ class ReceiveBudget:
         increment = min(target - stream.target, spare, MAX_WINDOW - stream.target)
         if increment <= 0:
             return 0
-        self._extra += increment
+        self.extra += increment
         stream.target += increment
         return increment
 
     def close(self, stream: WireStream, initial: int) -> None:
         """A stream has closed: its window beyond *initial* bytes is free again; its unread bytes still take room."""
-        self._extra -= stream.target - initial
-        self._stranded += stream.held
+        self.extra -= stream.target - initial
+        self.stranded += stream.held
 
     def unstrand(self, size: int) -> None:
         """*size* unread bytes of a closed stream were taken or thrown away."""
-        self._stranded -= size
+        self.stranded -= size

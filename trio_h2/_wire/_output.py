@@ -86,6 +86,9 @@ class Output:
     ) -> None:
         """Puts in HEADERS, and CONTINUATION as needed (RFC 9113 §§6.2 and 6.10)."""
         flags = END_STREAM if end_stream else 0
+        if dependency is None and len(block) <= self.max_frame_size and self._padding is PaddingStrategy.NONE:
+            self._frame(HEADERS, flags | END_HEADERS, stream_id, block)
+            return
         fixed = b""
         if dependency is not None:
             flags |= HAS_PRIORITY

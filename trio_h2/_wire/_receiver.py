@@ -172,16 +172,6 @@ class Receiver:
         if self._is_idle(stream_id):
             raise SessionFaultError(code, f"{what} on idle stream {stream_id}")
 
-    def _require_not_reserved(self, stream: WireStream, what: str) -> None:
-        """Refuses frames on streams that are only promised.
-
-        RFC 9113 §5.1: "Receiving any type of frame other than HEADERS, RST_STREAM, or PRIORITY on a stream in this
-        state [reserved (remote)] MUST be treated as a connection error (Section 5.4.1) of type PROTOCOL_ERROR"; in
-        reserved (local), any "other than RST_STREAM, PRIORITY, or WINDOW_UPDATE".
-        """
-        if stream.reserved:
-            raise SessionFaultError(ErrorCode.PROTOCOL_ERROR, f"{what} on reserved stream {stream.id}")
-
     def _decode(self, block: bytes) -> Block:
         """Decodes a field block.
 
@@ -434,8 +424,6 @@ class Receiver:
         stream = engine.streams.get(stream_id)
         if stream is None:
             self._require_not_idle(stream_id, "DATA")
-        elif stream.reserved:
-            self._require_not_reserved(stream, "DATA")
         if not windows.budget.receive(size):
             # RFC 9113 §6.9: "A receiver MAY respond with a stream error (Section 5.4.2) or connection error
             # (Section 5.4.1) of type FLOW_CONTROL_ERROR if it is unable to accept a frame."
@@ -448,11 +436,13 @@ class Receiver:
         length = len(data)
         end_stream = bool(frame.flags & END_STREAM)
         try:
-            stream.receive_data(size, length, end_stream=end_stream)
-        except (StreamFaultError, MalformedMessageError):
+            closed = stream.receive_data(size, length, end_stream=end_stream)
+        except (StreamFaultError, MalformedMessageError, SessionFaultError):
             windows.credit_unread(size)
             raise
-        windows.credit_padding(stream, size - length, last=end_stream)
+        if size != length:
+            windows.credit_padding(stream, size - length, last=end_stream)
+        windows.give_back_connection()  # the peer may just have used up what it had, for streams that nobody reads
         if not length and not end_stream:
             self._overhead()
             return
@@ -461,7 +451,7 @@ class Receiver:
             self._events.append(DataReceived(stream_id, data, end_stream))
         else:
             self._report_small_data(stream_id, data, end_stream)
-        if end_stream and stream.closed:
+        if closed:
             engine.close_stream(stream_id)
 
     def _report_small_data(self, stream_id: int, data: bytes, end_stream: bool) -> None:
@@ -525,8 +515,6 @@ class Receiver:
             self._require_not_idle(stream_id, "WINDOW_UPDATE")
             self._overhead()  # late, and allowed to be (RFC 9113 §5.1, closed)
             return
-        if self._client:
-            self._require_not_reserved(stream, "WINDOW_UPDATE")
         stream.receive_window_update(increment)
         self._window_opened(stream_id)
 
@@ -749,7 +737,10 @@ class Receiver:
         """HEADERS on a reserved stream: the response that was promised begins."""
         engine = self._engine
         if not self._client:
-            self._require_not_reserved(stream, "HEADERS")
+            # RFC 9113 §5.1, reserved (local): "Receiving any type of frame other than RST_STREAM, PRIORITY, or
+            # WINDOW_UPDATE on a stream in this state MUST be treated as a connection error (Section 5.4.1) of type
+            # PROTOCOL_ERROR."
+            raise SessionFaultError(ErrorCode.PROTOCOL_ERROR, f"HEADERS on reserved stream {stream.id}")
         if not engine.has_room_for_push():
             # RFC 9113 §5.1.2: "An endpoint that receives a HEADERS frame that causes its advertised concurrent stream
             # limit to be exceeded MUST treat this as a stream error (Section 5.4.2) of type PROTOCOL_ERROR or

@@ -82,37 +82,40 @@ class _Level:
 class Scheduler:
     """The streams of one session that have a body to send and a window to send it in."""
 
-    __slots__ = ("_levels", "_priorities", "_ready")
+    __slots__ = ("_levels", "_priorities", "ready")
 
     def __init__(self) -> None:
         self._levels: dict[int, _Level] = {}
-        self._ready: dict[int, Priority] = {}
+        self.ready: dict[int, Priority] = {}
+        """The streams that can write."""
         self._priorities: dict[int, Priority] = {}
 
     def __contains__(self, stream_id: int) -> bool:
-        return stream_id in self._ready
+        return stream_id in self.ready
 
     def __len__(self) -> int:
-        return len(self._ready)
+        return len(self.ready)
 
     def prioritize(self, stream_id: int, priority: Priority) -> None:
         """Gives a stream a priority, from its next frame on."""
         self._priorities[stream_id] = priority
-        if stream_id in self._ready:
+        if stream_id in self.ready:
             self.remove(stream_id)
             self.add(stream_id)
 
     def forget(self, stream_id: int) -> None:
         """The stream has closed."""
-        self._priorities.pop(stream_id, None)
-        self.remove(stream_id)
+        if stream_id in self._priorities:
+            del self._priorities[stream_id]
+        if stream_id in self.ready:
+            self.remove(stream_id)
 
     def add(self, stream_id: int) -> None:
         """The stream can write."""
-        if stream_id in self._ready:
+        if stream_id in self.ready:
             return
         priority = self._priorities.get(stream_id, UNSIGNALLED)
-        self._ready[stream_id] = priority
+        self.ready[stream_id] = priority
         level = self._levels.setdefault(priority.urgency, _Level())
         if priority.incremental:
             level.turns[stream_id] = None
@@ -121,7 +124,7 @@ class Scheduler:
 
     def remove(self, stream_id: int) -> None:
         """The stream has nothing to write, or no window."""
-        priority = self._ready.pop(stream_id, None)
+        priority = self.ready.pop(stream_id, None)
         if priority is None:
             return
         level = self._levels[priority.urgency]

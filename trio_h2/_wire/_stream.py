@@ -14,7 +14,7 @@ from h2.stream import H2StreamStateMachine, StreamInputs, StreamState
 
 from ._codes import ErrorCode
 from ._config import MAX_WINDOW
-from ._failure import StreamFaultError
+from ._failure import SessionFaultError, StreamFaultError
 from ._fields import MalformedMessageError
 
 if TYPE_CHECKING:
@@ -139,16 +139,20 @@ class WireStream:
 
     # -- what we sent ------------------------------------------------------------------------------------------------
 
-    def sent_headers(self, *, end_stream: bool) -> None:
-        """A request, a final response, or trailers went into the output."""
+    def sent_headers(self, *, end_stream: bool) -> bool:
+        """A request, a final response, or trailers went into the output; returns whether the stream has closed."""
         machine = self._machine
         machine.process_input(_SEND_HEADERS)
-        if end_stream:
-            machine.process_input(_SEND_END)
+        if not end_stream:
+            return False
+        machine.process_input(_SEND_END)
+        return machine.state is StreamState.CLOSED
 
-    def sent_end(self) -> None:
-        """DATA with END_STREAM went into the output."""
-        self._machine.process_input(_SEND_END)
+    def sent_end(self) -> bool:
+        """DATA with END_STREAM went into the output; returns whether the stream has closed."""
+        machine = self._machine
+        machine.process_input(_SEND_END)
+        return machine.state is StreamState.CLOSED
 
     def promised_by_us(self) -> None:
         """PUSH_PROMISE of this stream went into the output."""
@@ -228,8 +232,8 @@ class WireStream:
         """The end of the body was received by itself, as HTTP/1.1 has it."""
         self._machine.process_input(_RECEIVE_END)
 
-    def receive_data(self, size: int, length: int, *, end_stream: bool) -> None:
-        """Checks and books DATA.
+    def receive_data(self, size: int, length: int, *, end_stream: bool) -> bool:
+        """Checks and books DATA; returns whether the stream has closed.
 
         Args:
             size: what counts for flow control, padding included.
@@ -238,24 +242,32 @@ class WireStream:
 
         Raises:
             StreamFaultError, MalformedMessageError: the peer must not send it; nothing was booked.
+            SessionFaultError: the peer must not send it, and the session is over.
         """
         machine = self._machine
         if _REMOTE_ENDED[machine.state]:
+            self._refuse_reserved("DATA")
             # RFC 9113 §6.1: "If a DATA frame is received whose stream is not in the "open" or "half-closed (local)"
             # state, the recipient MUST respond with a stream error (Section 5.4.2) of type STREAM_CLOSED."
             raise StreamFaultError(self.id, ErrorCode.STREAM_CLOSED, "DATA after END_STREAM")
         if not machine.headers_received:
+            self._refuse_reserved("DATA")
             raise MalformedMessageError("DATA before the response headers")
         # RFC 9113 §6.9.1: "an empty DATA frame) MAY be sent if there is no available space in either flow-control
         # window", so even when ours is negative because we shrank it.
         if size > self.receive_window and size:
             raise StreamFaultError(self.id, ErrorCode.FLOW_CONTROL_ERROR, "more DATA than the stream's window")
-        self._check_length(length, end_stream=end_stream)
+        if self.expected_length is None and not self.body_forbidden:
+            self.received_length += length
+        else:
+            self._check_length(length, end_stream=end_stream)
         self.receive_window -= size
         self.held += length
         machine.process_input(_RECEIVE_DATA)
-        if end_stream:
-            machine.process_input(_RECEIVE_END)
+        if not end_stream:
+            return False
+        machine.process_input(_RECEIVE_END)
+        return machine.state is StreamState.CLOSED
 
     def _check_length(self, size: int, *, end_stream: bool) -> None:
         """RFC 9113 §8.1.1: malformed if "the value of a Content-Length header field does not equal the sum of the DATA
@@ -270,23 +282,26 @@ class WireStream:
             raise MalformedMessageError(f"content-length is {expected}, the body has {received} bytes{more}")
         self.received_length = received
 
+    def _refuse_reserved(self, what: str) -> None:
+        """Refuses what must not come on a stream that is only promised.
+
+        RFC 9113 §5.1: "Receiving any type of frame other than HEADERS, RST_STREAM, or PRIORITY on a stream in this
+        state [reserved (remote)] MUST be treated as a connection error (Section 5.4.1) of type PROTOCOL_ERROR"; in
+        reserved (local), any "other than RST_STREAM, PRIORITY, or WINDOW_UPDATE".
+        """
+        if self.reserved:
+            raise SessionFaultError(ErrorCode.PROTOCOL_ERROR, f"{what} on reserved stream {self.id}")
+
     def receive_window_update(self, increment: int) -> None:
         """Books credit of the peer.
 
         Raises:
             StreamFaultError: the window overflows (RFC 9113 §6.9.1).
+            SessionFaultError: the peer has only promised the stream.
         """
+        if self._machine.state is StreamState.RESERVED_REMOTE:
+            self._refuse_reserved("WINDOW_UPDATE")
         window = self.send_window + increment
         if window > MAX_WINDOW:
             raise StreamFaultError(self.id, ErrorCode.FLOW_CONTROL_ERROR, "the stream's window overflows")
         self.send_window = window
-
-    # -- receive credit ----------------------------------------------------------------------------------------------
-
-    def give_back(self) -> int:
-        """Returns the WINDOW_UPDATE increment that is due now, or 0: one per half window."""
-        owed = self.owed
-        if owed <= 0 or owed * 2 < self.target:
-            return 0
-        self.owed = 0
-        return owed

@@ -73,16 +73,19 @@ class Windows:
 
     def stream_closed(self, stream: WireStream) -> None:
         """Both sides of a stream have ended; what is unread can still be taken."""
-        self.budget.close(stream, self.initial)
-        if stream.held:
-            self.unread[stream.id] = stream
+        if stream.held or stream.target != self.initial:
+            self.budget.close(stream, self.initial)
+            if stream.held:
+                self.unread[stream.id] = stream
 
     # -- credit for the peer -----------------------------------------------------------------------------------------
 
     def take(self, stream_id: int, size: int) -> None:
         """The application took *size* bytes of a stream's data; credit goes back when half a window is owed."""
         if size:
-            self.budget.take(size)
+            budget = self.budget
+            budget.ledger.taken += size
+            budget.owed += size
             self._return_credit(stream_id, size, taken=True)
 
     def discard(self, stream_id: int, size: int) -> None:
@@ -108,15 +111,21 @@ class Windows:
 
     def give_back_connection(self) -> None:
         """Gives the session's credit back, if it is due."""
-        increment = self.budget.give_back()
-        if increment:
-            self._output.window_update(0, increment)
+        budget = self.budget
+        if budget.owed >= budget.window:  # else it is not
+            increment = budget.give_back()
+            if increment:
+                self._output.window_update(0, increment)
 
     def give_back(self, stream: WireStream, *, tune: bool = False) -> None:
-        """Gives a stream's credit back, if it is due, and more where a larger window is worth having (*tune*)."""
-        increment = stream.give_back()
-        if not increment:
+        """Gives a stream's credit back, if it is due, and more where a larger window is worth having (*tune*).
+
+        Due is it once for each half window.
+        """
+        increment = stream.owed
+        if increment <= 0 or increment * 2 < stream.target:
             return
+        stream.owed = 0
         if tune:
             spare = self.budget.spare(self.open, self.largest_initial)
             if spare > 0 and stream.held * 4 <= stream.target:  # read promptly: a larger window would be used
@@ -178,15 +187,6 @@ class Windows:
             stream.receive_window += change
 
     # -- credit from the peer ----------------------------------------------------------------------------------------
-
-    def sendable(self, stream: WireStream) -> int:
-        """How many bytes the next DATA frame of a stream may have; never negative, though a window can be (§6.9.2)."""
-        return max(0, min(stream.send_window, self.send_window, self._output.max_frame_size))
-
-    def sent(self, stream: WireStream, size: int) -> None:
-        """*size* bytes, padding included, went into a DATA frame."""
-        stream.send_window -= size
-        self.send_window -= size
 
     def peer_initial_changed(self, window: int) -> None:
         """The peer sent SETTINGS_INITIAL_WINDOW_SIZE.
