@@ -52,7 +52,7 @@ def demo(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Runs all tests that need no foreign programs."""
-    session.install("-e", ".[cli,testing]", *tools("pytest", "pytest-timeout"))
+    session.install("-e", ".[cli,testing]", *tools("hypothesis", "pytest", "pytest-timeout"))
     session.run("python", "-m", "pytest", *session.posargs)
 
 
@@ -67,7 +67,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Checks the types of the package, its tests and its examples."""
-    session.install("-e", ".[cli,testing]", *tools("mypy", "pytest", "pytest-timeout"), *PEER_LIBRARIES)
+    session.install("-e", ".[cli,testing]", *tools("hypothesis", "mypy", "pytest", "pytest-timeout"), *PEER_LIBRARIES)
     session.run("mypy", *(session.posargs or ["trio_h2", "tests", "examples"]))
 
 

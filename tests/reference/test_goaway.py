@@ -52,6 +52,7 @@ async def test_our_server_drains(autojump_clock: MockClock) -> None:
 async def test_our_server_says_why_and_goes_on(autojump_clock: MockClock) -> None:
     async with our_server(slow, probe=False) as (client, session):
         stream = await client.open_stream("POST", end_stream=True)
+        await wait_all_tasks_blocked()
         await session.goaway(ErrorCode.ENHANCE_YOUR_CALM, debug_data=b"enough")
         goaway = await client.wait_goaway()
         assert (goaway.code, goaway.debug) == (ErrorCode.ENHANCE_YOUR_CALM, b"enough")
@@ -66,6 +67,7 @@ async def test_our_server_has_not_looked_at_it(autojump_clock: MockClock) -> Non
     async with our_server(slow, probe=False) as (client, session):
         first = await client.open_stream("POST")
         second = await client.open_stream("POST")
+        await wait_all_tasks_blocked()
         await session.goaway(last_stream_id=first.stream_id)
         with pytest.raises(trio_h2.StreamRefusedError) as caught:
             await second.response()

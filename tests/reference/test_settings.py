@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING
 
@@ -213,3 +214,30 @@ async def test_unknown_settings_are_ignored(autojump_clock: MockClock) -> None:
         await client.wait_settings_acknowledged()
         assert session.peer_settings.custom[0xFA] == 2**32 - 1
         assert math.isfinite(await client.ping())
+
+
+SIZES_OF_TABLES = [sizes for count in (1, 2, 3) for sizes in itertools.product((0, 100, 4096, 20_000), repeat=count)]
+
+
+@pytest.mark.parametrize("changing", ["ours", "reference"])
+async def test_tables_of_our_server_change_without_a_block_between(autojump_clock: MockClock, changing: str) -> None:
+    """RFC 7541 §4.2: the next block signals the smallest of the sizes, and the last one, whatever came between."""
+    async with our_server(echo) as (client, session):
+        end = client if changing == "reference" else session
+        for sizes in SIZES_OF_TABLES:
+            for size in sizes:
+                await end.update_settings(Settings(header_table_size=size))
+            exchange = await client.request("GET", headers={"x-same": "a" * 50})
+            assert exchange.headers["x-same"] == "a" * 50
+
+
+@pytest.mark.parametrize("changing", ["ours", "reference"])
+async def test_tables_of_our_client_change_without_a_block_between(autojump_clock: MockClock, changing: str) -> None:
+    async with our_client(reference_echo) as (session, server):
+        end = server if changing == "reference" else session
+        for sizes in SIZES_OF_TABLES:
+            for size in sizes:
+                await end.update_settings(Settings(header_table_size=size))
+            async with session.request("GET", headers={"x-same": "a" * 50}) as stream:
+                assert (await stream.receive_response())["x-same"] == "a" * 50
+                await stream.receive_trailers()

@@ -10,8 +10,9 @@ h2 is used as it is, but for four things that would keep a peer on it from being
 * **The first SETTINGS.** h2 enforces settings that are given to it beforehand from the first byte on, though the other
   side cannot know them yet. They are made an update, which h2 enforces from its acknowledgement on, and the frame of
   that update is sent as the first one.
-* **Sizes of HPACK's table.** hpack signals every size that it was ever told, also those above the limit that holds by
-  then, which is a decoding error (RFC 7541 §6.3). Only the smallest and the last one are kept.
+* **Sizes of HPACK's table.** hpack signals every size that it was told, also those above the limit that holds by then,
+  and none if the last one came twice: both are decoding errors (RFC 7541 §§4.2, 6.3). The smallest and the last one are
+  kept for it, and that they are due.
 * **Field sections after a reset.** A 1xx response that was under way when this side reset the stream would end h2's
   connection. What comes on such a stream is only decoded, so that HPACK stays in step.
 
@@ -576,11 +577,13 @@ class Link:
                 pass  # windows are h2's own business, and extensions nobody's
 
     def _settle_table_size(self) -> None:
-        changes = self._h2.encoder.table_size_changes
-        if len(changes) > 1:
+        encoder = self._h2.encoder
+        changes = encoder.table_size_changes
+        if changes:
             # RFC 7541 §4.2: "the smallest maximum table size that occurs in that interval MUST be signaled in a dynamic
             # table size update. The final maximum size is always signaled, resulting in at most two".
             changes[:] = sorted({min(changes), changes[-1]})
+            encoder.header_table.resized = True
 
     def _began(self, inbox: Inbox) -> None:
         self._inboxes[inbox.stream_id] = inbox

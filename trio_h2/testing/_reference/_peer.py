@@ -27,8 +27,8 @@ class ReferencePeer(abc.ABC):
     """One end of HTTP/2 on h2's public API: what `ReferenceClient` and `ReferenceServer` have in common.
 
     It shares no code with the sessions of this package but `Headers`, `Settings` and the exceptions, so what the two
-    agree on is more than one reading of the RFC. It is for tests: h2 is strict, and ends the session for much that
-    concerns only one stream.
+    agree on is more than one reading of the RFC. It is for tests: h2 is strict, ends the session for much that concerns
+    only one stream, and for a 1xx response of a push.
 
     ``async with`` opens the session; leaving the block sends GOAWAY and closes the transport. If either side has told
     the other that it broke the protocol, and no call has raised that, leaving the block does: a test cannot miss it. An

@@ -64,7 +64,7 @@ class ReferenceServerStream(ReferenceStream):
 
         Raises:
             ValueError: The status or a field is not allowed.
-            LocalProtocolError: The final headers were sent.
+            LocalProtocolError: The final headers were sent, or this is a push, of which h2 knows no 1xx.
             StreamResetError: The stream was reset. SessionError: The session is over.
             trio.ClosedResourceError: This side closed the stream or the session.
         """
@@ -73,6 +73,8 @@ class ReferenceServerStream(ReferenceStream):
         section = fields({":status": status}, headers)
         with self._sending():
             self._check_can_respond()
+            if self._inbox.parent_id is not None:
+                raise trio_h2.LocalProtocolError("h2 knows no 1xx responses of pushes", stream_id=self.stream_id)
             await trio.lowlevel.checkpoint()
             self._link.send_headers(self._inbox, section, end_stream=False)
             await self._link.flush()
