@@ -109,10 +109,10 @@ async def test_5_1_1_skipped_streams_are_closed(server: ServerEnd, frame: str) -
 
 
 async def test_5_1_1_ids_cannot_be_reused(server: ServerEnd) -> None:
-    """Our choice: on a stream that has been open it is a stream error (§5.1, closed)."""
+    """On a stream that has ended it is a connection error (§5.1, closed)."""
     stream_id = await server.closed()
     await server.peer.send_headers(stream_id, server.head(), end_stream=True)
-    await server.expect_stream_error(stream_id, ErrorCode.STREAM_CLOSED)
+    await server.expect_connection_error(ErrorCode.STREAM_CLOSED)
     assert server.handled.count(stream_id) == 1
 
 

@@ -61,8 +61,8 @@ async def test_8_1_trailers_without_content_and_without_fields_are_allowed(end: 
 async def test_8_1_trailers_of_ours_end_the_stream_even_without_fields(end: End) -> None:
     stream_id = await end.send_message()
     await end.app(stream_id).send_all(b"data")
-    await end.app(stream_id).send_trailers({})
     await end.peer.expect_data(stream_id, b"data")
+    await end.app(stream_id).send_trailers({})
     frame = await end.peer.receive_frame()
     assert getattr(frame, "end_stream", False)
     await end.expect_ignored()

@@ -105,10 +105,10 @@ class ClientCore(SessionCore):
             outbox.end_with_headers()
         else:
             outbox.held = hold
-            outbox.promise(head.length)
             if body and end_stream and not hold:
-                outbox.send_whole(body)
+                outbox.send_whole(body, head.length)
             else:
+                outbox.promise(head.length)
                 outbox.queue(body)
                 if end_stream:
                     outbox.finish()

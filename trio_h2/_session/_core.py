@@ -205,12 +205,12 @@ class SessionCore:
         self.watcher.forget(stream_id)
         if self.slots.line:
             self.slots.wake()
-        if not self.streams:
+        if not self.streams and not self.handlers.running:
             self.check_idle()
 
     def check_idle(self) -> None:
         """A stream or a handler has ended, perhaps the last one."""
-        if not self.streams and not self.handlers:
+        if not self.streams and not self.handlers.running:
             self.watcher.idle()
             self.ending.check_drained()
 

@@ -18,26 +18,27 @@ class RunningHandlers:
     """The streams of one session whose handlers have not ended, each with the task that runs it."""
 
     def __init__(self) -> None:
-        self._tasks: dict[StreamCore, trio.lowlevel.Task | None] = {}
+        self.running: dict[StreamCore, trio.lowlevel.Task | None] = {}
+        """Each stream with the task that runs its handler, ``None`` before that has begun."""
         self._ended = trio.lowlevel.ParkingLot()
 
     def __len__(self) -> int:
-        return len(self._tasks)
+        return len(self.running)
 
     def __iter__(self) -> Iterator[StreamCore]:
-        return iter(list(self._tasks))
+        return iter(list(self.running))
 
     def add(self, stream: StreamCore) -> None:
         """A handler will be started for *stream*, sooner or later."""
-        self._tasks[stream] = None
+        self.running[stream] = None
 
     def started(self, stream: StreamCore) -> None:
         """The current task runs it."""
-        self._tasks[stream] = trio.lowlevel.current_task()
+        self.running[stream] = trio.lowlevel.current_task()
 
     def remove(self, stream: StreamCore) -> None:
         """It has ended, or will not be started."""
-        del self._tasks[stream]
+        del self.running[stream]
         if self._ended:
             self._ended.unpark_all()
 
@@ -48,12 +49,12 @@ class RunningHandlers:
 
     async def wait_ended(self) -> None:
         """Waits until no handler is left."""
-        while self._tasks:
+        while self.running:
             await self._ended.park()
 
     def refuse_inside(self) -> None:
         """Raises `RuntimeError` if the current task is one of the handlers, or a task below one."""
-        running = set(self._tasks.values())
+        running = set(self.running.values())
         task: trio.lowlevel.Task | None = trio.lowlevel.current_task()
         while task is not None:
             if task in running:

@@ -147,7 +147,7 @@ class ServerCore(SessionCore):
         self.engine.handler_done(stream.id)
         if self.queue:
             self.start_handlers()
-        if not self.streams:
+        if not self.streams and not self.handlers.running:
             self.check_idle()
 
     def _leave_queue(self, stream_id: int) -> None:

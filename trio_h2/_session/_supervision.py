@@ -80,7 +80,7 @@ def _name(stream: StreamCore) -> str:
 
 def _returned(stream: StreamCore, label: str) -> None:
     outbox = stream.outbox
-    if not stream.alive:
+    if stream.over.is_set or not stream.alive:
         return
     if stream.sent_headers is None:
         logger.error("%s: the handler of %s returned without a response", label, _name(stream))

@@ -17,8 +17,12 @@ if TYPE_CHECKING:
     from .._wire._schedule import Scheduler
     from ._core import SessionCore
 
-BATCH_SIZE = 64 * 1024
-"""Bytes of one write, about."""
+SMALL_BATCH = 64 * 1024
+LARGE_BATCH = 256 * 1024
+"""Bytes of one write, about: small where writing takes time, so that an urgent frame need not wait behind much; large
+where it takes none."""
+SLOW_WRITE = 0.005
+"""Seconds from which on writing takes time."""
 
 
 class Writer:
@@ -36,6 +40,7 @@ class Writer:
         self.writing = False
         """The transport is taking a batch, or broke while it did."""
         self._frames = 0
+        self._batch = SMALL_BATCH
         self.stopped = False
         """Nothing will be written any more; `stop` says so."""
 
@@ -85,7 +90,13 @@ class Writer:
                     if self._room:
                         self._room.unpark_all()
                     core.output_taken()
-                    await core.below.send_all(batch)
+                    if len(batch) < SMALL_BATCH:
+                        await core.below.send_all(batch)
+                    else:
+                        before = trio.current_time()
+                        await core.below.send_all(batch)
+                        slow = trio.current_time() - before >= SLOW_WRITE
+                        self._batch = max(self._batch // 2, SMALL_BATCH) if slow else min(2 * self._batch, LARGE_BATCH)
                     self.writing = False
                 if self._idle:
                     self._idle.unpark_all()
@@ -109,7 +120,7 @@ class Writer:
         self._signal_set = False  # whatever it was set for is taken now
         engine, scheduler = self._engine, self._scheduler
         output, windows = engine.output, engine.windows
-        while scheduler.ready and output.size < BATCH_SIZE and windows.send_window > 0:
+        while scheduler.ready and output.size < self._batch and windows.send_window > 0:
             stream_id = scheduler.next()
             if stream_id is None:
                 break

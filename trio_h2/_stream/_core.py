@@ -190,7 +190,7 @@ class StreamCore:
                 ``linger_timeout`` to do so.
         """
         outbox = self.outbox
-        if refuse is not None and outbox.ended:
+        if refuse is not None and outbox.ended and not self.over.is_set:
             self.refuse_rest(refuse)
         if not self.closed:
             self.closed = True
@@ -232,7 +232,8 @@ class StreamCore:
         if failure is None:
             if self.rst_code is None:
                 self.rst_code = self.outbox.reset_after_end or ErrorCode.NO_ERROR
-            self._settle()
+            self.over.set()
+            self.on_idle = None  # it may well refer back
             return
         if self.promise is not None:
             if isinstance(failure, StreamFailure):
@@ -254,7 +255,8 @@ class StreamCore:
         else:
             if self.rst_code is None:
                 self.rst_code = (None if failure.cause is Cause.CLOSED else failure.code) or ErrorCode.CANCEL
-            self._settle()
+            self.over.set()
+            self.on_idle = None
         if wanted_no_more:
             self.outbox.discard()
         else:
@@ -271,7 +273,3 @@ class StreamCore:
         """Cancels the stream's handler."""
         if self.scope is not None:
             self.scope.cancel()
-
-    def _settle(self) -> None:
-        self.over.set()
-        self.on_idle = None  # it may well refer back

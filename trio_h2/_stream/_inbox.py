@@ -217,7 +217,9 @@ class Inbox:
         if self.closed:
             return
         self.closed = True
-        self.discard()
+        if self._chunk or self._receive is not None:
+            self.discard()
+        self._discarding = True
         self.ended.set()  # wakes a task in drain()
         if self._receive is not None:
             self._receive.close()

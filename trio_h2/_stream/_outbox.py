@@ -31,10 +31,12 @@ FRAME_SIZE = 64 * 1024
 class _Chunk:
     """Bytes of one `send`, or of a body handed over as a whole (``done`` is ``None``)."""
 
-    __slots__ = ("done", "offset", "view")
+    __slots__ = ("done", "fixed", "offset", "view")
 
     def __init__(self, view: memoryview, done: trio.Event | None) -> None:
         self.view = view
+        self.fixed = type(view.obj) is bytes
+        """Whether they cannot change, so that they need not be copied before they are written."""
         self.offset = 0
         self.done = done
 
@@ -169,8 +171,9 @@ class Outbox:
         self._port.body_ready(self._stream_id, self)
         return chunk
 
-    def send_whole(self, content: bytes) -> None:
-        """Accepts the whole body and the end, after `promise` with its length."""
+    def send_whole(self, content: bytes, length: int | None) -> None:
+        """Accepts the whole body and the end; our headers carry *length* as content-length (bytes)."""
+        self._promised = length
         if not self._frame_at_once(content, end_stream=True):
             self.queue(content)
             self.finish()
@@ -291,7 +294,8 @@ class Outbox:
             return False
         last = size == rest and len(self._chunks) == 1
         end = last and self.ended and self._trailers is None
-        data = bytes(chunk.view[chunk.offset : chunk.offset + size])
+        part = chunk.view[chunk.offset : chunk.offset + size]
+        data = part if chunk.fixed else bytes(part)
         chunk.offset += size
         self.framed += size
         engine.queued_body -= size

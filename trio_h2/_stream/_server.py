@@ -166,9 +166,10 @@ class ServerStream(Stream):
             elif ends_now:
                 outbox.end_with_headers()
             else:
-                outbox.promise(response.length)
                 if content:
-                    outbox.send_whole(content)
+                    outbox.send_whole(content, response.length)
+                else:
+                    outbox.promise(response.length)
             port.wake_writer()
 
     async def send_informational(self, status: int, headers: HeadersInput | None = None) -> None:

@@ -475,7 +475,7 @@ class Engine:
     def send_data(self, stream_id: int, data: bytes | memoryview, *, end_stream: bool) -> None:
         """Frames *data*, at most `sendable` bytes, and perhaps ends our side."""
         stream, windows = self.streams[stream_id], self.windows
-        if not isinstance(data, bytes):
+        if type(data) is not bytes and (not isinstance(data, memoryview) or type(data.obj) is not bytes):
             data = bytes(data)  # what is below it may change until it is written
         size = len(data)
         if not size and end_stream and self.output.end_stream(stream_id):
