@@ -1,5 +1,5 @@
 """A module imports only from its own layer and from lower ones; only the engine adapter and the reference
-peer of the test kit know h2, only the adapter for HTTP/1.1 h11, only `websocket` wsproto.
+peer of the test kit know h2, only the wire of HTTP/1.1 h11, only `websocket` wsproto.
 
 The layers are those of CONTRIBUTING.md. Every import statement counts, wherever it stands: inside a function,
 behind `TYPE_CHECKING`, relative or absolute.
@@ -41,7 +41,8 @@ _SANS_IO = {"_checks", "_wire"}
 # `python -m trio_h2` is the command line under another name.
 _SAME_PART = {"__main__": "_cli"}
 
-_ENGINE_ADAPTER = f"{_PACKAGE}._wire._adapter"
+_STATE_MACHINE = f"{_PACKAGE}._wire._stream"
+_HUFFMAN_CODE = f"{_PACKAGE}._wire._hpack._codes"
 _REFERENCE_ADAPTER = f"{_PACKAGE}.testing._reference._link"
 _HTTP1_ADAPTER = f"{_PACKAGE}._http1._wire"
 _NOT_IN_WIRE = {
@@ -111,8 +112,14 @@ def _objection(name: str, target: str, imported: str) -> str:
     """Returns why the module *name* may not import *imported* from the module *target*, or ""."""
     library = target.partition(".")[0]
     if library != _PACKAGE:
-        if library == "h2" and name not in (_ENGINE_ADAPTER, _REFERENCE_ADAPTER):
-            return "only the engine adapter and the link of the reference peer import h2"
+        if library == "h2" and name != _REFERENCE_ADAPTER and (name != _STATE_MACHINE or target != "h2.stream"):
+            return "only the wire stream (h2.stream) and the link of the reference peer import h2"
+        if library == "hpack" and name != _HUFFMAN_CODE and _part(name) != "testing":
+            return "only _wire._hpack._codes and the test kit import hpack"
+        if library == "hyperframe" and _part(name) != "testing":
+            return "only the test kit imports hyperframe"
+        if imported.startswith("_") and library in ("h2", "hpack", "hyperframe"):
+            return "private names of h2, hpack and hyperframe are theirs"
         if library == "h11" and name != _HTTP1_ADAPTER:
             return "only the adapter for HTTP/1.1 imports h11"
         if library == "wsproto" and _part(name) != "websocket":
@@ -183,6 +190,11 @@ def _plant(root: Path, module: str, source: str) -> None:
         ("_wire/_engine", "def late():\n    import ssl"),
         ("_wire/_engine", "import h2.connection"),
         ("_wire/_engine", "from h2 import events"),
+        ("_wire/_engine", "from h2.stream import StreamState"),
+        ("_wire/_stream", "import h2.connection"),
+        ("_wire/_stream", "from h2.stream import _transitions"),
+        ("_wire/_hpack/_decoder", "import hpack"),
+        ("_wire/_reader", "from hyperframe.frame import Frame"),
         ("_wire/_engine", "from .. import _errors"),
         ("_wire/_engine", "from .._errors import H2Error"),
         ("_wire/_engine", "from trio_h2._util import helper"),
@@ -237,8 +249,9 @@ def test_a_wrong_import_is_found(tmp_path: Path, module: str, source: str) -> No
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("_wire/_adapter", "import h2.connection\nfrom h2 import events\nimport hpack"),
-        ("_wire/_engine", "from . import _adapter\nfrom ._adapter import X\nimport trio_h2._wire._adapter"),
+        ("_wire/_stream", "from h2.stream import H2StreamStateMachine"),
+        ("_wire/_hpack/_codes", "from hpack import NeverIndexedHeaderTuple"),
+        ("_wire/_engine", "from . import _stream\nfrom ._stream import X\nimport trio_h2._wire._stream"),
         ("_wire/__init__", "from ._engine import Engine"),
         ("_wire/_engine", "from .._checks import check_int\nfrom .. import _checks"),
         ("_refused", "from ._errors import H2Error\nfrom ._wire._engine import Engine"),
