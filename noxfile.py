@@ -81,7 +81,7 @@ def examples(session: nox.Session) -> None:
 @nox.session
 def fuzz(session: nox.Session) -> None:
     """Fuzzes the protocol engine and whole sessions for long: `-- --seconds N --seed S`, `--only NAME`."""
-    session.install("-e", ".[cli,testing]", *tools("pytest", "pytest-timeout"))
+    session.install("-e", ".[cli,testing]", *tools("hypothesis", "pytest", "pytest-timeout"))
     session.run("python", "-m", "tests.fuzz", *session.posargs)
 
 
