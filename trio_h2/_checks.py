@@ -77,6 +77,17 @@ def view_of(name: str, value: bytes | bytearray | memoryview) -> memoryview:
         raise TypeError(f"{name} must be bytes-like, not {type(value).__name__}") from None
 
 
+class Snapshot(bytes):
+    """A copy of bytes that the application may change: it is ours, and counts as our memory."""
+
+    __slots__ = ()
+
+
+def snapshot_of(name: str, value: bytes | bytearray | memoryview) -> bytes:
+    """Returns a body as it is now: `bytes` themselves, which cannot change, or a `Snapshot`."""
+    return value if type(value) is bytes else Snapshot(view_of(name, value))
+
+
 def bytes_of(name: str, value: object) -> bytes:
     """Copies a few bytes that an application has handed over, which it may change afterwards."""
     if not isinstance(value, bytes | bytearray | memoryview):

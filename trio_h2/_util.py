@@ -136,6 +136,47 @@ class Signal:
         self._set = False
 
 
+class Arrivals:
+    """What arrives, as deadlines see it: nobody is declared dead before what has arrived was read.
+
+    A loop that was blocked, by a task that computes or a process that was stopped, wakes up with deadlines that are
+    over and with the peer's answers in the transport. Reading them takes passes of the scheduler: one for a socket, a
+    few for each layer of TLS or tunnel. So whoever finds that a deadline is over calls `caught_up` first, and then
+    looks at the deadline again.
+    """
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+        """How often something was received; whoever receives counts it."""
+
+    async def caught_up(self, late: float) -> None:
+        """Waits until what has arrived was read; for less than a moment if nothing has.
+
+        Args:
+            late: Seconds since the deadline. While the loop was blocked, full buffers may have kept the peer from
+                sending, so then it gets about as long, though not more than `_LONGEST_GRACE`.
+        """
+        if late > _PUNCTUAL:
+            await trio.sleep(min(late, _LONGEST_GRACE))
+        quiet = 0
+        # A peer that never stops talking is heard for so long that all that any buffer holds is read.
+        for _ in range(_MOST_PASSES):
+            before = self.count
+            await trio.lowlevel.checkpoint()
+            quiet = quiet + 1 if self.count == before else 0
+            if quiet == _QUIET_PASSES:
+                return
+
+
+_PUNCTUAL = 0.1
+"""A loop that wakes a task so many seconds too late is busy, not blocked."""
+_LONGEST_GRACE = 1.0
+_QUIET_PASSES = 32
+_MOST_PASSES = 2000
+
+
 def bracketed(host: str) -> str:
     """Returns a host as it stands in a URL: an IPv6 address in brackets (RFC 3986 §3.2.2)."""
     return f"[{host}]" if ":" in host else host

@@ -385,6 +385,41 @@ async def test_a_body_that_stops(autojump_clock: MockClock) -> None:
         assert elapsed(start) == 30
 
 
+async def test_a_blocked_loop_reads_a_request_before_it_calls_a_connection_idle(autojump_clock: MockClock) -> None:
+    async with serving(hello, config=ServerConfig(idle_timeout=30, handshake_timeout=10)) as served:
+        for blocked in (11, 31, 60) * 3:
+            await trio.testing.wait_all_tasks_blocked()
+            await served.client.request("GET /")
+            autojump_clock.jump(blocked)
+            assert (await served.client.answer()).status == 200
+
+
+async def test_a_blocked_loop_reads_the_rest_of_a_head_before_it_is_late(autojump_clock: MockClock) -> None:
+    async with serving(hello, config=ServerConfig(idle_timeout=30, handshake_timeout=10)) as served:
+        for blocked in (11, 60) * 4:
+            await served.client.send("GET / HTT")
+            await trio.testing.wait_all_tasks_blocked()
+            await served.client.send(f"P/1.1\r\n{HOST}\r\n")
+            autojump_clock.jump(blocked)
+            assert (await served.client.answer()).status == 200
+        start = trio.current_time()
+        await trio.sleep(29)
+        await served.client.send("G")
+        autojump_clock.jump(2)  # a head that has begun has its own time
+        assert (await served.client.answer()).status == 408
+        assert trio.current_time() - start >= 40
+
+
+async def test_a_blocked_loop_reads_before_it_calls_an_exchange_idle(autojump_clock: MockClock) -> None:
+    async with serving(echo, config=ServerConfig(stream_idle_timeout=7, idle_timeout=100)) as served:
+        await served.client.request("POST /", "content-length: 8")
+        for octet in b"and more":
+            await trio.testing.wait_all_tasks_blocked()
+            await served.client.send(bytes([octet]))
+            autojump_clock.jump(10)
+        assert (await served.client.answer()).body == b"and more"
+
+
 async def test_a_client_that_waits_for_100_may_wait(autojump_clock: MockClock) -> None:
     async def handler(stream: trio_h2.ServerStream) -> None:
         await trio.sleep(100)

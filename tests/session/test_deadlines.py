@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import trio
+import trio.testing
 
 from tests.session.ends import both_roles, session_of
 from tests.session.scripted import as_it_is, connected, served, settle
@@ -395,6 +396,73 @@ async def test_a_session_idles_from_the_writing_of_its_last_frame(role: Role, au
         assert not session.closed
         await trio.sleep(1.1)
         assert session.closed
+
+
+@both_roles
+async def test_a_lingering_stream_counts_from_the_writing_of_its_end(role: Role, autojump_clock: MockClock) -> None:
+    stalls = Stalls()
+    async with _with_a_stream(role, wrap=stalls, linger_timeout=5) as (_, stream, peer):
+        stalls.stall()
+        await stream.send_eof()
+        await stream.aclose()
+        await trio.sleep(4)
+        stalls.resume()
+        await peer.until(DataFrame, stream_id=stream.id)
+        await peer.expect_nothing(4.5)
+        await trio.sleep(1)
+        await peer.expect_rst(stream.id)
+
+
+async def test_a_client_without_streams_notices_that_nothing_is_written(autojump_clock: MockClock) -> None:
+    """It has not asked anything, so no answer is late; but the transport takes nothing, and nothing is heard."""
+    stalls = Stalls()
+    async with session_of(Role.CLIENT, wrap=stalls, ping_interval=30, ping_timeout=15) as (session, _):
+        stalls.stall()
+        start = trio.current_time()
+        with pytest.raises(KeepaliveTimeoutError):
+            await session.update_settings(Settings(max_header_list_size=50_000))
+        assert trio.current_time() - start == pytest.approx(45)
+
+
+@both_roles
+async def test_wait_written(role: Role, autojump_clock: MockClock) -> None:
+    stalls = Stalls()
+    async with _with_a_stream(role, wrap=stalls) as (_, stream, peer), trio.open_nursery() as nursery:
+        with trio.testing.assert_checkpoints():
+            await stream.wait_written()
+        times: list[float] = []
+
+        async def wait() -> None:
+            await stream.wait_written()
+            times.append(trio.current_time())
+
+        start = trio.current_time()
+        stalls.stall()
+        await stream.send_all(b"first")
+        await settle()
+        nursery.start_soon(wait)
+        await settle()
+        await stream.send_all(b"second")
+        nursery.start_soon(wait)
+        with trio.move_on_after(3) as scope:
+            await stream.wait_written()
+        assert scope.cancelled_caught
+        assert not times
+        stalls.resume()
+        await settle()
+        assert times == [pytest.approx(start + 3)] * 2
+        await peer.until(DataFrame, stream_id=stream.id)
+
+
+async def test_wait_written_ends_with_the_session(autojump_clock: MockClock) -> None:
+    stalls = Stalls()
+    async with _with_a_stream(Role.CLIENT, wrap=stalls) as (session, stream, _), trio.open_nursery() as nursery:
+        stalls.stall()
+        await stream.send_all(b"never")
+        nursery.start_soon(stream.wait_written)
+        await settle()
+        session.destroy()
+    await stream.wait_written()
 
 
 # -- what they have in common ------------------------------------------------------------------------------------------

@@ -63,8 +63,9 @@ async def test_headers_on_a_stream_that_we_have_reset(role: Role, autojump_clock
             await peer.expect_rst(stream.id)
             await peer.respond(stream.id)
         else:
-            stream_id = await peer.request("POST", headers={"content-length": "3"}, end_stream=False)
-            await peer.send_data(stream_id, b"more", end_stream=False)
+            async with peer.batch():  # before there is a response
+                stream_id = await peer.request("POST", headers={"content-length": "3"}, end_stream=False)
+                await peer.send_data(stream_id, b"more", end_stream=False)
             await peer.expect_rst(stream_id, ErrorCode.PROTOCOL_ERROR)
             await peer.send_headers(stream_id, {"x-late": "yes"}, end_stream=True)
         await peer.ping()
@@ -151,6 +152,43 @@ async def test_uploads_that_the_application_holds_are_not_memory_of_the_session(
             await session.open_stream("POST", body=large)
             await peer.expect_headers()
         assert session.statistics().memory < 2 * MIB
+
+
+@both_roles
+async def test_bodies_that_the_session_has_copied_are_its_memory(role: Role, autojump_clock: object) -> None:
+    """What the application may change afterwards is copied, until it is framed or the stream ends."""
+    buffer = bytearray(b"x" * MIB)
+
+    async def handler(stream: ServerStream) -> None:
+        await stream.respond(body=buffer)
+
+    if role is Role.CLIENT:
+        async with connected(settings={4: 0}) as (session, peer):
+            await session.open_stream("POST", body=buffer)
+            await session.open_stream("POST", body=memoryview(buffer))
+            await peer.expect_headers(1)
+            await peer.expect_headers(3)
+            await _check_copies(session, peer)
+    else:
+        async with served(handler, settings={4: 0}) as (peer, ours):
+            for _ in range(2):
+                await peer.expect_headers(await peer.request(), status=200)
+            await _check_copies(ours, peer)
+            await peer.aclose()
+
+
+async def _check_copies(session: Session, peer: ScriptedPeer) -> None:
+    """Streams 1 and 3 have a copy each of 1 MiB, for which there is no window."""
+    assert 2 * MIB <= session.statistics().memory < 3 * MIB
+    await peer.send_window_update(1, 10_000)
+    await peer.expect_data(1, b"x" * 10_000, end_stream=False)
+    assert 2 * MIB - 10_000 <= session.statistics().memory < 3 * MIB - 10_000
+    await peer.send_rst(3)
+    await settle()
+    assert session.statistics().memory < MIB + MIB // 2
+    await peer.send_rst(1)
+    await settle()
+    assert session.statistics().memory < MIB // 2
 
 
 # -- the budget --------------------------------------------------------------------------------------------------------

@@ -87,6 +87,7 @@ def sizes(session: Session) -> dict[str, int]:
         "queued": len(session._core.watcher._queued),
         "room wanted": len(session._core._room_wanted),
         "queued body": engine.queued_body,
+        "copied body": engine.copied_body,
         "output": engine.output_size,
         "held": engine.windows.budget.ledger.held,
         "stranded": engine.windows.budget.stranded,

@@ -245,6 +245,7 @@ def check_books(session: Session) -> None:
     assert ledger.held == sum(credit.held for credit in credits(engine).values())
     assert budget.window + ledger.held + budget.owed == budget.size
     assert engine.queued_body == sum(stream.outbox.buffered for stream in session._core.streams.values())
+    assert 0 <= engine.copied_body <= engine.queued_body
     assert set(session._core.streams) == set(engine.streams)
 
 
@@ -281,7 +282,7 @@ def check_empty(session: Session) -> None:
     assert not credits(engine)
     assert not engine.slots
     assert not engine._running
-    assert engine.queued_body == 0
+    assert engine.queued_body == engine.copied_body == 0
     assert engine.windows.budget.ledger.held == 0
     assert engine.windows.budget.stranded == 0
     assert engine.windows.budget.extra == 0

@@ -23,7 +23,7 @@ from .._stream._core import StreamCore
 from .._stream._port import HEADERS
 from .._stream._request import RequestView
 from .._stream._transport import TransportView
-from .._util import construct, forget_frames
+from .._util import Arrivals, construct, forget_frames
 from .._wire._codes import ErrorCode, Initiator
 from .._wire._failure import Cause, SessionFailure
 from ._closing import close_abruptly, close_gracefully
@@ -78,7 +78,8 @@ class Http1Core:
         self._handler_task: trio.lowlevel.Task | None = None
         self.failure: SessionFailure | None = None
         self._output = Http1Output(self.engine)
-        self._idle = IdleClock()
+        self._arrivals = Arrivals()
+        self._idle = IdleClock(self._arrivals)
         self.held = 0
         """Bytes of the request that are received and not read."""
         self._dropped = 0
@@ -152,19 +153,26 @@ class Http1Core:
         """Waits for a request; ``False`` if none will come."""
         engine = self.engine
         seconds = self.config.idle_timeout if engine.number else self.config.handshake_timeout
-        with trio.move_on_after(seconds) as scope:
-            self._head_scope = scope
-            self._head_begun()
-            while self._exchange is None and not (self._eof or self._discarding):
-                if self.draining_begun.is_set() and not engine.begun:
-                    break
-                await self._changed.park()
-        self._head_scope = None
-        if self._exchange is not None:
-            return True
-        if scope.cancelled_caught and engine.begun:
-            self._refuse(BadMessageError(408, "the head of a request was not complete in time"))
-        return False
+        while True:
+            with trio.move_on_after(seconds) as scope:
+                self._head_scope = scope
+                self._head_begun()
+                while self._exchange is None and not (self._eof or self._discarding):
+                    if self.draining_begun.is_set() and not engine.begun:
+                        break
+                    await self._changed.park()
+            self._head_scope = None
+            if scope.cancelled_caught:
+                begun = engine.begun
+                await self._arrivals.caught_up(trio.current_time() - scope.deadline)
+                if engine.begun and not begun and self._exchange is None:
+                    seconds = self.config.handshake_timeout  # the head has begun after all
+                    continue
+            if self._exchange is not None:
+                return True
+            if scope.cancelled_caught and engine.begun:
+                self._refuse(BadMessageError(408, "the head of a request was not complete in time"))
+            return False
 
     def _head_begun(self) -> None:
         """The head of a request has so many seconds from its first byte on."""
@@ -243,6 +251,7 @@ class Http1Core:
                 self._refuse(BadMessageError(408, "the client has stopped in the middle of its request"))
 
     def _received(self, data: bytes) -> None:
+        self._arrivals.count += 1
         if data and not self._discarding:
             self._idle.touch()
             self.engine.receive(data)
@@ -373,7 +382,7 @@ class Http1Core:
             except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
                 self._lost("the transport broke", exc)
             finally:
-                self._output.writing = False
+                self._output.written()
         if scope.cancelled_caught:
             self._lost("the client has stopped reading", None)
         self._idle.touch()
@@ -510,6 +519,13 @@ class Http1Core:
         """A checkpoint, which waits while too many bytes are queued (``max_queued_control``)."""
         await trio.lowlevel.checkpoint()
         while self._alive and len(self.engine.output) > self.config.max_queued_control:
+            await self._changed.park()
+
+    async def wait_written(self) -> None:
+        """A checkpoint, which waits until all that is framed has been written, or will never be."""
+        await trio.lowlevel.checkpoint()
+        batch = self._output.newest_batch
+        while self._alive and self._output.batches_written < batch:
             await self._changed.park()
 
     def frame_not_sent(self, stream_id: int | None, reason: str, kind: int = HEADERS) -> None:

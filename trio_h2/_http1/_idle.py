@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import trio
 
 from .._util import Signal
 
+if TYPE_CHECKING:
+    from .._util import Arrivals
+
 
 class IdleClock:
-    """Tells when nothing was received or written for so many seconds. Without a timeout, it never does."""
+    """Tells when nothing was received or written for so many seconds. Without a timeout, it never does.
 
-    def __init__(self) -> None:
+    Args:
+        arrivals: What has arrived is read before anything counts as idle.
+    """
+
+    def __init__(self, arrivals: Arrivals) -> None:
+        self._arrivals = arrivals
         self._changed = Signal()
         self._seconds = math.inf
         self._active = 0.0
@@ -37,6 +46,9 @@ class IdleClock:
             with trio.move_on_at(self._active + self._seconds):
                 await self._changed.wait()
                 continue
+            late = trio.current_time() - (self._active + self._seconds)
+            if late >= 0:
+                await self._arrivals.caught_up(late)
             if trio.current_time() >= self._active + self._seconds:
                 self._active = trio.current_time()
                 return

@@ -30,6 +30,9 @@ class Http1Output:
         """The end of a tunnel is written."""
         self.writing = False
         """A write is under way."""
+        self._batches_taken = 0
+        self.batches_written = 0
+        """How many of the batches that were taken are written."""
 
     def wake(self) -> None:
         """There may be something to write: wakes the writer."""
@@ -55,7 +58,19 @@ class Http1Output:
                 self._body = None
         data = bytes(output)
         output.clear()
+        if data:
+            self._batches_taken += 1
         return data
+
+    def written(self) -> None:
+        """The write is over."""
+        self.writing = False
+        self.batches_written = self._batches_taken
+
+    @property
+    def newest_batch(self) -> int:
+        """The number of the batch that holds, or will hold, what was framed last."""
+        return self._batches_taken + bool(self._engine.output)
 
     def take_end(self) -> bool:
         """Whether a tunnel ends now; says so once."""

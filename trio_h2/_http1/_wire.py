@@ -87,6 +87,8 @@ class Http1Wire:
         """The exchange that is open, if one is."""
         self.queued_body = 0
         """Body bytes that wait to be framed."""
+        self.copied_body = 0
+        """Those of them that were copied."""
         self.output = bytearray()
         """What is to be sent."""
         self.backlog = 0

@@ -228,6 +228,7 @@ class Session(metaclass=NoPublicConstructor):
             raise LocalProtocolError(f"{len(core.pings)} pings have no answer yet (max_outstanding_pings)")
         await trio.lowlevel.checkpoint_if_cancelled()
         pending = core.pings.add(payload)
+        core.marks.add(pending.written)
         core.engine.ping(payload)
         core.wake_writer()
         await pending.done.wait()

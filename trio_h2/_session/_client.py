@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .._checks import view_of
+from .._checks import snapshot_of
 from .._stream._client import ClientStream
 from .._stream._priority import dependency_of
 from .._util import construct
@@ -79,7 +79,7 @@ class ClientSession(Session):
         Entering the block raises what `open_stream` raises.
         """
         # A snapshot of what may change, since content-length is settled now.
-        content = body if type(body) is bytes else bytes(view_of("body", body))
+        content = snapshot_of("body", body)
         core = self._core
         arguments = (core.scheme, core.authority, method, path, headers, len(content))
         if priority is None and protocol is None and not expect_continue:

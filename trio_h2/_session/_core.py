@@ -9,7 +9,10 @@ synchronously: nothing is awaited between reading the engine's state and acting 
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
+
+import trio
 
 from .._errors import from_failure
 from .._stream._port import HEADERS
@@ -25,13 +28,12 @@ from ._pings import DRAIN_PAYLOAD, Pings
 from ._slots import SlotLine
 from ._updates import SettingsUpdates
 from ._watcher import Watcher
+from ._write_marks import WriteMarks
 from ._writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import TypeAlias
-
-    import trio
 
     from .._stream._core import StreamCore
     from .._stream._outbox import Outbox
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from .._wire._events import Event
     from .._wire._failure import SessionFailure
     from ._base import Session
+    from ._write_marks import Mark
 
     Rules: TypeAlias = Mapping[type[Event], Callable[["SessionCore", Event], None]]
     """What to do about each event of the engine."""
@@ -76,7 +79,8 @@ class SessionCore:
         self.handlers = RunningHandlers()
         self.scheduler = Scheduler()
         self.writer = Writer(self.engine, self.scheduler, config.max_queued_control)
-        self.watcher = Watcher(self.role, config)
+        self.marks = WriteMarks()
+        self.watcher = Watcher(self.role, config, self.marks)
         self.ending = Ending(self)
         self.failure: SessionFailure | None = None
         """Why the session is over: that of the `ending`, for those that ask often."""
@@ -137,6 +141,28 @@ class SessionCore:
         """A task waits for the session's window to open."""
         self._room_wanted[stream_id] = outbox
 
+    async def wait_written(self) -> None:
+        """A checkpoint, which waits until all that is framed has been written, or will never be."""
+        await trio.lowlevel.checkpoint()
+        if self.failure is None and not self.writer.flushed:
+            written = trio.Event()
+
+            def mark(now: float) -> None:
+                written.set()
+
+            self._when_written(mark)
+            try:
+                await written.wait()
+            finally:
+                self.marks.discard(mark)
+
+    def _when_written(self, mark: Mark) -> None:
+        """Tells when all that is framed has been written, unless it was before."""
+        if self.engine.output_size:
+            self.marks.add(mark)
+        elif self.writer.writing:
+            self.marks.add_to_batch(mark)
+
     def set_idle_timeout(self, stream_id: int, timeout: float) -> None:
         """From now on a stream may have no frames for so many seconds."""
         self.watcher.stream_timeout(self.engine, stream_id, timeout)
@@ -144,6 +170,7 @@ class SessionCore:
     def linger(self, stream: StreamCore) -> None:
         """The application has closed a stream whose peer has not ended its side, and has some time to."""
         self.watcher.linger(stream)
+        self._when_written(partial(self.watcher.linger_from, stream.id))
 
     # -- for the service tasks -------------------------------------------------------------------------------------
 
@@ -156,9 +183,15 @@ class SessionCore:
 
     def output_taken(self) -> None:
         """The engine's output is on its way to the transport, so there is room for more."""
-        if self.engine.touched:
-            self.watcher.streams_active(self.engine)
+        self.marks.taken()
+        self.watcher.taken(self.engine)
         self.slots.wake()
+
+    def output_written(self) -> None:
+        """The transport has taken it."""
+        now = trio.current_time()
+        self.marks.written(now)
+        self.watcher.written(now)
 
     def settings_acknowledged(self) -> None:
         """The peer acknowledged SETTINGS of ours."""
@@ -238,6 +271,7 @@ class SessionCore:
         """The session is over, and its streams, too: settles the rest. For `Ending.end`."""
         self.pings.end()
         self.updates.end()
+        self.marks.end(trio.current_time())
         self.no_more_slots()
         self.events.end(None if is_clean(failure) else from_failure(failure))
 

@@ -31,6 +31,10 @@ class PendingPing:
         self.answered: float | None = None
         self.done = trio.Event()
 
+    def written(self, now: float) -> None:
+        """The transport has taken it."""
+        self.sent = now
+
 
 class Pings:
     """The application's PINGs of one session that have no answer yet."""
@@ -47,7 +51,7 @@ class Pings:
         return b"\x00ping" + (next(self._numbers) % 2**24).to_bytes(3, "big")
 
     def add(self, payload: bytes) -> PendingPing:
-        """A PING goes out."""
+        """A PING goes out; its round trip counts from when it is `PendingPing.written`."""
         ping = PendingPing(trio.current_time())
         self._pending.setdefault(payload, deque()).append(ping)
         return ping

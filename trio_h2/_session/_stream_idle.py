@@ -19,6 +19,8 @@ class StreamTimers:
     def __init__(self) -> None:
         self.timeouts: dict[int, float] = {}
         self._deadlines: dict[int, float] = {}
+        self._in_batch: set[int] = set()
+        """Those with frames in the batch that is being written."""
 
     def set(self, engine: Engine, stream_id: int, timeout: float, now: float) -> float:
         """Gives a stream a timeout, which counts from *now*; returns its deadline."""
@@ -43,6 +45,19 @@ class StreamTimers:
         for stream_id in touched & self.timeouts.keys():
             self._deadlines[stream_id] = now + self.timeouts[stream_id]
         touched.clear()
+
+    def taken(self, engine: Engine, now: float) -> None:
+        """The writer took all frames of the output."""
+        touched = engine.touched
+        if touched:
+            self._in_batch = touched & self.timeouts.keys()
+            self.book(engine, now)
+
+    def written(self, now: float) -> None:
+        """The transport has taken them: only now have they been sent."""
+        for stream_id in self._in_batch & self.timeouts.keys():
+            self._deadlines[stream_id] = now + self.timeouts[stream_id]
+        self._in_batch.clear()
 
     def next(self) -> float:
         """The next deadline; it can have moved on when it comes."""

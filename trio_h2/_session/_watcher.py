@@ -3,6 +3,10 @@
 The peer's first SETTINGS and its acknowledgements of ours, keep-alive, idle sessions, closed streams that linger.
 Deadlines that move with every byte are not moved: when one comes up, it is looked at again. A session that is over has
 no deadlines any more but that of its goodbye, which is not kept here.
+
+Deadlines judge the peer, never ourselves. When one comes up, what has arrived is read first (`Arrivals`). And an answer
+is waited for from the moment its frame was written (`Answer`, `WriteMarks`). A transport that takes nothing at all is a
+matter of the keep-alive alone: its PING has no more time to be written than it has to be answered.
 """
 
 from __future__ import annotations
@@ -12,8 +16,10 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from .._util import Arrivals
 from .._wire._codes import ErrorCode, Initiator, Role
 from .._wire._failure import Cause, SessionFailure
+from ._answer import Answer
 from ._stream_idle import StreamTimers
 
 if TYPE_CHECKING:
@@ -21,22 +27,37 @@ if TYPE_CHECKING:
     from .._wire._config import SessionConfig
     from .._wire._engine import Engine
     from ._core import SessionCore
+    from ._write_marks import WriteMarks
 
 KEEPALIVE_PAYLOAD = b"\xffkeep-h2"
 """The PING of the keep-alive; beside it, the application's pings have a limit of their own."""
 
 
 class Watcher:
-    """The deadlines of one session. Knows the session only while its task runs, so that no cycle keeps it alive."""
+    """The deadlines of one session. Knows the session only while its task runs, so that no cycle keeps it alive.
 
-    def __init__(self, role: Role, config: SessionConfig) -> None:
+    Args:
+        role: of this side.
+        config: of the session; its first SETTINGS are about to go into the output.
+        marks: tell when a frame was written.
+    """
+
+    def __init__(self, role: Role, config: SessionConfig, marks: WriteMarks) -> None:
         self._watches_always = role is Role.SERVER
         self._config = config
+        self._marks = marks
+        self._arrivals = Arrivals()
         now = trio.current_time()
         self._heard = now
-        self._ping_sent: float | None = None
+        self._ping: Answer | None = None
+        """The answer to the PING of the keep-alive; anything that comes will do."""
         self._preface_deadline = now + config.handshake_timeout
-        self._settings_deadline = now + config.settings_timeout
+        self._settings: Answer | None = None
+        """The acknowledgement of our SETTINGS."""
+        self._writing_since: float | None = None
+        """Since when the transport has not taken a batch."""
+        self._took_more_than_pings = False
+        """Whether that has other frames than PINGs."""
         self._busy_since = now
         self._idle_since: float | None = now
         self.idle_timeout = config.idle_timeout
@@ -47,13 +68,15 @@ class Watcher:
         self._stream_timers = StreamTimers()
         self._sleeping_until = -math.inf
         self._changed = trio.Event()
+        self.settings_sent()
 
     # -- what happened ---------------------------------------------------------------------------------------------
 
     def heard(self, now: float) -> None:
         """The peer sent something: it lives."""
+        self._arrivals.count += 1
         self._heard = now
-        self._ping_sent = None
+        self._ping = None
 
     def settings_seen(self) -> None:
         """The peer's SETTINGS have come."""
@@ -61,12 +84,12 @@ class Watcher:
 
     def settings_sent(self) -> None:
         """SETTINGS of ours went into the output."""
-        self._settings_deadline = trio.current_time() + self._config.settings_timeout
-        self._expect(self._settings_deadline)
+        self._settings = answer = Answer(self._config.settings_timeout)
+        self._expect_answer(answer)
 
     def settings_acknowledged(self) -> None:
         """No SETTINGS of ours are without acknowledgement."""
-        self._settings_deadline = math.inf
+        self._settings = None
 
     def busy(self) -> None:
         """The session has a stream, after it had none."""
@@ -103,6 +126,12 @@ class Watcher:
         self._lingering[stream.id] = deadline, stream.outbox.framed
         self._expect(deadline)
 
+    def linger_from(self, stream_id: int, now: float) -> None:
+        """What we sent before the close is written: the peer's time begins only now."""
+        if stream_id in self._lingering:
+            _, framed = self._lingering.pop(stream_id)
+            self._lingering[stream_id] = now + self._config.linger_timeout, framed
+
     def queued(self, stream_id: int, seconds: float) -> None:
         """A request waits for its handler to be started, for *seconds* at most, the same for all."""
         self._queued[stream_id] = trio.current_time() + seconds
@@ -125,8 +154,26 @@ class Watcher:
         """From now on a stream may have no frames for so many seconds."""
         self._expect(self._stream_timers.set(engine, stream_id, timeout, trio.current_time()))
 
+    def taken(self, engine: Engine) -> None:
+        """The writer took all that was in the output."""
+        now = trio.current_time()
+        self._writing_since = now
+        self._took_more_than_pings = engine.output.took_more_than_pings
+        if engine.touched:
+            self._stream_timers.taken(engine, now)
+        if not self._watches_always and self._idle_since is not None:
+            self._expect(self._ping_due())
+
+    def written(self, now: float) -> None:
+        """The transport has taken it."""
+        self._writing_since = None
+        if self._took_more_than_pings and self._idle_since is not None:
+            self._idle_since = now
+        if self._stream_timers.timeouts:
+            self._stream_timers.written(now)
+
     def streams_active(self, engine: Engine) -> None:
-        """Frames were sent or received."""
+        """Frames were received."""
         if engine.touched:
             self._stream_timers.book(engine, trio.current_time())
 
@@ -136,6 +183,15 @@ class Watcher:
         if deadline < self._sleeping_until:
             self._changed.set()
 
+    def _expect_answer(self, answer: Answer) -> None:
+        """An answer is due some time after the frame was written that goes into the output now."""
+
+        def written(now: float) -> None:
+            answer.written(now)
+            self._expect(answer.due)
+
+        self._marks.add(written)
+
     async def run(self, core: SessionCore) -> None:
         """Acts on every deadline as it comes, until the session is over or the task cancelled."""
         while core.ending.failure is None:
@@ -143,20 +199,31 @@ class Watcher:
             self._sleeping_until = self._next_deadline()
             with trio.move_on_at(self._sleeping_until):
                 await self._changed.wait()
+            now = trio.current_time()
+            if now >= self._peer_due():
+                await self._arrivals.caught_up(now - self._sleeping_until)
+                now = trio.current_time()
             if core.ending.failure is None:
-                self._act(core, trio.current_time())
+                self._act(core, now)
 
     # Each moment has one expression, which both the sleep and the act compare with: rounding must not part them, or
     # the task would wake too early for ever.
 
     def _ping_due(self) -> float:
         """A server watches its clients always, a client its server only while it waits for it."""
-        if self._ping_sent is None and (self._watches_always or self._idle_since is None):
+        if self._ping is not None:
+            return math.inf
+        if self._watches_always or self._idle_since is None:
             return max(self._heard, self._busy_since) + self._config.ping_interval
+        if self._writing_since is not None:
+            return max(self._heard, self._writing_since) + self._config.ping_interval
         return math.inf
 
     def _answer_due(self) -> float:
-        return math.inf if self._ping_sent is None else self._ping_sent + self._config.ping_timeout
+        return math.inf if self._ping is None else self._ping.due
+
+    def _settings_due(self) -> float:
+        return math.inf if self._settings is None else self._settings.due
 
     def _idle_due(self) -> float:
         return math.inf if self._idle_since is None or self._leaving else self._idle_since + self.idle_timeout
@@ -169,24 +236,26 @@ class Watcher:
     def _queue_due(self) -> float:
         return next(iter(self._queued.values()), math.inf)
 
-    def _next_deadline(self) -> float:
+    def _peer_due(self) -> float:
+        """When something is over that what has arrived may change."""
         return min(
             self._preface_deadline,
-            self._settings_deadline,
-            self._ping_due(),
+            self._settings_due(),
             self._answer_due(),
             self._idle_due(),
             self._linger_due(),
-            self._queue_due(),
             self._stream_timers.next(),
         )
+
+    def _next_deadline(self) -> float:
+        return min(self._peer_due(), self._ping_due(), self._queue_due())
 
     def _act(self, core: SessionCore, now: float) -> None:
         config = self._config
         if now >= self._preface_deadline:
             reason = f"the peer sent no SETTINGS within handshake_timeout={config.handshake_timeout:g} s"
             _end(core, Cause.HANDSHAKE, ErrorCode.SETTINGS_TIMEOUT, reason)
-        elif now >= self._settings_deadline:
+        elif now >= self._settings_due():
             reason = f"the peer did not acknowledge our SETTINGS within settings_timeout={config.settings_timeout:g} s"
             _end(core, Cause.SETTINGS_TIMEOUT, ErrorCode.SETTINGS_TIMEOUT, reason)
         elif now >= self._answer_due():
@@ -194,7 +263,8 @@ class Watcher:
             _end(core, Cause.KEEPALIVE, None, reason)
         else:
             if now >= self._ping_due():
-                self._ping_sent = now
+                self._ping = answer = Answer(config.ping_timeout, now)
+                self._expect_answer(answer)
                 core.engine.ping(KEEPALIVE_PAYLOAD)
                 core.wake_writer()
             while now >= self._linger_due():

@@ -249,6 +249,14 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
         self._check_can_send()
         await self._core.outbox.wait_room()
 
+    async def wait_written(self) -> None:
+        """Waits until the transport has taken what was sent so far, or never will. Cancelled: nothing happened.
+
+        `send_all` returns earlier, when its last byte is in a frame. A body given to `respond` or a request counts as
+        far as the peer's window has let it into frames.
+        """
+        await self._core.port.wait_written()
+
     async def send_eof(self) -> None:
         """Ends the send side (END_STREAM); the receive side stays open. A second call does nothing.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from .._checks import view_of
+from .._checks import Snapshot, view_of
 from .._errors import LocalProtocolError, from_failure
 from .._util import ConflictDetector, closed_here
 
@@ -31,11 +31,13 @@ FRAME_SIZE = 64 * 1024
 class _Chunk:
     """Bytes of one `send`, or of a body handed over as a whole (``done`` is ``None``)."""
 
-    __slots__ = ("done", "fixed", "offset", "view")
+    __slots__ = ("copied", "done", "fixed", "offset", "view")
 
     def __init__(self, view: memoryview, done: trio.Event | None) -> None:
         self.view = view
-        self.fixed = type(view.obj) is bytes
+        self.copied = type(view.obj) is Snapshot
+        """Whether the bytes are our own copy, so that dropping them frees memory."""
+        self.fixed = self.copied or type(view.obj) is bytes
         """Whether they cannot change, so that they need not be copied before they are written."""
         self.offset = 0
         self.done = done
@@ -167,9 +169,16 @@ class Outbox:
         self._accepted += len(view)
         chunk = _Chunk(view, done)
         self._chunks.append(chunk)
-        self._port.engine.queued_body += len(view)
+        self._book(chunk, len(view))
         self._port.body_ready(self._stream_id, self)
         return chunk
+
+    def _book(self, chunk: _Chunk, size: int) -> None:
+        """So many bytes of a chunk are queued, or (less than 0) are not any more."""
+        engine = self._port.engine
+        engine.queued_body += size
+        if chunk.copied:
+            engine.copied_body += size
 
     def send_whole(self, content: bytes, length: int | None) -> None:
         """Accepts the whole body and the end; our headers carry *length* as content-length (bytes)."""
@@ -235,7 +244,7 @@ class Outbox:
             return
         self._chunks.remove(chunk)
         rest = len(chunk.view) - chunk.offset
-        self._port.engine.queued_body -= rest
+        self._book(chunk, -rest)
         if not self._torn:
             self._accepted -= rest
         if not self._chunks:
@@ -298,7 +307,7 @@ class Outbox:
         data = part if chunk.fixed else bytes(part)
         chunk.offset += size
         self.framed += size
-        engine.queued_body -= size
+        self._book(chunk, -size)
         if size == rest:
             del self._chunks[0]
         engine.send_data(self._stream_id, data, end_stream=end)
@@ -375,7 +384,7 @@ class Outbox:
     def _clear(self) -> None:
         """Drops what is queued, and wakes whoever waits for it."""
         for chunk in self._chunks:
-            self._port.engine.queued_body -= len(chunk.view) - chunk.offset
+            self._book(chunk, chunk.offset - len(chunk.view))
             if chunk.done is not None:
                 chunk.done.set()
         if self._chunks:

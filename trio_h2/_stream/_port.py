@@ -99,6 +99,8 @@ class StreamEngine(Protocol):
 
     queued_body: int
     """Bytes that all outboxes hold."""
+    copied_body: int
+    """Those of them that the library has copied."""
 
     @property
     def next_stream_id(self) -> int | None:
@@ -167,6 +169,9 @@ class StreamPort(Protocol):
     @property
     def transport(self) -> TransportView:
         """The bytes below, for looking only."""
+
+    async def wait_written(self) -> None:
+        """A checkpoint, which waits until all that is framed has been written, or will never be."""
 
     def wake_writer(self) -> None:
         """Something was put into the engine's output."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .._checks import NO_CONTENT, view_of
+from .._checks import NO_CONTENT, snapshot_of
 from .._errors import LocalProtocolError
 from .._util import construct, http_date
 from .._wire._config import ServerConfig
@@ -102,7 +102,7 @@ class ServerStream(Stream):
         self,
         headers: HeadersInput | int | None = None,
         *,
-        body: bytes | None = None,
+        body: bytes | bytearray | memoryview | None = None,
         end_stream: bool = False,
         send_date: bool = True,
     ) -> None:
@@ -129,7 +129,7 @@ class ServerStream(Stream):
             SessionError: the session broke.
             trio.ClosedResourceError: this side closed the stream.
         """
-        content = body if body is None or type(body) is bytes else bytes(view_of("body", body))
+        content = None if body is None else snapshot_of("body", body)
         core, outbox, port = self._core, self._core.outbox, self._core.port
         method = self._request.method
         head = method == "HEAD"

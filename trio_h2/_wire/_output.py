@@ -41,7 +41,17 @@ class Output:
         padding: how HEADERS, PUSH_PROMISE and DATA are padded.
     """
 
-    __slots__ = ("_chunks", "_last_data", "_padding", "frames", "max_frame_size", "sent_on", "size")
+    __slots__ = (
+        "_chunks",
+        "_last_data",
+        "_padding",
+        "frames",
+        "max_frame_size",
+        "pings",
+        "sent_on",
+        "size",
+        "took_more_than_pings",
+    )
 
     def __init__(self, padding: PaddingStrategy) -> None:
         self._chunks: list[bytes | memoryview] = []
@@ -52,6 +62,10 @@ class Output:
         """Bytes."""
         self.frames = 0
         """How many frames they are."""
+        self.pings = 0
+        """How many of them are PINGs, or answers to some."""
+        self.took_more_than_pings = False
+        """Whether there was another frame in what was taken last."""
         self.max_frame_size = 16_384
         """The largest payload that the peer takes, in bytes."""
         self.sent_on: set[int] | None = None
@@ -62,8 +76,9 @@ class Output:
         data = b"".join(self._chunks)
         self._chunks.clear()
         self._last_data.clear()
+        self.took_more_than_pings = self.frames > self.pings
         self.size = 0
-        self.frames = 0
+        self.frames = self.pings = 0
         return data
 
     def _frame(self, kind: int, flags: int, stream_id: int, payload: bytes | memoryview) -> None:
@@ -160,6 +175,7 @@ class Output:
 
     def ping(self, payload: bytes, *, ack: bool = False) -> None:
         """Puts in PING with 8 bytes, or the answer to one (RFC 9113 §6.7)."""
+        self.pings += 1
         self._frame(PING, ACK if ack else 0, 0, payload)
 
     def goaway(self, last_stream_id: int, code: int, debug_data: bytes) -> None:

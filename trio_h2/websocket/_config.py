@@ -23,7 +23,7 @@ class WebSocketConfig:
     keepalive_interval: float = math.inf
     """How often a ping is sent. The HTTP/2 session has pings of its own, which do not pass through proxies."""
     keepalive_timeout: float = 20.0
-    """How long nothing at all may come after such a ping, before the WebSocket is given up."""
+    """How long nothing at all may come after such a ping was written, before the WebSocket is given up."""
     close_on_drain: bool = True
     """Whether a server's WebSocket is closed (1001) when its session begins to shut down."""
 

@@ -23,6 +23,7 @@ import trio
 
 import trio_h2
 
+from .._util import Arrivals
 from ._ending import ABNORMAL, GOING_AWAY, End
 from ._errors import WebSocketClosedError
 from ._framing import MAX_REASON, Failed, FramingEvent, PeerClosed, Pinged, Ponged, Received
@@ -62,6 +63,7 @@ class WebSocketConnection:
         self.inbox = MessageInbox()
         self._heard = trio.Event()
         """Something came; the keep-alive makes a new one to wait for."""
+        self._arrivals = Arrivals()
         self._eof = trio.Event()
         self._peer_closed = trio.Event()
         """The peer's Close frame came, or it need not be waited for."""
@@ -77,6 +79,8 @@ class WebSocketConnection:
         self._pings = Pings()
         self._pong: bytes | None = None
         self._keepalive_ping: bytes | None = None
+        self._keepalive_sent = trio.Event()
+        """The ping of the keep-alive is framed; it makes a new one to wait for."""
         self._close_frame: tuple[int, str] | None = None
         self._close_sent = False
         self._control = trio.lowlevel.ParkingLot()
@@ -187,6 +191,7 @@ class WebSocketConnection:
         try:
             while data := await self.stream.receive_some(_READ_SIZE):
                 self._heard.set()
+                self._arrivals.count += 1
                 if not self._discarding:
                     self.framing.receive(data)
                     await self.handle_events()
@@ -268,14 +273,17 @@ class WebSocketConnection:
             async with self.frame_lock:
                 if self._is_closing():
                     return
-                frames = b""
+                frames, sent = b"", None
                 if (payload := self._pong) is not None:
                     self._pong = None
                     frames = self.framing.pong(payload)
                 if (payload := self._keepalive_ping) is not None:
                     self._keepalive_ping = None
                     frames += self.framing.ping(payload)
+                    sent = self._keepalive_sent
                 await self.stream.send_all(frames)
+                if sent is not None:
+                    sent.set()
 
     def _is_closing(self) -> bool:
         """Whether a Close frame is to be sent, or was."""
@@ -295,17 +303,26 @@ class WebSocketConnection:
     # -- tasks that not everybody needs ----------------------------------------------------------------------------
 
     async def keep_alive(self) -> None:
-        """Pings now and then, and gives up when nothing comes at all."""
+        """Pings now and then, and gives up when nothing comes at all.
+
+        The peer's time begins when the ping is written: not while its window or the transport holds it back.
+        """
+        timeout = self.config.keepalive_timeout
         while not self.over.is_set():
             await trio.sleep(self.config.keepalive_interval)
             self._heard = trio.Event()
             self._keepalive_ping = _KEEPALIVE_PAYLOAD
+            self._keepalive_sent = trio.Event()
             self._control.unpark()
-            with trio.move_on_after(self.config.keepalive_timeout):
+            await self._keepalive_sent.wait()
+            await self.stream.wait_written()
+            with trio.move_on_after(timeout) as scope:
                 await self._heard.wait()
+            if not self._heard.is_set():
+                await self._arrivals.caught_up(trio.current_time() - scope.deadline)
             # While our own application takes nothing, the answer may have come and not been read.
             if not self._heard.is_set() and not self.inbox.full:
-                problem = f"nothing came for keepalive_timeout={self.config.keepalive_timeout:g} s after a ping"
+                problem = f"nothing came for keepalive_timeout={timeout:g} s after a ping"
                 self._broke(trio.TooSlowError(problem), problem)
 
     async def go_away(self) -> None:
