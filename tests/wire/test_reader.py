@@ -63,21 +63,19 @@ def test_frames_of_every_type() -> None:
         assert frame.size == len(payload)
 
 
-def test_a_large_frame_in_small_pieces_is_copied_a_few_times_only() -> None:
-    """What is collected is not looked at, nor copied, before its frame can be complete."""
-
-    class Counting(bytearray):
-        copies = 0
-
-        def __bytes__(self) -> bytes:
-            Counting.copies += 1
-            return bytes(memoryview(self))
-
+@pytest.mark.parametrize("step", [1, 5, 8, 9, 10, 100, 16_392, 16_393, 16_394, 40_000])
+def test_frames_in_pieces_of_any_size(step: int) -> None:
+    """What is kept for later is never more than the frame that is not complete."""
+    sizes = [16_384, 0, 1, 16_384, 9, 0, 0, 16_383, 16_384]
+    octets = b"".join(raw_frame(0x0, 0, 1, bytes([number]) * size) for number, size in enumerate(sizes))
     reader = reader_after_settings()
-    reader._rest = Counting()
-    for octet in raw_frame(0x0, 0, 1, bytes(16_000)):
-        frames(reader, bytes([octet]))
-    assert Counting.copies == 2  # its header, and the whole
+    read = []
+    for start in range(0, len(octets), step):
+        read += frames(reader, octets[start : start + step])
+        assert reader.buffered == min(start + step, len(octets)) - sum(9 + frame.size for frame in read)
+        assert reader.buffered < 9 + 16_384
+    assert [frame.payload for frame in read] == [bytes([number]) * size for number, size in enumerate(sizes)]
+    assert not reader.mid_frame
 
 
 def test_frames_octet_by_octet() -> None:

@@ -49,7 +49,8 @@ class TokenBucket:
 
     def refund(self, count: int) -> None:
         """Allows *count* more events at once, up to the burst."""
-        self._tokens = min(self._burst, self._tokens + count)
+        if self._tokens < self._burst:
+            self._tokens = min(self._burst, self._tokens + count)
 
 
 class Guard:

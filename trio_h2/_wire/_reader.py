@@ -125,17 +125,33 @@ class FrameReader:
         """
         if self._first:
             data = self._begin(data)
-        rest = self._rest
-        if rest:
-            # What is incomplete is collected until its frame is there, so that each byte is copied once or twice,
-            # however small the pieces in which a large frame arrives.
-            rest += data
-            if len(rest) < self._needed:
-                return
-            data = bytes(rest)
-            rest.clear()
         start, end = 0, len(data)
-        needed = HEADER_SIZE
+        rest = self._rest
+        while rest:
+            # What is incomplete is collected until its frame is there, and nothing of what follows it, so that each
+            # byte is copied once, however small the pieces in which a large frame arrives.
+            missing = self._needed - len(rest)
+            if end - start < missing:
+                rest += data[start:] if start else data
+                return
+            rest += data[start : start + missing]
+            start += missing
+            high, low, kind, flags, stream_id = unpack_header(rest)
+            length = high << 8 | low
+            stream_id &= STREAM_MASK
+            if len(rest) < HEADER_SIZE + length:  # the header is there now
+                self._check_header(length, kind, flags, stream_id)
+                self._needed = HEADER_SIZE + length
+                continue
+            if not length:
+                self._check_header(length, kind, flags, stream_id)
+            with memoryview(rest) as view:
+                payload = bytes(view[HEADER_SIZE:])
+            rest.clear()
+            self._needed = HEADER_SIZE
+            frame = self._frame(kind, flags, stream_id, payload, length)
+            if frame is not None:
+                yield frame
         while end - start >= HEADER_SIZE:
             high, low, kind, flags, stream_id = unpack_header(data, start)
             length = high << 8 | low
@@ -144,23 +160,24 @@ class FrameReader:
                 self._check_header(length, kind, flags, stream_id)
             stop = start + HEADER_SIZE + length
             if stop > end:
-                needed = HEADER_SIZE + length
+                self._needed = HEADER_SIZE + length
                 break
-            self._first = False
-            frame = Frame(kind, flags, stream_id, data[start + HEADER_SIZE : stop], length)
+            frame = self._frame(kind, flags, stream_id, data[start + HEADER_SIZE : stop], length)
             start = stop
-            if kind == DATA:
-                if flags & PADDED:
-                    _unpad(frame, 0)
-            elif kind in _FIELD_BLOCK:
-                whole = self._assemble(frame)
-                if whole is None:
-                    continue
-                frame = whole
-            yield frame
+            if frame is not None:
+                yield frame
         if start < end:
             rest += data[start:]
-            self._needed = needed
+
+    def _frame(self, kind: int, flags: int, stream_id: int, payload: bytes, length: int) -> Frame | None:
+        """Returns a frame whose header was checked; ``None`` if it only continues a field block."""
+        self._first = False
+        frame = Frame(kind, flags, stream_id, payload, length)
+        if kind == DATA:
+            if flags & PADDED:
+                _unpad(frame, 0)
+            return frame
+        return self._assemble(frame) if kind in _FIELD_BLOCK else frame
 
     def _begin(self, data: bytes) -> bytes:
         """Looks at what comes before the first frame; returns *data* without it."""
