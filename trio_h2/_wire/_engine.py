@@ -462,7 +462,8 @@ class Engine:
     def sendable(self, stream_id: int) -> int:
         """How many bytes the next DATA frame of a stream may have; never negative, though a window can be (§6.9.2)."""
         windows = self.windows
-        return max(0, min(self.streams[stream_id].send_window, windows.send_window, self.output.max_frame_size))
+        size = min(self.streams[stream_id].send_window, windows.send_window, self.output.max_frame_size)
+        return size if size > 0 else 0
 
     def stream_window(self, stream_id: int) -> int:
         """What may be sent on a stream, in bytes; negative after the peer shrank its window."""
@@ -475,7 +476,7 @@ class Engine:
     def send_data(self, stream_id: int, data: bytes | memoryview, *, end_stream: bool) -> None:
         """Frames *data*, at most `sendable` bytes, and perhaps ends our side."""
         stream, windows = self.streams[stream_id], self.windows
-        if type(data) is not bytes and (not isinstance(data, memoryview) or type(data.obj) is not bytes):
+        if not isinstance(data, bytes) and not isinstance(data.obj, bytes):
             data = bytes(data)  # what is below it may change until it is written
         size = len(data)
         if not size and end_stream and self.output.end_stream(stream_id):
@@ -487,9 +488,10 @@ class Engine:
             self.output.data(stream_id, data, padding, end_stream=end_stream)
             stream.send_window -= size + padding
             windows.send_window -= size + padding
-        if size and stream.send_window >= SMALL_INCREMENT and windows.send_window >= SMALL_INCREMENT:
+        guard = self.guard
+        if guard.spent and size and stream.send_window >= SMALL_INCREMENT and windows.send_window >= SMALL_INCREMENT:
             # The frame is as large as the application wanted it, so the peer may return its window as it likes.
-            self.guard.progress(UPDATES_PER_FRAME)
+            guard.progress(UPDATES_PER_FRAME)
         if end_stream and stream.sent_end():
             self.close_stream(stream_id)
 

@@ -47,10 +47,10 @@ class TokenBucket:
             )
         self._tokens -= 1
 
-    def refund(self, count: int) -> None:
-        """Allows *count* more events at once, up to the burst."""
-        if self._tokens < self._burst:
-            self._tokens = min(self._burst, self._tokens + count)
+    def refund(self, count: int) -> bool:
+        """Allows *count* more events at once, up to the burst; returns whether that is reached."""
+        self._tokens = min(self._burst, self._tokens + count)
+        return self._tokens >= self._burst
 
 
 class Guard:
@@ -65,6 +65,7 @@ class Guard:
         "_rejected",
         "_replies",
         "_resets",
+        "spent",
     )
 
     def __init__(self, config: SessionConfig) -> None:
@@ -82,6 +83,8 @@ class Guard:
         self._max_rejected = config.max_session_rejected_streams if isinstance(config, ServerConfig) else math.inf
         self._invalid = self._rejected = 0
         self._replies = 0
+        self.spent = False
+        """Whether frames that move nothing forward have come which nothing has made good for yet."""
 
     def count_reset(self, now: float) -> None:
         """Counts a stream reset by the peer, or by us because of what the peer did (CVE-2023-44487, CVE-2025-8671)."""
@@ -115,11 +118,13 @@ class Guard:
 
     def count_overhead(self, now: float) -> None:
         """Counts a frame that moves nothing forward: PING, SETTINGS, PRIORITY, empty DATA, frames on closed streams."""
+        self.spent = True
         self._overhead.spend(now)
 
     def progress(self, frames: int) -> None:
         """Something moved forward, which honestly brings up to *frames* small or late frames of the peer with it."""
-        self._overhead.refund(frames)
+        if self.spent:
+            self.spent = not self._overhead.refund(frames)
 
     def count_reply(self) -> None:
         """Counts an automatic reply put into the output.
