@@ -1,4 +1,4 @@
-"""Fixtures of the conformance tests: our endpoints, with what they receive whole and octet by octet."""
+"""Fixtures of the conformance tests: our endpoints, with what they receive whole and byte by byte."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Runs tests whole and octet by octet; those with parameters whole only, unless they ask for both ways."""
+    """Runs tests whole and byte by byte; those with parameters whole only, unless they ask for both ways."""
     marks = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
     if "feed" in metafunc.fixturenames and "feed" not in marks:
         metafunc.parametrize("feed", ["whole"] if marks else ["whole", "bytes"], indirect=True)
@@ -44,7 +44,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def feed(request: pytest.FixtureRequest) -> str:
-    """How our endpoint gets what the peer sends: as it comes, or one octet at a time."""
+    """How our endpoint gets what the peer sends: as it comes, or one byte at a time."""
     return str(request.param)
 
 

@@ -357,11 +357,11 @@ async def run_server(
     """Runs our server against a scripted client.
 
     Args:
-        feed: "whole" lets our side read whatever is there; "bytes" one octet at a time.
+        feed: "whole" lets our side read whatever is there; "bytes" one byte at a time.
         config: Changes to the default configuration.
         settings: The peer's SETTINGS.
         handshake: Whether the peer does its handshake first.
-        capacity: Octets that may be under way in each direction.
+        capacity: Bytes that may be under way in each direction.
     """
     ours, theirs = memory_transports(capacity)
     tap = Tap(theirs)

@@ -1,4 +1,4 @@
-"""How octets get to our endpoint, and how a test gets hold of those that it sends."""
+"""How bytes get to our endpoint, and how a test gets hold of those that it sends."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     import trio
 
 whole_only = pytest.mark.parametrize("feed", ["whole"], indirect=True)
-"""For tests that move so many octets that feeding them one by one would take long."""
+"""For tests that move so many bytes that feeding them one by one would take long."""
 both_ways = pytest.mark.parametrize("feed", ["whole", "bytes"], indirect=True)
-"""For tests with parameters that are worth feeding octet by octet, too. Those without parameters always are."""
+"""For tests with parameters that are worth feeding byte by byte, too. Those without parameters always are."""
 
 
 class Tap(FaultyStream):
-    """Keeps a copy of every octet that is received through it."""
+    """Keeps a copy of every byte that is received through it."""
 
     def __init__(self, transport: trio.abc.Stream) -> None:
         super().__init__(transport)
@@ -33,7 +33,7 @@ class Tap(FaultyStream):
 
 
 class OctetByOctet(FaultyStream):
-    """Hands out one octet at a time; unlike `TrickleStream` without a checkpoint for each, which makes it fast."""
+    """Hands out one byte at a time; unlike `TrickleStream` without a checkpoint for each, which makes it fast."""
 
     def __init__(self, transport: trio.abc.Stream) -> None:
         super().__init__(transport)

@@ -92,7 +92,7 @@ async def test_4_3_undecodable_continuation_is_a_connection_error(end: End) -> N
 async def test_4_3_block_that_is_too_large_to_be_decoded_is_a_connection_error(end: End) -> None:
     """Our choice of code: ENHANCE_YOUR_CALM says more than COMPRESSION_ERROR, and §5.4 allows any that applies."""
     stream_id = await end.open()
-    # One field with 3000 octets goes into the table, and comes out of it 200 times.
+    # One field with 3000 bytes goes into the table, and comes out of it 200 times.
     await end.peer.send_headers(stream_id, b"\x40\x01a\x7f\xb9\x16" + b"b" * 3000 + b"\xbe" * 200, end_stream=True)
     await end.expect_connection_error(ErrorCode.ENHANCE_YOUR_CALM)
 

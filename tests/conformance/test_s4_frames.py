@@ -38,6 +38,7 @@ async def test_4_1_frames_we_send_are_no_longer_than_the_default(end: End) -> No
     assert all(len(part.payload) <= 16_384 for head in heads for part in [head, *head.continuations])
 
 
+@pytest.mark.parity("I4")
 @whole_only
 async def test_4_1_frames_we_send_are_no_longer_than_the_peer_allows(start: Start) -> None:
     async with start(settings={SettingCode.MAX_FRAME_SIZE: 20_000}) as end:
@@ -138,7 +139,7 @@ async def test_4_1_the_reserved_bit_is_ignored_on_a_message(end: End) -> None:
 
 
 @whole_only
-async def test_4_2_data_of_16384_octets_is_received(end: End) -> None:
+async def test_4_2_data_of_16384_bytes_is_received(end: End) -> None:
     stream_id = await end.open()
     await end.peer.send_data(stream_id, b"x" * 16_384, end_stream=True)
     await end.settle()
@@ -147,7 +148,7 @@ async def test_4_2_data_of_16384_octets_is_received(end: End) -> None:
 
 
 @whole_only
-async def test_4_2_headers_of_16384_octets_are_received(end: End) -> None:
+async def test_4_2_headers_of_16384_bytes_are_received(end: End) -> None:
     block = end.peer.encode(end.head())
     # One more field, a literal that is neither indexed nor compressed (RFC 7541 §6.2.2): it fills the frame.
     block += b"\x00\x01y\x7f" + _integer(16_384 - len(block) - 4 - 3 - 127)
@@ -159,12 +160,12 @@ async def test_4_2_headers_of_16384_octets_are_received(end: End) -> None:
 
 
 def _integer(rest: int) -> bytes:
-    """Returns the octets after a full prefix of an HPACK integer (RFC 7541 §5.1), always three of them."""
+    """Returns the bytes after a full prefix of an HPACK integer (RFC 7541 §5.1), always three of them."""
     return bytes([rest & 0x7F | 0x80, rest >> 7 & 0x7F | 0x80, rest >> 14])
 
 
 @whole_only
-async def test_4_2_unknown_frames_of_16384_octets_are_received(end: End) -> None:
+async def test_4_2_unknown_frames_of_16384_bytes_are_received(end: End) -> None:
     await end.peer.send_raw_frame(0xFA, 0, 0, bytes(16_384))
     await end.expect_ignored()
 
@@ -174,7 +175,7 @@ async def test_4_2_unknown_frames_of_16384_octets_are_received(end: End) -> None
     "kind", [FrameType.DATA, FrameType.HEADERS, FrameType.SETTINGS, FrameType.GOAWAY, FrameType.CONTINUATION, 0xFA]
 )
 async def test_4_2_longer_frames_are_a_connection_error_as_soon_as_they_are_announced(end: End, kind: int) -> None:
-    """No payload follows: 9 octets are enough to know."""
+    """No payload follows: 9 bytes are enough to know."""
     stream_id = 0 if kind in (FrameType.SETTINGS, FrameType.GOAWAY) else await end.open()
     if kind == FrameType.CONTINUATION:
         await end.peer.send_headers(stream_id, b"", end_headers=False)

@@ -109,7 +109,7 @@ async def test_5_1_1_skipped_streams_are_closed(server: ServerEnd, frame: str) -
 
 
 async def test_5_1_1_ids_cannot_be_reused(server: ServerEnd) -> None:
-    """On a stream that has ended it is a connection error (§5.1, closed)."""
+    """Our choice of code: on a stream that has been open it is STREAM_CLOSED (§5.1, closed)."""
     stream_id = await server.closed()
     await server.peer.send_headers(stream_id, server.head(), end_stream=True)
     await server.expect_connection_error(ErrorCode.STREAM_CLOSED)
@@ -182,6 +182,7 @@ async def test_5_1_2_a_limit_that_was_lowered_counts_for_new_streams(client: Cli
         await client.peer.respond(7, 204)
 
 
+@pytest.mark.parity("I5")
 @pytest.mark.parametrize("end_stream", [False, True])
 async def test_5_1_2_streams_over_our_limit_are_refused(start_server: StartServer, end_stream: bool) -> None:
     """Our choice between the two codes: REFUSED_STREAM, after which a retry is safe (§8.7)."""

@@ -189,6 +189,7 @@ async def test_5_1_2_pushed_responses_over_our_limit_are_a_stream_error(start_ta
         assert b"".join([chunk async for chunk in taker.pushed[2]]) == b"pushed"
 
 
+@pytest.mark.parity("H9")
 async def test_5_1_2_promises_over_our_limit_are_refused(start_taker: StartClient) -> None:
     async with start_taker(config={"max_reserved_remote_streams": 1}) as taker:
         parent_id = await taker.promised()

@@ -206,7 +206,7 @@ async def test_5_1_everything_on_a_stream_that_we_reset_is_discarded(end: End) -
 
 @whole_only
 async def test_5_1_data_on_a_stream_that_we_reset_is_credited(start: Start) -> None:
-    """The same octets 10 times over: without credit for them the connection's window would be used up."""
+    """The same bytes 10 times over: without credit for them the connection's window would be used up."""
     async with start(config={"receive_budget": 65_535, "stream_window": 511}) as end:
         for _ in range(10):
             stream_id = await end.reset_by_us()

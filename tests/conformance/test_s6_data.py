@@ -59,7 +59,7 @@ async def test_6_1_padding_does_not_count_for_content_length(end: End) -> None:
 
 
 async def test_6_1_padding_counts_against_the_windows(start: Start) -> None:
-    """100 octets of window are used up by 1 of data, 98 of padding and 1 of pad length."""
+    """100 bytes of window are used up by 1 of data, 98 of padding and 1 of pad length."""
     async with start(config={"stream_window": 100}) as end:
         stream_id = await end.open()
         await end.peer.send_data(stream_id, bytes(40))  # less than half: not credited yet
@@ -70,7 +70,7 @@ async def test_6_1_padding_counts_against_the_windows(start: Start) -> None:
 
 
 async def test_6_1_padding_is_credited(start: Start) -> None:
-    """All that the peer has spent on a stream comes back, though the application gets one octet of a hundred."""
+    """All that the peer has spent on a stream comes back, though the application gets one byte of a hundred."""
     async with start(config={"stream_window": 1000}) as end:
         stream_id = await end.open()
         for _ in range(100):

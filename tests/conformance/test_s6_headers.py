@@ -81,7 +81,7 @@ async def test_6_2_padding_and_priority_are_taken_off(end: End) -> None:
 
 
 async def test_6_2_block_that_is_all_padding_is_empty(end: End) -> None:
-    """The pad length may be all but one of the payload's octets."""
+    """The pad length may be all but one of the payload's bytes."""
     stream_id = await end.open()
     flags = FrameFlag.PADDED | FrameFlag.END_HEADERS | FrameFlag.END_STREAM
     await end.peer.send_raw_frame(FrameType.HEADERS, flags, stream_id, b"\x05" + bytes(5))

@@ -47,6 +47,7 @@ async def test_6_9_2_the_default_counts_before_settings_came(start_client: Start
         await client.peer.expect_data(stream.id, bytes(70_000 - 66_000))
 
 
+@pytest.mark.parity("I3")
 async def test_6_9_2_a_change_adjusts_the_windows_of_open_streams(end: End) -> None:
     stream_id = await end.send_message()
     await _set_window(end, 10)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.conformance.ends import End
 
 
-async def test_6_7_ping_is_answered_with_ack_and_the_same_octets(end: End) -> None:
+async def test_6_7_ping_is_answered_with_ack_and_the_same_bytes(end: End) -> None:
     for data in (b"\x00" * 8, b"abcdefgh", b"\xff" * 8):
         await end.peer.send_ping(data)
         await end.peer.expect(PingFrame, ack=True, data=data)
@@ -37,7 +37,7 @@ async def test_6_7_ack_is_not_answered(end: End) -> None:
     await end.expect_ignored()
 
 
-async def test_6_7_pings_of_ours_have_8_octets_and_end_with_their_ack(end: End) -> None:
+async def test_6_7_pings_of_ours_have_8_bytes_and_end_with_their_ack(end: End) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(end.session.ping)
         frame = await end.peer.pick(PingFrame, ack=False)

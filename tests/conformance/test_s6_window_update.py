@@ -229,7 +229,7 @@ async def test_6_9_1_our_own_windows_stay_within_2_31_minus_1(start: Start, budg
 
 @pytest.mark.parametrize("size", [1, 100])
 async def test_6_9_1_more_than_the_window_of_a_stream_is_a_stream_error(start: Start, size: int) -> None:
-    """Our choice; RFC 9113 allows either kind of error. The octets are credited, for the connection."""
+    """Our choice; RFC 9113 allows either kind of error. The bytes are credited, for the connection."""
     async with start(config={"stream_window": 1000}) as end:
         stream_id = await end.open()
         await end.peer.send_data(stream_id, bytes(1000))
@@ -243,7 +243,7 @@ async def test_6_9_1_more_than_the_window_of_a_stream_is_a_stream_error(start: S
 
 @whole_only
 async def test_6_9_1_more_than_the_window_of_the_connection_is_a_connection_error(start: Start, role: str) -> None:
-    """Our choice, too. Four streams hold all but 13107 octets of what may be under way on all of them."""
+    """Our choice, too. Four streams hold all but 13107 bytes of what may be under way on all of them."""
     config: dict[str, object] = {"receive_budget": 65_535, "stream_window": 13_107}
     if role == "server":
         config["max_concurrent_streams"] = 5

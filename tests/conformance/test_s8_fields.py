@@ -83,6 +83,7 @@ async def test_8_2_1_prohibited_character_in_a_name_of_trailers_is_malformed(end
     await end.expect_stream_error(stream_id, ErrorCode.PROTOCOL_ERROR)
 
 
+@pytest.mark.parity("J5")
 @pytest.mark.parametrize("value", WRONG_VALUES.values(), ids=WRONG_VALUES.keys())
 async def test_8_2_1_prohibited_character_in_a_value_is_malformed(end: End, value: bytes) -> None:
     stream_id = await end.receive_message(end.head((b"x-name", value)))
@@ -127,6 +128,7 @@ async def test_8_2_1_every_allowed_character_is_received(end: End) -> None:
 # ---- §8.2.1: sent ----
 
 
+@pytest.mark.parity("J5")
 @pytest.mark.parametrize("octet", sorted({*SOME_WRONG_IN_NAMES} - {*b"AZ"}), ids=hex)
 async def test_8_2_1_prohibited_character_in_a_name_is_not_sent(end: End, octet: int) -> None:
     """Upper case is allowed here: it comes out in lower case."""
@@ -153,6 +155,7 @@ async def test_8_2_1_prohibited_character_in_a_value_is_not_sent(end: End, value
 # ---- §8.2.2 ----
 
 
+@pytest.mark.parity("J7")
 @both_ways
 @pytest.mark.parametrize("name", CONNECTION_SPECIFIC)
 async def test_8_2_2_connection_specific_fields_are_malformed(end: End, name: str) -> None:
@@ -174,6 +177,7 @@ async def test_8_2_2_connection_specific_fields_in_an_interim_response_are_malfo
     await client.expect_stream_error(stream_id, ErrorCode.PROTOCOL_ERROR)
 
 
+@pytest.mark.parity("J7")
 @pytest.mark.parametrize("name", [*CONNECTION_SPECIFIC, "Connection", "Transfer-Encoding"])
 async def test_8_2_2_connection_specific_fields_are_not_sent(end: End, name: str) -> None:
     with pytest.raises(ValueError, match="not allowed"):
@@ -206,6 +210,7 @@ async def test_8_2_2_te_trailers_is_allowed_in_a_request(server: ServerEnd, valu
     await server.expect_ignored()
 
 
+@pytest.mark.parity("J7")
 async def test_8_2_2_te_other_than_trailers_is_not_sent(end: End) -> None:
     with pytest.raises(ValueError, match="te"):
         await end.send_message({"te": "gzip"})

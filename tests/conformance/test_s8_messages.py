@@ -108,6 +108,7 @@ async def test_8_1_content_before_the_final_response_is_malformed(
     await client.expect_stream_error(stream_id, PROTOCOL_ERROR)
 
 
+@pytest.mark.parity("E1")
 async def test_8_1_our_server_sends_interim_responses_without_end_stream_and_before_the_final_one(
     server: ServerEnd,
 ) -> None:
@@ -173,6 +174,7 @@ async def test_8_1_our_server_asks_for_no_more_after_a_whole_response(server: Se
 # ---- §8.1.1: content-length ----
 
 
+@pytest.mark.parity("J8", "K4")
 @pytest.mark.parametrize(
     ("length", "pieces"),
     [
@@ -280,6 +282,7 @@ async def test_8_1_1_message_that_turns_out_malformed_has_no_end(end: End) -> No
             pass
 
 
+@pytest.mark.parity("J8")
 @whole_only
 async def test_8_1_1_our_content_has_the_length_that_we_announced(end: End) -> None:
     stream_id = await end.send_message({"content-length": "10"})

@@ -71,6 +71,18 @@ async def test_8_4_promised_requests_for_other_servers_are_a_stream_error(taker:
     await taker.expect_stream_error(2, ErrorCode.PROTOCOL_ERROR)
 
 
+async def test_8_4_promised_requests_are_for_the_server_of_their_request(taker: ClientEnd) -> None:
+    """One connection may carry requests for several: each promise is compared with the request it came on."""
+    elsewhere: Pairs = [METHOD, SCHEME, (":authority", "elsewhere.test"), PATH]
+    first = await taker.request("GET", end_stream=True)
+    second = await taker.request("GET", headers={":authority": "elsewhere.test"}, end_stream=True)
+    await taker.peer.send_push_promise(first, 2, elsewhere)
+    await taker.peer.expect_rst(2, ErrorCode.PROTOCOL_ERROR)
+    await taker.peer.send_push_promise(second, 4, elsewhere)
+    await taker.expect_ignored()
+    assert list(taker.pushed) == [4]
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("others", [[], [("content-length", "0")], [("host", "example.test")]])
 async def test_8_4_1_promised_requests_that_are_right_are_taken(

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 import trio_h2
-from tests.conformance.ends import ClientEnd, ServerEnd
+from tests.conformance.ends import PROMISED, ClientEnd, ServerEnd
 from tests.conformance.feeds import both_ways
 from trio_h2 import ErrorCode
 from trio_h2.testing import GoAwayFrame, RstStreamFrame
@@ -125,7 +125,7 @@ async def _connected(end: End) -> int:
     return stream_id
 
 
-async def test_8_5_a_tunnel_carries_octets_both_ways_and_their_ends(end: End) -> None:
+async def test_8_5_a_tunnel_carries_bytes_both_ways_and_their_ends(end: End) -> None:
     stream_id = await _connected(end)
     stream = end.app(stream_id)
     await stream.send_all(b"there")
@@ -172,6 +172,21 @@ async def test_8_5_trailers_are_not_sent_in_a_tunnel(end: End) -> None:
     await end.app(stream_id).send_all(b"not spoiled")
     await end.peer.expect_data(stream_id, b"not spoiled")
     await end.expect_ignored()
+
+
+async def test_8_5_push_promise_in_a_tunnel_is_a_stream_error(taker: ClientEnd) -> None:
+    """And nobody wants what was promised in it."""
+    stream = await taker.session.open_stream("CONNECT", headers={":authority": "example.test:80"}, end_stream=False)
+    await taker.peer.expect_headers(stream.id)
+    await taker.peer.send_headers(stream.id, {":status": "200"})
+    await taker.peer.send_push_promise(stream.id, 2, PROMISED)
+    codes = {(await taker.peer.pick(RstStreamFrame)).stream_id: None for _ in range(2)}
+    assert codes.keys() == {stream.id, 2}
+    with pytest.raises(trio_h2.StreamResetError) as caught:
+        await stream.receive_some()
+    assert caught.value.code == ErrorCode.PROTOCOL_ERROR
+    assert not taker.pushed
+    await taker.still_works()
 
 
 async def test_8_5_answer_that_refuses_a_tunnel_is_an_ordinary_message(client: ClientEnd) -> None:

@@ -233,7 +233,7 @@ def audit(octets: bytes, *, client: bool) -> list[str]:
     """Returns what is wrong with everything that an endpoint has sent; whole frames only.
 
     Args:
-        octets: What was sent, from the first octet on.
+        bytes: What was sent, from the first byte on.
         client: Whether a client sent it.
     """
     auditor = _Auditor(client)

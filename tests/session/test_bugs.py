@@ -1,4 +1,4 @@
-"""Bugs of ours, injected into each part of a session: they come out as what they are, and nothing is left waiting (K3).
+"""Bugs of ours, injected into each part of a session: they come out as what they are, and nothing is left waiting.
 
 What a peer or the network does is state that every waiter hears of; a bug is raised by the block that owns the session,
 and the peer is told INTERNAL_ERROR where it still can be.
@@ -92,7 +92,7 @@ class Owner:
             case "event":
                 monkeypatch.setattr(session._core.watcher, "settings_seen", broken)
             case "writer":
-                monkeypatch.setattr(engine, "send_data", broken)
+                monkeypatch.setattr(session._core.writer, "_next_batch", broken)
             case "output":
                 monkeypatch.setattr(engine, "take_output", broken)
             case "watcher":

@@ -1,4 +1,4 @@
-"""What a request costs does not depend on how many there were before (lesson P21)."""
+"""What a request costs does not depend on how many there were before."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ async def test_altsvc_for_a_stream(autojump_clock: object) -> None:
 
 @pytest.mark.parity("B22")
 async def test_altsvc_that_is_wrong(autojump_clock: object) -> None:
-    """K1: nothing is sent."""
+    """Nothing is sent."""
     async with served(hello) as (peer, session):
         for origin in "example.org", "ftp://example.org", "https://", "https://a b", "https://a:99999", "https://a:b":
             with pytest.raises(ValueError, match="has no origin"):

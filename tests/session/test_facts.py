@@ -93,7 +93,7 @@ async def test_a_hook_sees_a_connected_session() -> None:
     assert seen == [(False, "h2c", False)]
 
 
-# -- the view of the transport -------------------------------------------------------------------------------------
+# -- the view of the transport -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parity("A2", "B11", "B13", "B20")

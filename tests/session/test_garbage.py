@@ -1,4 +1,4 @@
-"""A session that is over is freed at once, without the garbage collector (lesson B39): nothing of it is in a cycle."""
+"""A session that is over is freed at once, without the garbage collector: nothing of it is in a cycle."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import trio
 
 from tests.session.scripted import served, settle
 from trio_h2 import ErrorCode, ServerConfig, Settings
-from trio_h2.testing import HeadersFrame, SettingsFrame, session_pair
+from trio_h2.testing import SettingsFrame, session_pair
 
 if TYPE_CHECKING:
     from trio_h2 import ServerStream
@@ -105,22 +105,8 @@ async def test_rapid_reset_starts_no_more_handlers_than_allowed(autojump_clock: 
             assert session.statistics().running_handlers == 0
 
 
-async def test_more_streams_than_announced_are_refused_at_once(autojump_clock: object) -> None:
-    """B9: with REFUSED_STREAM, not GOAWAY."""
-    handler = Holding()
-    async with served(handler, config=TWO) as (peer, _):
-        with handler:
-            for _ in range(4):
-                await peer.request()
-            for stream_id in (5, 7):
-                await peer.expect_rst(stream_id, ErrorCode.REFUSED_STREAM)
-            await peer.expect_nothing(0.5)
-            handler.go.set()
-            assert {(await peer.until(HeadersFrame)).stream_id for _ in (1, 3)} == {1, 3}
-
-
 async def test_a_client_that_keeps_the_limit_is_never_refused(autojump_clock: object) -> None:
-    """Its streams end before their handlers do, which all have something to do after their last octet."""
+    """Its streams end before their handlers do, which all have something to do after their last byte."""
     most = running = 0
 
     async def handler(stream: ServerStream) -> None:

@@ -1,4 +1,4 @@
-"""The start of a session: SETTINGS in time, and peers that speak something else (lessons B21, B34)."""
+"""The start of a session: SETTINGS in time, and peers that speak something else."""
 
 from __future__ import annotations
 
@@ -180,13 +180,12 @@ async def test_acknowledgements_that_nobody_waits_for(autojump_clock: object) ->
         assert not session.closed
 
 
-# -- other protocols -----------------------------------------------------------------------------------------------
+# -- other protocols ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n", b"HTTP/1.0 505\r\n\r\n"])
 @pytest.mark.parametrize("closes", [True, False])
 async def test_an_http1_server_answers(answer: bytes, closes: bool, autojump_clock: object) -> None:
-    """B21."""
     async with connected(handshake=False) as (session, peer):
         stream = await session.open_stream("GET")
         await peer.receive_preface()
@@ -208,16 +207,6 @@ async def test_an_http1_client_asks(autojump_clock: object) -> None:
         await peer.expect_eof()
         await peer.aclose()
         with pytest.raises(HandshakeError, match="preface"):
-            await session.wait_closed()
-
-
-async def test_the_first_frame_must_be_settings(autojump_clock: object) -> None:
-    async with served(forbidden, handshake=False) as (peer, session):
-        await peer.send_preface()
-        await peer.send_ping()
-        await peer.until(GoAwayFrame, code=ErrorCode.PROTOCOL_ERROR)
-        await peer.aclose()
-        with pytest.raises(HandshakeError, match="not SETTINGS"):
             await session.wait_closed()
 
 

@@ -1,4 +1,4 @@
-"""`Session.subscribe`: what happens to a session beside its streams (lessons P1, B16)."""
+"""`Session.subscribe`: what happens to a session beside its streams."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ async def test_wrong_capacities_and_constructors(autojump_clock: object) -> None
 
 
 async def test_a_drain_is_told_step_by_step(autojump_clock: object) -> None:
-    """P1: two GOAWAYs, both with their ids."""
+    """Two GOAWAYs, both with their ids."""
     async with session_of(Role.CLIENT) as (session, peer):
         stream = await session.open_stream("GET")  # type: ignore[attr-defined]  # a client's
         with session.subscribe() as events:

@@ -1,4 +1,4 @@
-"""A thousand streams leave nothing behind on their session (lessons P21, B39)."""
+"""A thousand streams leave nothing behind on their session."""
 
 from __future__ import annotations
 

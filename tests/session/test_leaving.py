@@ -29,30 +29,7 @@ PATIENT_CLIENT = ClientConfig(handshake_timeout=99, settings_timeout=99)
 PATIENT_SERVER = ServerConfig(handshake_timeout=99, settings_timeout=99)
 
 
-# -- the client ----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parity("B1")
-async def test_a_client_says_goaway_once_and_finishes_its_streams(autojump_clock: object) -> None:
-    async with connected() as (session, peer):
-        stream = await session.open_stream("GET")
-        await peer.expect_headers(1)
-        session.shutdown()
-        session.shutdown()
-        assert session.draining
-        assert session.closed
-        with pytest.raises(trio.ClosedResourceError):
-            await session.open_stream("GET")
-        await peer.expect_goaway(ErrorCode.NO_ERROR, last_stream_id=0)
-        await peer.expect_nothing(5)
-        await peer.respond(1, body=b"late")
-        await stream.receive_response()
-        assert await stream.receive_some() == b"late"
-        await peer.expect_eof()
-        await session.wait_closed()
-        assert await stream.receive_some() == b""
-        await stream.aclose()
-    assert sum(isinstance(frame, GoAwayFrame) for frame in peer.frames) == 1
+# -- the client --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parity("B1")
@@ -73,38 +50,6 @@ async def test_the_end_of_a_session_is_waited_for(role: Role, autojump_clock: ob
         assert trio.current_time() == start
 
 
-async def test_requests_in_line_are_told_when_the_client_shuts_down(autojump_clock: object) -> None:
-    async with connected(settings={3: 0}) as (session, _), trio.open_nursery() as nursery:
-
-        async def wait() -> None:
-            with pytest.raises(trio.ClosedResourceError):
-                await session.open_stream("GET")
-
-        nursery.start_soon(wait)
-        nursery.start_soon(wait)
-        await settle()
-        assert session.statistics().waiting_for_slot == 2
-        session.shutdown()
-
-
-async def test_client_aclose_resets_what_is_left_after_the_grace(autojump_clock: object) -> None:
-    async with connected() as (session, peer):
-        stream = await session.open_stream("GET")
-        await peer.expect_headers(1)
-        start = trio.current_time()
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(session.aclose, 4)
-            await peer.expect_goaway()
-            await peer.expect_rst(1, ErrorCode.CANCEL)
-            await peer.expect_eof()
-        assert trio.current_time() - start == pytest.approx(4)
-        with pytest.raises(trio.ClosedResourceError):
-            await stream.receive_response()
-        with pytest.raises(trio.ClosedResourceError):
-            await session.ping()
-        await session.wait_closed()
-
-
 async def test_our_close_beats_the_peers(autojump_clock: object) -> None:
     """Both sides leave: what this side asked for is what it hears of."""
     async with connected() as (session, peer):
@@ -121,7 +66,7 @@ async def test_our_close_beats_the_peers(autojump_clock: object) -> None:
             await session.open_stream("GET")
 
 
-# -- the end of a block --------------------------------------------------------------------------------------------
+# -- the end of a block ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parity("B1")

@@ -1,4 +1,4 @@
-"""Options of a session that bound what a peer can cost (group H): enforced, with defaults, readable at run time."""
+"""Options of a session that bound what a peer can cost: enforced, with defaults, readable at run time."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ async def test_the_number_of_streams_before_the_settings_of_the_server(autojump_
         nursery.cancel_scope.cancel()
 
 
-# -- H10 ---------------------------------------------------------------------------------------------------------------
+# -- the first SETTINGS ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parity("H10")
@@ -174,7 +174,7 @@ async def test_the_first_settings_bind_the_peer(autojump_clock: object) -> None:
         await peer.expect_rst(stream_id, ErrorCode.FLOW_CONTROL_ERROR)
 
 
-# -- H8 ----------------------------------------------------------------------------------------------------------------
+# -- what ends a session -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parity("H8")

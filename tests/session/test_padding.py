@@ -18,7 +18,7 @@ MAX, ALIGNED, NONE = PaddingStrategy.MAX, PaddingStrategy.ALIGNED, PaddingStrate
 
 
 def check(strategy: PaddingStrategy, frame: HeadersFrame | DataFrame, content: int) -> None:
-    """Asserts that a frame with so many octets of content is padded as it should be, where there is room."""
+    """Asserts that a frame with so many bytes of content is padded as it should be, where there is room."""
     padding = len(frame.payload) - content
     if strategy is NONE:
         assert (frame.pad_length, padding) == (None, 0)
@@ -100,7 +100,7 @@ async def test_padding_is_limited_by_the_windows(strategy: PaddingStrategy, auto
 @pytest.mark.parity("H6")
 @pytest.mark.parametrize("strategy", [MAX, ALIGNED])
 async def test_padding_counts_against_both_windows(strategy: PaddingStrategy, autojump_clock: object) -> None:
-    """A long body over many windows arrives whole, and the peer's sums agree with ours to the octet."""
+    """A long body over many windows arrives whole, and the peer's sums agree with ours to the byte."""
     async with connected(config=ClientConfig(padding=strategy)) as (session, peer):
         async with session.request("POST", body=bytes(range(250)) * 1000) as stream:
             await peer.expect_headers()

@@ -180,7 +180,7 @@ async def test_updates_of_idle_streams_are_bounded(autojump_clock: object) -> No
 
 @pytest.mark.parity("D9")
 async def test_updates_of_idle_streams_hold_no_memory(autojump_clock: object) -> None:
-    """What they say is kept, not the octets that say it."""
+    """What they say is kept, not the bytes that say it."""
     async with served(forever) as (peer, _):
         await peer.ping()
         tracemalloc.start()
@@ -293,7 +293,7 @@ async def test_requests_carry_the_priority_of_rfc_7540(
 
 @pytest.mark.parity("C1", "K1")
 async def test_requests_with_priorities_that_are_wrong(autojump_clock: object) -> None:
-    """K1: at the call, but for a parent that turns out to be the stream itself when it is its turn."""
+    """At the call, but for a parent that turns out to be the stream itself when it is its turn."""
     async with connected() as (session, peer):
         for weight in 0, 257, -1:
             with pytest.raises(ValueError, match=rf"weight must be in 1\.\.256, not {weight}"):
@@ -331,7 +331,7 @@ async def test_a_server_can_send_priority(autojump_clock: object) -> None:
 
 @pytest.mark.parity("D9")
 async def test_priorities_that_are_wrong(autojump_clock: object) -> None:
-    """K1: nothing is sent."""
+    """Nothing is sent."""
     async with connected() as (session, peer), session.request("GET") as stream:
         await peer.expect_headers()
         for weight in 0, 257, -1:

@@ -13,15 +13,22 @@ import trio_h2
 from tests.session.scripted import settle
 from tests.session.test_extensions import ORIGIN, connected_by_tls, entries
 from tests.session.test_leaks import sizes
-from tests.session.test_trickle import CUTS
 from tests.stream.harness import pair
 from trio_h2 import ClientConfig, PushedStream, ServerConfig, ServerStream
-from trio_h2.testing import ThrowawayAuthority, session_pair
+from trio_h2.testing import ChaosStream, ThrowawayAuthority, TrickleStream, session_pair
 
 if TYPE_CHECKING:
-    from tests.session.test_trickle import Wrapper
+    from collections.abc import Callable
+
+    Wrapper = Callable[[trio.abc.Stream], trio.abc.Stream]
 
 STYLE = b"body { margin: 0 }" * 100
+CUTS: dict[str, Wrapper] = {
+    "whole": lambda transport: transport,
+    "1": TrickleStream,
+    "chaos": partial(ChaosStream, seed=1, max_chunk=30, max_delay=0.1),
+}
+"""How transports cut what goes through them."""
 
 
 async def page(stream: ServerStream) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 import trio
 from hpack import Decoder
@@ -22,10 +20,6 @@ from trio_h2 import (
     Stream,
 )
 from trio_h2.testing import HeadersFrame, ScriptedPeer, SettingsFrame, session_pair
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 
 # -- our own initial window --------------------------------------------------------------------------------------------
 
@@ -136,57 +130,6 @@ async def _block(session: Session, peer: ScriptedPeer) -> bytes:
     else:
         await peer.request()
     return (await peer.until(HeadersFrame)).fragment
-
-
-def _updates(block: bytes) -> list[int]:
-    """Returns the table sizes that a field block begins with (RFC 7541 §6.3)."""
-    found = []
-    place = 0
-    while block[place] & 0xE0 == 0x20:
-        value, shift = block[place] & 0x1F, 0
-        place += 1
-        if value == 0x1F:
-            while True:
-                octet = block[place]
-                place += 1
-                value += (octet & 0x7F) << shift
-                shift += 7
-                if octet < 0x80:
-                    break
-        found.append(value)
-    return found
-
-
-TABLES = [
-    pytest.param([100, 0], [0], id="down and down"),
-    pytest.param([0, 100], [0, 100], id="down and up"),
-    pytest.param([0, 4096], [0, 4096], id="away and back"),
-    pytest.param([100, 65_536], [100, 4096], id="further up than we want"),
-    pytest.param([3000, 0, 100, 50], [0, 50], id="several"),
-    pytest.param([50, 100, 50], [50], id="the last is the smallest"),
-    pytest.param([65_536, 4096], [], id="nothing new"),
-]
-
-
-@pytest.mark.parametrize("one_frame", [False, True])
-@pytest.mark.parametrize(("sizes", "expected"), TABLES)
-@both_roles
-async def test_table_sizes_between_two_blocks_are_signalled_once_or_twice(
-    role: Role, sizes: Sequence[int], expected: list[int], one_frame: bool, autojump_clock: object
-) -> None:
-    """RFC 7541 §4.2: "in the case that this size is changed more than once in this interval, the smallest maximum table
-    size that occurs in that interval MUST be signaled in a dynamic table size update. The final maximum size is always
-    signaled, resulting in at most two dynamic table size updates."
-    """
-    async with session_of(role) as (session, peer):
-        await _block(session, peer)
-        frames = [sizes] if one_frame else [[size] for size in sizes]
-        for values in frames:
-            await peer.send_settings([(SettingCode.HEADER_TABLE_SIZE, value) for value in values])
-        await peer.ping()
-        assert _updates(await _block(session, peer)) == expected
-        assert _updates(await _block(session, peer)) == []
-        assert not session.closed
 
 
 @both_roles

@@ -72,7 +72,7 @@ async def test_sending_moves_the_remote_window_and_the_deflate_table(autojump_cl
         await peer.expect(DataFrame)
         state = session.state
         assert state.remote_window_size == 65_535 - 1000
-        # RFC 7541 §4.1: the octets of name and value, and 32 more per field.
+        # RFC 7541 §4.1: the bytes of name and value, and 32 more per field.
         assert state.deflate_dynamic_table_size >= len("x-colourgreen") + 32
         assert state.inflate_dynamic_table_size == session.statistics().memory - state.deflate_dynamic_table_size
         await peer.aclose()

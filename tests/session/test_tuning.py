@@ -1,4 +1,4 @@
-"""Windows that grow with the path: a long one is filled, a slow reader gets no more, and the budget stays (P6)."""
+"""Windows that grow with the path: a long one is filled, a slow reader gets no more, and the budget stays."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DELAY = 0.025
 
 
 class _Distant(trio.abc.HalfCloseableStream):
-    """A transport whose octets arrive some time after they were sent, however many they are."""
+    """A transport whose bytes arrive some time after they were sent, however many they are."""
 
     def __init__(self, below: trio.abc.HalfCloseableStream, sent: deque[float], received: deque[float]) -> None:
         self._below = below

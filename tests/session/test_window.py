@@ -1,4 +1,4 @@
-"""`Session.set_local_window_size`: the receive window of the session, changed while it lasts (lesson P2)."""
+"""`Session.set_local_window_size`: the receive window of the session, changed while it lasts."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Every wrong use of a session or stream: what it raises, that nothing is sent, and that all goes on.
 
-Bad values are `TypeError` or `ValueError` (K1), bad moments `LocalProtocolError` (K2), or `trio.ClosedResourceError`
+Bad values are `TypeError` or `ValueError`, bad moments `LocalProtocolError`, or `trio.ClosedResourceError`
 after one's own close; all of it at the call. Whoever adds an operation adds its wrong uses to a table here.
 """
 
@@ -85,7 +85,7 @@ LOCAL, VALUE, TYPE = LocalProtocolError, ValueError, TypeError
 CLOSED = trio.ClosedResourceError
 
 ON_A_SERVER = [
-    # -- the order of things (K2) --
+    # -- the order of things --
     Wrong("respond twice", responded(202), lambda s: s.respond(500), LOCAL, "status 202, have been sent already"),
     Wrong("respond after the end", ended, lambda s: s.respond(), LOCAL, "status 200, have been sent already"),
     Wrong("1xx after the response", responded(), lambda s: s.send_informational(103), LOCAL, "status 200, have been"),

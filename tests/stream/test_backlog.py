@@ -1,4 +1,4 @@
-"""A peer that reads nothing: control octets wait for the transport up to a limit, then those who make them do."""
+"""A peer that reads nothing: control bytes wait for the transport up to a limit, then those who make them do."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     import trio_h2
 
 
-async def test_responding_waits_only_for_room_among_the_control_octets(autojump_clock: MockClock) -> None:
+async def test_responding_waits_only_for_room_among_the_control_bytes(autojump_clock: MockClock) -> None:
     """A client that reads nothing: 64 KiB of headers may wait for the transport, then the handlers do."""
     responded = 0
 
     async def handler(stream: trio_h2.ServerStream) -> None:
         nonlocal responded
         with trio.testing.assert_checkpoints():
-            await stream.respond({"x": f"{stream.id:04}" * 500})  # never the same, or HPACK would make one octet of it
+            await stream.respond({"x": f"{stream.id:04}" * 500})  # never the same, or HPACK would make one byte of it
         responded += 1
 
     async with scripted_client(handler, capacity=100) as (server, peer):

@@ -1,4 +1,4 @@
-"""The wait for a stream's end, and the abrupt end (D3, D7b)."""
+"""The wait for a stream's end, and the abrupt end."""
 
 from __future__ import annotations
 

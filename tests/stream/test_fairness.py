@@ -1,4 +1,4 @@
-"""Which stream writes next: in turns without a signal, by urgency with one (RFC 9218), and nobody starves (B37)."""
+"""Which stream writes next: in turns without a signal, by urgency with one (RFC 9218), and nobody starves."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ async def test_uploads_take_turns(autojump_clock: MockClock) -> None:
 
 
 @pytest.mark.parametrize("bulk_direction", ["down", "up"])
-async def test_b37_small_responses_beside_a_bulk_one(autojump_clock: MockClock, bulk_direction: str) -> None:
+async def test_small_responses_beside_a_bulk_one(autojump_clock: MockClock, bulk_direction: str) -> None:
     """A line of 1 MiB/s: what is in front of a small response is a batch or two, not the bulk."""
     speed = 1024 * 1024
 
@@ -141,7 +141,7 @@ async def test_b37_small_responses_beside_a_bulk_one(autojump_clock: MockClock, 
 
 
 class _Line(trio.abc.HalfCloseableStream):
-    """A transport that takes its time for every octet."""
+    """A transport that takes its time for every byte."""
 
     def __init__(self, below: trio.abc.HalfCloseableStream, speed: float) -> None:
         self._below = below
@@ -164,7 +164,7 @@ class _Line(trio.abc.HalfCloseableStream):
         await self._below.aclose()
 
 
-async def test_b37_many_small_ones_do_not_starve_the_bulk(autojump_clock: MockClock) -> None:
+async def test_many_small_ones_do_not_starve_the_bulk(autojump_clock: MockClock) -> None:
     async def handler(stream: trio_h2.ServerStream) -> None:
         await stream.respond(body=bytes(3_000_000 if stream.path == "/bulk" else 30_000))
 

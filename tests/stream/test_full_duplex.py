@@ -1,4 +1,4 @@
-"""Both directions at once, one of them alone, and streams that do not hold up each other (B1, B25)."""
+"""Both directions at once, one of them alone, and streams that do not hold up each other."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ async def test_a_response_before_the_request_ends(autojump_clock: MockClock) -> 
         await peer.expect_nothing()
 
 
-# -- half-closed for long (B25) ----------------------------------------------------------------------------------------
+# -- half-closed for long ----------------------------------------------------------------------------------------------
 
 
-async def test_b25_the_request_stays_open_for_minutes_after_the_response(autojump_clock: MockClock) -> None:
+async def test_the_request_stays_open_for_minutes_after_the_response(autojump_clock: MockClock) -> None:
     async def handler(stream: trio_h2.ServerStream) -> None:
         await stream.respond(200)
         await stream.send_eof()
@@ -78,7 +78,7 @@ async def test_b25_the_request_stays_open_for_minutes_after_the_response(autojum
         assert got == [b"slow" * 3]
 
 
-async def test_b25_the_response_stays_open_for_minutes_after_the_request(autojump_clock: MockClock) -> None:
+async def test_the_response_stays_open_for_minutes_after_the_request(autojump_clock: MockClock) -> None:
     async def handler(stream: trio_h2.ServerStream) -> None:
         assert await stream.receive_some() == b""
         await stream.respond(200)
@@ -91,7 +91,7 @@ async def test_b25_the_response_stays_open_for_minutes_after_the_request(autojum
 
 
 @pytest.mark.parametrize("client_first", [True, False])
-async def test_b25_a_tunnel_is_closed_by_halves(autojump_clock: MockClock, client_first: bool) -> None:
+async def test_a_tunnel_is_closed_by_halves(autojump_clock: MockClock, client_first: bool) -> None:
     async def handler(stream: trio_h2.ServerStream) -> None:
         assert (stream.method, stream.authority, stream.path) == ("CONNECT", "target:99", "")
         await stream.respond(200)
@@ -118,10 +118,10 @@ async def test_b25_a_tunnel_is_closed_by_halves(autojump_clock: MockClock, clien
         assert await stream.receive_some() == b""
 
 
-# -- one that stalls (B1) ----------------------------------------------------------------------------------------------
+# -- one that stalls ---------------------------------------------------------------------------------------------------
 
 
-async def test_b01_a_stalled_handler_stops_nobody_else(autojump_clock: MockClock) -> None:
+async def test_a_stalled_handler_stops_nobody_else(autojump_clock: MockClock) -> None:
     stuck = trio.Event()
 
     async def handler(stream: trio_h2.ServerStream) -> None:
@@ -142,7 +142,7 @@ async def test_b01_a_stalled_handler_stops_nobody_else(autojump_clock: MockClock
         stuck.set()
 
 
-async def test_b01_a_reader_that_stalls_in_the_client_stops_nobody_else(autojump_clock: MockClock) -> None:
+async def test_a_reader_that_stalls_in_the_client_stops_nobody_else(autojump_clock: MockClock) -> None:
     async def handler(stream: trio_h2.ServerStream) -> None:
         await stream.respond(200)
         await stream.send_all(bytes(10_000_000 if stream.path == "/stalled" else 10))
@@ -156,7 +156,7 @@ async def test_b01_a_reader_that_stalls_in_the_client_stops_nobody_else(autojump
             assert await other.receive_some() == bytes(10)
 
 
-async def test_b01_a_transport_that_stalls_does_not_stop_the_reader(autojump_clock: MockClock) -> None:
+async def test_a_transport_that_stalls_does_not_stop_the_reader(autojump_clock: MockClock) -> None:
     """The peer reads nothing for a while: what it sends is received all the same."""
     exchanges = Exchanges()
     async with scripted_client(exchanges.handle, capacity=100) as (_server, peer):

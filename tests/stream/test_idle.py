@@ -1,4 +1,4 @@
-"""Streams on which nothing happens (D4)."""
+"""Streams on which nothing happens."""
 
 from __future__ import annotations
 

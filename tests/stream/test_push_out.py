@@ -1,4 +1,4 @@
-"""What a server pushes: the promise, the response to it, and what is refused before anything is sent (E2, E3)."""
+"""What a server pushes: the promise, the response to it, and what is refused before anything is sent."""
 
 from __future__ import annotations
 
@@ -117,15 +117,6 @@ async def test_a_promise_can_come_before_the_request_has_ended(autojump_clock: M
         exchanges.finish()
 
 
-async def test_large_promises_are_continued(autojump_clock: MockClock) -> None:
-    async with _get() as served:
-        value = "x" * 40_000
-        await served.stream.push({"x-large": value})
-        promise = await served.peer.expect(PushPromiseFrame, promised_stream_id=2)
-        assert len(promise.continuations) >= 1
-        assert promise.get("x-large") == value
-
-
 # -- the response ------------------------------------------------------------------------------------------------------
 
 
@@ -158,27 +149,6 @@ async def test_its_request_is_complete(autojump_clock: MockClock) -> None:
         assert pushed.end_after_headers
         assert not pushed.expects_continue
         await served.peer.expect(PushPromiseFrame)
-
-
-async def test_interim_responses_open_it(autojump_clock: MockClock) -> None:
-    async with _get() as served:
-        peer, pushed = served.peer, await served.stream.push()
-        await pushed.send_informational(103, {"link": "</font>"})
-        assert pushed.state.name == "half-closed (remote)"
-        await pushed.respond(body=b"x")
-        await peer.expect(PushPromiseFrame)
-        await peer.expect_headers(2, status=103)
-        await peer.expect_headers(2, status=200)
-        await peer.expect_data(2, b"x", end_stream=True)
-
-
-async def test_the_answer_to_a_pushed_head_has_no_body(autojump_clock: MockClock) -> None:
-    async with _get() as served:
-        pushed = await served.stream.push({":method": "HEAD"})
-        await pushed.respond(body=b"hello")
-        await served.peer.expect(PushPromiseFrame)
-        await served.peer.expect_headers(2, end_stream=True, fields={"content-length": "5"})
-        await served.peer.expect_nothing()
 
 
 async def test_it_can_be_reset(autojump_clock: MockClock) -> None:
@@ -235,25 +205,6 @@ async def test_its_priority_orders_what_is_sent(how: str, autojump_clock: MockCl
 # -- what the client does ----------------------------------------------------------------------------------------------
 
 
-async def test_it_obeys_the_window_of_the_pushed_stream(autojump_clock: MockClock) -> None:
-    exchanges = Exchanges()
-    small = {SettingCode.INITIAL_WINDOW_SIZE: 3}
-    async with scripted_client(exchanges.handle, config=_NO_DATE, settings=small) as (_session, peer):
-        await peer.request("GET", "/")
-        pushed = await (await exchanges.next()).push()
-        await peer.expect(PushPromiseFrame)
-        await peer.send_window_update(2, 2)  # RFC 9113 §5.1: allowed while it is reserved
-        await peer.ping()
-        assert pushed.state.remote_window_size == 5
-        await pushed.respond(body=b"0123456789")
-        await peer.expect_headers(2)
-        await peer.expect_data(2, b"01234")
-        await peer.expect_nothing()
-        await peer.send_window_update(2, 5)
-        await peer.expect_data(2, b"56789", end_stream=True)
-        exchanges.finish()
-
-
 @pytest.mark.parametrize("code", [ErrorCode.CANCEL, ErrorCode.REFUSED_STREAM])
 async def test_a_refused_promise(code: ErrorCode, autojump_clock: MockClock) -> None:
     """RFC 9113 §8.4.2: the client refuses "using either the CANCEL or REFUSED_STREAM code"."""
@@ -297,26 +248,6 @@ async def test_a_push_that_is_cut_off(autojump_clock: MockClock) -> None:
             await peer.send_rst(2)
         assert served.stream.push_allowed
         await peer.ping()
-
-
-async def test_a_client_that_leaves_says_which_promises_it_still_takes(autojump_clock: MockClock) -> None:
-    """RFC 9113 §6.8: streams above the last id of GOAWAY "might not be processed"."""
-    async with _get() as served:
-        peer, stream = served.peer, served.stream
-        first, second = await stream.push({":path": "/1"}), await stream.push({":path": "/2"})
-        for stream_id in 2, 4:
-            await peer.expect(PushPromiseFrame, promised_stream_id=stream_id)
-        await peer.send_goaway(2)
-        await peer.ping()
-        with pytest.raises(StreamResetError) as caught:
-            await second.respond(body=b"two")
-        assert not caught.value.retryable
-        await first.respond(body=b"one")
-        await stream.respond(body=b"page")
-        await peer.expect_headers(2)
-        assert await peer.collect_body(2) == b"one"
-        await peer.expect_headers(1)
-        assert await peer.collect_body(1) == b"page"
 
 
 # -- what is refused ---------------------------------------------------------------------------------------------------
@@ -377,16 +308,6 @@ async def test_the_client_forbids_it(autojump_clock: MockClock) -> None:
         allowed.append(stream.push_allowed)
         assert allowed == [True, False, True]
         await _nothing_happened(served)
-
-
-@pytest.mark.parity("E2", "K2")
-@pytest.mark.parametrize("body", [b"", b"all there is"])
-async def test_after_the_end_of_the_response(body: bytes, autojump_clock: MockClock) -> None:
-    async with _get() as served:
-        await served.stream.respond(body=body)
-        assert not served.stream.push_allowed
-        with pytest.raises(LocalProtocolError, match="the response has ended"):
-            await served.stream.push()
 
 
 @pytest.mark.parity("E2")

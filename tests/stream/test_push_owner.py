@@ -1,4 +1,4 @@
-"""Pushes belong to the handler that made them, and end with it (DESIGN: what ends what)."""
+"""Pushes belong to the handler that made them, and end with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which promises a client refuses, and which responses to them: its handler, limits and settings (C5, H9)."""
+"""Which promises a client refuses, and which responses to them: its handler, limits and settings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import trio.testing
 import trio_h2
 from tests.stream.harness import scripted_server
 from tests.stream.pushes import STYLE, PushTaker, asked, forbidden
-from trio_h2 import ErrorCode, StreamResetError
+from trio_h2 import ErrorCode
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from trio.testing import MockClock
 
     PushHandler = Callable[[trio_h2.PushedStream], Awaitable[object]]
-
-settle = trio.testing.wait_all_tasks_blocked
 
 
 async def refused(handler: PushHandler, code: int, promise: dict[str, str]) -> None:
@@ -74,57 +72,6 @@ async def test_a_handler_that_returns_after_the_end_drops_the_rest(autojump_cloc
         assert session.statistics().ledger.discarded == 6
 
 
-@pytest.mark.parity("H9")
-async def test_promises_over_the_limit_are_refused(autojump_clock: MockClock) -> None:
-    taker = PushTaker()
-    config = trio_h2.ClientConfig(max_reserved_remote_streams=2)
-    async with scripted_server(push_handler=taker.handle, config=config) as (session, peer):
-        assert session.config == config
-        await asked(session, peer)
-        for stream_id in 2, 4, 6:
-            await peer.send_push_promise(1, stream_id, STYLE)
-        await peer.expect_rst(6, ErrorCode.REFUSED_STREAM)
-        await peer.send_headers(2, {":status": "200"})  # not reserved any more
-        await peer.send_push_promise(1, 8, STYLE)
-        assert [(await taker.next()).id for _ in range(3)] == [2, 4, 8]
-        await peer.expect_nothing()
-        taker.finish()
-
-
-async def test_responses_over_the_limit_are_refused(autojump_clock: MockClock) -> None:
-    """RFC 9113 §5.1.2."""
-    taker = PushTaker()
-    config = trio_h2.ClientConfig(max_concurrent_pushes=1)
-    async with scripted_server(push_handler=taker.handle, config=config) as (session, peer):
-        await asked(session, peer)
-        for stream_id in 2, 4:
-            await peer.send_push_promise(1, stream_id, STYLE)
-            await peer.send_headers(stream_id, {":status": "200"})
-        await peer.expect_rst(4, ErrorCode.REFUSED_STREAM)
-        first, second = await taker.next(), await taker.next()
-        assert (await first.receive_response()).status == 200
-        with pytest.raises(StreamResetError):
-            await second.receive_response()
-        taker.finish()
-
-
-@pytest.mark.parity("C5")
-@pytest.mark.parametrize(
-    "change",
-    [
-        {":authority": "elsewhere"},
-        {":authority": "localhost:81"},
-        {":scheme": "https"},
-        {":method": "POST"},
-        {"content-length": "3"},
-        {":authority": ""},
-        {"connection": "close"},
-    ],
-)
-async def test_bad_promises(change: dict[str, str], autojump_clock: MockClock) -> None:
-    await refused(forbidden, ErrorCode.PROTOCOL_ERROR, {**STYLE, **change})
-
-
 @pytest.mark.parametrize("authority", ["localhost", "LOCALHOST", "localhost:80", "elsewhere", "elsewhere:80"])
 async def test_the_origins_of_session_and_request_will_do(authority: str, autojump_clock: MockClock) -> None:
     taker = PushTaker()
@@ -134,22 +81,6 @@ async def test_the_origins_of_session_and_request_will_do(authority: str, autoju
         await peer.send_push_promise(1, 2, {**STYLE, ":authority": authority})
         assert (await taker.next()).authority == authority
         taker.finish()
-
-
-async def test_without_a_handler_push_is_off(autojump_clock: MockClock) -> None:
-    """RFC 9113 §6.6: "MUST treat the receipt of a PUSH_PROMISE frame as a connection error"."""
-    async with scripted_server() as (session, peer):
-        assert session.local_settings.enable_push is False
-        await asked(session, peer)
-        await peer.send_push_promise(1, 2, STYLE)
-        await peer.expect_connection_error(ErrorCode.PROTOCOL_ERROR)
-
-
-async def test_with_a_handler_push_is_on(autojump_clock: MockClock) -> None:
-    config = trio_h2.ClientConfig(max_concurrent_pushes=7)
-    async with scripted_server(push_handler=forbidden, config=config) as (session, _peer):
-        assert session.local_settings.enable_push is None or session.local_settings.enable_push
-        assert session.local_settings.max_concurrent_streams == 7
 
 
 @pytest.mark.parity("C5", "I2")

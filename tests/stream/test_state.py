@@ -1,4 +1,4 @@
-"""What a stream tells about itself while it lives and afterwards (B9, D2, D6, D8, D10, D11)."""
+"""What a stream tells about itself while it lives and afterwards."""
 
 from __future__ import annotations
 

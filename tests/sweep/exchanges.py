@@ -163,7 +163,7 @@ async def early(session: ClientSession) -> None:
 
 
 async def opened_and_closed(session: ClientSession) -> None:
-    """Uses a stream without a block, and leaves the last octets unread."""
+    """Uses a stream without a block, and leaves the last bytes unread."""
     stream = await session.open_stream("GET", "/download")
     try:
         await expect_response(stream)

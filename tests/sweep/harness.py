@@ -1,7 +1,7 @@
 """How a sweep is made: the connections that it cancels things on, and what is checked after each run.
 
 Each run gets a new connection with small windows, so that a run repeats the one before it up to its moment, and so
-that few octets make many moments.
+that few bytes make many moments.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     PushHandler = Callable[[PushedStream], Awaitable[object]]
 
 WINDOW = 64
-"""The stream windows, in octets; the bodies have several times as many."""
+"""The stream windows, in bytes; the bodies have several times as many."""
 CLIENT_CONFIG = ClientConfig(stream_window=WINDOW, receive_budget=65_535)
 SERVER_CONFIG = ServerConfig(stream_window=WINDOW, receive_budget=65_535, max_concurrent_streams=4)
 SEEDS = (0, 1, 2)
@@ -254,7 +254,7 @@ def check_idle(session: Session, received: int) -> None:
 
     Args:
         session: The session.
-        received: The flow-controlled octets that its peer has sent.
+        received: The flow-controlled bytes that its peer has sent.
     """
     check_books(session)
     check_empty(session)
@@ -275,7 +275,7 @@ def check_over(session: Session) -> None:
 
 
 def check_empty(session: Session) -> None:
-    """No table has a stream in it, no queue an octet, no line a waiter."""
+    """No table has a stream in it, no queue a byte, no line a waiter."""
     engine = session._core.engine
     assert not session._core.streams
     assert not engine.streams

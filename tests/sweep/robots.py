@@ -137,7 +137,7 @@ class RobotServer(_Robot):
 
     Args:
         transport: The stream below.
-        window: The initial window of its streams, in octets.
+        window: The initial window of its streams, in bytes.
         max_streams: How many streams it allows.
     """
 
@@ -210,7 +210,7 @@ class RobotClient(_Robot):
 
     Args:
         transport: The stream below.
-        window: The initial window of its streams, in octets.
+        window: The initial window of its streams, in bytes.
     """
 
     def __init__(self, transport: Tap, *, window: int) -> None:

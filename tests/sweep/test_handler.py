@@ -1,7 +1,7 @@
 """Our server's handlers, cancelled through their streams at every moment: the client hears of it, the session goes on.
 
 The moments are those of the whole exchange, from before the request is sent, so a handler is also cancelled before its
-first step and while its last octets wait for the writer.
+first step and while its last bytes wait for the writer.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from trio_h2.testing import SweepRun
 
 LARGE = 65_535
-"""No stream waits for its own window of so many octets."""
+"""No stream waits for its own window of so many bytes."""
 HALF = 32_767
 """The window of a stream that takes half of the connection's."""
 WIDE_CLIENT = CLIENT_CONFIG.evolve(stream_window=HALF, peer_max_concurrent_streams=2)

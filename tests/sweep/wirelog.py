@@ -1,6 +1,6 @@
 """What both sides of a connection put on the wire, and the rules that no cancellation may break.
 
-The frames are parsed and the headers decoded anew from the recorded octets, by nothing that the sessions use.
+The frames are parsed and the headers decoded anew from the recorded bytes, by nothing that the sessions use.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Tap(FaultyStream):
 
     async def _send(self, data: memoryview) -> None:
         log, side = self._log, self._side
-        # Octets taken from the engine are owed to the wire: after a write that was cancelled, nothing may follow.
+        # Bytes taken from the engine are owed to the wire: after a write that was cancelled, nothing may follow.
         assert side not in log.cut, f"the {side} goes on sending after a write that was cancelled"
         log.writes.append((side, bytes(data)))
         try:
@@ -118,7 +118,7 @@ class WireLog:
         return [frame.code for sender, frame in self.frames() if sender == side and isinstance(frame, GoAwayFrame)]
 
     def data_sent(self, side: str) -> int:
-        """Returns the flow-controlled octets that a side sent."""
+        """Returns the flow-controlled bytes that a side sent."""
         return sum(
             frame.flow_controlled_length
             for sender, frame in self.frames()

@@ -1,6 +1,6 @@
 """Engines under test: two back to back (`Pair`), or one against a peer that sends any frame it is told to (`RawPeer`).
 
-Each engine made here is checked after every step, and at the end of its test: no octet and no stream may get lost in
+Each engine made here is checked after every step, and at the end of its test: no byte and no stream may get lost in
 the books.
 """
 
@@ -108,7 +108,7 @@ def the(events: Iterable[object], kind: type[E]) -> E:
 
 
 def body(events: Iterable[Event], stream_id: int) -> bytes:
-    """Returns the body octets of a stream."""
+    """Returns the body bytes of a stream."""
     return b"".join(event.data for event in of_type(events, DataReceived) if event.stream_id == stream_id)
 
 
@@ -254,7 +254,7 @@ class Pair:
     """A client engine and a server engine, connected by `exchange`.
 
     Args:
-        chunk: how many octets each read delivers; ``None``: all at once.
+        chunk: how many bytes each read delivers; ``None``: all at once.
         push: whether the client lets the server push.
     """
 

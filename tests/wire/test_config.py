@@ -131,7 +131,7 @@ def test_defaults() -> None:
 
 
 def test_windows_must_fit_the_budget() -> None:
-    """B4; the error names the three numbers."""
+    """The error names the three numbers."""
     ServerConfig(max_concurrent_streams=10, stream_window=10_000, receive_budget=100_000)
     with pytest.raises(ValueError, match=r"max_concurrent_streams 11 x stream_window 10000 .*receive_budget of 100000"):
         ServerConfig(max_concurrent_streams=11, stream_window=10_000, receive_budget=100_000)
@@ -141,7 +141,7 @@ def test_windows_must_fit_the_budget() -> None:
 
 
 def test_windows_of_pushes_must_fit_the_budget_if_there_are_any() -> None:
-    """H9, C5: by default there is room for all pushes beside all requests."""
+    """By default there is room for all pushes beside all requests."""
     client = ClientConfig()
     streams = client.guaranteed_streams + client.max_concurrent_pushes
     assert streams * client.stream_window <= client.receive_budget

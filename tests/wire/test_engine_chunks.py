@@ -1,4 +1,4 @@
-"""Octet by octet or all at once: the same events and the same answers (B36)."""
+"""Byte by byte or all at once: the same events and the same answers."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ SCENARIOS = [(Role.SERVER, name) for name in SERVER_SCENARIOS] + [(Role.CLIENT, 
 
 
 @pytest.mark.parametrize(("role", "name"), SCENARIOS, ids=[f"{role.value} {name}" for role, name in SCENARIOS])
-def test_the_cut_of_the_octets_makes_no_difference(role: Role, name: str) -> None:
+def test_the_cut_of_the_bytes_makes_no_difference(role: Role, name: str) -> None:
     scenario = SERVER_SCENARIOS[name] if role is Role.SERVER else CLIENT_SCENARIOS[name]
     if role is Role.SERVER and name != "no preface":
         scenario = PREFACE + scenario

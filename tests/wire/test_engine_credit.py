@@ -75,7 +75,7 @@ class Sender:
         return max(0, min(self.windows[stream_id], self.connection, 16_384))
 
     def send(self, stream_id: int, size: int, *, padding: int | None = None, end: bool = False) -> int:
-        """Sends one frame with up to *size* bytes, as far as the windows allow; returns its body octets."""
+        """Sends one frame with up to *size* bytes, as far as the windows allow; returns its body bytes."""
         extra = 0 if padding is None else padding + 1
         size = min(size, self.room(stream_id) - extra)
         if size < 0:
@@ -106,7 +106,7 @@ CONFIGS: dict[str, SessionConfig] = {
 @pytest.mark.parametrize("name", CONFIGS)
 @pytest.mark.parametrize("head_start", [0, 1, 15_000, 10**6])
 def test_stalled_streams_do_not_starve_the_one_that_is_read(name: str, head_start: int) -> None:
-    """B4: stall all but one of the allowed streams with full windows, then move 10 MB on the last.
+    """Stall all but one of the allowed streams with full windows, then move 10 MB on the last.
 
     With a head start, the last stream has been read before the others stall, so that credit is owed which is not due
     until they have used up the rest of the session's window.
@@ -145,7 +145,7 @@ def test_stalled_streams_do_not_starve_the_one_that_is_read(name: str, head_star
 @pytest.mark.parametrize("name", CONFIGS)
 @pytest.mark.parametrize("seed", range(4))
 def test_books_balance_whatever_happens(name: str, seed: int) -> None:
-    """B3: window + held + owed == budget at all times, both sides agree on every window, at the end nothing is held."""
+    """Window + held + owed == budget at all times, both sides agree on every window, at the end nothing is held."""
     choose = random.Random(seed)
     sender = Sender(CONFIGS[name])
     engine = sender.engine
@@ -207,7 +207,7 @@ def test_the_whole_budget_is_announced_at_the_start() -> None:
 
 
 def test_thousand_cancelled_downloads_leak_nothing() -> None:
-    """B3: cancel 1000 half-read downloads, then download 10 MB."""
+    """Cancel 1000 half-read downloads, then download 10 MB."""
     sender = Sender(ClientConfig())
     engine = sender.engine
     for number in range(1000):
@@ -274,7 +274,7 @@ def test_taking_nothing_is_nothing() -> None:
 
 
 def test_padding_is_credited_at_once() -> None:
-    """Trap: credit by flow_controlled_length; the pad length octet counts, too."""
+    """Credit by flow_controlled_length; the pad length byte counts, too."""
     sender = Sender(ServerConfig(stream_window=1000))
     stream_id = sender.open()
     total = 0
@@ -318,8 +318,8 @@ def test_slots_of_a_client_are_bounded_by_its_budget() -> None:
     assert peer.engine.has_slot()
 
 
-def test_unread_octets_of_closed_streams_take_their_own_room_only() -> None:
-    """One unread octet must not take a whole window, or requests wait for ever for a slot."""
+def test_unread_bytes_of_closed_streams_take_their_own_room_only() -> None:
+    """One unread byte must not take a whole window, or requests wait for ever for a slot."""
     peer = client_peer(ClientConfig(stream_window=10_000, receive_budget=100_000))
     for _ in range(50):
         assert peer.engine.has_slot()
@@ -359,7 +359,7 @@ def test_a_raised_window_counts_for_slots_from_the_asking_on() -> None:
     assert not peer.engine.has_slot()
 
 
-# -- auto-tuning ------------------------------------------------------------------------------------------------------
+# -- auto-tuning -------------------------------------------------------------------------------------------------------
 
 
 def read_with_round_trips(sender: Sender, stream_id: int, octets: int, per_trip: int) -> None:

@@ -1,4 +1,4 @@
-"""A session that is over goes away at once, and one that lives long does not grow (B39)."""
+"""A session that is over goes away at once, and one that lives long does not grow."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_an_idle_session_does_not_keep_its_last_read() -> None:
 
 
 def test_a_long_session_does_not_grow() -> None:
-    """P21: what a stream leaves behind is nothing."""
+    """What a stream leaves behind is nothing."""
     pair = Pair()
     seen = []
     for number in range(3000):

@@ -33,7 +33,6 @@ from trio_h2._wire._events import (
     DataReceived,
     Event,
     RequestReceived,
-    ResponseReceived,
     SessionFailed,
     StreamClosed,
     StreamFailed,
@@ -49,7 +48,7 @@ def failure_reason(events: list[Event]) -> str:
     return the(events, SessionFailed).failure.reason
 
 
-# -- resets -----------------------------------------------------------------------------------------------------------
+# -- resets ------------------------------------------------------------------------------------------------------------
 
 
 def rapid_reset(peer: RawPeer, stream_id: int) -> list[Event]:
@@ -88,7 +87,7 @@ WAYS_TO_RESET: list[Callable[[RawPeer, int], list[Event]]] = [
 
 @pytest.mark.parametrize("way", WAYS_TO_RESET)
 def test_reset_floods_end_the_session(way: Callable[[RawPeer, int], list[Event]]) -> None:
-    """B33: rapid reset (CVE-2023-44487), MadeYouReset (CVE-2025-8671), and what makes us answer for nothing."""
+    """Rapid reset (CVE-2023-44487), MadeYouReset (CVE-2025-8671), and what makes us answer for nothing."""
     peer = server_peer(ServerConfig(reset_burst=10, reset_rate=2.0, max_header_fields=10))
     for number in range(10):
         assert not of_type(way(peer, 2 * number + 1), SessionFailed)
@@ -101,7 +100,7 @@ def test_reset_floods_end_the_session(way: Callable[[RawPeer, int], list[Event]]
 
 
 def test_honest_bursts_of_cancelled_requests_raise_no_alarm() -> None:
-    """P15: with the defaults, 1000 at once and 33 a second."""
+    """With the defaults, 1000 at once and 33 a second."""
     peer = server_peer()
     stream_id = 1
     for _ in range(1000):
@@ -123,7 +122,7 @@ def test_a_server_that_refuses_many_streams_is_not_suspicious() -> None:
         assert of_type(peer.feed(reset(stream_id, ErrorCode.REFUSED_STREAM)), StreamFailed)
 
 
-# -- frames that move nothing forward ---------------------------------------------------------------------------------
+# -- frames that move nothing forward ----------------------------------------------------------------------------------
 
 FLOODS: dict[str, bytes] = {
     "PING": ping().serialize(),
@@ -131,6 +130,9 @@ FLOODS: dict[str, bytes] = {
     "SETTINGS": settings({}),
     "SETTINGS acknowledgements": settings(ack=True),
     "PRIORITY": raw_frame(0x2, 0, 1, b"\0\0\0\0\0"),
+    "PRIORITY_UPDATE": raw_frame(0x10, 0, 0, b"\0\0\0\1u=1"),
+    "ALTSVC": raw_frame(0xA, 0, 0, b"\0\1aclear"),
+    "ORIGIN": raw_frame(0xC, 0, 0, b"\0\1a"),
     "unknown frames": raw_frame(0xEE, 0, 1, b"x"),
     "GOAWAY": goaway(0).serialize(),
     "empty DATA": data(1).serialize(),
@@ -154,7 +156,6 @@ def test_window_updates_that_are_worth_their_frame_are_no_overhead() -> None:
 
 @pytest.mark.parametrize("name", FLOODS)
 def test_floods_end_the_session(name: str) -> None:
-    """B33."""
     config = ServerConfig(overhead_burst=100, overhead_rate=10.0, stream_window=1000)
     peer = server_peer(config)
     peer.feed(peer.headers(1, POST, end=False), peer.headers(3, GET), peer.headers(5, POST, end=False))
@@ -189,7 +190,7 @@ def test_requests_after_our_goaway_are_no_free_ride() -> None:
 
 
 def test_tiny_window_updates_that_make_us_send_tiny_frames_are_counted() -> None:
-    """B33: 1-byte WINDOW_UPDATE, each of which costs a DATA frame."""
+    """1-byte WINDOW_UPDATE, each of which costs a DATA frame."""
     peer = server_peer(ServerConfig(overhead_burst=100), values={4: 0})
     peer.feed(peer.headers(1, GET))
     peer.engine.send_response(1, OK, end_stream=False)
@@ -202,7 +203,7 @@ def test_tiny_window_updates_that_make_us_send_tiny_frames_are_counted() -> None
 
 
 def test_window_updates_for_small_messages_are_honest() -> None:
-    """P15: an event stream of small messages to a client that returns credit for each, on stream and session."""
+    """An event stream of small messages to a client that returns credit for each, on stream and session."""
     peer = server_peer()
     peer.feed(peer.headers(1, GET))
     peer.engine.send_response(1, OK, end_stream=False)
@@ -212,7 +213,7 @@ def test_window_updates_for_small_messages_are_honest() -> None:
 
 
 def test_late_frames_of_many_small_uploads_are_honest() -> None:
-    """P15: a server that returns credit and resets with NO_ERROR after each response, thousands of times a second."""
+    """A server that returns credit and resets with NO_ERROR after each response, thousands of times a second."""
     peer = client_peer()
     for _ in range(8000):
         stream_id = peer.open()
@@ -222,7 +223,7 @@ def test_late_frames_of_many_small_uploads_are_honest() -> None:
 
 
 def test_data_under_way_when_downloads_are_cancelled_is_honest() -> None:
-    """P15: cancelled downloads, each with its whole window under way."""
+    """Cancelled downloads, each with its whole window under way."""
     peer = client_peer(ClientConfig(overhead_burst=10))
     stream_id = 0
     for _ in range(200):
@@ -238,7 +239,7 @@ def test_data_under_way_when_downloads_are_cancelled_is_honest() -> None:
 
 
 def test_tiny_data_frames_do_not_cost_an_event_each() -> None:
-    """Their octets are bounded by the windows; what they cost must be, too. They keep their order."""
+    """Their bytes are bounded by the windows; what they cost must be, too. They keep their order."""
     peer = server_peer()
     peer.feed(peer.headers(1, POST, end=False), peer.headers(3, POST, end=False))
     pieces = [b"%d," % number for number in range(3000)]
@@ -268,7 +269,7 @@ def test_pieces_of_a_body_are_not_merged_across_reads() -> None:
 
 @pytest.mark.parametrize("frame", [ping().serialize(), settings({})], ids=["PING", "SETTINGS"])
 def test_answers_that_nobody_reads_are_bounded(frame: bytes) -> None:
-    """B33: slow reader with queued ACKs."""
+    """Slow reader with queued ACKs."""
     peer = server_peer(ServerConfig(max_queued_replies=20))
     peer.feed(*[frame] * 20)
     peer.output()
@@ -292,13 +293,13 @@ def test_resets_and_431_that_nobody_reads_are_bounded() -> None:
         assert not of_type(events, StreamClosed)
 
 
-# -- header lists -----------------------------------------------------------------------------------------------------
+# -- header lists ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("end", [True, False])
 @pytest.mark.parametrize("reason", ["fields", "octets"])
 def test_header_list_too_large_is_answered_with_431(reason: str, end: bool) -> None:
-    """B31: on that stream, session alive, and nobody above hears of it."""
+    """On that stream, session alive, and nobody above hears of it."""
     peer = server_peer(ServerConfig(max_header_fields=20, max_header_list_size=2000))
     extra: Fields = [(b"x", b"y")] * 17 if reason == "fields" else [(b"x-large", bytes(b"y" * 2000))]
     assert peer.feed(peer.headers(1, [*GET, *extra], end=end)) == []
@@ -352,7 +353,7 @@ def test_trailers_too_large() -> None:
 
 
 def test_hpack_bomb_is_bounded() -> None:
-    """B31: a small block that expands to a huge list ends the session: a block not decoded leaves HPACK out of step."""
+    """A small block that expands to a huge list ends the session: a block not decoded leaves HPACK out of step."""
     peer = server_peer()
     peer.feed(peer.headers(1, [*GET, (b"x", b"y" * 3000)]))
     index = peer.encoder.encode([(b"x", b"y" * 3000)])
@@ -361,43 +362,11 @@ def test_hpack_bomb_is_bounded() -> None:
     assert_dies(peer, peer.feed(HeadersFrame(3, block, flags=("END_HEADERS",))), CALM)
 
 
-@pytest.mark.parametrize("size", [0, 1, 16_384])
-def test_continuation_floods(size: int) -> None:
-    """B33, CVE-2024-27316: many frames, or many octets."""
-    peer = server_peer()
-    peer.feed(HeadersFrame(1, b"\x82" * size))
-    events: list[Event] = []
-    while not events:
-        assert peer.engine.memory < 300_000
-        events = peer.feed(raw_frame(0x9, 0, 1, b"\x82" * size))
-    assert_dies(peer, events, CALM)
-
-
-def test_a_large_block_in_many_frames_is_fine() -> None:
-    """40 kB of headers."""
-    peer = server_peer()
-    block = peer.encoder.encode([*GET, (b"x", bytes(b"~" * 40_000))], huffman=False)
-    frames = [raw_frame(0x1, 0x1, 1, block[:1000])]
-    frames += [raw_frame(0x9, 0, 1, block[start : start + 1000]) for start in range(1000, len(block) - 1000, 1000)]
-    frames += [raw_frame(0x9, 0x4, 1, block[len(frames) * 1000 :])]
-    assert len(frames) == 41
-    assert len(the(peer.feed(*frames), RequestReceived).headers["x"]) == 40_000
-
-
-@pytest.mark.parametrize("kind", range(12))
-def test_oversize_frame_is_refused_from_its_header(kind: int) -> None:
-    """h2 would buffer up to 16 MiB before it looks at the size."""
-    peer = server_peer()
-    events = peer.feed(raw_frame(kind, 0, 1, length=16_385))
-    assert the(events, SessionFailed).failure.code == ErrorCode.FRAME_SIZE_ERROR
-    assert peer.engine.memory < 1000
-
-
-# -- memory -----------------------------------------------------------------------------------------------------------
+# -- memory ------------------------------------------------------------------------------------------------------------
 
 
 def test_new_streams_are_refused_when_the_memory_is_used_up() -> None:
-    """P14, parity H2: ENHANCE_YOUR_CALM, and nothing else breaks."""
+    """ENHANCE_YOUR_CALM, and nothing else breaks."""
     peer = server_peer(ServerConfig(max_session_memory=50_000))
     peer.feed(peer.headers(1, POST, end=False))
     for _ in range(4):
@@ -426,51 +395,3 @@ def test_memory_counts_bodies_output_unfinished_frames_and_tables() -> None:
     assert engine.memory == 10_000 + engine.output_size + sum(engine.table_sizes)
     assert sum(engine.table_sizes) > 40
     assert not engine.mid_frame
-
-
-def test_http1_answer_is_recognised() -> None:
-    """B21: a clear error, no hang."""
-    for chunk in (1, 100):
-        peer = RawPeer(Role.CLIENT)
-        peer.start()
-        answer = b"HTTP/1.1 400 Bad Request\r\n\r\n"
-        events: list[Event] = []
-        for start in range(0, len(answer), chunk):
-            events += peer.feed(answer[start : start + chunk])
-        failure = the(events, SessionFailed).failure
-        assert failure.cause.value == "handshake"
-        assert "HTTP/1" in failure.reason
-
-
-def test_http1_request_is_recognised() -> None:
-    peer = RawPeer(Role.SERVER)
-    peer.start()
-    failure = the(peer.feed(b"GET / HTTP/1.1\r\n"), SessionFailed).failure
-    assert failure.cause.value == "handshake"
-    assert the(peer.output(), GoAwayFrame).error_code == ErrorCode.PROTOCOL_ERROR
-
-
-@pytest.mark.parametrize("role", list(Role))
-@pytest.mark.parametrize(
-    "first",
-    [ping().serialize(), settings(ack=True), raw_frame(0x8, 0, 1, bytes(4)), b"SSH-2.0-OpenSSH", bytes(9)],
-    ids=["PING", "acknowledgement", "WINDOW_UPDATE of 0", "another protocol", "DATA"],
-)
-def test_first_frame_is_not_settings(role: Role, first: bytes) -> None:
-    """RFC 9113 §3.4; h2 does not check it."""
-    peer = RawPeer(role)
-    peer.start()
-    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" if role is Role.SERVER else b""
-    failure = the(peer.feed(preface, first), SessionFailed).failure
-    assert failure.code == ErrorCode.PROTOCOL_ERROR
-    assert failure.cause.value == "handshake"
-    assert not peer.engine.peer_settings_seen
-
-
-def test_what_was_complete_before_the_error_is_reported() -> None:
-    """Trap: an exception of h2 drops the events parsed before it."""
-    peer = client_peer()
-    peer.open()
-    events = peer.feed(peer.headers(1, OK, end=False), data(1, b"last words", end=True), data(9, b"x"))
-    assert [type(event) for event in events] == [ResponseReceived, DataReceived, StreamClosed, SessionFailed]
-    peer.engine.take(1, 10)

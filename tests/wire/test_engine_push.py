@@ -1,31 +1,32 @@
-"""Server push with both ends: promises, their responses, and what either side allows (RFC 9113 §§6.6 and 8.4)."""
+"""Server push with both ends: promises, their responses, and what either side allows."""
 
 from __future__ import annotations
 
 import pytest
+from hyperframe.frame import RstStreamFrame
 
-from tests.wire.engine_pair import GET, OK, PROMISED, Pair, of_type, the
-from trio_h2._wire._codes import ErrorCode, Initiator, SettingCode
+from tests.wire.engine_pair import (
+    GET,
+    OK,
+    PROMISED,
+    Fields,
+    Pair,
+    RawPeer,
+    client_peer,
+    of_type,
+    raw_frame,
+    server_peer,
+    the,
+)
+from trio_h2._wire._codes import ErrorCode, SettingCode
+from trio_h2._wire._config import ClientConfig
 from trio_h2._wire._events import (
-    DataReceived,
-    Event,
     InformationalReceived,
     PushPromised,
     ResponseReceived,
     StreamClosed,
-    StreamFailed,
     TrailersReceived,
 )
-
-
-def pushing(pair: Pair, count: int = 1) -> list[int]:
-    """Opens a request and promises *count* streams on it; returns their ids."""
-    parent = pair.client.open_stream(b"GET", GET, end_stream=True)
-    pair.exchange()
-    ids = [pair.server.push(parent, b"GET", PROMISED) for _ in range(count)]
-    promises = of_type(pair.exchange()[0], PushPromised)
-    assert [(event.stream_id, event.promised_id) for event in promises] == [(parent, i) for i in ids]
-    return ids
 
 
 def allowed(pair: Pair) -> tuple[bool, bool]:
@@ -67,47 +68,6 @@ def test_a_push_is_a_promise_and_a_response(chunk: int | None) -> None:
         assert len(engine.pushes) == 0
 
 
-def test_the_response_can_be_headers_alone() -> None:
-    pair = Pair(push=True)
-    (promised,) = pushing(pair)
-    pair.server.send_response(promised, OK, end_stream=True)
-    events, _ = pair.exchange()
-    assert the(events, ResponseReceived).end_stream
-    assert the(events, StreamClosed).stream_id == promised
-
-
-@pytest.mark.parametrize("begun", [False, True])
-def test_a_client_refuses_a_push(begun: bool) -> None:
-    pair = Pair(push=True)
-    (promised,) = pushing(pair)
-    if begun:
-        pair.server.send_response(promised, OK, end_stream=False)
-        pair.server.send_data(promised, b"early", end_stream=False)
-        events, _ = pair.exchange()
-        pair.client.discard(promised, len(the(events, DataReceived).data))
-        pair.server.send_data(promised, b"late", end_stream=False)
-    pair.client.reset(promised, ErrorCode.CANCEL)
-    late, events = pair.exchange()
-    assert of_type(late, DataReceived) == []
-    failure = the(events, StreamFailed).failure
-    assert (failure.stream_id, failure.code, failure.initiator) == (promised, ErrorCode.CANCEL, Initiator.REMOTE)
-    assert not pair.server.pushes
-    assert not pair.client.pushes
-    assert pair.client.windows.budget.ledger.held == 0
-
-
-@pytest.mark.parametrize("begun", [False, True])
-def test_a_server_takes_a_push_back(begun: bool) -> None:
-    pair = Pair(push=True)
-    (promised,) = pushing(pair)
-    if begun:
-        pair.server.send_response(promised, OK, end_stream=False)
-    pair.server.reset(promised, ErrorCode.CANCEL)
-    events: list[Event] = pair.exchange()[0]
-    assert the(events, StreamFailed).stream_id == the(events, StreamClosed).stream_id == promised
-    assert not pair.client.pushes
-
-
 def test_a_released_engine_refers_to_nobody_above_it() -> None:
     pair = Pair(push=True)
     pair.client.authoritative = lambda scheme, authority: True
@@ -128,3 +88,51 @@ def test_push_is_allowed_until_the_client_says_otherwise() -> None:
         assert allowed(pair) == (bool(value), bool(value))
     pair.server.goaway(ErrorCode.NO_ERROR, 2**31 - 1)
     assert allowed(pair) == (True, True)  # it is about streams of the client
+
+
+# -- what a client takes for a promise ---------------------------------------------------------------------------------
+
+
+def pushed(config: ClientConfig | None = None) -> RawPeer:
+    """Returns a client that takes pushes, with request 1 under way."""
+    peer = client_peer(config, push=True)
+    peer.open()
+    return peer
+
+
+def resets(peer: RawPeer) -> list[tuple[int, int]]:
+    """Takes the output, which must be resets alone; returns their streams and codes."""
+    frames = peer.output()
+    assert all(isinstance(frame, RstStreamFrame) for frame in frames)
+    return [(frame.stream_id, frame.error_code) for frame in of_type(frames, RstStreamFrame)]
+
+
+def test_promised_requests_that_are_too_large() -> None:
+    peer = pushed(ClientConfig(max_header_list_size=1000, max_header_fields=6))
+    large: Fields = [*PROMISED, (b"x-large", bytes(1000).hex().encode())]
+    many: Fields = [*PROMISED, *((b"x", b"y") for _ in range(3))]
+    assert peer.feed(peer.promise(1, 2, large), peer.promise(1, 4, many)) == []
+    assert resets(peer) == [(2, ErrorCode.ENHANCE_YOUR_CALM), (4, ErrorCode.ENHANCE_YOUR_CALM)]
+    assert the(peer.feed(peer.promise(1, 6, many[:6])), PushPromised).promised_id == 6
+
+
+@pytest.mark.parametrize("step", [None, 1])
+def test_promises_in_pieces_and_with_padding(step: int | None) -> None:
+    peer = pushed()
+    block = peer.encoder.encode(PROMISED)
+    frames = raw_frame(0x5, 0x8, 1, b"\7\0\0\0\2" + block[:3] + bytes(7))
+    frames += raw_frame(0x9, 0, 1, block[3:5]) + raw_frame(0x9, 0x4, 1, block[5:])
+    events = []
+    for start in range(0, len(frames), step or len(frames)):
+        events += peer.feed(frames[start : start + (step or len(frames))])
+    event = the(events, PushPromised)
+    assert (event.headers.raw, event.flags) == (PROMISED, 0x8)  # those of the frame that begins the block
+
+
+def test_push_cannot_be_turned_on_later() -> None:
+    """Nobody would take what is pushed. A server must not ask for it at all (RFC 9113 §6.5.2)."""
+    for peer in client_peer(), server_peer():
+        with pytest.raises(ValueError, match="enable_push cannot be turned on"):
+            peer.engine.check_settings({SettingCode.ENABLE_PUSH: 1})
+        peer.engine.check_settings({SettingCode.ENABLE_PUSH: 0})
+    pushed().engine.check_settings({SettingCode.ENABLE_PUSH: 1})

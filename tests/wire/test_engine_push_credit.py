@@ -21,7 +21,7 @@ WINDOW = SettingCode.INITIAL_WINDOW_SIZE
 
 
 def test_the_budget_keeps_room_for_pushes() -> None:
-    """DESIGN: streams x window <= B, for requests and pushes together."""
+    """Streams x window <= B, for requests and pushes together."""
     config = ClientConfig(stream_window=100_000, receive_budget=1_000_000, max_concurrent_pushes=4)
     peer = client_peer(config, push=True)
     requests = 0

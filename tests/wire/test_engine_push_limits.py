@@ -8,21 +8,18 @@ from hyperframe.frame import RstStreamFrame
 from tests.wire.engine_pair import (
     GET,
     OK,
-    PREFACE,
     PROMISED,
     RawPeer,
     assert_dies,
     client_peer,
     data,
-    of_type,
     raw_frame,
     reset,
     server_peer,
-    settings,
     the,
     window_update,
 )
-from trio_h2._wire._codes import ErrorCode, Role, SettingCode
+from trio_h2._wire._codes import ErrorCode, SettingCode
 from trio_h2._wire._config import ClientConfig, ServerConfig
 from trio_h2._wire._events import PushPromised, RequestReceived, ResponseReceived, StreamFailed
 from trio_h2._wire._extframes import PRIORITY_UPDATE, priority_update_payload
@@ -45,20 +42,6 @@ def refused(peer: RawPeer) -> list[int]:
 
 
 # -- a client ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parity("H9", "C5")
-def test_promises_over_the_limit_are_refused() -> None:
-    assert ClientConfig().max_reserved_remote_streams == 200
-    peer = pushed(ClientConfig(max_reserved_remote_streams=2))
-    events = peer.feed(*(peer.promise(1, promised) for promised in (2, 4, 6, 8)))
-    assert [event.promised_id for event in of_type(events, PushPromised)] == [2, 4]
-    assert refused(peer) == [6, 8]
-    peer.feed(peer.headers(4, OK, end=False))  # no more only promised
-    assert the(peer.feed(peer.promise(1, 10)), PushPromised).promised_id == 10
-    peer.feed(peer.promise(1, 12), reset(2))
-    assert the(peer.feed(peer.promise(1, 14)), PushPromised).promised_id == 14
-    assert refused(peer) == [12]
 
 
 def test_promises_are_refused_while_too_many_handlers_run() -> None:
@@ -85,35 +68,6 @@ def test_promises_are_refused_when_memory_is_used_up() -> None:
     assert the(peer.output(), RstStreamFrame).error_code == ErrorCode.ENHANCE_YOUR_CALM
     peer.engine.take(1, 2000)
     assert the(peer.feed(peer.promise(1, 4)), PushPromised).promised_id == 4
-
-
-@pytest.mark.parametrize("acknowledged", [False, True])
-def test_pushes_over_the_announced_limit_are_refused(acknowledged: bool) -> None:
-    """Also by a server that may not have seen the limit yet: it bounds what we must have room for."""
-    peer = RawPeer(Role.CLIENT, ClientConfig(max_concurrent_pushes=2), push=True)
-    peer.handshake(acknowledge=acknowledged)
-    assert peer.engine.local_settings[STREAMS] == 2
-    peer.open()
-    peer.feed(*(peer.promise(1, promised) for promised in (2, 4, 6, 8)))
-    events = peer.feed(*(peer.headers(promised, OK, end=False) for promised in (2, 4, 6)))
-    assert [event.stream_id for event in of_type(events, ResponseReceived)] == [2, 4]
-    failure = the(events, StreamFailed).failure
-    assert (failure.stream_id, failure.code) == (6, ErrorCode.REFUSED_STREAM)
-    assert refused(peer) == [6]
-    peer.feed(data(2, b"", end=True))
-    assert the(peer.feed(peer.headers(8, OK)), ResponseReceived).stream_id == 8
-
-
-def test_an_interim_response_counts_as_the_response() -> None:
-    peer = pushed(ClientConfig(max_concurrent_pushes=1))
-    peer.feed(peer.promise(1, 2), peer.promise(1, 4), peer.headers(2, [(b":status", b"103")], end=False))
-    peer.feed(peer.headers(2, OK, end=False), peer.headers(4, [(b":status", b"103")], end=False))
-    assert refused(peer) == [4]
-
-
-def test_without_push_nothing_is_said_of_streams() -> None:
-    assert STREAMS not in client_peer().engine.local_settings
-    assert client_peer(push=True).engine.local_settings[STREAMS] == 16
 
 
 @pytest.mark.parametrize("config", [ClientConfig(reset_burst=3, reset_rate=0.01)])
@@ -160,15 +114,6 @@ def test_late_frames_on_pushes_are_paid_for_by_the_response() -> None:
     assert peer.engine.failure is None
 
 
-def test_pushes_take_no_slots_of_requests() -> None:
-    peer = client_peer(values={STREAMS: 2}, push=True)
-    peer.open()
-    peer.feed(peer.promise(1, 2), peer.promise(1, 4), peer.headers(2, OK, end=False))
-    assert peer.engine.has_slot()
-    peer.open()
-    assert not peer.engine.has_slot()
-
-
 # -- a server ----------------------------------------------------------------------------------------------------------
 
 
@@ -180,41 +125,6 @@ def pushing(config: ServerConfig | None = None, values: dict[int, int] | None = 
         peer.engine.push(1, b"GET", PROMISED)
     peer.output()
     return peer
-
-
-@pytest.mark.parity("H7")
-def test_the_limit_of_the_client_is_for_responses() -> None:
-    peer = pushing(values={STREAMS: 2}, count=4)
-    engine = peer.engine
-    assert engine.push_allowed
-    for stream_id in 2, 4:
-        assert engine.has_push_slot()
-        engine.send_response(stream_id, OK, end_stream=False)
-    assert not engine.has_push_slot()
-    engine.send_data(2, b"", end_stream=True)
-    assert engine.has_push_slot()
-    engine.send_informational(6, [(b":status", b"103")])
-    assert not engine.has_push_slot()
-    peer.feed(reset(6))
-    assert engine.has_push_slot()
-    peer.feed(settings({STREAMS: 0}))
-    assert not engine.has_push_slot()
-    assert engine.push_allowed  # RFC 9113 §8.4.2: promises are still possible
-
-
-@pytest.mark.parity("H7")
-def test_what_is_assumed_counts_until_the_client_names_a_number() -> None:
-    peer = RawPeer(Role.SERVER, ServerConfig(peer_max_concurrent_streams=1))
-    peer.start()
-    assert peer.engine.peer_max_streams == 1
-    assert RawPeer(Role.SERVER).engine.peer_max_streams == 100
-    peer.feed(PREFACE, settings({}), settings(ack=True), peer.headers(1, GET))
-    for _ in range(2):
-        peer.engine.push(1, b"GET", PROMISED)
-    peer.engine.send_response(2, OK, end_stream=False)
-    assert not peer.engine.has_push_slot()
-    peer.feed(settings({STREAMS: 2}))
-    assert peer.engine.has_push_slot()
 
 
 def test_pushes_take_no_slots_and_no_budget_of_received_requests() -> None:

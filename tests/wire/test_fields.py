@@ -88,7 +88,7 @@ def _accepted(kind: str, fields: Fields) -> bool:
     return True
 
 
-# -- requests -----------------------------------------------------------------------------------------------------
+# -- requests ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -269,7 +269,7 @@ def test_malformed_extended_connects(fields: Fields, reason: str) -> None:
         check_request(fields, extended_connect=True)
 
 
-# -- responses and trailers ---------------------------------------------------------------------------------------
+# -- responses and trailers --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", [100, 102, 103, 199, 200, 204, 304, 404, 418, 500, 599])
@@ -315,13 +315,13 @@ def test_trailers() -> None:
             check_trailers(fields)
 
 
-# -- what all kinds share -----------------------------------------------------------------------------------------
+# -- what all kinds share ----------------------------------------------------------------------------------------------
 
 KINDS = pytest.mark.parametrize("kind", ["request", "response", "trailers"])
 
 
 @KINDS
-def test_every_octet_in_names(kind: str) -> None:
+def test_every_byte_in_names(kind: str) -> None:
     allowed = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
     for octet in range(256):
         for name in (bytes([octet]), b"x" + bytes([octet]), bytes([octet]) + b"x", b"x" + bytes([octet]) + b"x"):
@@ -330,7 +330,7 @@ def test_every_octet_in_names(kind: str) -> None:
 
 
 @KINDS
-def test_every_octet_in_values(kind: str) -> None:
+def test_every_byte_in_values(kind: str) -> None:
     for octet in range(256):
         control = (octet < 0x20 and octet != 0x09) or octet == 0x7F
         space = octet in (0x20, 0x09)
@@ -372,7 +372,7 @@ def test_a_long_bad_value_is_found_in_linear_time() -> None:
         assert not _accepted("response", [(b"content-length", b"0" * 2_000_000 + b"x" + tail.strip())])
 
 
-# -- content-length -----------------------------------------------------------------------------------------------
+# -- content-length ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -408,7 +408,7 @@ def test_parse_length() -> None:
     assert parse_length(b"") is None
 
 
-# -- helpers ------------------------------------------------------------------------------------------------------
+# -- helpers -----------------------------------------------------------------------------------------------------------
 
 
 def test_field_section_size() -> None:

@@ -69,7 +69,7 @@ def test_the_window_is_a_hard_bound() -> None:
     assert (books.window, books.owed) == (0, 0)
 
 
-def test_taken_and_discarded_octets_come_back() -> None:
+def test_taken_and_discarded_bytes_come_back() -> None:
     books = budget(1000)
     books.receive(600)
     books.take(150)

@@ -37,7 +37,7 @@ def _untyped(value: object) -> HeadersInput:
     return cast("HeadersInput", value)
 
 
-# -- what goes in -------------------------------------------------------------------------------------------------
+# -- what goes in ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_bad_names_are_refused(name: str) -> None:
         Headers([(name.encode(), b"x")])
 
 
-def test_every_octet_in_a_name() -> None:
+def test_every_byte_in_a_name() -> None:
     for octet in range(256):
         name = b"a" + bytes([octet])
         if chr(octet).lower() in TOKEN and octet < 128:
@@ -108,7 +108,7 @@ def test_every_octet_in_a_name() -> None:
                 encode_name(name)
 
 
-def test_every_octet_in_a_value() -> None:
+def test_every_byte_in_a_value() -> None:
     for octet in range(256):
         value = b"a" + bytes([octet]) + b"b"
         if (octet >= 0x20 and octet != 0x7F) or octet == 0x09:
@@ -179,7 +179,7 @@ def test_the_shortcut_for_known_names_knows_only_proper_ones() -> None:
         assert encode_name(name) == encode_name(name.upper()) == name.encode()
 
 
-# -- the mapping --------------------------------------------------------------------------------------------------
+# -- the mapping -------------------------------------------------------------------------------------------------------
 
 
 def test_it_is_a_mapping() -> None:
@@ -243,7 +243,7 @@ def test_of_a_repeated_pseudo_header_the_first_one_counts() -> None:
     assert Headers.from_raw([(b":path", b"/a"), (b":path", b"/b")])[":path"] == "/a"
 
 
-def test_octets_come_out_as_latin1() -> None:
+def test_bytes_come_out_as_latin1() -> None:
     assert Headers.from_raw([(b"x", b"caf\xe9"), (b"X", b"\xff")])["x"] == "caf\xe9, \xff"
 
 
@@ -301,7 +301,7 @@ def test_copies() -> None:
         assert twin.sensitive == {"a", "c"}
 
 
-# -- secrets ------------------------------------------------------------------------------------------------------
+# -- secrets -----------------------------------------------------------------------------------------------------------
 
 
 def test_sensitive_names() -> None:

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from hpack import Decoder, Encoder, NeverIndexedHeaderTuple
 
+from trio_h2._wire import _headers
 from trio_h2._wire._fields import check_response, check_trailers
 from trio_h2._wire._headers import Headers, RawField
 from trio_h2._wire._outbound import (
     content_length_of,
     informational_fields,
+    may_be_remembered,
+    plain_key,
     request_fields,
     response_fields,
     trailer_fields,
@@ -60,7 +63,7 @@ def test_what_type_checkers_must_see() -> None:
         assert fields[1] == (b"a", b"b")
 
 
-# -- responses ----------------------------------------------------------------------------------------------------
+# -- responses ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -153,7 +156,7 @@ def test_informational_statuses_of_a_wrong_type(status: object) -> None:
         informational_fields(cast("int", status), None)
 
 
-# -- trailers -----------------------------------------------------------------------------------------------------
+# -- trailers ----------------------------------------------------------------------------------------------------------
 
 
 def test_good_trailers() -> None:
@@ -182,7 +185,7 @@ def test_trailers_of_a_wrong_type(headers: object) -> None:
         trailer_fields(cast("HeadersInput", headers))
 
 
-# -- what all kinds share -----------------------------------------------------------------------------------------
+# -- what all kinds share ----------------------------------------------------------------------------------------------
 
 
 @KINDS
@@ -252,6 +255,37 @@ def test_te(send: Callable[[HeadersInput], Fields]) -> None:
 
 
 @KINDS
+@pytest.mark.parametrize("name", ["authorization", "cookie", "set-cookie", "proxy-authorization"])
+def test_secrets_are_not_remembered(send: Callable[[HeadersInput], Fields], name: str) -> None:
+    """Fields that come again and again are kept as they are encoded; not those that may be secret."""
+    send({"x-open": "the door"})
+    send({name: "the secret key"})
+    assert "the door" in repr(_headers._known_fields)
+    assert "the secret key" not in repr(_headers._known_fields)
+
+
+@pytest.mark.parametrize("name", ["authorization", "cookie", "set-cookie", "proxy-authorization"])
+def test_header_sections_with_a_secret_are_not_to_be_remembered(name: str) -> None:
+    assert may_be_remembered(response_fields({"x-open": "the door"}))
+    assert not may_be_remembered(response_fields({"x-open": "the door", name: "k" * 30}))
+    assert not may_be_remembered(response_fields({"x-long": "k" * 1100}))
+
+
+def test_what_tells_header_dicts_apart() -> None:
+    """What is refused must not be taken for what it equals."""
+    assert plain_key({"x": 1}) != plain_key({"x": True})
+    assert plain_key({"x": True}) is None
+    assert plain_key({"x": 1}) == plain_key({"x": 1})
+    assert plain_key({"x": 1, "y": 2}) != plain_key({"y": 2, "x": 1})
+    assert plain_key({"x": ["a", "b"]}) is None
+    assert plain_key([("x", "a")]) == plain_key((("x", "a"),))
+    assert plain_key([["x", "a"]]) is plain_key([("x",)]) is plain_key("xy") is None
+    assert plain_key([NeverIndexedHeaderTuple(b"x", b"a")]) is None
+    assert plain_key(200) != plain_key(None)
+    assert plain_key(True) is None
+
+
+@KINDS
 def test_secrets_are_never_indexed(send: Callable[[HeadersInput], Fields]) -> None:
     headers = Headers(
         [
@@ -273,7 +307,7 @@ def test_secrets_are_never_indexed(send: Callable[[HeadersInput], Fields]) -> No
     ]
 
 
-# -- content-length -----------------------------------------------------------------------------------------------
+# -- content-length ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

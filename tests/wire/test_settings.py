@@ -199,7 +199,7 @@ def test_unpack_keeps_unknown_settings_and_the_last_of_each() -> None:
     assert settings.enable_push is True
 
 
-# -- what peers send ----------------------------------------------------------------------------------------------
+# -- what peers send ---------------------------------------------------------------------------------------------------
 
 FINE = None
 PROTOCOL = ErrorCode.PROTOCOL_ERROR

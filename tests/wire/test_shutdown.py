@@ -11,6 +11,7 @@ def test_nothing_was_said() -> None:
     assert not shutdown.peer_is_leaving
     assert not shutdown.refuses(LAST_POSSIBLE_ID)
     assert shutdown.sent_last_id is None
+    assert shutdown.received_code is ErrorCode.NO_ERROR
 
 
 def test_received() -> None:

@@ -41,7 +41,7 @@ def test_a_window_that_is_large_enough_is_left_alone_for_a_while() -> None:
     assert tuner.wants_probe(20_000 + 16 * 20_000, 100_000)
 
 
-def test_an_idle_path_is_not_probed_with_every_octet() -> None:
+def test_an_idle_path_is_not_probed_with_every_byte() -> None:
     tuner = WindowTuner()
     tuner.wants_probe(0, 100_000)
     tuner.acknowledged(0)
