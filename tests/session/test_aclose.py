@@ -109,8 +109,8 @@ async def test_a_client_takes_no_new_requests_and_lets_the_others_finish(autojum
         await peer.expect_headers(3)
         await peer.expect_goaway(ErrorCode.NO_ERROR, last_stream_id=0)
         await first.send_all(b"still open")
-        await first.send_eof()
         await peer.expect_data(1, b"still open")
+        await first.send_eof()
         await peer.expect_data(1, b"", end_stream=True)
         for stream in first, second:
             assert not session.destroyed
