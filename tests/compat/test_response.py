@@ -313,7 +313,7 @@ async def test_a_wrong_length_raises_here(version: str) -> None:
     async def app(request: Request, response: Response) -> None:
         response.set_header("content-length", 5)
         if request.url == "/whole":
-            with pytest.raises(ValueError, match="content-length is 5, the body has 3 octets"):
+            with pytest.raises(ValueError, match="content-length is 5, the body has 3 bytes"):
                 await response.end("abc")
         else:
             await response.write("ab")

@@ -32,8 +32,9 @@ class PendingPing:
         self.done = trio.Event()
 
     def written(self, now: float) -> None:
-        """The transport has taken it."""
-        self.sent = now
+        """The transport has taken it. The answer may already be here: the reader can be faster than the writer."""
+        if self.answered is None:
+            self.sent = now
 
 
 class Pings:
