@@ -91,7 +91,7 @@ async def test_a_body_that_stays_short_is_reset(
         await peer.expect_headers(stream_id, status=200)
         assert (await peer.expect_data(stream_id)).data == b"abc"
         await peer.expect_rst(stream_id, ErrorCode.INTERNAL_ERROR)
-    assert "content-length is 5, but the body has 3 octets" in complaints.text
+    assert "content-length is 5, but the body has 3 bytes" in complaints.text
 
 
 # -- errors ------------------------------------------------------------------------------------------------------------

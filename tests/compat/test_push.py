@@ -84,6 +84,7 @@ async def test_nothing_at_all_is_reset(autojump_clock: MockClock) -> None:
         await peer.request()
         await peer.expect(PushPromiseFrame, promised_stream_id=2)
         await peer.expect_headers(1, status=200)
+        await peer.expect_data(1, b"page", end_stream=True)
         await peer.expect_rst(2, ErrorCode.CANCEL)
 
 

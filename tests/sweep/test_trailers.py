@@ -21,7 +21,7 @@ _EXCHANGES = [
     pytest.param(bare_trailers, None, 20, id="bare"),
     pytest.param(blocked_trailers, None, 50, id="blocked"),
     pytest.param(blocked_trailers, 37, 100, id="blocked-narrow"),
-    pytest.param(trailers, 37, 45, id="body-narrow"),
+    pytest.param(trailers, 37, 40, id="body-narrow"),
 ]
 
 
