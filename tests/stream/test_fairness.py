@@ -54,6 +54,41 @@ async def test_an_urgent_response_overtakes_the_bulk(autojump_clock: MockClock) 
         assert max(index for index, stream_id in enumerate(order) if stream_id == 21) <= 6
 
 
+@pytest.mark.parametrize("whole", [True, False])
+async def test_a_small_body_does_not_overtake_one_that_waits(whole: bool, autojump_clock: MockClock) -> None:
+    """Small bodies are framed at once, but only where nobody waits for a turn."""
+
+    async def handler(stream: trio_h2.ServerStream) -> None:
+        if stream.path != "/small":
+            await _bulk(stream)
+        elif whole:
+            await stream.respond(body=b"small")
+        else:
+            await stream.respond(200)
+            await stream.send_all(b"small")
+
+    async with scripted_client(handler, settings=_WIDE, capacity=1000) as (_server, peer):
+        await peer.send_window_update(0, 2**24)
+        await peer.request(path="/20", headers={"priority": "u=0"})
+        await trio.testing.wait_all_tasks_blocked()
+        await peer.request(path="/small", headers={"priority": "u=7"})
+        await trio.testing.wait_all_tasks_blocked()
+        order = [(await peer.pick(DataFrame)).stream_id for _ in range(21)]
+        assert order == [1] * 20 + [3]
+
+
+async def test_a_small_body_has_to_fit_its_window(autojump_clock: MockClock) -> None:
+    async def handler(stream: trio_h2.ServerStream) -> None:
+        await stream.respond(body=b"small")
+
+    async with scripted_client(handler, settings={SettingCode.INITIAL_WINDOW_SIZE: 4}) as (_server, peer):
+        await peer.request()
+        assert (await peer.pick(DataFrame)).data == b"smal"
+        await peer.send_window_update(1, 1)
+        rest = await peer.pick(DataFrame)
+        assert (rest.data, rest.end_stream) == (b"l", True)
+
+
 async def test_a_background_response_waits_for_all_others(autojump_clock: MockClock) -> None:
     async with scripted_client(_bulk, settings=_WIDE) as (_server, peer):
         order = await _request_all(peer, [("/3", "u=7"), ("/10", None), ("/10", "u=5")])
