@@ -8,15 +8,19 @@ from hyperframe.frame import DataFrame
 from tests.wire.engine_pair import (
     GET,
     OK,
+    PROMISED,
+    Pair,
     RawPeer,
     client_peer,
+    of_type,
     parse,
     server_peer,
     the,
 )
 from trio_h2._wire._codes import Role
 from trio_h2._wire._config import ServerConfig
-from trio_h2._wire._extframes import Dependency
+from trio_h2._wire._events import AltSvcAnnounced, DataReceived, PushPromised
+from trio_h2._wire._extframes import ALTSVC, Dependency, altsvc_payload
 from trio_h2._wire._output import Output
 from trio_h2._wire._padding import PaddingStrategy
 
@@ -38,6 +42,43 @@ def test_the_end_goes_into_the_last_frame_that_is_not_written() -> None:
     peer.engine.send_data(1, b"", end_stream=True)
     frames = peer.sent(DataFrame)
     assert [(frame.data, "END_STREAM" in frame.flags) for frame in frames] == [(b"one", False), (b"two", True)]
+
+
+def test_the_end_does_not_overtake_what_came_after_the_last_frame() -> None:
+    """A promise or an announcement on a stream must not come after its end (RFC 9113 §6.6)."""
+    pair = Pair(push=True)
+    for command in ("push", "altsvc"):
+        stream_id = pair.client.open_stream(b"GET", GET, end_stream=True)
+        pair.exchange()
+        pair.server.send_response(stream_id, OK, end_stream=False)
+        pair.server.send_data(stream_id, b"hello", end_stream=False)
+        if command == "push":
+            pair.server.push(stream_id, b"GET", PROMISED)
+        else:
+            pair.server.send_extension(ALTSVC, stream_id, altsvc_payload(b"h3", b""))
+        pair.server.send_data(stream_id, b"", end_stream=True)
+        events, _ = pair.exchange()
+        assert pair.client.failure is None
+        assert len(of_type(events, PushPromised)) == (command == "push")
+        assert len(of_type(events, AltSvcAnnounced)) == (command == "altsvc")
+        assert pair.read(pair.client, events, stream_id) == b"hello"
+
+
+@pytest.mark.parametrize("padding", list(PaddingStrategy))
+@pytest.mark.parametrize("first", [7, 8, 16_384])
+@pytest.mark.parametrize("second", [1, 7, 8])
+def test_the_end_comes_after_all_of_the_body(padding: PaddingStrategy, first: int, second: int) -> None:
+    """Whichever of the frames are padded: some leave no room for it, or need none."""
+    pair = Pair(server_config=ServerConfig(padding=padding))
+    pair.client.open_stream(b"GET", GET, end_stream=True)
+    pair.exchange()
+    pair.server.send_response(1, OK, end_stream=False)
+    pair.server.send_data(1, b"x" * first, end_stream=False)
+    pair.server.send_data(1, b"y" * second, end_stream=False)
+    pair.server.send_data(1, b"", end_stream=True)
+    events, _ = pair.exchange()
+    assert pair.read(pair.client, events, 1) == b"x" * first + b"y" * second
+    assert of_type(events, DataReceived)[-1].end_stream
 
 
 def test_output_comes_in_the_order_of_the_commands() -> None:

@@ -112,6 +112,7 @@ class Output:
 
     def push_promise(self, parent_id: int, promised_id: int, block: bytes) -> None:
         """Puts in PUSH_PROMISE, and CONTINUATION as needed (RFC 9113 §6.6)."""
+        self._last_data.pop(parent_id, None)  # END_STREAM before it would end the stream that it is promised on
         self._block(PUSH_PROMISE, 0, parent_id, promised_id.to_bytes(4, "big"), block)
 
     def _block(self, kind: int, flags: int, stream_id: int, fixed: bytes, block: bytes) -> None:
@@ -143,6 +144,7 @@ class Output:
         """
         flags = END_STREAM if end_stream else 0
         if padding:
+            self._last_data.pop(stream_id, None)  # it is not the last one any more
             padded = b"".join((bytes((padding - 1,)), content, bytes(padding - 1)))
             self._frame(DATA, flags | PADDED, stream_id, padded)
         else:
@@ -188,4 +190,5 @@ class Output:
 
     def extension(self, kind: int, stream_id: int, payload: bytes) -> None:
         """Puts in a frame without flags that moves no state: ALTSVC, ORIGIN, PRIORITY_UPDATE, PRIORITY."""
+        self._last_data.pop(stream_id, None)  # END_STREAM before it would end the stream that it is about
         self._frame(kind, 0, stream_id, payload)
