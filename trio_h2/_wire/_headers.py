@@ -142,21 +142,20 @@ def show_name(name: bytes) -> str:
     return repr(text if len(text) <= 64 else text[:61] + "...")
 
 
-def encode_fields(headers: HeadersInput) -> list[RawField]:
+def encode_fields(headers: HeadersInput, sensitive: frozenset[bytes] = frozenset()) -> list[RawField]:
     """Returns user input as fields whose spelling is right, in order, a list of values as several fields.
 
-    Fields marked as sensitive come out as `NeverIndexedHeaderTuple`.
+    Fields marked as sensitive, and those whose names are in *sensitive*, come out as `NeverIndexedHeaderTuple`.
 
     Raises:
         TypeError: Something has a type that no header can have.
         ValueError: A name or a value has characters that it may not have.
     """
     given: object = headers
-    sensitive: frozenset[bytes] = frozenset()
     items: Iterable[object]
     if isinstance(given, Headers):
         items = given.raw
-        sensitive = frozenset(name.encode("latin-1") for name in given.sensitive)
+        sensitive |= frozenset(name.encode("latin-1") for name in given.sensitive)
     elif isinstance(given, Mapping):
         items = given.items()
     elif isinstance(given, Iterable) and not isinstance(given, _TEXT):
@@ -200,10 +199,9 @@ class Headers(Mapping[str, str | list[str]]):
     Nothing is parsed before it is asked for, so a message that is only passed on costs nothing here.
     """
 
-    __slots__ = ("_index", "_raw", "_sensitive", "flags")
+    __slots__ = ("_flags", "_index", "_raw", "_sensitive")
 
-    flags: int
-    """The flags of the HEADERS frame that they came in (RFC 9113 §6.2), as a number; 0 if they were made here."""
+    _flags: int
     _raw: list[RawField]
     _index: dict[str, list[str]] | None
     _sensitive: frozenset[str] | None
@@ -222,10 +220,9 @@ class Headers(Mapping[str, str | list[str]]):
         """
         if isinstance(sensitive, str | bytes):
             raise TypeError("sensitive must be an iterable of header names, not one string")
-        names = {encode_name(name) for name in sensitive}
-        fields = encode_fields(raw)
-        self._raw = [NeverIndexedHeaderTuple(*field) if field[0] in names else field for field in fields]
-        self.flags = 0
+        names = frozenset(encode_name(name) for name in sensitive)
+        self._raw = encode_fields(raw, names)
+        self._flags = 0
         self._index = None
         self._sensitive = frozenset(name.decode("ascii") for name in names)
         if isinstance(raw, Headers):
@@ -237,10 +234,15 @@ class Headers(Mapping[str, str | list[str]]):
         """Wraps a list of fields without checking or copying it; whoever calls this gives the list away."""
         self = cls.__new__(cls)
         self._raw = raw
-        self.flags = flags
+        self._flags = flags
         self._index = None
         self._sensitive = None
         return self
+
+    @property
+    def flags(self) -> int:
+        """The flags of the HEADERS frame that they came in (RFC 9113 §6.2), as a number; 0 if they were made here."""
+        return self._flags
 
     def first(self, name: bytes) -> str | None:
         """Returns the value of the first field called *name*, in lower case, without reading the others.
@@ -254,7 +256,7 @@ class Headers(Mapping[str, str | list[str]]):
 
     def with_flags(self, flags: int) -> Headers:
         """Returns the same fields as they came in a frame with these *flags*."""
-        if flags == self.flags:
+        if flags == self._flags:
             return self
         other = Headers.from_raw(self._raw, flags=flags)
         other._index = self._index

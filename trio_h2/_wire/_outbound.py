@@ -43,6 +43,7 @@ _SHORT: Final = 20
 
 _MAX_REMEMBERED_FIELDS: Final = 24
 _MAX_REMEMBERED_SIZE: Final = 1024
+_PLAIN_NAMES: Final = frozenset((str,))
 _PLAIN_VALUES: Final = frozenset((str, int, bytes))
 
 #: RFC 9110 §6.5.1: fields of framing and routing come too late in trailers.
@@ -203,19 +204,24 @@ def content_length_of(fields: Iterable[RawField]) -> int | None:
 def plain_key(headers: object) -> tuple[object, ...] | None:
     """Returns what tells header dicts apart by which something may be remembered; ``None`` for everything else.
 
-    The types belong to it: `True` is refused as a value, but equals 1.
+    The types belong to it: `True` is refused as a value, but equals 1. And names in bytes hash like those in `str`,
+    though ``python -bb`` does not let the two be compared.
     """
     if type(headers) is dict:
+        names: Iterable[object] = headers
         types = tuple(map(type, headers.values()))
         items: Iterable[object] = headers.items()
     elif type(headers) is list or type(headers) is tuple:
         if not all(type(pair) is tuple and len(pair) == 2 for pair in headers):
             return None
+        names = [name for name, _ in headers]
         types = tuple([type(value) for _, value in headers])
         items = headers
     else:
         return (type(headers), headers) if headers is None or type(headers) is int else None
-    return (types, *items) if len(types) <= _MAX_REMEMBERED_FIELDS and _PLAIN_VALUES.issuperset(types) else None
+    if len(types) > _MAX_REMEMBERED_FIELDS or not _PLAIN_NAMES.issuperset(map(type, names)):
+        return None
+    return (types, *items) if _PLAIN_VALUES.issuperset(types) else None
 
 
 def may_be_remembered(fields: Iterable[RawField]) -> bool:
