@@ -111,3 +111,25 @@ async def test_opening_is_a_checkpoint(autojump_clock: MockClock) -> None:
             stream = await client.open_stream("GET")
         with trio.testing.assert_checkpoints():
             await stream.aclose()
+
+
+async def test_a_request_that_is_refused_is_a_checkpoint(autojump_clock: MockClock) -> None:
+    """A loop that tries again and again starves nobody."""
+    async with scripted_server() as (client, peer), trio.open_nursery() as nursery:
+        passes = 0
+
+        async def others() -> None:
+            nonlocal passes
+            while True:
+                await trio.lowlevel.checkpoint()
+                passes += 1
+
+        nursery.start_soon(others)
+        await peer.send_goaway(0)
+        await client.wait_draining()
+        before = passes
+        for _ in range(10):
+            with pytest.raises(trio_h2.GoAwayError):
+                await client.open_stream("GET")
+        assert passes >= before + 9
+        nursery.cancel_scope.cancel()

@@ -77,6 +77,17 @@ async def test_a_small_body_does_not_overtake_one_that_waits(whole: bool, autoju
         assert order == [1] * 20 + [3]
 
 
+async def test_a_priority_in_several_lines(autojump_clock: MockClock) -> None:
+    """RFC 9651 §3: lines of one name are one value."""
+    async with scripted_client(_bulk, settings=_WIDE) as (_server, peer):
+        await peer.send_window_update(0, 2**24)
+        async with peer.batch():
+            for _ in range(2):
+                await peer.request(path="/4", headers=[("priority", "u=2"), ("priority", "i")])
+        order = [(await peer.pick(DataFrame)).stream_id for _ in range(8)]
+        assert sorted(order[:2]) == sorted(order[2:4]) == [1, 3]
+
+
 async def test_a_small_body_has_to_fit_its_window(autojump_clock: MockClock) -> None:
     async def handler(stream: trio_h2.ServerStream) -> None:
         await stream.respond(body=b"small")

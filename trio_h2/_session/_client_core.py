@@ -64,7 +64,8 @@ class ClientCore(SessionCore):
         if fields[0][1] == b"CONNECT" and any(name == b":protocol" for name, _ in fields):
             await self._wait_extended_connect()
         await trio.lowlevel.checkpoint_if_cancelled()
-        if not self.slots.line and self._check_can_open() and self._has_slot():
+        usable = not self.ending.draining.is_set() and self.engine.next_stream_id is not None
+        if usable and not self.slots.line and self._has_slot():
             # Nobody waits, so nobody is overtaken. All tasks that are about to send a request do so in this pass of
             # the scheduler, and the writer sends all of them at once.
             stream = self._open(head, body, end_stream=end_stream, hold=hold, dependency=dependency)

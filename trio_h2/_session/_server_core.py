@@ -235,9 +235,8 @@ class ServerCore(SessionCore):
         stream.cancel_on_reset = self._cancel_handler_on_reset
         self.handlers.add(stream)
         self.stream_opened(stream)
-        priority = headers.first(b"priority")
-        if priority is not None:
-            self.prioritize(stream.id, parse_priority(priority))
+        if headers.first(b"priority") is not None:
+            self.prioritize(stream.id, parse_priority(headers["priority"]))
         if event.end_stream:
             stream.remote_ended()
         self.queue[stream.id] = stream
