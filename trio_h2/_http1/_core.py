@@ -95,6 +95,8 @@ class Http1Core:
         self._read_scope = trio.CancelScope()
         """Of what the reader is receiving."""
         self._head_scope: trio.CancelScope | None = None
+        self._head_deadline = math.inf
+        """Until when the head that has begun must be complete."""
         self._scope = trio.CancelScope()
         self.draining_begun = trio.Event()
         """No further request is taken."""
@@ -153,6 +155,7 @@ class Http1Core:
         """Waits for a request; ``False`` if none will come."""
         engine = self.engine
         seconds = self.config.idle_timeout if engine.number else self.config.handshake_timeout
+        self._head_deadline = math.inf
         while True:
             with trio.move_on_after(seconds) as scope:
                 self._head_scope = scope
@@ -163,10 +166,10 @@ class Http1Core:
                     await self._changed.park()
             self._head_scope = None
             if scope.cancelled_caught:
-                begun = engine.begun
                 await self._arrivals.caught_up(trio.current_time() - scope.deadline)
-                if engine.begun and not begun and self._exchange is None:
-                    seconds = self.config.handshake_timeout  # the head has begun after all
+                # The head may have begun after all: while we caught up, or in the step in which the time was over.
+                late = trio.current_time() >= self._head_deadline
+                if engine.begun and not late and self._exchange is None:
                     continue
             if self._exchange is not None:
                 return True
@@ -177,7 +180,9 @@ class Http1Core:
     def _head_begun(self) -> None:
         """The head of a request has so many seconds from its first byte on."""
         if self._head_scope is not None and self.engine.begun:
-            self._head_scope.deadline = trio.current_time() + self.config.handshake_timeout
+            if self._head_deadline == math.inf:
+                self._head_deadline = trio.current_time() + self.config.handshake_timeout
+            self._head_scope.deadline = self._head_deadline
             self._head_scope = None
 
     async def _settle(self) -> bool:

@@ -34,28 +34,23 @@ from . import _events
 if TYPE_CHECKING:
     from ._core import Rules, SessionCore
 
-SMALL_READ = 64 * 1024
-LARGE_READ = 256 * 1024
-"""Bytes of one read at most: the more, the more came the last time."""
+READ_SIZE = 64 * 1024
+"""Bytes of one read at most. More would come faster than an application takes it, which reads as much at once: then its
+window would not grow, because it seems to be slow."""
 
 
 async def read(core: SessionCore) -> None:
     """Receives until the transport ends; what comes after the session's end is thrown away."""
     transport = core.below
-    size = SMALL_READ
     while True:
         try:
-            data = await transport.receive_some(size)
+            data = await transport.receive_some(READ_SIZE)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
             core.ending.transport_lost("the transport broke", exc)
             return
         if not data:
             core.ending.transport_lost("the peer closed the transport", None)
             return
-        if len(data) == size:
-            size = min(2 * size, LARGE_READ)
-        elif len(data) < size // 2:
-            size = SMALL_READ
         received(core, bytes(data))
 
 
