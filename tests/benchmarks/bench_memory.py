@@ -51,7 +51,10 @@ def measure(mode: str, sessions: str, streams: str) -> dict[str, float]:
     """Returns the bytes per idle session, of one that has served requests, and of an open stream."""
     if mode == "traced":
         tracemalloc.start()
-        return trio.run(_measure, _traced, int(sessions), int(streams))
+        try:
+            return trio.run(_measure, _traced, int(sessions), int(streams))
+        finally:
+            tracemalloc.stop()
     return trio.run(_measure, _resident, int(sessions), int(streams))
 
 
