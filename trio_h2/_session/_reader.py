@@ -115,7 +115,7 @@ def _window_opened(core: SessionCore, event: WindowOpened) -> None:
 def _settings_received(core: SessionCore, event: SettingsReceived) -> None:
     core.watcher.settings_seen()
     if SettingCode.INITIAL_WINDOW_SIZE in event.changed:
-        # RFC 9113 §6.9.2: the change applies to the windows of all streams, which h2 does not report.
+        # RFC 9113 §6.9.2: the change applies to the windows of all streams, which no event reports.
         for stream in core.streams.values():
             stream.outbox.window_opened()
     core.peer_settings_known.set()
