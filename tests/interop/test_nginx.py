@@ -139,6 +139,14 @@ async def test_upload_that_is_refused(session: trio_h2.ClientSession) -> None:
     assert (await fetch(session, "/small")).status == 200
 
 
+async def test_upload_that_expects_100(session: trio_h2.ClientSession, nginx: Nginx) -> None:
+    """nginx never sends a 100 over HTTP/2, so the body goes out after a second."""
+    async with session.request("PUT", "/uploads/file", body=b"at last", expect_continue=True) as stream:
+        assert (await stream.receive_response()).status == 201
+        assert stream.informational == []
+    assert (nginx.files / "uploads" / "file").read_bytes() == b"at last"
+
+
 async def test_more_requests_than_the_server_takes_at_a_time(session: trio_h2.ClientSession) -> None:
     sums: list[tuple[int, str]] = []
 

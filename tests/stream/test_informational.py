@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, TypedDict
 
 import pytest
@@ -124,7 +125,7 @@ class _Arguments(TypedDict, total=False):
 async def _expectation(peer: ScriptedPeer) -> int:
     headers = await peer.expect_headers(end_stream=False)
     assert headers.get("expect") == "100-continue"
-    await peer.expect_nothing(1)
+    await peer.expect_nothing(0.1)
     return headers.stream_id
 
 
@@ -137,7 +138,7 @@ async def test_the_body_waits_for_100_or_a_final_status(first: int, autojump_clo
     ):
         await _expectation(peer)
         await peer.send_headers(1, {":status": "103"})
-        await peer.expect_nothing(1)
+        await peer.expect_nothing(0.1)
         assert stream.buffer_size == 4
         await peer.send_headers(1, {":status": str(first)})
         assert await peer.collect_body(1) == b"held"
@@ -156,15 +157,15 @@ async def test_send_all_waits_for_100(autojump_clock: MockClock) -> None:
         session.request("POST", headers=_EXPECT, end_stream=False, expect_continue=True) as stream,
     ):
         await _expectation(peer)
-        with trio.move_on_after(1) as scope:
+        with trio.move_on_after(0.1) as scope:
             await stream.wait_send_all_might_not_block()
         assert scope.cancelled_caught
-        with trio.move_on_after(1) as scope:
+        with trio.move_on_after(0.1) as scope:
             await stream.send_all(b"withdrawn")
         assert scope.cancelled_caught
         async with trio.open_nursery() as nursery:
             nursery.start_soon(stream.send_all, b"body")
-            await peer.expect_nothing(1)
+            await peer.expect_nothing(0.1)
             await peer.send_headers(1, {":status": "100"})
         await stream.send_trailers({"x-sum": "4"})
         assert (await peer.expect_data(1)).data == b"body"
@@ -217,6 +218,63 @@ async def test_a_reset_ends_the_holding(autojump_clock: MockClock) -> None:
             nursery.start_soon(send)
             await trio.testing.wait_all_tasks_blocked()
             await peer.send_rst(1, ErrorCode.REFUSED_STREAM)
+
+
+@pytest.mark.parity("C4")
+@pytest.mark.parametrize("arguments", [_Arguments(body=b"held"), _Arguments(end_stream=False)])
+@pytest.mark.parametrize("seconds", [None, 5.0])
+async def test_a_body_is_sent_if_no_100_comes(
+    seconds: float | None, arguments: _Arguments, autojump_clock: MockClock
+) -> None:
+    """RFC 9110 §10.1.1: a client "SHOULD NOT wait for an indefinite period before sending the content"."""
+    config = trio_h2.ClientConfig() if seconds is None else trio_h2.ClientConfig(expect_continue_timeout=seconds)
+    async with (
+        scripted_server(config=config) as (session, peer),
+        session.request("POST", expect_continue=True, **arguments) as stream,
+        trio.open_nursery() as nursery,
+    ):
+
+        async def send() -> None:
+            if not arguments.get("end_stream", True):
+                await stream.send_all(b"held")
+                await stream.send_eof()
+
+        nursery.start_soon(send)
+        await peer.expect_headers(end_stream=False)
+        start = trio.current_time()
+        assert await peer.collect_body(1) == b"held"
+        assert trio.current_time() - start == pytest.approx(seconds or 1.0)
+        await peer.send_headers(1, {":status": "100"})  # late, and of no interest any more
+        await peer.respond(1, body=b"fine")
+        assert (await stream.receive_response()).status == 200
+        assert await stream.receive_some() == b"fine"
+
+
+@pytest.mark.parity("C4")
+async def test_a_body_can_be_held_for_ever(autojump_clock: MockClock) -> None:
+    config = trio_h2.ClientConfig(expect_continue_timeout=math.inf)
+    async with (
+        scripted_server(config=config) as (session, peer),
+        session.request("POST", body=b"held", expect_continue=True),
+    ):
+        await peer.expect_headers(end_stream=False)
+        await peer.expect_nothing(20)
+        await peer.send_headers(1, {":status": "100"})
+        assert await peer.collect_body(1) == b"held"
+
+
+@pytest.mark.parity("C4")
+async def test_the_time_for_100_begins_when_the_request_is_written(autojump_clock: MockClock) -> None:
+    """A transport that is slow to take the request leaves the server all of its second."""
+    async with scripted_server(capacity=1000) as (session, peer):
+        padding = {"x-padding": "x" * 4000}
+        async with session.request("POST", headers=padding, body=b"held", expect_continue=True) as stream:
+            await trio.sleep(5)
+            await peer.expect_headers(1, end_stream=False)
+            await peer.expect_nothing(0.9)
+            assert stream.buffer_size == 4
+            await peer.respond(1, 417)
+            await peer.expect_rst(1, ErrorCode.CANCEL)
 
 
 class _Wrong(_Arguments, total=False):

@@ -60,7 +60,8 @@ class ClientSession(Session):
             body: bytes that are sent while the response is already being read.
             end_stream: whether the request ends with *body*; ``False`` leaves the send side open for `Stream.send_all`.
             expect_continue: sends ``expect: 100-continue`` and holds the body, also that of `Stream.send_all`, until
-                the server answers 100 or finally (RFC 9110 §10.1.1). After a final status from 400 on it is never
+                the server answers 100 or finally (RFC 9110 §10.1.1), or for ``expect_continue_timeout`` of the
+                configuration, since many servers never send a 100. After a final status from 400 on it is never
                 sent: what is held or handed over later is dropped, and the stream reset when the response has ended.
             priority: how much the response matters; adds the ``priority`` field (RFC 9218 §5).
             weight: 1 … 256, for servers that know RFC 7540 only; 16 if another of these three is given. They are sent
@@ -119,7 +120,7 @@ class ClientSession(Session):
             headers: a mapping or pairs.
             body: bytes that the writer sends.
             end_stream: whether the request ends with *body*.
-            expect_continue: whether the body waits for the server's 100.
+            expect_continue: whether the body waits for the server's 100, for a second by default.
             priority: how much the response matters.
             weight: for servers that know RFC 7540 only, like the next two.
             depends_on: the id of the parent stream.

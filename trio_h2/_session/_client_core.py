@@ -45,6 +45,7 @@ class ClientCore(SessionCore):
         push_handler: PushHandler | None = None,
     ) -> None:
         super().__init__(below, config, label=label, push=push_handler is not None)
+        self._expect_continue_timeout = config.expect_continue_timeout
         self.scheme = scheme
         self.authority = authority
         self.origins = OriginSet(f"{scheme}://{authority}")
@@ -105,7 +106,11 @@ class ClientCore(SessionCore):
         if ends_now:
             outbox.end_with_headers()
         else:
-            outbox.held = hold
+            if hold:
+                outbox.held = True
+                # RFC 9110 §10.1.1: a client "MAY proceed to send the content without waiting for a 100 response, since
+                # a server might not understand the expectation" and "SHOULD NOT wait for an indefinite period".
+                self.watcher.holds(stream.id, self._expect_continue_timeout)
             if body and end_stream and not hold:
                 outbox.send_whole(body, head.length)
             else:

@@ -20,6 +20,7 @@ from .._util import Arrivals
 from .._wire._codes import ErrorCode, Initiator, Role
 from .._wire._failure import Cause, SessionFailure
 from ._answer import Answer
+from ._deadlines import StreamDeadlines
 from ._stream_idle import StreamTimers
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ class Watcher:
         self._lingering: dict[int, tuple[float, int]] = {}
         """Until when, and how many bytes of the body were framed when that began."""
         self._queued: dict[int, float] = {}
+        self._expectations = StreamDeadlines()
+        """Until when bodies are held for the server's 100."""
         self._stream_timers = StreamTimers()
         self._sleeping_until = -math.inf
         self._changed = trio.Event()
@@ -141,8 +144,18 @@ class Watcher:
         """It need not wait any longer."""
         self._queued.pop(stream_id, None)
 
+    def holds(self, stream_id: int, seconds: float) -> None:
+        """The request that goes into the output now holds its body for *seconds* at most, the same for all."""
+
+        def written(now: float) -> None:
+            self._expect(self._expectations.begin(stream_id, now + seconds))
+
+        self._marks.add(written)
+
     def forget(self, stream_id: int) -> None:
         """A stream has closed."""
+        if self._expectations.pending:
+            self._expectations.forget(stream_id)
         if self._stream_timers.timeouts:
             self._stream_timers.forget(stream_id)
         if self._lingering:
@@ -244,6 +257,7 @@ class Watcher:
             self._answer_due(),
             self._idle_due(),
             self._linger_due(),
+            self._expectations.next(),
             self._stream_timers.next(),
         )
 
@@ -273,6 +287,10 @@ class Watcher:
                 stream_id = next(iter(self._queued))
                 del self._queued[stream_id]
                 core.queued_too_long(stream_id)
+            for stream_id in self._expectations.due(now):
+                stream = core.streams.get(stream_id)
+                if stream is not None:
+                    stream.outbox.release()
             for stream_id in self._stream_timers.due(now):
                 stream = core.streams.get(stream_id)  # a hook may have ended another one
                 if stream is not None:

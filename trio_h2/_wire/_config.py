@@ -219,9 +219,13 @@ class ClientConfig(SessionConfig):
     """Silence of the server, while streams are open, after which a keep-alive PING is sent."""
     ping_timeout: float = 15.0
     """Silence after that PING which ends the session."""
+    expect_continue_timeout: float = 1.0
+    """How long a request with ``expect_continue=True`` holds its body for the server's 100 before it sends it anyway:
+    many servers and proxies never send one."""
 
     def __post_init__(self) -> None:
         _check_int(self, 0, 2**31, "max_reserved_remote_streams")
+        _check_numbers(self, "seconds", "expect_continue_timeout")
         _check_int(self, 0, 2**32 - 1, "max_concurrent_pushes")
         SessionConfig.__post_init__(self)
 
