@@ -53,7 +53,7 @@ def test_every_number_is_checked(config: type[SessionConfig]) -> None:
     numbers -= {"send_date", "padding", "enable_connect_protocol"}
     own = {"max_session_invalid_frames", "max_session_rejected_streams"}
     own |= {"max_concurrent_streams", "max_connections"}
-    own |= {"handler_timeout", "handler_wait_timeout", "unknown_protocol_timeout"}
+    own |= {"handler_timeout", "handler_wait_timeout", "goaway_timeout", "unknown_protocol_timeout"}
     own |= {"max_reserved_remote_streams", "max_concurrent_pushes", "expect_continue_timeout"}
     assert numbers - own == {*TIMEOUTS, *RATES, *RANGES}
 
@@ -105,6 +105,8 @@ def test_numbers_of_one_role() -> None:
         ServerConfig(handler_wait_timeout=0)
     with pytest.raises(ValueError, match="expect_continue_timeout"):
         ClientConfig(expect_continue_timeout=0)
+    with pytest.raises(ValueError, match="goaway_timeout"):
+        ServerConfig(goaway_timeout=0)
     for value in -1, 2**32:
         for name in "max_reserved_remote_streams", "max_concurrent_pushes":
             with pytest.raises(ValueError, match=name):
@@ -124,6 +126,7 @@ def test_defaults() -> None:
     assert (client.idle_timeout, client.ping_interval, client.ping_timeout) == (math.inf, 30.0, 15.0)
     assert client.expect_continue_timeout == 1.0
     assert (server.handler_timeout, server.handler_wait_timeout) == (math.inf, 1.0)
+    assert server.goaway_timeout == 2.0
     assert (server.reset_burst, server.reset_rate, server.drain_timeout) == (1000, 33.0, 30.0)
     for config in server, client:
         assert (config.max_frame_size, config.max_header_list_size, config.max_header_fields) == (16_384, 65_535, 128)

@@ -369,8 +369,8 @@ class Session(metaclass=NoPublicConstructor):
         """Begins to drain: no new streams, running ones finish, then the session closes (RFC 9113 §6.8).
 
         A server says so in two steps, GOAWAY with the highest id, a PING round trip, GOAWAY with the real one, so
-        that no request under way is lost; one step is enough while the client has not said anything yet. Never
-        waits; idempotent.
+        that no request under way is lost; one step is enough while the client has not said anything yet. A client that
+        does not answer the PING gets the second GOAWAY after ``goaway_timeout``. Never waits; idempotent.
         """
         self._core.ending.drain()
 

@@ -67,6 +67,8 @@ class SessionCore:
     """What the role does about each event of the engine; see `_reader.py`."""
     session: Session
     """What the application sees of it, until `release`."""
+    goaway_timeout = math.inf
+    """Seconds that the peer has to answer the PING of a drain; only a server sends one."""
 
     def __init__(self, below: trio.abc.Stream, config: SessionConfig, *, label: str, push: bool = False) -> None:
         self.below = below
@@ -204,7 +206,7 @@ class SessionCore:
     def ping_acknowledged(self, payload: bytes) -> None:
         """The peer answered a PING."""
         if not self.pings.acknowledged(payload) and payload == DRAIN_PAYLOAD:
-            self.ending.drain_acknowledged()
+            self.ending.drain_settled()
 
     def idled(self) -> None:
         """Nothing has happened for ``idle_timeout``."""

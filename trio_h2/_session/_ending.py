@@ -90,17 +90,23 @@ class Ending:
         if core.role is Role.SERVER and engine.peer_settings_seen:
             engine.goaway(ErrorCode.NO_ERROR, LAST_POSSIBLE_ID)
             engine.ping(DRAIN_PAYLOAD)
+            core.watcher.drain_asked(core.goaway_timeout)
         else:
             engine.goaway(ErrorCode.NO_ERROR)
             self._goaway_final = True
         core.wake_writer()
         core.no_more_slots()
 
-    def drain_acknowledged(self) -> None:
-        """The peer has answered the PING of a drain: it has seen the first GOAWAY."""
-        if self.draining.is_set() and not self._goaway_final:
+    def drain_settled(self) -> None:
+        """The peer has answered the PING of a drain: it has seen the first GOAWAY. Or it had time enough to.
+
+        RFC 9113 §6.8 asks for "at least one round-trip time" in between, not for an answer.
+        """
+        if self._leaving and not self._goaway_final and self.failure is None:
             self._goaway_final = True
+            self._core.watcher.drain_settled()
             self._core.engine.goaway(ErrorCode.NO_ERROR)
+            self._core.wake_writer()
 
     def peer_leaves(self) -> None:
         """The peer has said GOAWAY."""

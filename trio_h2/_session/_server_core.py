@@ -63,6 +63,7 @@ class ServerCore(SessionCore):
         self._cancel_handler_on_reset = cancel_handler_on_reset
         self._handler_timeout = config.handler_timeout
         self._handler_wait_timeout = config.handler_wait_timeout
+        self.goaway_timeout = config.goaway_timeout
         self.nursery: trio.Nursery | None = None
         """Where the handlers run."""
         self._context: contextvars.Context | None = None

@@ -1,12 +1,12 @@
 """The task that knows the time: every deadline of a session that no caller's cancel scope could hold.
 
-The peer's first SETTINGS and its acknowledgements of ours, keep-alive, idle sessions, closed streams that linger.
-Deadlines that move with every byte are not moved: when one comes up, it is looked at again. A session that is over has
-no deadlines any more but that of its goodbye, which is not kept here.
+The peer's first SETTINGS and its acknowledgements of ours, keep-alive, idle sessions, closed streams that linger, the
+second GOAWAY of a drain. Deadlines that move with every byte are not moved: when one comes up, it is looked at again. A
+session that is over has no deadlines any more but that of its goodbye, which is not kept here.
 
 Deadlines judge the peer, never ourselves. When one comes up, what has arrived is read first (`Arrivals`). And an answer
 is waited for from the moment its frame was written (`Answer`, `WriteMarks`). A transport that takes nothing at all is a
-matter of the keep-alive alone: its PING has no more time to be written than it has to be answered.
+matter of the keep-alive and of a drain alone: their PINGs have no more time to be written than to be answered.
 """
 
 from __future__ import annotations
@@ -63,6 +63,8 @@ class Watcher:
         self._idle_since: float | None = now
         self.idle_timeout = config.idle_timeout
         self._leaving = False
+        self._drain: Answer | None = None
+        """The answer to the PING of a drain."""
         self._lingering: dict[int, tuple[float, int]] = {}
         """Until when, and how many bytes of the body were framed when that began."""
         self._queued: dict[int, float] = {}
@@ -120,6 +122,16 @@ class Watcher:
     def leaving(self) -> None:
         """The session drains: that it idles says nothing new."""
         self._leaving = True
+
+    def drain_asked(self, seconds: float) -> None:
+        """The PING of a drain went into the output. It has no more time to be written than to be answered."""
+        self._drain = answer = Answer(seconds, trio.current_time())
+        self._expect_answer(answer)
+        self._expect(answer.due)
+
+    def drain_settled(self) -> None:
+        """The last GOAWAY went into the output."""
+        self._drain = None
 
     def linger(self, stream: StreamCore) -> None:
         """The application closed a stream which the peer has not ended: it has some time to, as long as our own end is
@@ -241,6 +253,9 @@ class Watcher:
     def _idle_due(self) -> float:
         return math.inf if self._idle_since is None or self._leaving else self._idle_since + self.idle_timeout
 
+    def _drain_due(self) -> float:
+        return math.inf if self._drain is None else self._drain.due
+
     # Each of these has the same time, so the first one is next.
 
     def _linger_due(self) -> float:
@@ -256,6 +271,7 @@ class Watcher:
             self._settings_due(),
             self._answer_due(),
             self._idle_due(),
+            self._drain_due(),
             self._linger_due(),
             self._expectations.next(),
             self._stream_timers.next(),
@@ -298,6 +314,8 @@ class Watcher:
             if now >= self._idle_due():
                 self._idle_since = now
                 core.idled()
+            if now >= self._drain_due():
+                core.ending.drain_settled()
 
     def _linger_over(self, core: SessionCore, stream_id: int) -> None:
         """What we sent before the close may still be on its way: if it moves, the stream goes on."""

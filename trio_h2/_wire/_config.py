@@ -170,6 +170,9 @@ class ServerConfig(SessionConfig):
     session. Those that the client opens before it has acknowledged our SETTINGS do not count."""
     handler_timeout: float = math.inf
     """How long one handler may run before its stream is reset with CANCEL."""
+    goaway_timeout: float = 2.0
+    """How long the client may take to answer the PING of a drain, before the GOAWAY that refuses further streams goes
+    out without an answer."""
     handler_wait_timeout: float = 1.0
     """How long a request may wait for a handler whose stream is gone to end, before it is refused."""
     send_date: bool = True
@@ -187,6 +190,7 @@ class ServerConfig(SessionConfig):
         if self.max_connections is not None:
             _check_int(self, 1, 2**31, "max_connections")
         _check_numbers(self, "seconds", "handler_timeout", "handler_wait_timeout", "unknown_protocol_timeout")
+        _check_numbers(self, "seconds", "goaway_timeout")
         _check_int(self, 0, 2**31, "max_session_invalid_frames", "max_session_rejected_streams")
         check_bool("enable_connect_protocol", self.enable_connect_protocol)
         SessionConfig.__post_init__(self)
