@@ -29,7 +29,7 @@ class RefusedError(H2Error):
     """
 
     status: int
-    """The status of the response, 300 … 599."""
+    """The status of the response, 300 … 999."""
     headers: Headers
     """The headers of the response. Untrusted input."""
     body: bytes

@@ -33,7 +33,7 @@ async def half(stream: ServerStream) -> None:
 # -- --fail --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("status", "code"), [(200, 0), (304, 0), (399, 0), (400, 22), (404, 22), (599, 22)])
+@pytest.mark.parametrize(("status", "code"), [(200, 0), (304, 0), (399, 0), (400, 22), (404, 22), (599, 22), (999, 22)])
 async def test_fail(get: Command, status: int, code: int, tmp_path: Path) -> None:
     file = tmp_path / "out"
     file.write_bytes(b"old")

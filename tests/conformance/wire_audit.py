@@ -221,7 +221,7 @@ class _Auditor:
             self.complain("§8.4: a promise without :authority")
 
     def response(self, stream: int, status: bytes, pseudo: list[bytes]) -> None:
-        if pseudo != [b":status"] or not re.fullmatch(rb"[1-5]\d\d", status) or status == b"101":
+        if pseudo != [b":status"] or not re.fullmatch(rb"[1-9]\d\d", status) or status == b"101":
             self.complain(f"§8.3.2: a response with {pseudo} and status {status!r}")
         if not status.startswith(b"1"):
             self.headed.add(stream)

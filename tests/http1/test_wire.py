@@ -99,10 +99,11 @@ def test_what_it_has_not() -> None:
     assert not wire.output
 
 
-def test_no_status_is_too_strange() -> None:
+@pytest.mark.parametrize("status", [b"599", b"999"])
+def test_no_status_is_too_strange(status: bytes) -> None:
     wire = Http1Wire(_CONFIG, b"https", lambda _: None)
     wire.receive(_REQUESTS[0])
     assert isinstance(wire.next(), RequestHead)
     assert isinstance(wire.next(), EndReceived)
-    wire.send_response(1, [(b":status", b"599")], end_stream=True)
-    assert wire.output.startswith(b"HTTP/1.1 599 \r\ncontent-length: 0\r\n")
+    wire.send_response(1, [(b":status", status)], end_stream=True)
+    assert wire.output.startswith(b"HTTP/1.1 " + status + b" \r\ncontent-length: 0\r\n")

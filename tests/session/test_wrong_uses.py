@@ -112,8 +112,8 @@ ON_A_SERVER = [
     Wrong("status 99", nothing, lambda s: s.send_informational(99), VALUE, "from 100 to 199, not 99"),
     Wrong("status 200 as 1xx", nothing, lambda s: s.send_informational(200), VALUE, "from 100 to 199, not 200"),
     Wrong("status '103'", nothing, lambda s: s.send_informational(cast("int", "103")), TYPE, "int, not str"),
-    Wrong("final 101", nothing, lambda s: s.respond(101), VALUE, r"from 200 to 599, not '101'; send_informational\(\)"),
-    Wrong("final 600", nothing, lambda s: s.respond(600), VALUE, "from 200 to 599, not '600'"),
+    Wrong("final 101", nothing, lambda s: s.respond(101), VALUE, r"from 200 to 999, not '101'; send_informational\(\)"),
+    Wrong("final 1000", nothing, lambda s: s.respond(1000), VALUE, "from 200 to 999, not '1000'"),
     Wrong("status True", nothing, lambda s: s.respond(True), TYPE, "bool"),
     Wrong("1xx with a length", nothing, lambda s: s.send_informational(103, {"content-length": 0}), VALUE, "-length"),
     # -- fields --

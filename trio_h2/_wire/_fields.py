@@ -24,7 +24,9 @@ RESPONSE_PSEUDO: Final = frozenset((b":status",))
 is_scheme = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*").fullmatch
 # Octets above 0x7f do not belong in a URI but are common in the wild and harmless; a "#" would start a fragment.
 _is_path = re.compile(rb"/[^\x00-\x20#\x7f]*").fullmatch
-_is_status = re.compile(rb"[1-5][0-9][0-9]").fullmatch
+_is_status = re.compile(rb"[1-9][0-9][0-9]").fullmatch
+"""RFC 9110 §15: statuses from 600 to 999 are invalid, and "A client that receives a response with an invalid status code
+SHOULD process the response as if it had a 5xx (Server Error) status code." """
 # RFC 3986 §3.2 without user-info, which RFC 9113 §8.3.1 forbids: an IP literal or a name, then perhaps a port.
 _match_authority = re.compile(
     rb"(\[[A-Za-z0-9\-._~%!$&'()*+,;=:]+\]|[A-Za-z0-9\-._~%!$&'()*+,;=]*)(?::([0-9]{0,5}))?",
@@ -117,7 +119,7 @@ def check_response(raw: Sequence[RawField]) -> MessageHead:
     if status is None:
         raise MalformedMessageError("':status' is missing")
     if not _is_status(status):
-        raise MalformedMessageError("':status' is not a number from 100 to 599")
+        raise MalformedMessageError("':status' is not a number from 100 to 999")
     if status == b"101":
         # RFC 9113 §8.6: "HTTP/2 removes support for the 101 (Switching Protocols) informational status code".
         raise MalformedMessageError("':status' is 101, which HTTP/2 does not have")

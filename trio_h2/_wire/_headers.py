@@ -270,7 +270,7 @@ class Headers(Mapping[str, str | list[str]]):
 
     @property
     def status(self) -> int:
-        """The status code of a response.
+        """The status code of a response, 100 … 999. More than 599 is to be treated like 5xx (RFC 9110 §15).
 
         Raises:
             LookupError: There is none: these are not the headers of a response.

@@ -129,7 +129,7 @@ def response_fields(headers: HeadersInput | int | None) -> list[RawField]:
 
     Raises:
         TypeError: A name or a value has the wrong type.
-        ValueError: A field is not allowed or malformed, or the status is not from 200 to 599.
+        ValueError: A field is not allowed or malformed, or the status is not from 200 to 999.
     """
     if isinstance(headers, bool):
         raise TypeError("the headers of a response, or its status, cannot be a bool")
@@ -137,10 +137,11 @@ def response_fields(headers: HeadersInput | int | None) -> list[RawField]:
         headers = {":status": headers}
     pseudo, fields = _sort_out({} if headers is None else headers, RESPONSE_PSEUDO, "a response")
     status = pseudo.setdefault(b":status", b"200")
-    if not (len(status) == 3 and status.isdigit() and b"200" <= status <= b"599"):
+    # RFC 9110 §15: more than 599 is "invalid", but a gateway passes on what it has received.
+    if not (len(status) == 3 and status.isdigit() and b"200" <= status <= b"999"):
         hint = "; send_informational() sends 1xx" if status[:1] == b"1" else ""
         raise ValueError(
-            f"':status' of a final response must be a number from 200 to 599, not {show_name(status)}{hint}"
+            f"':status' of a final response must be a number from 200 to 999, not {show_name(status)}{hint}"
         )
     if status == b"204":
         _refuse_length(fields, "in a 204 response, which has no body")

@@ -113,11 +113,11 @@ def check_status(status: int) -> int:
 
     Raises:
         TypeError: it is not an int.
-        ValueError: it is not from 200 to 599.
+        ValueError: it is not from 200 to 999.
     """
     if not is_int(status):
         raise TypeError(f"the status must be an int, not {type(status).__name__}")
-    if not 200 <= status <= 599:
+    if not 200 <= status <= 999:
         hint = "; write_continue() and write_early_hints() send 1xx" if 100 <= status <= 199 else ""
-        raise ValueError(f"the status of a response must be from 200 to 599, not {status}{hint}")
+        raise ValueError(f"the status of a response must be from 200 to 999, not {status}{hint}")
     return status

@@ -67,7 +67,7 @@ class Response(metaclass=NoPublicConstructor):
 
     @property
     def status_code(self) -> int:
-        """The status, 200 … 599; 200 unless it is set.
+        """The status, 200 … 999; 200 unless it is set. 600 and more mean nothing, and are for gateways.
 
         Setting it raises TypeError or ValueError if it is no such number, LocalProtocolError after the headers.
         """
@@ -153,7 +153,7 @@ class Response(metaclass=NoPublicConstructor):
         """Settles status and headers, which win over what was set before. They go out with the first bytes.
 
         Args:
-            status: 200 … 599.
+            status: 200 … 999.
             headers: a mapping or pairs, in addition to what was set, or in place of it.
             status_message: not sent, and warned about: HTTP/2 has none (RFC 9113 §8.3.2).
 
