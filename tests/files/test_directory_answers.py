@@ -22,15 +22,24 @@ THEN = 784_111_777
 DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
 
 
+class Later:
+    """The clock of the handler, a while after the files were made: they are old enough for strong validators."""
+
+    @staticmethod
+    def time() -> float:
+        """As `time.time`."""
+        return time.time() + 10
+
+
 def settle(root: Path) -> None:
-    """Makes the files old enough for strong validators."""
+    """Gives the files a date of modification."""
     for path in root.rglob("*"):
         if path.is_file():
             os.utime(path, (THEN, THEN))
 
 
 @pytest.fixture
-def site(root: Path) -> Path:
+def site(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The directory with old files, some of which have compressed siblings."""
     (root / "page.html").write_bytes(b"<p>page</p>")
     (root / "page.html.br").write_bytes(b"page in brotli")
@@ -41,6 +50,7 @@ def site(root: Path) -> Path:
     (root / "script.js").write_bytes(b"run()")
     (root / "script.js.gz").mkdir()
     settle(root)
+    monkeypatch.setattr("trio_h2.files._directory.time", Later)
     return root
 
 
@@ -102,6 +112,36 @@ async def test_not_modified(site: Path, method: str) -> None:
         os.utime(site / "a.txt", (THEN + 1, THEN + 1))
         for headers in ({"if-none-match": tag}, {"if-modified-since": DATE}):
             assert (await ask(session, "/a.txt", method, headers=headers)).status == 200
+
+
+@pytest.mark.parametrize("by_renaming", [False, True])
+async def test_a_file_replaced_by_one_of_the_same_size_and_time(site: Path, by_renaming: bool) -> None:
+    """As ``cp -p``, ``rsync -t`` and new container images do: what the client has is not what there is."""
+    async with session_with(DirectoryHandler(site)) as session:
+        before = (await ask(session, "/a.txt")).headers
+        new = site / ("new" if by_renaming else "a.txt")
+        new.write_bytes(b"other\n")
+        os.utime(new, (THEN, THEN))
+        if by_renaming:
+            new.rename(site / "a.txt")
+        got = await ask(session, "/a.txt", headers={"if-none-match": before["etag"]})
+        assert (got.status, got.body) == (200, b"other\n")
+        assert got.headers["last-modified"] == before["last-modified"]
+        assert (await ask(session, "/a.txt", headers={"if-match": before["etag"]})).status == 412
+        for validator in (before["etag"], before["last-modified"]):
+            got = await ask(session, "/a.txt", headers={"range": "bytes=3-", "if-range": validator})
+            assert (got.status, got.body) == (200, b"other\n")
+
+
+async def test_a_file_without_a_date(site: Path) -> None:
+    """Container images give all files the time 0 or 1."""
+    os.utime(site / "a.txt", (1, 1))
+    async with session_with(DirectoryHandler(site)) as session:
+        got = await ask(session, "/a.txt")
+        assert "last-modified" not in got.headers
+        for name in ("if-modified-since", "if-unmodified-since"):
+            assert (await ask(session, "/a.txt", headers={name: DATE})).body == b"hello\n"
+        assert (await ask(session, "/a.txt", headers={"if-none-match": got.headers["etag"]})).status == 304
 
 
 async def test_a_condition_that_fails(site: Path) -> None:
@@ -189,12 +229,17 @@ async def test_ranges_are_for_get(site: Path) -> None:
 async def test_if_range(site: Path) -> None:
     async with session_with(DirectoryHandler(site)) as session:
         tag = (await ask(session, "/a.txt")).headers["etag"]
-        for value, status in [(tag, 206), (DATE, 206), ('"x"', 200), (f"W/{tag}", 200), (format_date(THEN + 1), 200)]:
+        # The date was set when the file had been there already: it tells nothing apart.
+        for value, status in [(tag, 206), (DATE, 200), ('"x"', 200), (f"W/{tag}", 200), (format_date(THEN + 1), 200)]:
             got = await ask(session, "/a.txt", headers={"range": "bytes=0-1", "if-range": value})
             assert (got.status, got.body) == (status, b"he" if status == 206 else b"hello\n"), value
         # RFC 9110 §13.2.2: the other conditions come first.
         headers = {"range": "bytes=0-1", "if-range": tag, "if-none-match": tag}
         assert (await ask(session, "/a.txt", headers=headers)).status == 304
+        (site / "plain.txt").write_bytes(b"hello\n")
+        date = (await ask(session, "/plain.txt")).headers["last-modified"]
+        got = await ask(session, "/plain.txt", headers={"range": "bytes=0-1", "if-range": date})
+        assert (got.status, got.body) == (206, b"he")
 
 
 # -- codings -----------------------------------------------------------------------------------------------------------

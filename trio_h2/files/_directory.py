@@ -181,7 +181,7 @@ class DirectoryHandler:
         current = Validators.of(found.status, coding=found.coding, now=now)
         verdict = evaluate(request, current, now=now)
         if verdict is Verdict.NOT_MODIFIED:
-            await stream.respond({":status": "304", "etag": current.etag, **self._always}, end_stream=True)
+            await stream.respond({":status": "304", **current.etag_field, **self._always}, end_stream=True)
             return
         if verdict is Verdict.FAILED:
             await _refuse(stream, 412)
@@ -199,8 +199,7 @@ class DirectoryHandler:
             ":status": "200",
             "content-type": content_type,
             "content-length": str(size),
-            "etag": current.etag,
-            "last-modified": current.last_modified,
+            **current.fields,
             "accept-ranges": "bytes",
             "x-content-type-options": "nosniff",
             **self._always,
