@@ -182,6 +182,20 @@ def bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
+def percent_encoded(path: str) -> str:
+    """Returns path and query of a request in ASCII: a byte above 0x7f as if the client had percent-encoded it.
+
+    Header fields show such bytes as characters of latin-1; whatever else is not ASCII stands for itself, in UTF-8.
+    """
+    if path.isascii():
+        return path
+    try:
+        raw = path.encode("latin-1")
+    except UnicodeEncodeError:
+        raw = path.encode("utf-8", "surrogateescape")
+    return "".join(chr(byte) if byte < 0x80 else f"%{byte:02X}" for byte in raw)
+
+
 def host_and_port(host: object, port: object) -> str:
     """Returns ``host:port``, with an IPv6 address in brackets."""
     return f"{bracketed(str(host))}:{port}"

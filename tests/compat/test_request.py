@@ -48,6 +48,19 @@ async def test_what_a_request_tells(version: str) -> None:
 
 
 @pytest.mark.parity("G1")
+async def test_a_url_with_raw_bytes() -> None:
+    """Path and query are what they would be if the client had percent-encoded them."""
+
+    async def app(request: Request, response: Response) -> None:
+        request.url = "/é?q=ü".encode().decode("latin-1")  # as header fields show bytes
+        assert (request.path, request.query) == ("/%C3%A9", [("q", "ü")])
+        await response.end()
+
+    async with served("2.0", compat.request_handler(app)) as client:
+        assert (await client.fetch("GET", "/")).status == 200
+
+
+@pytest.mark.parity("G1")
 @every_version
 async def test_altering_what_it_tells_breaks_nothing(version: str) -> None:
     async def app(request: Request, response: Response) -> None:

@@ -11,7 +11,10 @@ import trio
 
 import trio_h2
 from tests.files.tools import BIG, HTML, TEXT, ask, read_all, session_with
+from tests.http1.client import HOST
+from tests.http1.client import serving as http1_serving
 from trio_h2.files import DirectoryHandler, _reading
+from trio_h2.testing import ReferenceClient, memory_transports
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,6 +48,22 @@ async def test_files(root: Path, path: str, content_type: str, body: bytes) -> N
         assert (head.status, head.body) == (200, b"")
         for name in ("content-type", "content-length"):
             assert head.headers[name] == got.headers[name]
+
+
+@pytest.mark.parametrize("path", ["/sub/deep/x y ü.tar.gz", "/sub/deep/x%20y%20%C3%BC.tar.gz"])
+async def test_a_name_beyond_ascii(root: Path, path: str) -> None:
+    """Its bytes find the file as they are, or percent-encoded, over both versions of HTTP."""
+    client_end, server_end = memory_transports()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio_h2.serve_stream, DirectoryHandler(root), server_end)
+        async with ReferenceClient(client_end) as client:
+            sent = path.replace(" ", "%20").encode().decode("latin-1")
+            got = await client.request("GET", sent)
+            assert (got.status, got.body) == (200, b"compressed")
+    async with http1_serving(DirectoryHandler(root)) as served:
+        await served.client.send(f"GET {path.replace(' ', '%20')} HTTP/1.1\r\n{HOST}\r\n".encode())
+        answer = await served.client.answer()
+        assert (answer.status, answer.body) == (200, b"compressed")
 
 
 NOT_SERVED = [

@@ -60,6 +60,10 @@ def test_tricks(path: str, hidden: bool) -> None:
         ("/%ff", (os.fsdecode(b"\xff"),), False, ""),
         ("/a?b?c", ("a",), False, "?b?c"),
         ("/...", ("...",), False, ""),
+        # Bytes that are not percent-encoded, as `stream.path` shows them, and characters from elsewhere.
+        ("/é/ü?ö".encode().decode("latin-1"), ("é", "ü"), False, "?%C3%B6"),
+        ("/\xff", (os.fsdecode(b"\xff"),), False, ""),
+        ("/\u20ac", ("\u20ac",), False, ""),
     ],
 )
 def test_targets(path: str, segments: tuple[str, ...], directory: bool, query: str) -> None:
@@ -80,6 +84,7 @@ def test_hidden_names(path: str) -> None:
         ("/%5Cevil.test", "/%5Cevil.test/"),
         ("/\\e", "/%5Ce/"),
         ("/%ff ", "/%FF%20/"),
+        ("/é?é".encode().decode("latin-1"), "/%C3%A9/?%C3%A9"),
     ],
 )
 def test_a_slash_is_added(path: str, location: str) -> None:

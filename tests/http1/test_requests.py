@@ -63,6 +63,43 @@ async def test_headers_read_as_over_http2() -> None:
     assert exchange.state.name == "closed"
 
 
+@pytest.mark.parametrize("slowly", [False, True])
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        ("/é", "/%C3%A9"),
+        ("/a/ü?q=ö&%c3%a9=%", "/a/%C3%BC?q=%C3%B6&%c3%a9=%"),
+        ("http://example.org/é?ß", "/%C3%A9?%C3%9F"),
+        ("http://example.org?é", "/?%C3%A9"),
+        ("/" + "é" * 1000, "/" + "%C3%A9" * 1000),
+    ],
+)
+async def test_a_path_with_raw_bytes(target: str, path: str, slowly: bool) -> None:
+    """They are taken as if the client had percent-encoded them; what follows is left as it is."""
+    seen = Seen()
+    async with serving(seen.handle) as served:
+        whole = f"POST {target} HTTP/1.1\r\n{HOST}x: é/é\r\ncontent-length: 6\r\n\r\n/é é".encode()
+        for _ in range(2):
+            await (served.client.send_slowly if slowly and len(whole) < 500 else served.client.send)(whole)
+            assert (await served.client.answer()).status == 204
+        await served.client.send(whole + whole)
+        assert [(await served.client.answer()).status for _ in range(2)] == [204, 204]
+    assert [exchange.path for exchange in seen.exchanges] == [path] * 4
+    assert [exchange.headers["x"].encode("latin-1").decode() for exchange in seen.exchanges] == ["é/é"] * 4
+    assert seen.bodies == ["/é é".encode()] * 4
+
+
+@pytest.mark.parametrize(
+    "line", ["GÉT / HTTP/1.1", "GET é HTTP/1.1", "GET http://é/ HTTP/1.1", "CONNECT é:1 HTTP/1.1", "GET / HTTP/é"]
+)
+@pytest.mark.parametrize("slowly", [False, True])
+async def test_raw_bytes_elsewhere_in_the_line(line: str, slowly: bool) -> None:
+    async with serving(hello) as served:
+        whole = f"{line}\r\n{HOST}\r\n".encode()
+        await (served.client.send_slowly if slowly else served.client.send)(whole)
+        assert (await served.client.answer()).status == 400
+
+
 @pytest.mark.parametrize(
     ("line", "fields", "expected"),
     [

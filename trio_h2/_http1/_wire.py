@@ -16,6 +16,7 @@ import h11
 from .._util import forget_frames, http_date
 from .._wire._config import MAX_WINDOW
 from ._request import BadMessageError, RequestHead, request_head, request_trailers
+from ._request_line import RequestLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -78,6 +79,7 @@ class Http1Wire:
         self._scheme = scheme
         self._closed = closed
         self._h11 = self._fresh()
+        self._line = RequestLine()
         self._number = 0
         self._head: RequestHead | None = None
         self._chunked = False
@@ -125,7 +127,7 @@ class Http1Wire:
             data = data.lstrip(b"\r\n")
         if data:
             self.begun = self.begun or self._h11.their_state is h11.IDLE
-            self._h11.receive_data(data)
+            self._h11.receive_data(self._line.feed(data))
 
     def next(self) -> RequestHead | BodyReceived | EndReceived | None:
         """Returns the next event, ``None`` if more bytes are needed or the current exchange must end first.
@@ -346,6 +348,7 @@ class Http1Wire:
         """The next request may begin."""
         early = self._h11.trailing_data[0]
         self._h11 = self._fresh()
+        self._line = RequestLine()
         self._head = None
         self.request_complete = self.tunnel_wanted = False
         self.backlog = 0

@@ -14,7 +14,7 @@ import trio
 from trio_h2 import Headers, ServerExchange, ServerStream, SessionError, StreamError, TransportView
 
 from .._checks import check_int
-from .._util import NoPublicConstructor, construct
+from .._util import NoPublicConstructor, construct, percent_encoded
 from ._content import content_type, decode_json, decode_text
 from ._errors import HTTPError
 from ._form import MULTIPART, URLENCODED, Form, boundary_of, decode_urlencoded
@@ -76,13 +76,13 @@ class Request(metaclass=NoPublicConstructor):
 
     @property
     def path(self) -> str:
-        """The path in `url`, percent-encoded, without the query."""
-        return self.url.partition("?")[0]
+        """The path in `url`, percent-encoded also where the client did not, without the query."""
+        return percent_encoded(self.url.partition("?")[0])
 
     @property
     def query(self) -> list[tuple[str, str]]:
         """The names and values in the query of `url`, decoded, in order; ``dict(…)`` of it has the last of each."""
-        return parse_qsl(self.url.partition("?")[2], keep_blank_values=True)
+        return parse_qsl(percent_encoded(self.url.partition("?")[2]), keep_blank_values=True)
 
     @property
     def authority(self) -> str:

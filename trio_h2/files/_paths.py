@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
+from .._util import percent_encoded
 from ._reading import OPEN_FLAGS
 
 if TYPE_CHECKING:
@@ -57,13 +58,13 @@ def parse_target(path: str, *, hidden: bool = False) -> Target | None:
     """Takes the path of a request apart.
 
     Args:
-        path: path and query as they came.
+        path: path and query as they came: what is not percent-encoded of a name in UTF-8 names the same file.
         hidden: whether names may begin with a dot.
 
     Returns:
         ``None`` if no file that is served can be meant.
     """
-    path, mark, query = path.partition("?")
+    path, mark, query = percent_encoded(path).partition("?")
     first, *segments = path.split("/")
     if first or not segments:
         return None
