@@ -112,9 +112,9 @@ class ServerStream(Stream):
         client allows another one (RFC 9113 §5.1.2), first come, first served. Cancelled: nothing was sent.
 
         Args:
-            headers: a mapping or pairs, ``":status"`` among them, or just the status: 200 … 999, though 600 and more mean
-                nothing (RFC 9110 §15) and are for gateways; 200 by default. ``date`` is added unless it is given or
-                turned off.
+            headers: a mapping or pairs, ``":status"`` among them, or just the status: 200 … 999, though 600 and more
+                mean nothing (RFC 9110 §15) and are for gateways; 200 by default. ``date`` is added unless it is given
+                or turned off.
             body: the whole body, bytes; sets ``content-length`` and ends the stream. Not sent in answer to HEAD.
             end_stream: whether the response ends with its headers, as it does anyway in answer to HEAD and with
                 status 204, 205 and 304.

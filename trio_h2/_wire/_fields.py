@@ -25,8 +25,8 @@ is_scheme = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*").fullmatch
 # Octets above 0x7f do not belong in a URI but are common in the wild and harmless; a "#" would start a fragment.
 _is_path = re.compile(rb"/[^\x00-\x20#\x7f]*").fullmatch
 _is_status = re.compile(rb"[1-9][0-9][0-9]").fullmatch
-"""RFC 9110 §15: statuses from 600 to 999 are invalid, and "A client that receives a response with an invalid status code
-SHOULD process the response as if it had a 5xx (Server Error) status code." """
+"""Some servers send 600 to 999. RFC 9110 §15: "A client that receives a response with an invalid status code SHOULD
+process the response as if it had a 5xx (Server Error) status code." """
 # RFC 3986 §3.2 without user-info, which RFC 9113 §8.3.1 forbids: an IP literal or a name, then perhaps a port.
 _match_authority = re.compile(
     rb"(\[[A-Za-z0-9\-._~%!$&'()*+,;=:]+\]|[A-Za-z0-9\-._~%!$&'()*+,;=]*)(?::([0-9]{0,5}))?",
