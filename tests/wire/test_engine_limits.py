@@ -136,7 +136,7 @@ FLOODS: dict[str, bytes] = {
     "unknown frames": raw_frame(0xEE, 0, 1, b"x"),
     "GOAWAY": goaway(0).serialize(),
     "empty DATA": data(1).serialize(),
-    "padded empty DATA": data(1, padding=200).serialize(),
+    "padded empty DATA": data(1, padding=50).serialize(),
     "small WINDOW_UPDATE of the session": window_update(0, 1),
     "small WINDOW_UPDATE of a stream": window_update(1, 1),
     "WINDOW_UPDATE of a closed stream": window_update(3, 5000),
@@ -169,6 +169,69 @@ def test_floods_end_the_session(name: str) -> None:
         events += peer.feed(FLOODS[name])
     assert "overhead_burst=100" in failure_reason(events)
     assert the(peer.output(), GoAwayFrame).error_code == CALM
+
+
+LARGE: dict[str, tuple[bytes, int]] = {
+    "SETTINGS": (settings([(3, 100)] * 2730), 256),
+    "unknown SETTINGS": (settings([(1000 + number, 1) for number in range(2730)]), 256),
+    "PRIORITY_UPDATE": (raw_frame(0x10, 0, 0, b"\0\0\0\1" + b"u=1," * 4095), 257),
+    "ALTSVC": (raw_frame(0xA, 0, 0, b"\0\1a" + b"x" * 16_381), 257),
+    "ORIGIN": (raw_frame(0xC, 0, 0, b"\0\0" * 8192), 257),
+    "unknown frames": (raw_frame(0xEE, 0, 1, bytes(16_384)), 17),
+    "GOAWAY": (goaway(0, debug_data=bytes(16_376)).serialize(), 17),
+    "padding": (data(1, padding=255).serialize(), 5),
+}
+"""Frames as large as they may be, and how often each counts."""
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_large_frames_that_move_nothing_forward_count_as_several(name: str) -> None:
+    """They make as much work as several small ones: two hundred large SETTINGS took longer than ten thousand PINGs."""
+    frame, cost = LARGE[name]
+    peer = server_peer(ServerConfig(overhead_burst=10 * cost, overhead_rate=0.001))
+    peer.feed(peer.headers(1, POST, end=False))
+    for _ in range(10):
+        assert not of_type(peer.feed(frame), SessionFailed)
+        peer.output()
+    assert "overhead_burst" in failure_reason(peer.feed(ping()))
+
+
+def test_two_hundred_large_settings_end_a_session_with_the_defaults() -> None:
+    peer = server_peer()
+    events: list[Event] = []
+    for _ in range(200):
+        events += peer.feed(LARGE["SETTINGS"][0])
+        peer.output()
+    assert "overhead_burst=10000" in failure_reason(events)
+
+
+def test_a_flood_of_padding_ends_a_session_with_the_defaults() -> None:
+    peer = server_peer()
+    peer.feed(peer.headers(1, POST, end=False))
+    events: list[Event] = []
+    for _ in range(2001):
+        events += peer.feed(LARGE["padding"][0])
+        peer.output()
+    assert "overhead_burst=10000" in failure_reason(events)
+    assert peer.engine.windows.budget.ledger.discarded == 2001 * 256
+
+
+def test_large_field_blocks_that_nobody_gets_count_as_several() -> None:
+    """They are decoded all the same, on streams that were reset and after GOAWAY."""
+    fields: Fields = [*GET, *[(b"x", b"y" * 967)] * 10]
+    for leaving in False, True:
+        peer = server_peer(ServerConfig(overhead_burst=100, overhead_rate=0.001))
+        peer.feed(peer.headers(1, POST, end=False))
+        peer.engine.reset(1, ErrorCode.CANCEL)
+        if leaving:
+            peer.engine.goaway(ErrorCode.NO_ERROR)
+        events: list[Event] = []
+        count = 0
+        while not events:
+            events = peer.feed(peer.headers(2 * count + 3 if leaving else 1, fields))
+            count += 1
+        assert "overhead_burst=100" in failure_reason(events)
+        assert count == (11 if leaving else 10)
 
 
 def test_informational_response_flood() -> None:

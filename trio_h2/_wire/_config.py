@@ -74,7 +74,8 @@ class SessionConfig:
     reset_rate: float = 33.0
     """Further such resets tolerated per second."""
     overhead_burst: int = 10_000
-    """Frames that move nothing forward (PING, SETTINGS, PRIORITY, empty DATA …) tolerated at once."""
+    """Frames that move nothing forward (PING, SETTINGS, PRIORITY, empty DATA …) tolerated at once. A frame of more than
+    64 bytes counts as several."""
     overhead_rate: float = 1000.0
     """Further such frames tolerated per second."""
     handshake_timeout: float = 10.0

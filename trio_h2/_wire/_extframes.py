@@ -86,14 +86,16 @@ def read_origin(stream_id: int, flags: int, payload: bytes) -> list[str] | None:
     if stream_id or flags & _BREAKING_FLAGS:
         return None
     origins: list[str] = []
-    while payload:
-        size = int.from_bytes(payload[:2], "big")
-        entry = payload[2 : 2 + size]
-        if len(payload) < 2 + size:
+    start, end = 0, len(payload)
+    while start < end:
+        size = int.from_bytes(payload[start : start + 2], "big")
+        start += 2
+        entry = payload[start : start + size]
+        start += size
+        if start > end:
             return None
         if entry and entry.isascii():
             origins.append(entry.decode("ascii"))
-        payload = payload[2 + size :]
     return origins
 
 

@@ -30,8 +30,8 @@ class TokenBucket:
         self._name = name
         self._what = what
 
-    def spend(self, now: float) -> None:
-        """Counts one event at time *now* (seconds).
+    def spend(self, now: float, cost: int = 1) -> None:
+        """Counts an event at time *now* (seconds), or as many as it is worth.
 
         Raises:
             SessionFaultError: ENHANCE_YOUR_CALM, the budget is exhausted.
@@ -39,13 +39,13 @@ class TokenBucket:
         if now > self._stamp:
             self._tokens = min(self._burst, self._tokens + (now - self._stamp) * self._rate)
             self._stamp = now
-        if self._tokens < 1:
+        if self._tokens < cost:
             raise SessionFaultError(
                 ErrorCode.ENHANCE_YOUR_CALM,
                 f"{self._what}: more than {self._name}_burst={self._burst} at once "
                 f"and {self._name}_rate={self._rate:g} per second",
             )
-        self._tokens -= 1
+        self._tokens -= cost
 
     def refund(self, count: int) -> bool:
         """Allows *count* more events at once, up to the burst; returns whether that is reached."""
@@ -116,10 +116,13 @@ class Guard:
                 f"more than max_session_rejected_streams={self._max_rejected} streams were rejected",
             )
 
-    def count_overhead(self, now: float) -> None:
-        """Counts a frame that moves nothing forward: PING, SETTINGS, PRIORITY, empty DATA, frames on closed streams."""
+    def count_overhead(self, now: float, cost: int = 1) -> None:
+        """Counts a frame that moves nothing forward: PING, SETTINGS, PRIORITY, empty DATA, frames on closed streams.
+
+        A large one makes more work than a small one, and counts as several.
+        """
         self.spent = True
-        self._overhead.spend(now)
+        self._overhead.spend(now, cost)
 
     def progress(self, frames: int) -> None:
         """Something moved forward, which honestly brings up to *frames* small or late frames of the peer with it."""

@@ -79,6 +79,11 @@ if TYPE_CHECKING:
 
 SMALL_INCREMENT = 1024
 """A WINDOW_UPDATE of fewer bytes counts as overhead: it costs more than it permits."""
+SMALL_FRAME = 64
+"""Bytes of a frame that counts once as overhead. A larger one counts once more for each so many: 16 KiB of SETTINGS
+take as long to read as some hundred PINGs."""
+SMALL_LIST = 1024
+"""The same for the fields of HEADERS that nobody gets, and for payloads that are only passed over."""
 LATE_FRAMES = 4
 """Frames that may honestly arrive for a stream when it has closed: WINDOW_UPDATE, RST_STREAM, trailers, PRIORITY."""
 MAX_UNKNOWN_SETTINGS = 32
@@ -200,9 +205,9 @@ class Receiver:
         crumbs = sum(1 for name, _ in fields if name == b"cookie")
         return len(fields) - max(0, crumbs - 1) > limit
 
-    def _overhead(self) -> None:
-        """Counts a frame that moves nothing forward."""
-        self._engine.guard.count_overhead(self._now)
+    def _overhead(self, size: int = 0, unit: int = SMALL_FRAME) -> None:
+        """Counts a frame that moves nothing forward; one of *size* bytes counts once more for each *unit* of them."""
+        self._engine.guard.count_overhead(self._now, 1 + size // unit)
 
     def _on_closed_stream(self, stream_id: int, what: str, size: int = 0) -> None:
         """A frame on a closed stream: dropped if it may have been under way when we reset, else a stream error.
@@ -219,7 +224,7 @@ class Receiver:
         if stream_id not in late.by_us:
             raise StreamFaultError(stream_id, ErrorCode.STREAM_CLOSED, f"{what} on closed stream {stream_id}")
 
-    def _headers_on_closed_stream(self, stream_id: int) -> None:
+    def _headers_on_closed_stream(self, stream_id: int, block: Block) -> None:
         """HEADERS on a closed stream: nothing but a late one, if it was reset.
 
         RFC 7540 §5.1, which RFC 9113 leaves to the endpoint: "An endpoint that receives any frames after receiving a
@@ -227,6 +232,8 @@ class Receiver:
         """
         if self._engine.resets.ended_on_both_sides(stream_id) and not self._was_skipped(stream_id):
             raise SessionFaultError(ErrorCode.STREAM_CLOSED, f"HEADERS on stream {stream_id}, which has ended")
+        if block.size >= SMALL_LIST:
+            self._overhead(block.size, SMALL_LIST)  # it was decoded all the same
         self._on_closed_stream(stream_id, "HEADERS")
 
     def _stream_error(self, fault: StreamFaultError) -> None:
@@ -261,7 +268,7 @@ class Receiver:
                 return
             # A server opens streams with PUSH_PROMISE only, and an odd id that we never used is idle.
             self._require_not_idle(stream_id, "HEADERS")
-            self._headers_on_closed_stream(stream_id)
+            self._headers_on_closed_stream(stream_id, block)
             return
         if stream.reserved:
             self._promised_response(stream)
@@ -281,13 +288,13 @@ class Receiver:
         engine = self._engine
         stream_id = frame.stream_id
         if stream_id <= engine.highest_inbound_id or stream_id % 2 == 0:
-            self._refuse_id(stream_id)
+            self._refuse_id(stream_id, block)
             return
         self._use_id(stream_id)
         if engine.shutdown.refuses(stream_id):
             # RFC 9113 §6.8: "the sender can discard frames for streams initiated by the receiver with identifiers
             # higher than the identified last stream."
-            self._overhead()
+            self._overhead(block.size, SMALL_LIST)
             engine.resets.add_ours(stream_id, engine.windows.enforced_initial)
             return
         self._refuse_surplus_request(stream_id)
@@ -324,7 +331,7 @@ class Receiver:
     def _was_skipped(self, stream_id: int) -> bool:
         return any(stream_id in skipped for skipped in self._skipped)
 
-    def _refuse_id(self, stream_id: int) -> None:
+    def _refuse_id(self, stream_id: int, block: Block) -> None:
         """A client's HEADERS on a stream that is not open and cannot be opened."""
         if stream_id % 2 == 0:
             # RFC 9113 §5.1.1: "Streams initiated by a client MUST use odd-numbered stream identifiers".
@@ -333,7 +340,7 @@ class Receiver:
             # RFC 9113 §5.1.1: "An endpoint that receives an unexpected stream identifier MUST respond with a
             # connection error (Section 5.4.1) of type PROTOCOL_ERROR."
             raise SessionFaultError(ErrorCode.PROTOCOL_ERROR, f"stream {stream_id} opened after a higher one")
-        self._headers_on_closed_stream(stream_id)
+        self._headers_on_closed_stream(stream_id, block)
 
     def _refuse_surplus_request(self, stream_id: int) -> None:
         """Refuses a stream for which there is no room."""
@@ -444,7 +451,7 @@ class Receiver:
             windows.credit_padding(stream, size - length, last=end_stream)
         windows.give_back_connection()  # the peer may just have used up what it had, for streams that nobody reads
         if not length and not end_stream:
-            self._overhead()
+            self._overhead(size)
             return
         if length > MERGED_SIZE:
             self._small_data.pop(stream_id, None)
@@ -553,7 +560,7 @@ class Receiver:
 
     def _settings(self, frame: Frame) -> None:
         engine = self._engine
-        self._overhead()
+        self._overhead(frame.size)
         if frame.flags & ACK:
             acknowledged = engine.settings_acknowledged()
             if acknowledged is not None:
@@ -601,7 +608,7 @@ class Receiver:
 
     def _goaway(self, frame: Frame) -> None:
         engine = self._engine
-        self._overhead()
+        self._overhead(frame.size, SMALL_LIST)
         payload = frame.payload
         code = error_code(int.from_bytes(payload[4:8], "big"))
         debug_data = payload[8:]
@@ -630,10 +637,10 @@ class Receiver:
         """RFC 9113 §5.5: "Implementations MUST discard frames that have unknown or unsupported types." They count as
         overhead, so that a peer cannot keep us busy with them; those that we know do, too.
         """
-        self._overhead()
+        self._overhead(frame.size, SMALL_LIST)
 
     def _altsvc(self, frame: Frame) -> None:
-        self._overhead()
+        self._overhead(frame.size)
         if not self._client:
             return  # RFC 7838 §4: a server "MUST ignore it"
         stream_id = frame.stream_id
@@ -643,14 +650,14 @@ class Receiver:
             self._events.append(AltSvcAnnounced(*announced, stream_id))
 
     def _origin(self, frame: Frame) -> None:
-        self._overhead()
+        self._overhead(frame.size)
         if self._client:
             origins = read_origin(frame.stream_id, frame.flags, frame.payload)
             if origins is not None:
                 self._events.append(OriginsAnnounced(origins))
 
     def _priority_update(self, frame: Frame) -> None:
-        self._overhead()
+        self._overhead(frame.size)
         if self._client:
             # RFC 9218 §7.1: "If a client receives a PRIORITY_UPDATE frame, it MUST respond with a connection error of
             # type PROTOCOL_ERROR."
