@@ -81,6 +81,25 @@ async def test_a_peer_that_does_not_read_our_answers(caplog: Log, autojump_clock
     assert "max_queued_replies=50" in record.getMessage()
 
 
+async def test_a_burst_of_pings_with_the_defaults(caplog: Log, autojump_clock: object) -> None:
+    """Ten thousand at once are answered, in whatever reads they come; only more end the session, and are named."""
+    async with served(hello) as (peer, session):
+        for count in 1001, 4000, 4900:
+            async with peer.batch():
+                for _ in range(count):
+                    await peer.send_ping()
+        await settle()
+        assert not session.closed
+        async with peer.batch():
+            for _ in range(200):
+                await peer.send_ping()
+        goaway = await peer.expect_connection_error(ErrorCode.ENHANCE_YOUR_CALM)
+        assert b"overhead_burst=10000 at once" in goaway.debug
+        await peer.aclose()
+    (record,) = (record for record in caplog.records if record.levelno >= logging.WARNING)
+    assert "overhead_burst=10000" in record.getMessage()
+
+
 async def test_budgets_refill(caplog: Log, autojump_clock: object) -> None:
     async with served(forever, config=CONFIG) as (peer, session):
         for _ in range(100):

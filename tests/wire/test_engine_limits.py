@@ -336,14 +336,37 @@ def test_answers_that_nobody_reads_are_bounded(frame: bytes) -> None:
     peer = server_peer(ServerConfig(max_queued_replies=20))
     peer.feed(*[frame] * 20)
     peer.output()
-    peer.feed(*[frame] * 20)
+    for _ in range(20):
+        assert not of_type(peer.feed(frame), SessionFailed)
     size = peer.engine.output_size
     events = peer.feed(*[frame] * 500)
     assert "max_queued_replies=20" in failure_reason(events)
-    assert peer.engine.output_size < size + 200
+    assert peer.engine.output_size < size + 300
     frames = peer.output()
     assert isinstance(frames[-1], GoAwayFrame)
     assert len(of_type(frames, PingFrame)) + len(of_type(frames, SettingsFrame)) == 21
+
+
+def test_a_burst_that_no_writer_could_have_answered_yet_is_judged_by_its_own_budget() -> None:
+    """Ten thousand PINGs at once are allowed, however few answers may wait; one more, and the reason says so."""
+    peer = server_peer(ServerConfig(max_queued_replies=20))
+    peer.feed(peer.headers(1, GET))
+    events: list[Event] = []
+    for _ in range(10):
+        events += peer.feed(*[ping()] * 1000)
+    assert not of_type(events, SessionFailed)
+    assert len(peer.sent(PingFrame)) == 10_000
+    assert "overhead_burst=10000" in failure_reason(peer.feed(ping()))
+
+
+def test_a_burst_after_a_long_silence_of_our_own_is_no_different() -> None:
+    """Nothing had to be written for many reads, so nobody was slow to read it."""
+    peer = server_peer(ServerConfig(max_queued_replies=20))
+    peer.feed(peer.headers(1, POST, end=False))
+    for _ in range(100):
+        peer.feed(data(1, b"x"))
+    assert not of_type(peer.feed(*[ping()] * 1000), SessionFailed)
+    peer.engine.discard(1, 100)
 
 
 def test_resets_and_431_that_nobody_reads_are_bounded() -> None:

@@ -13,6 +13,7 @@ from tests.wire.engine_pair import (
     assert_dies,
     client_peer,
     data,
+    ping,
     raw_frame,
     reset,
     server_peer,
@@ -100,6 +101,8 @@ def test_replies_to_late_promises_are_limited() -> None:
     peer.engine.reset(1, ErrorCode.CANCEL)
     peer.output()
     peer.feed(peer.promise(1, 2), peer.promise(1, 4))
+    for _ in range(15):
+        assert peer.feed(ping(ack=True))  # so many reads, and nothing could be written
     assert_dies(peer, peer.feed(peer.promise(1, 6)), ErrorCode.ENHANCE_YOUR_CALM)
 
 

@@ -87,5 +87,31 @@ def test_budgets_of_a_session_are_those_of_its_configuration() -> None:
     guard.replies_taken()
     for _ in range(3):
         guard.count_reply()
+    guard.reads += 16
     with pytest.raises(SessionFaultError, match="max_queued_replies=3"):
         guard.count_reply()
+
+
+def test_replies_wait_for_the_peer_only_after_some_reads() -> None:
+    """A writer that nothing holds up has its turn by then."""
+    guard = Guard(ServerConfig(max_queued_replies=3))
+    guard.reads += 100
+    for _ in range(10):
+        guard.count_reply()
+    guard.reads += 15
+    guard.count_reply()
+    guard.replies_taken()
+    guard.reads += 1
+    for _ in range(10):
+        guard.count_reply()
+    guard.reads += 16
+    with pytest.raises(SessionFaultError, match="max_queued_replies=3"):
+        guard.count_reply()
+
+
+def test_large_frames_cost_more() -> None:
+    guard = Guard(ServerConfig(overhead_burst=10))
+    guard.count_overhead(0.0, 7)
+    guard.count_overhead(0.0, 3)
+    with pytest.raises(SessionFaultError, match="overhead_burst=10 "):
+        guard.count_overhead(0.0)

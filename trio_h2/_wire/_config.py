@@ -66,7 +66,8 @@ class SessionConfig:
     max_queued_control: int = 64 * 1024
     """Control octets waiting for the transport above which `respond` and its like wait."""
     max_queued_replies: int = 1000
-    """PING and SETTINGS acknowledgements, resets and such waiting for a peer that does not read them."""
+    """PING and SETTINGS acknowledgements, resets and such waiting for a peer that does not read them. How many may be
+    asked for in one burst is not limited by this, but by ``overhead_burst`` and ``reset_burst``."""
     max_outstanding_pings: int = 10
     """`Session.ping` calls without an answer; one more raises."""
     reset_burst: int = 1000

@@ -16,6 +16,10 @@ from ._failure import SessionFaultError
 if TYPE_CHECKING:
     from ._config import SessionConfig
 
+WRITING_READS = 16
+"""Output that was not taken for so many reads waits for the peer. A writer that the transport does not hold up has its
+turn between two reads, or after a few of them where there is TLS below."""
+
 
 class TokenBucket:
     """Allows *burst* events at once and *rate* more per second. Time is passed in."""
@@ -57,6 +61,7 @@ class Guard:
     """The budgets of one session."""
 
     __slots__ = (
+        "_first_reply_read",
         "_invalid",
         "_max_invalid",
         "_max_rejected",
@@ -65,6 +70,7 @@ class Guard:
         "_rejected",
         "_replies",
         "_resets",
+        "reads",
         "spent",
     )
 
@@ -82,7 +88,9 @@ class Guard:
         self._max_invalid = config.max_session_invalid_frames if isinstance(config, ServerConfig) else math.inf
         self._max_rejected = config.max_session_rejected_streams if isinstance(config, ServerConfig) else math.inf
         self._invalid = self._rejected = 0
-        self._replies = 0
+        self._replies = self._first_reply_read = 0
+        self.reads = 0
+        """How often bytes were received; kept by whoever receives them."""
         self.spent = False
         """Whether frames that move nothing forward have come which nothing has made good for yet."""
 
@@ -132,11 +140,16 @@ class Guard:
     def count_reply(self) -> None:
         """Counts an automatic reply put into the output.
 
+        That replies wait says nothing of the peer when they have had no chance to be written: a burst in one read is
+        a matter of the other budgets.
+
         Raises:
             SessionFaultError: ENHANCE_YOUR_CALM, the peer makes us answer without reading the answers.
         """
+        if not self._replies:
+            self._first_reply_read = self.reads
         self._replies += 1
-        if self._replies > self._max_replies:
+        if self._replies > self._max_replies and self.reads - self._first_reply_read >= WRITING_READS:
             raise SessionFaultError(
                 ErrorCode.ENHANCE_YOUR_CALM,
                 f"the peer does not read our replies: more than max_queued_replies={self._max_replies} are queued",

@@ -130,6 +130,7 @@ class Receiver:
         self._now = now
         events = self._events
         touched = engine.touched
+        engine.guard.reads += 1
         try:
             for frame in engine.reader.read(data):
                 if touched is not None:
