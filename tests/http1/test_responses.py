@@ -86,6 +86,20 @@ async def test_statuses_without_content(status: int) -> None:
     assert len(errors) == 2
 
 
+@pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 204), ("GET", 205), ("GET", 304)])
+async def test_trailers_of_a_response_without_content_are_dropped(method: str, status: int) -> None:
+    """And the connection goes on."""
+
+    async def handler(stream: trio_h2.ServerStream) -> None:
+        await stream.respond(status)
+        await stream.send_trailers({"dropped": "1"})
+
+    async with serving(handler) as served:
+        for _ in range(2):
+            await served.client.request(f"{method} /")
+            assert (await served.client.answer(head=method == "HEAD")).status == status
+
+
 async def test_head() -> None:
     """One handler for GET and HEAD: the same headers, no body, and the connection goes on."""
 

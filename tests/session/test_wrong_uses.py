@@ -63,6 +63,10 @@ async def three_of_five(stream: ServerStream) -> None:
     await stream.send_all(b"123")
 
 
+async def late_length(stream: ServerStream) -> None:
+    await stream.send_trailers({"content-length": "0"})
+
+
 def responded(status: int = 200) -> Step:
     """Has sent response headers."""
 
@@ -104,10 +108,12 @@ ON_A_SERVER = [
         for wrong in (
             Wrong(f"body after {status}", responded(status), lambda s: s.send_all(b"x"), LOCAL, f"{status} has no c"),
             Wrong(f"{status} with a body", nothing, with_body(status), LOCAL, f"status {status} has no content"),
-            Wrong(f"trailers after {status}", responded(status), lambda s: s.send_trailers({}), LOCAL, "no trailers"),
         )
     ),
-    Wrong("trailers after HEAD", responded(), lambda s: s.send_trailers({"a": "b"}), LOCAL, "no trailers", "HEAD"),
+    *(
+        Wrong(f"late length after {method}", responded(), late_length, VALUE, "'content-length' is", method)
+        for method in ("GET", "HEAD")
+    ),
     Wrong("status 101", nothing, lambda s: s.send_informational(101), VALUE, "status 101 does not exist in HTTP/2"),
     Wrong("status 99", nothing, lambda s: s.send_informational(99), VALUE, "from 100 to 199, not 99"),
     Wrong("status 200 as 1xx", nothing, lambda s: s.send_informational(200), VALUE, "from 100 to 199, not 200"),
@@ -120,7 +126,6 @@ ON_A_SERVER = [
     Wrong("request field", nothing, lambda s: s.respond({":path": "/"}), VALUE, "':path' is not allowed in a response"),
     Wrong("status in trailers", responded(), lambda s: s.send_trailers({":status": "200"}), VALUE, "':status' is not"),
     Wrong("path in trailers", responded(), lambda s: s.send_trailers({":path": "/"}), VALUE, "':path' is not allowed"),
-    Wrong("late length", responded(), lambda s: s.send_trailers({"content-length": "0"}), VALUE, "'content-length' is"),
     Wrong("connection", nothing, lambda s: s.respond({"connection": "close"}), VALUE, "'connection' is not allowed"),
     Wrong("late upgrade", responded(), lambda s: s.send_trailers({"upgrade": "x"}), VALUE, "'upgrade' is not allowed"),
     Wrong("bad name", nothing, lambda s: s.respond({"a b": "c"}), VALUE, "'a b'"),

@@ -162,3 +162,36 @@ async def test_trailers_after_a_refused_upload_are_dropped(autojump_clock: MockC
             with trio.testing.assert_checkpoints():
                 await stream.send_eof()
         await peer.expect_nothing()
+
+
+@pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 204), ("GET", 205), ("HEAD", 304), ("GET", 304)])
+async def test_trailers_of_a_response_without_content_are_dropped(
+    method: str, status: int, autojump_clock: MockClock
+) -> None:
+    """One handler for every method and status: it ends its response the same way, and need not ask whether it may."""
+
+    async def handler(stream: trio_h2.ServerStream) -> None:
+        await stream.respond(status)
+        with trio.testing.assert_checkpoints():
+            await stream.send_trailers({"dropped": "1"})
+        await stream.send_trailers({"again": "1"})
+
+    async with pair(handler) as (client, _server), client.request(method) as stream:
+        assert (await stream.receive_response()).status == status
+        assert await stream.receive_trailers() is None
+        assert stream.end_after_headers
+
+
+async def test_trailers_that_are_dropped_need_not_fit(autojump_clock: MockClock) -> None:
+    """They are measured as little as they are sent."""
+
+    async def handler(stream: trio_h2.ServerStream) -> None:
+        await stream.respond()
+        await stream.send_trailers({"x-long": "x" * 1000})
+
+    config = trio_h2.ClientConfig(max_header_list_size=500)
+    async with pair(handler, client_config=config) as (client, _server):
+        await client.ping()  # the server knows our limits now
+        async with client.request("HEAD") as stream:
+            assert (await stream.receive_response()).status == 200
+            assert await stream.receive_trailers() is None

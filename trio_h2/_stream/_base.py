@@ -283,6 +283,7 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
     async def send_trailers(self, headers: HeadersInput) -> None:
         """Ends the send side with trailers, after what was sent before.
 
+        In answer to HEAD, and with status 204, 205 and 304, they are dropped: such a response ends with its headers.
         Cancelled: nothing happened.
 
         Args:
@@ -301,8 +302,9 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
             self._check_can_send_trailers()
             await core.port.control_room()
             self._check_can_send_trailers()
-            self._check_section(fields)
-            core.outbox.finish(fields)
+            if not core.outbox.ended:
+                self._check_section(fields)
+                core.outbox.finish(fields)
             core.sent_trailers = Headers.from_raw(fields)
 
     def _check_can_send_trailers(self) -> None:

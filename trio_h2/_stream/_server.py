@@ -156,7 +156,7 @@ class ServerStream(Stream):
             self._check_section(response.fields)
             core.sent_headers = response.headers
             # RFC 9113 §8.5: in the tunnel of a CONNECT, HEADERS "MUST NOT be sent".
-            self._no_trailers = head or no_content or (method == "CONNECT" and status < 300)
+            self._no_trailers = method == "CONNECT" and status < 300 and not no_content
             if outbox.ended:
                 return  # the client's RST_STREAM(NO_ERROR) after its request: it wants no response
             port.engine.send_response(core.id, response.fields, end_stream=ends_now)
@@ -317,9 +317,7 @@ class ServerStream(Stream):
 
     def _check_can_send_trailers(self) -> None:
         if self._no_trailers:
-            raise LocalProtocolError(
-                "a response without content, or a tunnel, has no trailers", stream_id=self._core.id
-            )
+            raise LocalProtocolError("a tunnel has no trailers", stream_id=self._core.id)
         super()._check_can_send_trailers()
 
     def _signal_priority(self, priority: Priority, *, silent: bool) -> None:
