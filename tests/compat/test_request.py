@@ -35,7 +35,8 @@ async def test_what_a_request_tells(version: str) -> None:
         assert request.headers[":path"] == request.url
         assert request.headers["X-Two"] == "1, 2"
         assert (b":method", b"PUT") in request.raw_headers
-        assert [value for name, value in request.raw_headers if name == b"x-two"] == [b"1, 2"]
+        spelled = b"x-two" if version == "2.0" else b"X-Two"  # HTTP/2 has no other names (RFC 9113 §8.2.1)
+        assert [value for name, value in request.raw_headers if name == spelled] == [b"1, 2"]
         assert all(name == name.lower() for name in request.headers)
         assert not request.expects_continue
         assert repr(request) == "<Request PUT /a%20b/c?d=e&f=%3D&d=>"
@@ -90,7 +91,7 @@ async def test_trailers_are_empty_until_the_end(version: str, autojump_clock: Mo
         assert await request.read() == b"body"
         assert request.complete
         assert request.trailers["x-sum"] == "4"
-        assert request.raw_trailers == [(b"x-sum", b"4")]
+        assert request.raw_trailers == [(b"x-sum" if version == "2.0" else b"X-Sum", b"4")]
         assert await request.receive_trailers() == request.trailers
         await response.end()
 

@@ -44,8 +44,15 @@ async def test_headers_read_as_over_http2() -> None:
         assert (await served.client.answer()).status == 204
     (exchange,) = seen.exchanges
     assert isinstance(exchange, trio_h2.Http1Exchange)
-    assert exchange.headers.raw == exchange.raw_headers
-    assert exchange.raw_headers == [
+    assert exchange.raw_headers[4:] == [
+        (b"X-One", b"1"),
+        (b"x-one", b"2"),
+        (b"Cookie", b"a=b"),
+        (b"Content-Length", b"3"),
+        (b"TE", b"trailers"),
+    ]
+    assert exchange.raw_headers[:4] == exchange.headers.raw[:4]
+    assert exchange.headers.raw == [
         (b":method", b"POST"),
         (b":scheme", b"http"),
         (b":authority", b"example.org:8080"),
@@ -126,6 +133,38 @@ async def test_forms_of_the_target(line: str, fields: str, expected: tuple[str, 
         await served.client.send(f"{line}\r\n{fields}\r\n")
         assert (await served.client.answer()).status == 404
     assert seen == [expected or ("CONNECT", "", "db.example:5432", "")]
+
+
+async def test_fields_named_by_connection_are_removed() -> None:
+    """RFC 9110 §7.6.1: "for each connection-option in this field, remove any header or trailer field(s) from the
+    message with the same name as the connection-option"; but what frames the message stays, and a host is still named.
+    """
+    seen = Seen()
+    async with serving(seen.handle) as served:
+        await served.client.send(
+            "POST / HTTP/1.1\r\nHost: example.org\r\nX-Hop: 1\r\nx-hop: 2\r\nX-End: 3\r\nTE: trailers\r\n"
+            "Connection: X-HOP ,,host, te\r\nConnection: content-length,x-late\r\nContent-Length: 3\r\n\r\nabc"
+        )
+        assert (await served.client.answer()).status == 204
+        await served.client.send(
+            f"POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: chunked\r\nConnection: transfer-encoding, X-Late\r\n\r\n"
+            "3\r\nabc\r\n0\r\nX-Late: 1\r\nX-Sum: 2\r\n\r\n"
+        )
+        assert (await served.client.answer()).status == 204
+        await served.client.send(f"GET / HTTP/1.1\r\n{HOST}X-Hop: 1\r\n\r\n")  # it was about one request
+        assert (await served.client.answer()).status == 204
+    first, second, third = seen.exchanges
+    assert [field for field in first.headers.raw if field[0][:1] != b":"] == [
+        (b"x-end", b"3"),
+        (b"content-length", b"3"),
+        (b"te", b"trailers"),
+    ]
+    assert [name for name, _ in first.raw_headers[4:]] == [b"X-End", b"Content-Length", b"TE"]
+    assert first.authority == "example.org"
+    assert seen.bodies == [b"abc", b"abc", b""]
+    assert seen.trailers[1] == {"x-sum": "2"}
+    assert second.raw_trailers == [(b"X-Sum", b"2")]
+    assert third.headers["x-hop"] == "1"
 
 
 @pytest.mark.parametrize("slowly", [False, True])

@@ -31,11 +31,13 @@ async def test_trailers_go_both_ways(autojump_clock: MockClock) -> None:
 
     async with pair(handler) as (client, _server), client.request("POST", end_stream=False) as stream:
         await stream.send_all(b"abc")
+        assert stream.raw_trailers == []
         await stream.send_trailers({"Checksum": "1"})
         assert b"".join([chunk async for chunk in stream]) == b"abc"
         for _ in range(2):
             trailers = await stream.receive_trailers()
             assert trailers is not None
+            assert stream.raw_trailers == [(b"checksum", b"1!"), (b"second", b"a"), (b"second", b"b")]
             assert trailers["checksum"] == "1!"
             assert trailers.get_all("second") == ["a", "b"]
 

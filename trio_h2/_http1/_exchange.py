@@ -35,13 +35,22 @@ class Http1Exchange(ServerStream):
     def __init__(self, core: StreamCore, wire: Http1Wire, head: RequestHead) -> None:
         super().__init__(core, pushes=None)
         self._wire = wire
-        self._http_version = head.version
-        self._connection_fields = head.connection_fields
+        self._head = head
 
     @property
     def http_version(self) -> str:
         """``"1.1"`` or ``"1.0"``."""
-        return self._http_version
+        return self._head.version
+
+    @property
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:
+        """The request headers as pairs, in order, with duplicates; names in the case in which the client sent them."""
+        return self._head.raw_headers()
+
+    @property
+    def raw_trailers(self) -> list[tuple[bytes, bytes]]:
+        """The trailers likewise; empty before they came."""
+        return self._head.raw_trailers()
 
     @property
     def expects_continue(self) -> bool:
@@ -49,7 +58,7 @@ class Http1Exchange(ServerStream):
 
         RFC 9110 §10.1.1: a server that receives the expectation "in an HTTP/1.0 request MUST ignore" it.
         """
-        return self._http_version != "1.0" and super().expects_continue
+        return self._head.version != "1.0" and super().expects_continue
 
     @property
     def upgrade(self) -> str:
@@ -58,9 +67,9 @@ class Http1Exchange(ServerStream):
         RFC 9110 §7.8: a server "MUST ignore an Upgrade header field that is received in an HTTP/1.0 request", and the
         field counts only if ``connection`` names it.
         """
-        fields = self._connection_fields
+        fields = self._head.connection_fields
         named = b",".join(value for name, value in fields if name == b"connection").lower().split(b",")
-        if self._http_version == "1.0" or b"upgrade" not in (one.strip() for one in named):
+        if self._head.version == "1.0" or b"upgrade" not in (one.strip() for one in named):
             return ""
         return b", ".join(value for name, value in fields if name == b"upgrade").decode("latin-1")
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _ABSOLUTE = re.compile(rb"([A-Za-z][A-Za-z0-9+.\-]*)://([^/?#]*)(.*)", re.DOTALL)
 _DROPPED: Final = NOT_FOR_APPLICATIONS | {b"host", b"te"}
+_STAYS: Final = frozenset((b"content-length",))
+"""What frames the body stays, whatever a client says of it."""
 _NO_HOST: Final = b"no-host.invalid"
 
 
@@ -43,10 +45,28 @@ class RequestHead:
     """Nothing follows: no body, no trailers, no tunnel."""
     connection_fields: list[RawField]
     """What was left out of *headers*: for whoever switches protocols."""
+    dropped: frozenset[bytes]
+    """The names of the fields that were left out, in lower case."""
+    spelled: Sequence[RawField]
+    """All fields, with names as the client has spelled them."""
+    spelled_trailers: Sequence[RawField] = ()
+    """Likewise, the trailers."""
+
+    def raw_headers(self) -> list[RawField]:
+        """Returns what *headers* has, with names as the client has spelled them."""
+        fields = [(name, value) for name, value in self.headers.raw if name[:1] == b":"]
+        fields += [(name, value) for name, value in self.spelled if name.lower() not in self.dropped]
+        if "te" in self.headers:
+            fields.append((next(name for name, _ in self.spelled if name.lower() == b"te"), b"trailers"))
+        return fields
+
+    def raw_trailers(self) -> list[RawField]:
+        """Returns the trailers that were kept, with names as the client has spelled them."""
+        return [(name, value) for name, value in self.spelled_trailers if name.lower() not in self.dropped]
 
 
 def request_head(
-    method: bytes, target: bytes, version: bytes, raw: Sequence[RawField], *, scheme: bytes, config: SessionConfig
+    method: bytes, target: bytes, version: bytes, spelled: Sequence[RawField], *, scheme: bytes, config: SessionConfig
 ) -> RequestHead:
     """Returns the head of a request, checked as one of HTTP/2 is.
 
@@ -54,7 +74,7 @@ def request_head(
         method: from the request line.
         target: likewise: path, URL, ``*`` or ``host:port``.
         version: likewise, as in ``b"1.1"``.
-        raw: the fields, names in lower case.
+        spelled: the fields, names as the client has spelled them.
         scheme: of the transport: ``https`` or ``http``.
         config: the limits.
 
@@ -64,6 +84,7 @@ def request_head(
     if not b"1.0" <= version <= b"1.9":
         raise BadMessageError(505, "the version is not HTTP/1.1 or HTTP/1.0")
     old = version == b"1.0"
+    raw = [(name.lower(), value) for name, value in spelled]
     names = [name for name, _ in raw]
     if len(raw) + 3 > config.max_header_fields:  # the four pseudo-headers count, and one is made of host
         raise BadMessageError(431, f"the request has more than {config.max_header_fields} fields")
@@ -76,7 +97,8 @@ def request_head(
             raise BadMessageError(400, "transfer-encoding in HTTP/1.0")
     host = next((value for name, value in raw if name == b"host"), b"")
     fields = [(b":method", method), *_target_fields(method, target, scheme, host)]
-    fields += [(name, value) for name, value in raw if name not in _DROPPED]
+    dropped = _DROPPED | _connection_options(raw)
+    fields += [(name, value) for name, value in raw if name not in dropped]
     if any(name == b"te" and b"trailers" in value.lower() for name, value in raw):
         fields.append((b"te", b"trailers"))
     if field_section_size(fields) > config.max_header_list_size:
@@ -93,15 +115,23 @@ def request_head(
         raise BadMessageError(400, exc.reason) from None
     bodiless = not (chunked or checked.content_length or method == b"CONNECT")
     left_out = [(name, value) for name, value in raw if name in CONNECTION_SPECIFIC]
-    return RequestHead(Headers.from_raw(list(fields)), "1.0" if old else "1.1", method, bodiless, left_out)
+    return RequestHead(
+        Headers.from_raw(list(fields)), "1.0" if old else "1.1", method, bodiless, left_out, dropped, spelled
+    )
 
 
-def request_trailers(raw: Sequence[RawField], config: SessionConfig) -> Headers | None:
+def request_trailers(spelled: Sequence[RawField], head: RequestHead, config: SessionConfig) -> Headers | None:
     """Returns the trailers of a request, checked as those of HTTP/2 are; ``None`` if there are none.
+
+    Args:
+        spelled: the fields, names as the client has spelled them.
+        head: of the request.
+        config: the limits.
 
     Raises:
         BadMessageError: something is wrong with them.
     """
+    raw = [(name.lower(), value) for name, value in spelled]
     try:
         check_trailers(raw)
     except MalformedMessageError as exc:
@@ -110,7 +140,22 @@ def request_trailers(raw: Sequence[RawField], config: SessionConfig) -> Headers 
         raise BadMessageError(431, f"there are more than {config.max_header_fields} trailers")
     if field_section_size(raw) > config.max_header_list_size:
         raise BadMessageError(431, f"the trailers have more than {config.max_header_list_size} bytes")
-    return Headers.from_raw(list(raw)) if raw else None
+    head.spelled_trailers = spelled
+    kept = [(name, value) for name, value in raw if name not in head.dropped]
+    return Headers.from_raw(kept) if kept else None
+
+
+def _connection_options(raw: Sequence[RawField]) -> frozenset[bytes]:
+    """Returns the names of the fields that concern this connection alone.
+
+    RFC 9110 §7.6.1: "Intermediaries MUST parse a received Connection header field before a message is forwarded and,
+    for each connection-option in this field, remove any header or trailer field(s) from the message with the same name
+    as the connection-option".
+    """
+    values = [value for name, value in raw if name == b"connection"]
+    if not values:
+        return frozenset()
+    return frozenset(one.strip(b" \t") for one in b",".join(values).lower().split(b",")) - _STAYS
 
 
 def _target_fields(method: bytes, target: bytes, scheme: bytes, host: bytes) -> list[RawField]:

@@ -162,7 +162,7 @@ class Http1Wire:
             event.method,
             event.target,
             event.http_version,
-            list(event.headers),
+            event.headers.raw_items(),
             scheme=self._scheme,
             config=self._config,
         )
@@ -175,7 +175,8 @@ class Http1Wire:
     def _end(self, event: h11.EndOfMessage) -> EndReceived | None:
         if self.method == b"CONNECT":
             return None  # RFC 9110 §9.3.6: what comes belongs to the tunnel, if there is going to be one
-        trailers = request_trailers(list(event.headers), self._config)
+        assert self._head is not None
+        trailers = request_trailers(event.headers.raw_items(), self._head, self._config)
         self._request_ended()
         self.backlog = len(self._h11.trailing_data[0])
         return EndReceived(trailers)

@@ -153,6 +153,11 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
         return [] if self._core.received_headers is None else self._core.received_headers.raw
 
     @property
+    def raw_trailers(self) -> list[tuple[bytes, bytes]]:
+        """The received `trailers` as pairs, in order, with duplicates; empty before they came."""
+        return [] if self._core.trailers is None else self._core.trailers.raw
+
+    @property
     def flags(self) -> int:
         """The flags of the HEADERS frame with those headers (RFC 9113 §6.2), as a number; 0 before it came."""
         return 0 if self._core.received_headers is None else self._core.received_headers.flags

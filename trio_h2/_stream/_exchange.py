@@ -33,12 +33,12 @@ class ServerExchange(Protocol):
         """The request headers, pseudo-headers included.
 
         Over HTTP/1.1 these are made of the request line and ``host``, which is left out then; so are the fields that
-        are about the connection (RFC 9110 §7.6.1).
+        are about the connection, and those that ``connection`` names (RFC 9110 §7.6.1).
         """
 
     @property
     def raw_headers(self) -> list[tuple[bytes, bytes]]:
-        """The same as pairs, in order, with duplicates."""
+        """The same as pairs, in order, with duplicates; over HTTP/1.1 with names in the case in which they came."""
 
     @property
     def method(self) -> str:
@@ -67,6 +67,10 @@ class ServerExchange(Protocol):
     @property
     def trailers(self) -> Headers | None:
         """The trailers that were received, ``None`` before; `receive_trailers` waits for them."""
+
+    @property
+    def raw_trailers(self) -> list[tuple[bytes, bytes]]:
+        """The same as pairs, in order, with duplicates, and over HTTP/1.1 in their case; empty before they came."""
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """Receives bytes of the request's body; ``b""`` at its end."""

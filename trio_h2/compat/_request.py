@@ -71,7 +71,9 @@ class Request(metaclass=NoPublicConstructor):
 
     @property
     def raw_headers(self) -> list[tuple[bytes, bytes]]:
-        """The header fields as pairs of bytes, in order, with duplicates and pseudo-headers."""
+        """The header fields as pairs of bytes, in order, with duplicates and pseudo-headers; over HTTP/1.1 with names
+        in the case in which the client sent them.
+        """
         return self._exchange.raw_headers
 
     @property
@@ -204,8 +206,10 @@ class Request(metaclass=NoPublicConstructor):
 
     @property
     def raw_trailers(self) -> list[tuple[bytes, bytes]]:
-        """The trailers as pairs of bytes, in order, with duplicates; empty until the body has been read."""
-        return self.trailers.raw
+        """The trailers as pairs of bytes, in order, with duplicates, and over HTTP/1.1 in their case; empty until the
+        body has been read.
+        """
+        return self._exchange.raw_trailers if self._read_to_end else []
 
     # -- its body as a whole ---------------------------------------------------------------------------------------
 
