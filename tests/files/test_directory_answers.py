@@ -292,6 +292,17 @@ async def test_each_coding_has_a_tag_of_its_own(site: Path) -> None:
         assert part.headers["content-range"] == "bytes 8-13/14"
 
 
+@pytest.mark.parametrize("accept", [None, "gzip", "br", "identity;q=0", "*;q=0"])
+async def test_what_is_compressed_by_its_kind(site: Path, accept: str | None) -> None:
+    """A compressed SVG has its coding in every answer, for without it browsers show nothing; nor has it siblings."""
+    (site / "image.svgz").write_bytes(b"a compressed image")
+    (site / "image.svgz.br").write_bytes(b"compressed twice")
+    async with session_with(DirectoryHandler(site)) as session:
+        got = await ask(session, "/image.svgz", headers={} if accept is None else {"accept-encoding": accept})
+        assert (got.status, got.body) == (200, b"a compressed image")
+        assert (got.headers["content-type"], got.headers["content-encoding"]) == ("image/svg+xml", "gzip")
+
+
 async def test_nothing_is_acceptable(site: Path) -> None:
     async with session_with(DirectoryHandler(site)) as session:
         assert (await ask_coded(session, "/page.html", "identity;q=0")).status == 406

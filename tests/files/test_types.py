@@ -6,7 +6,7 @@ import mimetypes
 
 import pytest
 
-from trio_h2.files._types import ContentTypes
+from trio_h2.files._types import _SUFFIXES, _TABLE, ContentTypes
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,42 @@ from trio_h2.files._types import ContentTypes
         ("a.txt.xz", "application/x-xz"),
         ("a.txt.br", "application/octet-stream"),
         ("a.zst", "application/zstd"),
+        ("a.ogg", "audio/ogg"),
+        ("a.oga", "audio/ogg"),
+        ("a.ogv", "video/ogg"),
+        ("a.opus", "audio/opus"),
+        ("a.m4a", "audio/mp4"),
+        ("a.mp4", "video/mp4"),
+        ("a.mkv", "video/matroska"),
+        ("a.m3u8", "application/vnd.apple.mpegurl"),
+        ("a.ts", "video/mp2t"),
+        ("a.vtt", "text/vtt; charset=utf-8"),
+        ("a.avif", "image/avif"),
+        ("a.jxl", "image/jxl"),
+        ("a.ico", "image/vnd.microsoft.icon"),
+        ("a.svgz", "image/svg+xml"),
+        ("a.xhtml", "application/xhtml+xml"),
+        ("a.xml", "application/xml"),
+        ("a.rss", "application/rss+xml"),
+        ("a.atom", "application/atom+xml"),
+        ("a.cjs", "text/javascript; charset=utf-8"),
+        ("a.js.map", "application/json"),
+        ("a.geojson", "application/geo+json"),
+        ("a.jsonld", "application/ld+json"),
+        ("a.webmanifest", "application/manifest+json"),
+        ("a.glb", "model/gltf-binary"),
+        ("a.gltf", "model/gltf+json"),
+        ("a.docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
+        ("a.xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+        ("a.pptx", "application/vnd.openxmlformats-officedocument.presentationml.presentation"),
+        ("a.odt", "application/vnd.oasis.opendocument.text"),
+        ("a.epub", "application/epub+zip"),
+        ("a.7z", "application/x-7z-compressed"),
+        ("a.tar.bz2", "application/x-bzip2"),
+        ("a.tar.Z", "application/x-compress"),
+        ("a.yaml", "application/yaml"),
+        ("apple-app-site-association", "application/json"),
+        (".gz", "application/octet-stream"),
         ("a", "application/octet-stream"),
         ("a.unheard-of", "application/octet-stream"),
         ("", "application/octet-stream"),
@@ -60,6 +96,14 @@ def test_types_that_cannot_be_sent() -> None:
         ContentTypes(charset="x\n")
 
 
+def test_what_is_compressed_by_its_kind() -> None:
+    """Browsers take ``.svgz`` for an image only if they are told that it is compressed."""
+    assert ContentTypes().coding_of("A.SVGZ") == "gzip"
+    for name in ("a.svg", "a.svg.gz", "a.tar.gz", "svgz", ""):
+        assert ContentTypes().coding_of(name) == ""
+    assert ContentTypes({".svgz": "application/gzip"}).coding_of("a.svgz") == ""
+
+
 def test_the_machine_has_no_say(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mimetypes, "types_map", {".txt": "text/odd"})
     mimetypes.add_type("text/odd", ".css")
@@ -68,3 +112,17 @@ def test_the_machine_has_no_say(monkeypatch: pytest.MonkeyPatch) -> None:
         assert ContentTypes().of("a.css") == "text/css; charset=utf-8"
     finally:
         mimetypes.init()
+
+
+def test_the_table() -> None:
+    """Suffixes are in lower case and have one type; types can be sent, and none has parameters of its own."""
+    suffixes = [suffix for several in _SUFFIXES.values() for suffix in several.split()]
+    assert len(suffixes) == len(set(suffixes)) == len(_TABLE)
+    for suffix in suffixes:
+        assert suffix == suffix.lower()
+        assert suffix.isalnum()
+    for content_type in _SUFFIXES:
+        kind, slash, rest = content_type.partition("/")
+        assert kind in {"application", "audio", "font", "image", "message", "model", "text", "video"}
+        assert slash
+        assert rest.replace("+", "").replace("-", "").replace(".", "").isalnum()

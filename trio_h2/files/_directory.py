@@ -70,7 +70,7 @@ class DirectoryHandler:
         precompressed: whether ``x.br``, ``x.zst`` or ``x.gz`` is sent instead of ``x`` to clients that prefer it
             (``accept-encoding``). They are taken to have the same content.
         cache_control: a ``cache-control`` for every file.
-        content_types: types by suffix, beside those that are known: ``{".foo": "text/x-foo"}``.
+        content_types: types by suffix, before those that are known: ``{".foo": "text/x-foo"}``.
         charset: the charset that types of text name; ``None``: none.
 
     Raises:
@@ -158,6 +158,9 @@ class DirectoryHandler:
                 os.close(self._open((*names, self._index))[0])
                 raise _RefusalError(301, {"location": target.with_slash()}) from None
             raise
+        own = self._types.coding_of(names[-1])
+        if own:  # what it is without its coding does not exist, nor what it is with another
+            return fd, _Found(status, names[-1], own)
         for coding in codings:
             if coding == IDENTITY:
                 return fd, _Found(status, names[-1], "")
