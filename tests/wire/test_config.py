@@ -20,6 +20,9 @@ TIMEOUTS = [
     "close_timeout",
     "linger_timeout",
     "stream_idle_timeout",
+    "tcp_keepalive_idle",
+    "tcp_keepalive_interval",
+    "tcp_user_timeout",
 ]
 RATES = ["reset_rate", "overhead_rate"]
 RANGES: dict[str, tuple[int, int]] = {
@@ -38,6 +41,7 @@ RANGES: dict[str, tuple[int, int]] = {
     "reset_burst": (1, 2**31),
     "overhead_burst": (1, 2**31),
     "peer_max_concurrent_streams": (1, 2**32 - 1),
+    "tcp_keepalive_count": (1, 127),
 }
 
 
@@ -123,7 +127,7 @@ def test_defaults() -> None:
     assert client.peer_max_concurrent_streams == server.peer_max_concurrent_streams == client.guaranteed_streams == 100
     assert (client.max_reserved_remote_streams, client.max_concurrent_pushes) == (200, 16)
     assert (server.idle_timeout, server.ping_interval, server.ping_timeout) == (120.0, 60.0, 20.0)
-    assert (client.idle_timeout, client.ping_interval, client.ping_timeout) == (math.inf, 30.0, 15.0)
+    assert (client.idle_timeout, client.ping_interval, client.ping_timeout) == (math.inf, 300.0, 15.0)
     assert client.expect_continue_timeout == 1.0
     assert (server.handler_timeout, server.handler_wait_timeout) == (math.inf, 1.0)
     assert server.goaway_timeout == 2.0
@@ -133,6 +137,8 @@ def test_defaults() -> None:
         assert (config.handshake_timeout, config.settings_timeout, config.max_outstanding_pings) == (10.0, 10.0, 10)
         assert config.session_memory == config.receive_budget + 16 * MIB
         assert (config.close_timeout, config.linger_timeout) == (1.0, 5.0)
+        keepalive = config.tcp_keepalive_idle, config.tcp_keepalive_interval, config.tcp_keepalive_count
+        assert (*keepalive, config.tcp_user_timeout) == (45.0, 15.0, 3, 90.0)
     assert server.evolve(max_session_memory=5).session_memory == 5
 
 

@@ -15,6 +15,7 @@ from .._session._services import run_services
 from .._wire._config import ClientConfig
 from ._address import Origin, parse_url
 from ._contexts import client_ssl_context
+from ._keepalive import keep_alive
 from ._tls import wrap_client
 
 if TYPE_CHECKING:
@@ -169,6 +170,7 @@ class Connect:
             transport = await trio.open_unix_socket(self._unix_path)
         elif self._transport is None:
             transport = await trio.open_tcp_stream(self._origin.host, self._origin.port)
+            keep_alive(transport, self._config)
         elif isinstance(self._transport, trio.abc.Stream):
             transport = self._transport
             try:

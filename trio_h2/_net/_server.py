@@ -19,6 +19,7 @@ from .._session._server_core import ServerCore
 from .._stream._proxied import proxy_header, socket_below
 from .._util import NoPublicConstructor, address_name, host_and_port
 from ._contexts import ALPN, ALPN_HTTP1
+from ._keepalive import keep_alive, let_peer_pause
 from ._places import PlacedListener, Places
 from ._proxy_protocol import accept_proxied
 from ._sniff import sniff
@@ -159,6 +160,7 @@ class Server(metaclass=NoPublicConstructor):
     async def _connection(self, transport: trio.abc.Stream) -> None:
         """Serves one connection; whatever happens to it touches no other."""
         session: ServerSession | None = None
+        keep_alive(transport, self._config)
         try:
             ready = await self._prepare(transport)
             if ready is None:
@@ -286,6 +288,7 @@ async def choose(
                 await trio.aclose_forcefully(transport)
             raise
     if not http2:
+        let_peer_pause(transport)
         return Http1Core(
             transport,
             config,

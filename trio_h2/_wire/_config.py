@@ -87,6 +87,17 @@ class SessionConfig:
     """Silence of the peer after which a keep-alive PING is sent."""
     ping_timeout: float = 20.0
     """Silence after that PING which ends the session."""
+    tcp_keepalive_idle: float = 45.0
+    """Silence on a TCP connection after which the system begins to probe whether the peer's host is there
+    (SO_KEEPALIVE); `math.inf` leaves that off. This and the next three are for the sockets that `connect` opens and a
+    server accepts, as far as the system has them. The system counts whole seconds."""
+    tcp_keepalive_interval: float = 15.0
+    """From one such probe to the next."""
+    tcp_keepalive_count: int = 3
+    """So many probes without an answer break the connection."""
+    tcp_user_timeout: float = 90.0
+    """How long the peer's host may leave what was sent without acknowledgement, or take nothing, before the system
+    breaks the connection (TCP_USER_TIMEOUT). HTTP/1.1 is exempt, where a client may pause so."""
     idle_timeout: float = math.inf
     """Time without a stream after which the session ends gracefully."""
     stream_idle_timeout: float = math.inf
@@ -118,7 +129,9 @@ class SessionConfig:
         _check_numbers(self, "seconds", "handshake_timeout", "settings_timeout", "ping_interval", "ping_timeout")
         _check_numbers(self, "seconds", "idle_timeout", "drain_timeout", "close_timeout", "linger_timeout")
         _check_numbers(self, "frames per second", "reset_rate", "overhead_rate")
-        _check_numbers(self, "seconds", "stream_idle_timeout")
+        _check_numbers(self, "seconds", "stream_idle_timeout", "tcp_user_timeout")
+        _check_numbers(self, "seconds", "tcp_keepalive_idle", "tcp_keepalive_interval")
+        _check_int(self, 1, 127, "tcp_keepalive_count")
         if self.receive_budget == 0 and not isinstance(self.receive_budget, bool):
             object.__setattr__(self, "_budget_follows", True)
             object.__setattr__(self, "receive_budget", min(self._fitting_budget(), MAX_WINDOW))
@@ -221,8 +234,10 @@ class ClientConfig(SessionConfig):
     max_concurrent_pushes: int = 16
     """SETTINGS_MAX_CONCURRENT_STREAMS, which is sent only when push is on: pushed streams that may be open at once.
     The receive budget keeps room for as many windows."""
-    ping_interval: float = 30.0
-    """Silence of the server, while streams are open, after which a keep-alive PING is sent."""
+    ping_interval: float = 300.0
+    """Silence of the server, while streams are open, after which a keep-alive PING is sent. Unless they are told
+    otherwise, gRPC servers end sessions with ENHANCE_YOUR_CALM ("too_many_pings") if PINGs come more often than every
+    300 s. A host that is gone is found earlier by ``tcp_keepalive_idle``."""
     ping_timeout: float = 15.0
     """Silence after that PING which ends the session."""
     expect_continue_timeout: float = 1.0
