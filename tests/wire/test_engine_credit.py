@@ -394,6 +394,25 @@ def test_a_promptly_read_stream_gets_a_larger_window_and_gives_it_back() -> None
     assert engine.windows.budget.extra == 0
 
 
+def test_a_window_that_comes_in_one_read_grows() -> None:
+    """The application takes it in two pieces, and each time the answer to a probe comes before what was permitted."""
+    sender = Sender(ServerConfig())
+    engine = sender.engine
+    stream_id = sender.open()
+    for _ in range(4):
+        size = sender.windows[stream_id] // 16_384 * 16_384
+        sender.windows[stream_id] -= size
+        sender.connection -= size
+        sender.peer.feed(*[data(stream_id, bytes(16_384)) for _ in range(size // 16_384)])
+        probes: list[Frame] = []
+        for _ in range(2):
+            engine.take(stream_id, size // 2)
+            probes += of_type(sender.absorb(), PingFrame)
+        for probe in probes:
+            sender.peer.feed(ping(bytes(of_type([probe], PingFrame)[0].opaque_data), ack=True))
+    assert engine.streams[stream_id].target >= 4 * engine.windows.initial
+
+
 def test_a_large_enough_window_is_left_alone() -> None:
     sender = Sender(ServerConfig())
     stream_id = sender.open()

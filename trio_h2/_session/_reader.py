@@ -34,17 +34,19 @@ from . import _events
 if TYPE_CHECKING:
     from ._core import Rules, SessionCore
 
-READ_SIZE = 64 * 1024
-"""Bytes of one read at most. More would come faster than an application takes it, which reads as much at once: then its
-window would not grow, because it seems to be slow."""
+SMALL_READ = 64 * 1024
+LARGE_READ = 256 * 1024
+"""Bytes of one read at most: large where so much arrives at once, since each read costs a pass of all the tasks that it
+concerns; else small, for the space is set aside before it is known what comes."""
 
 
 async def read(core: SessionCore) -> None:
     """Receives until the transport ends; what comes after the session's end is thrown away."""
     transport = core.below
+    size = SMALL_READ
     while True:
         try:
-            data = await transport.receive_some(READ_SIZE)
+            data = await transport.receive_some(size)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
             core.ending.transport_lost("the transport broke", exc)
             return
@@ -52,6 +54,10 @@ async def read(core: SessionCore) -> None:
             core.ending.transport_lost("the peer closed the transport", None)
             return
         received(core, bytes(data))
+        if len(data) >= size:
+            size = LARGE_READ
+        elif len(data) < SMALL_READ:
+            size = SMALL_READ
 
 
 def received(core: SessionCore, data: bytes) -> None:

@@ -128,6 +128,7 @@ class Receiver:
         """See `Engine.receive_bytes`."""
         engine = self._engine
         self._now = now
+        engine.windows.newest_read = len(data)
         events = self._events
         touched = engine.touched
         engine.guard.reads += 1

@@ -66,6 +66,7 @@ class WireStream:
         "held",
         "id",
         "interim_size",
+        "least_held",
         "method",
         "origin",
         "owed",
@@ -86,6 +87,8 @@ class WireStream:
         """The receive window that the peer has when nothing is held or owed."""
         self.held = 0
         """Bytes received which the application has not taken."""
+        self.least_held = target
+        """The least of that since credit was last given back: little, where the application keeps up."""
         self.owed = 0
         """Bytes taken whose credit has not been given back; negative for a while after a shrink."""
         self.receive_window = target if receive_window is None else receive_window

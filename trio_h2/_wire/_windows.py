@@ -38,6 +38,8 @@ class Windows:
         self.unread: dict[int, WireStream] = {}
         """Streams that have closed, and whose data the application has not taken yet."""
         self.tuner = WindowTuner()
+        self.newest_read = 0
+        """How many bytes came at once the last time."""
         self.initial = config.stream_window
         """The initial window of the peer's streams, in force; before the first acknowledgement, what we sent."""
         self.enforced_initial = DEFAULT_WINDOW
@@ -106,6 +108,8 @@ class Windows:
             return
         stream.held -= size
         stream.owed += size
+        if stream.held < stream.least_held:
+            stream.least_held = stream.held
         if not stream.remote_ended:
             self.give_back(stream, tune=taken)
 
@@ -126,12 +130,15 @@ class Windows:
         if increment <= 0 or increment * 2 < stream.target:
             return
         stream.owed = 0
+        least_held, stream.least_held = stream.least_held, stream.held
         if tune:
             spare = self.budget.spare(self.open, self.largest_initial)
-            if spare > 0 and stream.held * 4 <= stream.target:  # read promptly: a larger window would be used
+            # Read promptly: a larger window would be used. What is held now says little: a window's worth may have
+            # come in one read, of which the application has taken the half.
+            if spare > 0 and least_held * 4 <= stream.target:
                 received = self.budget.ledger.received
                 increment += self.budget.grow(stream, self.tuner.target(stream.target), spare)
-                if self.tuner.wants_probe(received, stream.target):
+                if self.tuner.wants_probe(received, stream.target, self.newest_read):
                     self._output.ping(PROBE_PAYLOAD)
         stream.receive_window += increment
         self._output.window_update(stream.id, increment)
