@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 from typing import TYPE_CHECKING
 
 import trio
@@ -162,6 +163,16 @@ async def test_the_name_in_the_certificate_counts(get: Command, tmp_path: Path) 
     elsewhere.write_ca(tmp_path / "ca.pem")
     async with served(status_in_path, elsewhere.server_context()) as site:
         (await get(site.url("/200"), "--ca", str(tmp_path / "ca.pem"))).failed(1, "certificate", "127.0.0.1")
+
+
+async def test_a_server_that_requires_a_certificate(get: Command, authority: ThrowawayAuthority) -> None:
+    """In TLS 1.3 it says so after the handshake: that is no reason to doubt that it speaks HTTP/2."""
+    context = authority.server_context()
+    context.verify_mode = ssl.CERT_REQUIRED
+    async with served(status_in_path, context) as site:
+        done = await get(site.url("/200"), "--insecure")
+    done.failed(1, "the server refused the TLS handshake: it requires a client certificate")
+    assert "does not speak" not in done.err
 
 
 async def test_unusable_authorities(get: Command, tmp_path: Path) -> None:

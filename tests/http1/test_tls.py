@@ -64,7 +64,7 @@ async def test_a_whole_response_ends_with_an_alert(
         await client.send(f"GET / HTTP/{version}\r\n{HOST}connection: close\r\n\r\n")
         assert (await client.answer()).body == b"hello"
         await client.expect_end()
-        await client.transport.aclose()  # answers the alert, so the server need not wait
+        await client.transport.aclose()
         await trio.testing.wait_all_tasks_blocked()
         assert trio.current_time() == start
 
@@ -80,28 +80,17 @@ async def test_a_response_that_is_cut_ends_without_one(authority: ThrowawayAutho
             await client.rest()
 
 
-async def test_a_client_that_does_not_answer_the_alert(
+async def test_nobody_waits_for_the_alert_of_the_client(
     authority: ThrowawayAuthority, autojump_clock: MockClock
 ) -> None:
+    """RFC 9112 §9.8: "A server MAY close the connection after sending a closure alert"."""
     async with strict_client(authority, streamed) as (client, _):
         start = trio.current_time()
         await client.send(f"GET / HTTP/1.0\r\n{HOST}\r\n")
         assert (await client.answer()).body == b"hello"
         assert isinstance(client.transport, trio.SSLStream)
         assert await client.transport.transport_stream.receive_some() == b""
-        assert trio.current_time() - start == pytest.approx(2)
-
-
-async def test_the_wait_for_its_answer_can_be_cut(authority: ThrowawayAuthority, autojump_clock: MockClock) -> None:
-    async with strict_client(authority, streamed) as (client, server):
-        start = trio.current_time()
-        await client.send(f"GET / HTTP/1.0\r\n{HOST}\r\n")
-        assert (await client.answer()).body == b"hello"
-        await trio.sleep(0.5)
-        await server.aclose(grace=0)
-        assert trio.current_time() - start == pytest.approx(0.5)
-        assert isinstance(client.transport, trio.SSLStream)
-        assert await client.transport.transport_stream.receive_some() == b""
+        assert trio.current_time() == start
 
 
 async def test_a_connection_between_requests_ends_with_an_alert(authority: ThrowawayAuthority) -> None:

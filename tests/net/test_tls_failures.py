@@ -34,7 +34,7 @@ class TestBrokenHandshakes:
         assert type(client.failure) is HandshakeError
         assert client.failure.initiator is Initiator.LIBRARY
         assert isinstance(client.failure.__cause__, ssl.SSLCertVerificationError)
-        assert "the client closed the connection" in str(server.failure)
+        assert "the client refused the TLS handshake" in str(server.failure)
         assert server.failure.initiator is Initiator.REMOTE
 
     async def test_untrusted_authority(self, server_context: ssl.SSLContext) -> None:
@@ -89,7 +89,9 @@ class TestBrokenHandshakes:
     @pytest.mark.parametrize(
         "garbage", [b"GET / HTTP/1.1\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"CONNECT a:1 HTTP/1.1\r\n\r\n"]
     )
-    async def test_garbage_from_the_client(self, server_context: ssl.SSLContext, garbage: bytes) -> None:
+    async def test_garbage_from_the_client(
+        self, server_context: ssl.SSLContext, garbage: bytes, autojump_clock: trio.testing.MockClock
+    ) -> None:
         near, far = transports()
         await far.send_all(garbage)
         with pytest.raises(HandshakeError, match=r"^the client does not speak TLS") as caught:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from contextlib import AsyncExitStack, contextmanager
 from typing import TYPE_CHECKING
 
@@ -128,6 +129,7 @@ def _failures(target: Target, output: Output | None = None, progress: Progress |
         what = f"{target.url}: "
         if output is not None and progress is not None:
             what += f"the transfer failed after {progress.received} octets, {output.name} is incomplete: "
-        if isinstance(exc, trio_h2.HandshakeError):  # its first bytes were no HTTP/2
+        if isinstance(exc, trio_h2.HandshakeError) and not isinstance(exc.__cause__, ssl.SSLError):
+            # Its first bytes were no HTTP/2, nor an alert of TLS.
             what += "the server does not speak HTTP/2: "
         raise CommandError(f"{what}{exc}") from exc

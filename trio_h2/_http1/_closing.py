@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from .._stream._below_tls import below_tls
 from .._stream._proxied import socket_below
 
 if TYPE_CHECKING:
@@ -63,17 +64,17 @@ async def _close_tls(transport: trio.SSLStream[trio.abc.Stream], config: ServerC
     """Closes what is whole, so that the client can tell it from what is cut.
 
     RFC 9112 §9.8: "Servers MUST attempt to initiate an exchange of closure alerts with the client before closing the
-    connection. A server MAY close the connection after sending a closure alert".
+    connection. A server MAY close the connection after sending a closure alert". So the client's is not awaited.
 
     Args:
         transport: nobody reads or writes it.
-        config: ``close_timeout`` bounds the wait for the client's alert.
+        config: ``close_timeout`` bounds the time that sending takes.
         seconds: how long bytes are thrown away that the client still sends.
     """
-    below = transport.transport_stream
+    below, tls = transport.transport_stream, below_tls(transport)
     try:
         with trio.move_on_after(config.close_timeout), contextlib.suppress(trio.BrokenResourceError):
-            await transport.unwrap()
+            await (transport.unwrap() if tls is None else tls.send_close_notify(transport))
         with trio.move_on_after(seconds), contextlib.suppress(trio.BrokenResourceError):
             if seconds and isinstance(below, trio.abc.HalfCloseableStream):
                 await below.send_eof()

@@ -6,9 +6,10 @@ what it leaves open is checked after each handshake, see `_tls.py`.
 
 from __future__ import annotations
 
-import re
 import ssl
 from typing import TYPE_CHECKING, Final
+
+from .._stream._alerts import reason_of
 
 if TYPE_CHECKING:
     import os
@@ -201,9 +202,3 @@ def _explain_probe(context: ssl.SSLContext, exc: ssl.SSLError) -> str:
     if all(is_blocklisted(cipher["name"], cipher["protocol"]) for cipher in ciphers):
         return "it allows only ciphers that RFC 9113 §9.2.2 prohibits; allow ECDHE with AES-GCM or ChaCha20"
     return f"it has no usable certificate; call load_cert_chain(cert, key) on it ({reason_of(exc)})"
-
-
-def reason_of(exc: ssl.SSLError) -> str:
-    """What OpenSSL says, without the numbers and names of C files around it: `"wrong version number"`."""
-    # `exc.reason` is None for whatever Python has no name for.
-    return re.sub(r"^\[.*?\] | \(_ssl\.c:\d+\)$", "", str(exc.strerror or exc))

@@ -16,14 +16,15 @@ from .._session._ending import lost_nothing
 from .._session._reader import received
 from .._session._server import ServerSession
 from .._session._server_core import ServerCore
-from .._stream._proxied import proxy_header, socket_below
+from .._stream._below_tls import BelowTls
+from .._stream._proxied import proxy_header, socket_below, without_tls
 from .._util import NoPublicConstructor, address_name, host_and_port
 from ._contexts import ALPN, ALPN_HTTP1
 from ._keepalive import keep_alive, let_peer_pause
 from ._places import PlacedListener, Places
 from ._proxy_protocol import accept_proxied
 from ._sniff import sniff
-from ._tls import negotiated, unknown_protocol, wrap_server
+from ._tls import negotiated, say_closed, unknown_protocol, wrap_server
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -227,19 +228,22 @@ class Server(metaclass=NoPublicConstructor):
 
     async def _unknown_protocol(self, stream: trio.SSLStream[trio.abc.Stream], alpn: str | None) -> None:
         """Leaves a TLS connection without a protocol that we know to the hook, for some time, and closes it."""
-        hook = self._options.on_unknown_protocol
+        hook, below = self._options.on_unknown_protocol, stream.transport_stream
+        assert isinstance(below, BelowTls)
         try:
             if hook is None:
+                await say_closed(stream, below)
                 raise unknown_protocol(alpn)
             with trio.move_on_after(self._config.unknown_protocol_timeout) as scope:
                 self._hooks.add(scope)
                 try:
                     await hook(stream)
+                    await say_closed(stream, below)
                 finally:
                     self._hooks.discard(scope)
         finally:
             with trio.move_on_after(self._config.close_timeout, shield=True):
-                await trio.aclose_forcefully(stream)
+                await trio.aclose_forcefully(below)
 
     def _report(self, session: ServerSession | None, error: Exception) -> None:
         if self._options.on_session_error is None:
@@ -328,9 +332,7 @@ def peer_name(transport: trio.abc.Stream) -> str:
         return host_and_port(*told.peer_address[:2])
     below = socket_below(transport)
     if below is None:
-        while isinstance(transport, trio.SSLStream):
-            transport = transport.transport_stream
-        return type(transport).__name__
+        return type(without_tls(transport)).__name__
     try:
         address: object = below.socket.getpeername()
     except OSError:

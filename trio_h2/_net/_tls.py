@@ -3,8 +3,8 @@
 It must be HTTP/2 by ALPN on TLS 1.2 or later with a cipher that HTTP/2 allows. Python's own handshake is no help there:
 without a common protocol it *succeeds*, with `None` as the ALPN result.
 
-`close_notify` is neither sent nor awaited (`https_compatible`): END_STREAM says whether a message is whole,
-and many peers close without it. HTTP/1.1 connections say it, for there it may be the end of a body.
+`close_notify` is not awaited (`https_compatible`): END_STREAM says whether a message is whole, and many peers close
+without it. It is sent where a connection ends in good order, and its alert where a handshake fails: see `BelowTls`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,16 @@ from typing import Final
 import trio
 
 from .._errors import HandshakeError, UnknownProtocolError
+from .._stream._alerts import alert_of, meaning_of, reason_of
+from .._stream._below_tls import BelowTls
+from .._util import http_date
 from .._wire._codes import ErrorCode, Initiator
-from ._contexts import ALPN, is_blocklisted, reason_of
+from ._contexts import ALPN, is_blocklisted
+from ._hello import FirstBytes
 
 _VERSIONS: Final = frozenset({"TLSv1.2", "TLSv1.3"})
 _FAREWELL_SECONDS: Final = 1.0
+_IN_CLEAR_TEXT: Final = b"This port speaks HTTPS: write https:// instead of http://.\n"
 _NOT_TLS: Final = re.compile(
     r"wrong version number|http request|https proxy request|packet length too long|record layer"
 )
@@ -140,28 +145,42 @@ async def _wrap(
     server_side: bool,
     any_protocol: bool = False,
 ) -> trio.SSLStream[trio.abc.Stream]:
+    below = BelowTls(transport)
+    broken: trio.BrokenResourceError | None = None
     try:
         if not server_side and context.check_hostname and server_hostname is None:
             # Python refuses this for sockets only; with an in-memory handshake it would just not check the name.
             raise ValueError("server_hostname is needed: the ssl_context verifies the name of the server")
-        stream = trio.SSLStream(
-            transport,
-            context,
-            server_hostname=server_hostname,
-            server_side=server_side,
-            https_compatible=True,
-        )
+        first = FirstBytes()
+        stream: trio.SSLStream[trio.abc.Stream] | None = None
         with trio.move_on_after(seconds) as deadline:
             try:
-                await stream.do_handshake()
-            except trio.BrokenResourceError as broken:
-                # Trio wraps the interesting error in an empty one.
-                raise _tls_error(broken.__cause__, peer, server_side=server_side) from (broken.__cause__ or broken)
+                if server_side:
+                    await first.receive(below)
+                    below.asked_name = first.server_name
+                if not first.in_clear_text:
+                    stream = below.wrap(
+                        context, server_hostname=server_hostname, server_side=server_side, received=first.data
+                    )
+                    await stream.do_handshake()
+                    below.shaken = True
+            except trio.BrokenResourceError as exc:
+                broken = exc
         if deadline.cancelled_caught:
             raise HandshakeError(
                 f"the TLS handshake with {peer} was not finished after {seconds:g} seconds",
                 initiator=Initiator.LIBRARY,
             )
+        if first.in_clear_text:
+            await _refuse_clear_text(below, first)
+            raise HandshakeError(
+                f"{peer} does not speak TLS, but HTTP in clear text: it must use https://", initiator=Initiator.REMOTE
+            )
+        if broken is not None:
+            await _send_alert(below, linger=server_side)
+            # Trio wraps the interesting error in an empty one.
+            raise _tls_error(broken.__cause__, peer, server_side=server_side) from (broken.__cause__ or broken)
+        assert stream is not None
         agreed = negotiated(stream)
         if agreed.alpn != ALPN and any_protocol:
             return stream
@@ -169,7 +188,7 @@ async def _wrap(
             raise _alpn_error(agreed.alpn, peer, server_side=server_side)
         why = weakness(agreed)
         if why is not None:
-            await _send_goodbye(stream, why, server_side=server_side)
+            await _send_goodbye(stream, below, why, server_side=server_side)
             raise HandshakeError(
                 f"the TLS connection with {peer} is too weak for HTTP/2 (RFC 9113 §9.2): {why}; "
                 "allow TLS 1.2 or later with an ECDHE cipher and AES-GCM or ChaCha20 on both sides",
@@ -182,29 +201,72 @@ async def _wrap(
             at_once.cancel()
             await transport.aclose()
         raise
+    finally:
+        del broken  # its traceback knows this frame
     return stream
 
 
-async def _send_goodbye(stream: trio.SSLStream[trio.abc.Stream], why: str, *, server_side: bool) -> None:
+async def _send_goodbye(
+    stream: trio.SSLStream[trio.abc.Stream], below: BelowTls, why: str, *, server_side: bool
+) -> None:
     """Tells the peer why its session ends before it began.
 
     RFC 9113 §9.2.2 allows "a connection error (Section 5.4.1) of type INADEQUATE_SECURITY", and §5.4.1: "An
     endpoint that encounters a connection error SHOULD first send a GOAWAY frame". There is no session yet, so
     the preface (§3.4) and the frame are written by hand.
     """
-    debug = why.encode("ascii")
-    data = b"" if server_side else b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-    data += _frame(0x4, b"")  # SETTINGS
-    data += _frame(0x7, struct.pack(">LL", 0, ErrorCode.INADEQUATE_SECURITY) + debug)  # GOAWAY
-    transport = stream.transport_stream
+    preface = b"" if server_side else b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
     with trio.move_on_after(_FAREWELL_SECONDS), contextlib.suppress(trio.BrokenResourceError):
-        await stream.send_all(data)
-        if isinstance(transport, trio.abc.HalfCloseableStream):
-            # TCP answers input that nobody has read with a reset, which can overtake what was just sent. So say
-            # that this was all, and read until the peer closes.
-            await transport.send_eof()
-            while await transport.receive_some():
-                pass
+        await stream.send_all(preface + _goaway(why))
+    await say_closed(stream, below)
+
+
+async def say_closed(stream: trio.SSLStream[trio.abc.Stream], below: BelowTls) -> None:
+    """Tells the peer of a connection that `wrap_server` has made that this was all, for a second at most.
+
+    If that cannot be said any more, it is not. *below* is still to be closed.
+    """
+    with (
+        trio.move_on_after(_FAREWELL_SECONDS),
+        contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError),
+    ):
+        await below.send_close_notify(stream)
+        await below.linger()
+
+
+async def _send_alert(below: BelowTls, *, linger: bool) -> None:
+    """Tells the peer why the handshake has failed.
+
+    RFC 8446 §6.2: "Whenever an implementation encounters a fatal error condition, it SHOULD send an appropriate fatal
+    alert and MUST close the connection without sending or receiving any additional data." A client of TLS 1.3 may have
+    sent its first request before it learns that its certificate is missing; so a server reads on, and throws it away.
+    """
+    with trio.move_on_after(_FAREWELL_SECONDS), contextlib.suppress(trio.BrokenResourceError):
+        await below.send_unsent()
+        if linger:
+            await below.linger()
+
+
+async def _refuse_clear_text(below: BelowTls, first: FirstBytes) -> None:
+    """Tells a client that speaks HTTP without TLS so, in its own words."""
+    if first.is_http2:
+        answer = _goaway("this port speaks TLS: use https")
+    else:
+        answer = (
+            b"HTTP/1.1 400 Bad Request\r\ndate: %b\r\ncontent-type: text/plain; charset=utf-8\r\n"
+            b"content-length: %d\r\nconnection: close\r\n\r\n" % (http_date(), len(_IN_CLEAR_TEXT))
+        )
+        if not first.data.startswith(b"HEAD "):
+            answer += _IN_CLEAR_TEXT
+    with trio.move_on_after(_FAREWELL_SECONDS), contextlib.suppress(trio.BrokenResourceError):
+        await below.send_all(answer)
+        await below.linger()
+
+
+def _goaway(why: str) -> bytes:
+    """Returns the SETTINGS and the GOAWAY of a session that ends before it began: its transport is not safe enough."""
+    payload = struct.pack(">LL", 0, ErrorCode.INADEQUATE_SECURITY) + why.encode("ascii")
+    return _frame(0x4, b"") + _frame(0x7, payload)
 
 
 def _frame(frame_type: int, payload: bytes) -> bytes:
@@ -228,15 +290,16 @@ def _tls_error(cause: BaseException | None, peer: str, *, server_side: bool) -> 
         if not server_side and "certificate" in cause.verify_message and "issuer" in cause.verify_message:
             message += " (trust its authority with client_ssl_context(ca=…))"
         return HandshakeError(message, initiator=Initiator.LIBRARY)
-    if "alert no application protocol" in reason:
+    alert = alert_of(cause)
+    if alert == "no application protocol":
         return UnknownProtocolError(
             f"{peer} did not negotiate HTTP/2 (it refused ALPN 'h2')", initiator=Initiator.REMOTE
         )
+    if alert is not None:
+        return HandshakeError(f"{peer} refused the TLS handshake: {meaning_of(alert)}", initiator=Initiator.REMOTE)
     if isinstance(cause, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
         message = f"{peer} closed the connection during the TLS handshake"
         return HandshakeError(message, initiator=Initiator.REMOTE)
-    if " alert " in reason:
-        return HandshakeError(f"{peer} refused the TLS handshake: {reason}", initiator=Initiator.REMOTE)
     if _NOT_TLS.search(reason):
         hint = "" if server_side else "; is it an http:// server?"
         return HandshakeError(f"{peer} does not speak TLS ({reason}){hint}", initiator=Initiator.LIBRARY)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from .._stream._alerts import alert_of, meaning_of
 from .._util import forget_frames
 from .._wire._codes import ErrorCode, Initiator, Role
 from .._wire._failure import Cause, SessionFailure
@@ -227,10 +228,17 @@ def closed_here() -> SessionFailure:
 
 def _lost(engine: Engine, reason: str, error: BaseException | None) -> SessionFailure:
     """Returns why the session is over when its transport has ended."""
+    alert = None if error is None else alert_of(error.__cause__)
+    if alert is not None and error is not None:
+        # TLS 1.3: a server may judge a client's certificate when the client's part of the handshake is done already.
+        peer = "the server" if engine.role is Role.CLIENT else "the client"
+        what = "ended TLS" if engine.peer_settings_seen else "refused the TLS handshake"
+        reason, error = f"{peer} {what}: {meaning_of(alert)}", error.__cause__
     if engine.mid_frame:
         reason += " in the middle of a frame"
     if not engine.peer_settings_seen:
-        reason += " before the peer's SETTINGS came"
+        if alert is None:
+            reason += " before the peer's SETTINGS came"
         return SessionFailure(Cause.HANDSHAKE, None, Initiator.REMOTE, reason, error=error)
     leaving = engine.shutdown
     return SessionFailure(

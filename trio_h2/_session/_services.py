@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from .._stream._below_tls import below_tls
 from .._wire._codes import ErrorCode, Initiator
 from .._wire._failure import Cause, SessionFailure
 from . import _reader
 
 if TYPE_CHECKING:
+    from .._stream._below_tls import BelowTls
     from ._core import SessionCore
 
 
@@ -27,6 +29,8 @@ async def run_services(core: SessionCore) -> None:
     """
     label = core.label
     closed = False
+    tls = below_tls(core.below)
+    transport = core.below if tls is None else tls  # the end of TLS lets go of its transport
     try:
         with core.ending.scope:
             async with trio.open_nursery() as nursery:
@@ -37,14 +41,17 @@ async def run_services(core: SessionCore) -> None:
                 await core.ending.over.wait()
                 await core.writer.flush()
                 core.writer.stop()
-                if core.ending.lets_peer_finish and not reading.is_set():
-                    # A transport closed with unread bytes may drop what we sent last (TCP answers them with a reset),
-                    # so say that this was all, and read until the peer closes.
+                # A transport closed with unread bytes may drop what we sent last (TCP answers them with a reset), so
+                # say that this was all, and read until the peer closes.
+                lingers = core.ending.lets_peer_finish and not reading.is_set()
+                if lingers and tls is None:
                     await _end_writing(core.below)
                     await reading.wait()
                 nursery.cancel_scope.cancel()
+            if tls is not None:
+                await _end_tls(core.below, tls, lingers=lingers)
             with contextlib.suppress(trio.BrokenResourceError):
-                await core.below.aclose()
+                await transport.aclose()
             closed = True
     finally:
         try:
@@ -57,7 +64,7 @@ async def run_services(core: SessionCore) -> None:
                     # By force; shielded, because the block around may be cancelled as well.
                     timeout = core.config.close_timeout
                     with trio.move_on_after(timeout, shield=True), contextlib.suppress(trio.BrokenResourceError):
-                        await trio.aclose_forcefully(core.below)
+                        await trio.aclose_forcefully(transport)
             finally:
                 core.release()
 
@@ -86,3 +93,12 @@ async def _end_writing(transport: trio.abc.Stream) -> None:
     if isinstance(transport, trio.abc.HalfCloseableStream):
         with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
             await transport.send_eof()
+
+
+async def _end_tls(stream: trio.abc.Stream, below: BelowTls, *, lingers: bool) -> None:
+    """Ends our side of TLS, so that nobody takes what was said for cut; nobody else reads or writes any more."""
+    assert isinstance(stream, trio.SSLStream)
+    with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+        await below.send_close_notify(stream)
+        if lingers:
+            await below.linger()

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import trio
 
+from ._below_tls import BelowTls
+
 if TYPE_CHECKING:
     Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int] | str | bytes
 
@@ -72,7 +74,7 @@ def socket_below(transport: trio.abc.Stream) -> trio.SocketStream | None:
     while not isinstance(transport, trio.SocketStream):
         if isinstance(transport, trio.SSLStream):
             transport = transport.transport_stream
-        elif isinstance(transport, ProxiedStream):
+        elif isinstance(transport, (ProxiedStream, BelowTls)):
             transport = transport.below
         else:
             return None
@@ -81,6 +83,12 @@ def socket_below(transport: trio.abc.Stream) -> trio.SocketStream | None:
 
 def proxy_header(transport: trio.abc.Stream) -> ProxyHeader | None:
     """Returns what the PROXY protocol said on a transport, below TLS, if it was spoken."""
-    while isinstance(transport, trio.SSLStream):
-        transport = transport.transport_stream
+    transport = without_tls(transport)
     return transport.header if isinstance(transport, ProxiedStream) else None
+
+
+def without_tls(transport: trio.abc.Stream) -> trio.abc.Stream:
+    """Returns what is beneath all TLS."""
+    while isinstance(transport, (trio.SSLStream, BelowTls)):
+        transport = transport.transport_stream if isinstance(transport, trio.SSLStream) else transport.below
+    return transport
