@@ -27,8 +27,8 @@ from trio_h2._errors import (
     TransportLostError,
     UnknownProtocolError,
     from_failure,
-    unwrap_body_error,
 )
+from trio_h2._util import unwrap_body_error
 from trio_h2._wire._codes import ErrorCode, Initiator
 from trio_h2._wire._failure import Cause, SessionFailure, StreamFailure
 

@@ -8,7 +8,7 @@ value is a `TypeError` or `ValueError` at the call, an object that you closed yo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, NoReturn
+from typing import TYPE_CHECKING, ClassVar
 
 import trio
 
@@ -189,59 +189,6 @@ class UnknownProtocolError(HandshakeError):
     What to do: the peer speaks another protocol, most likely HTTP/1.1; use a client for that, or enable
     HTTP/2 there. If the `ssl.SSLContext` is your own, call `set_alpn_protocols(["h2"])` on it.
     """
-
-
-def unwrap_body_error(group: BaseExceptionGroup[BaseException], body_error: BaseException | None) -> NoReturn:
-    """Leaves a block whose nursery raised *group*, with the error of the block's body unwrapped if it is the only one.
-
-    The one place where this library takes an exception group apart. A nursery wraps even a single error of
-    the body that ran in it, which the user of a block such as `connect` never asked for. An error beside it
-    must not get lost, so then the whole group is raised. Neither the traceback nor the context of the error
-    changes, and no reference cycle through this frame remains.
-
-    Args:
-        group: What the nursery raised.
-        body_error: What the body raised, possibly a group of its own; `None` if it ended normally.
-
-    Raises:
-        BaseException: *body_error* itself (a group without what its nursery took out) if nothing else is in *group*,
-            else *group*.
-    """
-    error = _part_of_body(group, body_error) or group
-    context = error.__context__
-    try:
-        raise error
-    finally:
-        # `raise` inside the caller's `except` has set the context to the group, which contains the error: a
-        # cycle, and a "During handling of the above exception" that tells the user nothing.
-        error.__context__ = context
-        del group, body_error, error, context
-
-
-def _part_of_body(group: BaseExceptionGroup[BaseException], body_error: BaseException | None) -> BaseException | None:
-    """Returns the error of the body if there is nothing else in *group*.
-
-    A group of the body's own may come back as a copy: a nursery that was cancelled has taken `trio.Cancelled` out.
-    """
-    sole: BaseException = group
-    while sole is not body_error and isinstance(sole, BaseExceptionGroup) and len(sole.exceptions) == 1:
-        sole = sole.exceptions[0]
-    if sole is body_error:
-        return sole
-    if isinstance(body_error, BaseExceptionGroup):
-        raised, own = _leaves(group), _leaves(body_error)
-        if raised == own:
-            return body_error
-        if raised < own and len(group.exceptions) == 1:
-            return group.exceptions[0]
-    return None
-
-
-def _leaves(error: BaseException) -> set[int]:
-    """Returns the identities of the errors that are no groups."""
-    if isinstance(error, BaseExceptionGroup):
-        return {leaf for member in error.exceptions for leaf in _leaves(member)}
-    return {id(error)}
 
 
 _SESSION_ERRORS: dict[Cause, type[SessionError]] = {

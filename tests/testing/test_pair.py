@@ -37,6 +37,25 @@ async def test_an_error_of_the_block_comes_out_as_it_is(autojump_clock: MockCloc
     assert caught.value.__context__ is None
 
 
+async def test_a_group_of_the_block_comes_out_as_it_is(autojump_clock: MockClock) -> None:
+    """The group of a nursery in the block is no longer than what `connect` lets out: there is none around it."""
+
+    async def fail() -> None:
+        raise ZeroDivisionError
+
+    with pytest.RaisesGroup(ZeroDivisionError, ZeroDivisionError) as caught:
+        async with session_pair(_hello), trio.open_nursery() as nursery:
+            nursery.start_soon(fail)
+            nursery.start_soon(fail)
+            await trio.sleep_forever()
+    assert caught.value.__context__ is None
+    own = ExceptionGroup("mine", [ZeroDivisionError()])
+    with pytest.RaisesGroup(ZeroDivisionError) as caught:
+        async with session_pair(_hello):
+            raise own
+    assert caught.value is own
+
+
 async def test_an_error_of_the_session_hook_is_not_lost(autojump_clock: MockClock) -> None:
     async def on_session(session: trio_h2.ServerSession) -> None:
         raise KeyError(session)

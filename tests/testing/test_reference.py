@@ -154,6 +154,11 @@ async def test_an_error_of_the_body_comes_out_as_it_is(autojump_clock: MockClock
         async with pair():
             raise ZeroDivisionError
     assert caught.value.__context__ is None
+    own = ExceptionGroup("mine", [ZeroDivisionError(), KeyError()])
+    with pytest.RaisesGroup(ZeroDivisionError, KeyError) as group:
+        async with pair():
+            raise own
+    assert group.value is own
 
 
 async def test_an_error_of_a_handler_comes_out_in_a_group(autojump_clock: MockClock) -> None:

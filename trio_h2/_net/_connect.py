@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from .._errors import unwrap_body_error
 from .._session._client_core import ClientCore
 from .._session._services import run_services
+from .._util import unwrap_body_error
 from .._wire._config import ClientConfig
 from ._address import Origin, parse_url
 from ._contexts import client_ssl_context

@@ -10,7 +10,7 @@ import trio
 
 import trio_h2
 
-from ._blocks import is_sole
+from .._util import unwrap_body_error
 from ._memory import memory_transports
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def session_pair(
     """Connects a client to a server in memory; ``async with`` gives both sessions.
 
     Leaving the block ends the client's session, which ends the server's, and waits for its handlers. An exception of
-    the block's body leaves it as it is, not wrapped in a group.
+    the block's body leaves it as it is, not wrapped in another group, as it leaves `connect`.
 
     Example::
 
@@ -106,8 +106,6 @@ class SessionPair:
         try:
             return await self._block.__aexit__(exc_type, exc, traceback)
         except BaseExceptionGroup as group:
-            if exc is not None and is_sole(group, exc):
-                return False
-            raise
+            unwrap_body_error(group, exc)
         finally:
             del exc, traceback

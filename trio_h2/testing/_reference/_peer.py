@@ -10,7 +10,7 @@ import trio
 
 import trio_h2
 
-from .._blocks import is_sole
+from ..._util import unwrap_body_error
 from ._ending import Ending
 from ._link import Link
 
@@ -81,9 +81,7 @@ class ReferencePeer(abc.ABC):
         try:
             return await self._block.__aexit__(exc_type, exc, traceback)
         except BaseExceptionGroup as group:
-            if exc is not None and is_sole(group, exc):
-                return False
-            raise
+            unwrap_body_error(group, exc)
         finally:
             del exc, traceback
 
