@@ -181,7 +181,7 @@ async def test_updates_of_idle_streams_are_bounded(autojump_clock: object) -> No
 @pytest.mark.parity("D9")
 async def test_updates_of_idle_streams_hold_no_memory(autojump_clock: object) -> None:
     """What they say is kept, not the bytes that say it."""
-    async with served(forever) as (peer, _):
+    async with served(forever, config=ServerConfig(overhead_burst=100_000)) as (peer, _):
         await peer.ping()
         tracemalloc.start()
         try:
