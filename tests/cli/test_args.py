@@ -20,6 +20,7 @@ def test_serve_takes_everything() -> None:
     argv = ["serve", "--app", "x.py:f", "--host", "::1", "--port", "65535", "--self-signed", "--write-ca", "ca.pem"]
     assert parse(argv) == ServeOptions(app="x.py:f", host="::1", port=65535, self_signed=True, write_ca="ca.pem")
     assert parse(["serve", "dir", "--cert", "c", "--key", "k"]) == ServeOptions(directory="dir", cert="c", key="k")
+    assert parse(["serve", "--hidden", "--listing"]) == ServeOptions(directory=".", hidden=True, listing=True)
 
 
 def test_get_takes_everything() -> None:
@@ -77,6 +78,8 @@ def test_demo_has_no_options() -> None:
         ("serve --write-ca f --cert c", "--self-signed"),
         ("serve --host=", "--host"),
         ("serve --workers 0", "--workers"),
+        ("serve --app f.py:n --hidden", "--hidden"),
+        ("serve --app f.py:n --listing", "--listing"),
         ("serve --access-log xml", "--access-log"),
         ("get u -v", "-v"),
         ("get u --proxy", "--proxy"),
@@ -115,7 +118,7 @@ def test_help_promises_nothing_that_is_not_there(capfd: pytest.CaptureFixture[st
     assert options == {
         *["-h", "--help"],
         *["--app", "--host", "--port", "--cert", "--key", "--self-signed", "--write-ca", "--workers"],
-        *["--allow-http1", "--proxy-protocol", "--access-log"],
+        *["--allow-http1", "--proxy-protocol", "--access-log", "--hidden", "--listing"],
         *["-X", "-H", "-d", "-o", "-i", "--ca", "--insecure", "--proxy", "--fail"],
         "--allow",
     }

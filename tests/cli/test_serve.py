@@ -102,6 +102,20 @@ async def test_the_current_directory(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert await fetch(f"{await server.url()}/here", "--fail") == 0
 
 
+async def test_hidden_files_and_listings(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    (tmp_path / ".env").write_text("hidden")
+    async with running("serve", str(tmp_path), "--hidden", "--listing") as server:
+        url = await server.url()
+        assert await fetch(f"{url}/") == 0
+        assert b'"./.env"' in capfdbinary.readouterr().out
+        assert await fetch(f"{url}/.env") == 0
+        assert capfdbinary.readouterr().out == b"hidden"
+    async with running("serve", str(tmp_path)) as server:
+        url = await server.url()
+        for path in ("/", "/.env"):
+            assert await fetch(f"{url}{path}", "--fail") == 22
+
+
 async def test_an_app_on_a_given_host(app: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     async with running("serve", "--app", f"{app}:echo", "--host", "127.0.0.1") as server:
         url = await server.url()

@@ -114,7 +114,11 @@ async def test_connect_is_refused(root: Path) -> None:
 async def test_errors_do_not_name_the_path(
     root: Path, error: OSError, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(path: object, *_: object) -> int:
+    really_open = os.open
+
+    def fail(path: str, flags: int, dir_fd: int | None = None) -> int:
+        if path == str(root):
+            return really_open(path, flags)
         error.filename = path
         raise error
 
@@ -204,6 +208,52 @@ def test_only_a_directory_is_served(tmp_path: Path) -> None:
     for name in ("file", "absent"):
         with pytest.raises((NotADirectoryError, FileNotFoundError)):
             DirectoryHandler(tmp_path / name)
+
+
+@pytest.mark.parametrize("follow_symlinks", [False, True])
+async def test_the_root_may_be_replaced(root: Path, *, follow_symlinks: bool) -> None:
+    """A new release is a link that is set to another directory: new requests get what is there, with its links."""
+    new = root.parent / "new"
+    new.mkdir()
+    (new / "a.txt").write_bytes(b"new\n")
+    (new / "link").symlink_to(new / "a.txt")
+    current = root.parent / "current"
+    current.symlink_to(root, target_is_directory=True)
+    (new / "current").symlink_to(current / "a.txt")
+    handler = DirectoryHandler(current, follow_symlinks=follow_symlinks)
+    async with session_with(handler) as session, session.request("GET", "/big.bin") as stream:
+        first = await stream.receive_some(1)
+        os.symlink(new, root.parent / "next", target_is_directory=True)
+        os.replace(root.parent / "next", current)
+        for path in ("/a.txt", "/link", "/current"):
+            assert (await ask(session, path)).body == b"new\n", path
+        assert (await ask(session, "/big.bin")).status == 404
+        assert first + await read_all(stream) == BIG, "what had begun comes from where it began"
+
+
+@pytest.mark.parametrize("follow_symlinks", [False, True])
+async def test_a_root_that_is_gone(root: Path, caplog: pytest.LogCaptureFixture, *, follow_symlinks: bool) -> None:
+    """Nobody shall believe that the files are gone: a link that is being set, a disk that is not mounted."""
+    handler = DirectoryHandler(root, follow_symlinks=follow_symlinks)
+    elsewhere = root.parent / "elsewhere"
+    os.replace(root, elsewhere)
+    async with session_with(handler) as session:
+        for path in ("/a.txt", "/absent", "/"):
+            got = await ask(session, path)
+            assert (got.status, got.body) == (503, b"503 Service Unavailable\n")
+        assert f"the directory that is served cannot be opened: No such file or directory: {root}" in caplog.text
+        os.replace(elsewhere, root)
+        assert (await ask(session, "/a.txt")).status == 200
+        assert (await ask(session, "/absent")).status == 404
+
+
+async def test_a_relative_root(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is where the process was when the handler was made."""
+    monkeypatch.chdir(root / "sub" / "deep")
+    handler = DirectoryHandler("..")
+    monkeypatch.chdir("/")
+    async with session_with(handler) as session:
+        assert (await ask(session, "/index.html")).body == b"<p>index</p>"
 
 
 async def test_the_directory_may_itself_be_a_link_or_hidden(root: Path) -> None:

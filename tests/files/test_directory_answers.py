@@ -396,6 +396,103 @@ async def test_hidden_files(site: Path) -> None:
             assert (await ask(session, path)).status == 404, path
 
 
+async def test_well_known_files(site: Path) -> None:
+    """RFC 8615: certificates, passwords, and other protocols depend on them. Nothing else is hidden less."""
+    (site / ".well-known" / ".hidden").mkdir(parents=True)
+    (site / ".well-known" / "security.txt").write_bytes(b"Contact")
+    (site / ".well-known" / ".hidden" / "x").write_bytes(SECRET)
+    (site / "sub" / ".well-known").mkdir()
+    (site / "sub" / ".well-known" / "x").write_bytes(SECRET)
+    (site / "security.txt").symlink_to(".well-known/security.txt")
+    (site / "nested").symlink_to("sub/.well-known/x")
+    async with session_with(DirectoryHandler(site)) as session:
+        for path in ("/.well-known/security.txt", "/%2Ewell-known/security.txt", "/security.txt"):
+            assert (await ask(session, path)).body == b"Contact"
+        for path in (
+            "/.well-known/.hidden/x",
+            "/sub/.well-known/x",
+            "/nested",
+            "/.well-known/",
+            "/.well-known/../.env",
+        ):
+            assert (await ask(session, path)).status == 404, path
+
+
+# -- listings ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_listing(site: Path) -> None:
+    """What is listed is what is served: nothing hidden, no link that leads out, no pipe."""
+    os.utime(site / "sub", (THEN, THEN))
+    (site / "<b>&.txt").write_bytes(b"")
+    (site / os.fsdecode(b"\xff")).write_bytes(b"")
+    (site / "javascript:alert(1)").write_bytes(b"")
+    async with session_with(DirectoryHandler(site, listing=True, cache_control="no-cache")) as session:
+        got = await ask(session, "/")
+        assert (got.status, got.headers["content-type"]) == (200, HTML)
+        assert got.headers["content-security-policy"].startswith("default-src 'none'")
+        assert got.headers["x-content-type-options"] == "nosniff"
+        assert got.headers["cache-control"] == "no-cache"
+        assert got.headers["content-length"] == str(len(got.body))
+        rows = [line for line in got.body.decode().splitlines() if line.startswith("<tr>")]
+        targets = [row.split('"')[1] for row in rows]
+        assert targets[:5] == ["./bare/", "./dir/", "./script.js.gz/", "./sub/", "./within/"]
+        assert set(targets[5:]) == {
+            *("./a.txt", "./big.bin", "./empty", "./%252e%252e", "./a%5Cb", "./inside", "./%3Cb%3E%26.txt", "./%FF"),
+            *("./page.html", "./page.html.br", "./page.html.gz", "./style.css", "./style.css.zst", "./script.js"),
+            "./javascript%3Aalert%281%29",
+        }
+        assert '<tr><td><a href="./sub/">sub/</a></td><td>1994-11-06 08:49</td><td></td></tr>' in rows
+        assert '<tr><td><a href="./a.txt">a.txt</a></td><td>1994-11-06 08:49</td><td>6</td></tr>' in rows
+        assert ">&lt;b&gt;&amp;.txt</a>" in got.body.decode()
+        assert ">\N{REPLACEMENT CHARACTER}</a>" in got.body.decode()
+        for target in targets:
+            answer = await ask(session, target.removeprefix("."))
+            assert answer.status == 200, target
+        head = await ask(session, "/", "HEAD")
+        assert (head.status, head.headers["content-length"], head.body) == (200, got.headers["content-length"], b"")
+
+
+async def test_listings_of_other_directories(site: Path) -> None:
+    (site / ".well-known").mkdir()
+    (site / "odd <name>").mkdir()
+    (site / "odd <name>" / ".env").write_bytes(SECRET)
+    async with session_with(DirectoryHandler(site, listing=True)) as session:
+        assert (await ask(session, "/sub/")).body == b"<p>index</p>", "an index comes first"
+        assert b'"../"' in (await ask(session, "/sub/deep/")).body
+        assert (await ask(session, "/sub/deep?a")).headers["location"] == "/sub/deep/?a"
+        odd = (await ask(session, "/odd%20%3Cname%3E/")).body.decode()
+        assert "<title>/odd &lt;name&gt;/</title>" in odd
+        assert ".env" not in odd
+        assert (await ask(session, "/bare/")).status == 200, "its index leads out, so it has none"
+        for path in ("/a.txt/", "/absent/", "/.hidden/", "/updir/", "/fifo/", "/sub/index.html/"):
+            assert (await ask(session, path)).status == 404, path
+        assert b".well-known" in (await ask(session, "/")).body
+    async with session_with(DirectoryHandler(site, listing=True, index=None, hidden=True)) as session:
+        assert b"index.html" in (await ask(session, "/sub/")).body
+        assert (await ask(session, "/sub")).headers["location"] == "/sub/"
+        assert b".env" in (await ask(session, "/")).body
+    async with session_with(DirectoryHandler(site, listing=True, follow_symlinks=True)) as session:
+        assert b"./updir/" in (await ask(session, "/")).body
+
+
+async def test_a_listing_has_an_end(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trio_h2.files._listing.MOST", 3)
+    async with session_with(DirectoryHandler(site, listing=True)) as session:
+        got = (await ask(session, "/")).body.decode()
+        assert got.count("<tr>") == 3
+        assert "Only 3 entries are shown" in got
+
+
+def test_where_no_listing_is_possible(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "supports_fd", set())
+    with pytest.raises(ValueError, match="listing"):
+        DirectoryHandler(site, listing=True)
+    DirectoryHandler(site)
+    with pytest.raises(TypeError, match="listing"):
+        DirectoryHandler(site, listing="yes")  # type: ignore[arg-type]  # that is the test
+
+
 async def test_links_out_of_the_directory(site: Path) -> None:
     async with session_with(DirectoryHandler(site, follow_symlinks=True)) as session:
         for path in ("/out", "/updir/secret", "/sibling/x"):

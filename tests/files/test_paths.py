@@ -70,7 +70,16 @@ def test_targets(path: str, segments: tuple[str, ...], directory: bool, query: s
     assert parse_target(path, hidden=True) == Target(segments, directory, query)
 
 
-@pytest.mark.parametrize("path", ["/.a", "/%2ea", "/a/.b/c", "/..."])
+@pytest.mark.parametrize("path", ["/.well-known/x", "/%2ewell-known/", "/.well-known"])
+def test_the_one_hidden_name_that_is_for_everybody(path: str) -> None:
+    """RFC 8615 §3."""
+    assert parse_target(path) is not None
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/.a", "/%2ea", "/a/.b/c", "/...", "/a/.well-known/x", "/.well-known/.x", "/.well-known-x", "/.Well-Known/x"],
+)
 def test_hidden_names(path: str) -> None:
     assert parse_target(path) is None
     assert parse_target(path, hidden=True) is not None

@@ -40,6 +40,8 @@ class ServeOptions(ListenOptions):
     """What to serve the files of; `None` with an app."""
     app: str | None = None
     """FILE.py:NAME of the handler to serve with; `None` with a directory."""
+    hidden: bool = False
+    listing: bool = False
     workers: int | None = None
     """How many processes serve; `None` for this one alone."""
     allow_http1: bool = False
@@ -114,10 +116,14 @@ def parse(argv: Sequence[str]) -> ServeOptions | ProxyOptions | GetOptions | Dem
 def _serve_options(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> ServeOptions:
     if arguments.app is not None and arguments.directory is not None:
         parser.error("serve either DIRECTORY or --app, not both")
+    if arguments.app is not None and (arguments.hidden or arguments.listing):
+        parser.error(f"{'--hidden' if arguments.hidden else '--listing'} is for a DIRECTORY, not for --app")
     directory = "." if arguments.app is None and arguments.directory is None else arguments.directory
     return ServeOptions(
         directory=directory,
         app=arguments.app,
+        hidden=arguments.hidden,
+        listing=arguments.listing,
         workers=arguments.workers,
         allow_http1=arguments.allow_http1,
         proxy_protocol=arguments.proxy_protocol,
@@ -190,6 +196,10 @@ def _add_serve(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     serve.add_argument("directory", metavar="DIRECTORY", nargs="?", help="default: the current directory")
     serve.add_argument("--app", metavar="FILE.py:NAME", help="serve with the async function NAME(stream) of FILE.py")
+    serve.add_argument(
+        "--hidden", action="store_true", help="serve names that begin with a dot, too, not only those below .well-known"
+    )
+    serve.add_argument("--listing", action="store_true", help="list the files of directories without an index.html")
     _add_listening(serve)
     serve.add_argument(
         "--workers",

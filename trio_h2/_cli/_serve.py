@@ -52,7 +52,7 @@ def prepare(options: ServeOptions) -> Service:
         handler = load_app(options.app)
     else:
         assert options.directory is not None
-        handler = _directory(options.directory)
+        handler = _directory(options.directory, hidden=options.hidden, listing=options.listing)
     if options.access_log != "off":
         handler = _logged(handler, options.access_log)
     return Service(
@@ -73,9 +73,9 @@ def _logged(handler: Handler, format: Literal["text", "json"]) -> Handler:
     return access_log(handler, format=format)
 
 
-def _directory(path: str) -> DirectoryHandler:
+def _directory(path: str, *, hidden: bool, listing: bool) -> DirectoryHandler:
     try:
-        return DirectoryHandler(path)
+        return DirectoryHandler(path, hidden=hidden, listing=listing)
     except (NotADirectoryError, FileNotFoundError):
         raise UsageError(f"cannot serve {path}: it is not a directory") from None
     except OSError as exc:

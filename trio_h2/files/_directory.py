@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -12,10 +13,12 @@ from typing import TYPE_CHECKING
 
 from trio_h2 import Headers
 
+from .._checks import check_bool
 from ._body import WholeBody, end_body, send_parts
 from ._conditions import Validators, Verdict, evaluate, if_range
 from ._encodings import IDENTITY, SUFFIXES, acceptable
-from ._paths import Root, Target, is_absent, is_forbidden, parse_target
+from ._listing import FIELDS, page_of
+from ._paths import Root, RootError, Target, is_absent, is_forbidden, is_hidden, parse_target
 from ._ranges import multipart, parse_range
 from ._reading import CHUNK, OpenFile, checked
 from ._types import ContentTypes
@@ -59,14 +62,18 @@ class DirectoryHandler:
     404; what may not be read, 403; a directory without its slash is redirected to where its index is.
 
     A file that becomes shorter, or cannot be read to its end, resets its stream with INTERNAL_ERROR, so that it never
-    looks complete; that is logged by ``trio_h2.server``.
+    looks complete; that is logged by ``trio_h2.server``. So is a directory that is gone, or cannot be opened: all
+    requests get 503.
 
     Args:
-        root: the directory. Links on the way to it are followed now, not with each request.
-        index: the file that stands for the directory it is in; ``None``: directories get 404.
+        root: the directory, or a link to it. A link is followed with each request: set it to another directory, and new
+            requests get what is there.
+        index: the file that stands for the directory it is in; ``None``: there is none.
+        listing: whether a directory without its index gets a page that lists what is served of it, at most 10 000
+            entries; if not, 404.
         follow_symlinks: whether links may lead out of the directory. If not, those that stay below it are still
             followed, in steps that nobody can race.
-        hidden: whether names that begin with a dot are served.
+        hidden: whether names that begin with a dot are served. ``/.well-known/`` is in any case (RFC 8615).
         precompressed: whether ``x.br``, ``x.zst`` or ``x.gz`` is sent instead of ``x`` to clients that prefer it
             (``accept-encoding``). They are taken to have the same content.
         cache_control: a ``cache-control`` for every file.
@@ -74,7 +81,7 @@ class DirectoryHandler:
         charset: the charset that types of text name; ``None``: none.
 
     Raises:
-        TypeError, ValueError: an argument is not allowed.
+        TypeError, ValueError: an argument is not allowed, or this system cannot list an open directory (Windows).
         OSError: *root* is no directory, or cannot be reached.
     """
 
@@ -83,6 +90,7 @@ class DirectoryHandler:
         root: str | os.PathLike[str],
         *,
         index: str | None = "index.html",
+        listing: bool = False,
         follow_symlinks: bool = False,
         hidden: bool = False,
         precompressed: bool = True,
@@ -92,8 +100,11 @@ class DirectoryHandler:
     ) -> None:
         if index is not None and (index in ("", ".", "..") or os.path.basename(index) != index or "\0" in index):
             raise ValueError(f"index must be the name of a file, not {index!r}")
+        if check_bool("listing", listing) and os.scandir not in os.supports_fd:
+            raise ValueError("listing=True needs a system that can list an open directory")
         self._root = Root(root, follow_symlinks=follow_symlinks, hidden=hidden)
         self._index = index
+        self._listing = listing
         self._hidden = hidden
         self._precompressed = precompressed
         self._types = ContentTypes(content_types, charset=charset)
@@ -121,7 +132,11 @@ class DirectoryHandler:
             except OSError as exc:
                 await _refuse(stream, _status_of(exc, stream))
             else:
-                await self._answer(stream, file, found)
+                if isinstance(found, bytes):
+                    fields = {":status": "200", "content-length": str(len(found)), **FIELDS, **self._always}
+                    await stream.respond(fields, body=b"" if stream.method == "HEAD" else found)
+                else:
+                    await self._answer(stream, file, found)
 
     # -- finding -------------------------------------------------------------------------------------------------------
 
@@ -139,25 +154,63 @@ class DirectoryHandler:
         values = request.get_all("accept-encoding") if self._precompressed else None
         return acceptable(", ".join(values) if values else None)
 
-    def _find(self, target: Target, codings: Sequence[str]) -> tuple[int, _Found]:
-        """Opens the file that is meant. For a worker thread.
+    def _find(self, target: Target, codings: Sequence[str]) -> tuple[int, _Found | bytes]:
+        """Opens the file that is meant, or the directory, and lists it. For a worker thread.
 
         Raises:
             _RefusalError: it is the wrong name, or none that the client would take.
             OSError: there is none, or it cannot be read. The error may name it: that is not for the client.
         """
-        names = target.segments
-        if target.directory:
-            if self._index is None:
-                raise _RefusalError(404)
-            names = (*names, self._index)
-        try:
-            fd, status = self._open(names)
-        except IsADirectoryError:
-            if not target.directory and self._index is not None:
-                os.close(self._open((*names, self._index))[0])
+        if not target.directory:
+            try:
+                return self._chosen(target.segments, codings)
+            except IsADirectoryError:
+                if not self._listing:
+                    self._check_index(target.segments)
                 raise _RefusalError(301, {"location": target.with_slash()}) from None
+        if self._index is not None:
+            try:
+                return self._chosen((*target.segments, self._index), codings)
+            except OSError as exc:
+                if not self._listing or isinstance(exc, RootError) or not is_absent(exc):
+                    raise
+        return self._listed(target.segments)
+
+    def _check_index(self, directory: Sequence[str]) -> None:
+        if self._index is None:
+            raise _RefusalError(404)
+        os.close(self._open((*directory, self._index))[0])
+
+    def _listed(self, directory: Sequence[str]) -> tuple[int, bytes]:
+        if not self._listing:
+            raise _RefusalError(404)
+        fd = self._root.open(directory)
+        try:
+            return fd, page_of(fd, directory, partial(self._status_of, directory))
+        except BaseException:
+            os.close(fd)
             raise
+
+    def _status_of(self, directory: Sequence[str], entry: os.DirEntry[str]) -> os.stat_result | None:
+        """Returns the status of what a directory has, if it is served: a file, or a directory, and nothing else."""
+        if not self._hidden and is_hidden(entry.name, first=not directory):
+            return None
+        try:
+            if entry.is_symlink():
+                fd = self._root.open((*directory, entry.name))
+                try:
+                    status = os.fstat(fd)
+                finally:
+                    os.close(fd)
+            else:
+                status = entry.stat(follow_symlinks=False)
+        except OSError:
+            return None
+        return status if stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode) else None
+
+    def _chosen(self, names: Sequence[str], codings: Sequence[str]) -> tuple[int, _Found]:
+        """Opens a file, or the sibling that the client prefers."""
+        fd, status = self._open(names)
         own = self._types.coding_of(names[-1])
         if own:  # what it is without its coding does not exist, nor what it is with another
             return fd, _Found(status, names[-1], own)
@@ -247,6 +300,9 @@ async def _refuse(stream: FileExchange, status: int, headers: Mapping[str, str] 
 
 
 def _status_of(exc: OSError, stream: FileExchange) -> int:
+    if isinstance(exc, RootError):
+        logger.error("%s: %s", exc.strerror, exc.filename)
+        return 503
     if is_absent(exc):
         return 404
     if is_forbidden(exc):
