@@ -11,7 +11,7 @@ from trio_h2._wire._guard import Guard, TokenBucket
 
 
 def bucket(burst: int = 3, rate: float = 2.0) -> TokenBucket:
-    return TokenBucket(burst, rate, name="thing", what="too many things")
+    return TokenBucket(burst, rate, name="thing", where="set here", what="too many things")
 
 
 def spend(tokens: TokenBucket, now: float) -> int:
@@ -65,7 +65,9 @@ def test_refund() -> None:
 
 
 def test_the_reason_names_the_limit() -> None:
-    with pytest.raises(SessionFaultError, match=r"too many things: .*thing_burst=1 .*thing_rate=0.5 per second"):
+    with pytest.raises(
+        SessionFaultError, match=r"too many things: .*thing_burst=1 .*thing_rate=0.5 per second \(set here\)"
+    ):
         spend_all = bucket(burst=1, rate=0.5)
         spend_all.spend(0.0)
         spend_all.spend(0.0)

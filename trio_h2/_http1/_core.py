@@ -174,7 +174,8 @@ class Http1Core:
             if self._exchange is not None:
                 return True
             if scope.cancelled_caught and engine.begun:
-                self._refuse(BadMessageError(408, "the head of a request was not complete in time"))
+                limit = self.config.timeout("handshake_timeout")
+                self._refuse(BadMessageError(408, f"the head of a request was not complete within {limit}"))
             return False
 
     def _head_begun(self) -> None:

@@ -87,7 +87,7 @@ def request_head(
     raw = [(name.lower(), value) for name, value in spelled]
     names = [name for name, _ in raw]
     if len(raw) + 3 > config.max_header_fields:  # the four pseudo-headers count, and one is made of host
-        raise BadMessageError(431, f"the request has more than {config.max_header_fields} fields")
+        raise BadMessageError(431, f"more fields than {config.named('max_header_fields')}")
     if b"transfer-encoding" in names:
         # RFC 9112 §6.1: a message with both "might indicate an attempt to perform request smuggling", and one from
         # HTTP/1.0 must be treated "as if the framing is faulty".
@@ -102,7 +102,7 @@ def request_head(
     if any(name == b"te" and b"trailers" in value.lower() for name, value in raw):
         fields.append((b"te", b"trailers"))
     if field_section_size(fields) > config.max_header_list_size:
-        raise BadMessageError(431, f"the header fields have more than {config.max_header_list_size} bytes")
+        raise BadMessageError(431, f"more bytes of fields than {config.named('max_header_list_size')}")
     nameless = old and b"host" not in names and not any(name == b":authority" and value for name, value in fields)
     chunked = b"transfer-encoding" in names
     if method == b"CONNECT" and (chunked or b"content-length" in names):
@@ -137,9 +137,9 @@ def request_trailers(spelled: Sequence[RawField], head: RequestHead, config: Ses
     except MalformedMessageError as exc:
         raise BadMessageError(400, exc.reason) from None
     if len(raw) > config.max_header_fields:
-        raise BadMessageError(431, f"there are more than {config.max_header_fields} trailers")
+        raise BadMessageError(431, f"more trailers than {config.named('max_header_fields')}")
     if field_section_size(raw) > config.max_header_list_size:
-        raise BadMessageError(431, f"the trailers have more than {config.max_header_list_size} bytes")
+        raise BadMessageError(431, f"more bytes of trailers than {config.named('max_header_list_size')}")
     head.spelled_trailers = spelled
     kept = [(name, value) for name, value in raw if name not in head.dropped]
     return Headers.from_raw(kept) if kept else None

@@ -143,8 +143,11 @@ class Http1Wire:
             event = self._h11.next_event()
         except h11.RemoteProtocolError as exc:
             forget_frames(exc)  # one of h11's own holds the error
-            # What comes after a colon is the client's: long, perhaps, or secret.
-            raise BadMessageError(exc.error_status_hint, str(exc).partition(": b")[0]) from None
+            if exc.error_status_hint == 431:
+                reason = f"a head, or a part of one, of more bytes than {self._config.named('max_header_list_size')}"
+            else:  # what comes after a colon is the client's: long, perhaps, or secret
+                reason = str(exc).partition(": b")[0]
+            raise BadMessageError(exc.error_status_hint, reason) from None
         if isinstance(event, h11.Request):
             return self._request(event)
         if isinstance(event, h11.Data):

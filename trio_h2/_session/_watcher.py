@@ -283,13 +283,14 @@ class Watcher:
     def _act(self, core: SessionCore, now: float) -> None:
         config = self._config
         if now >= self._preface_deadline:
-            reason = f"the peer sent no SETTINGS within handshake_timeout={config.handshake_timeout:g} s"
+            reason = f"the peer sent no SETTINGS within {config.timeout('handshake_timeout')}"
             _end(core, Cause.HANDSHAKE, ErrorCode.SETTINGS_TIMEOUT, reason)
         elif now >= self._settings_due():
-            reason = f"the peer did not acknowledge our SETTINGS within settings_timeout={config.settings_timeout:g} s"
+            limit = config.timeout("settings_timeout")
+            reason = f"the peer did not acknowledge our SETTINGS within {limit}"
             _end(core, Cause.SETTINGS_TIMEOUT, ErrorCode.SETTINGS_TIMEOUT, reason)
         elif now >= self._answer_due():
-            reason = f"the peer sent nothing within ping_timeout={config.ping_timeout:g} s of a PING"
+            reason = f"the peer sent nothing within {config.timeout('ping_timeout')} of a PING"
             _end(core, Cause.KEEPALIVE, None, reason)
         else:
             if now >= self._ping_due():
@@ -326,7 +327,8 @@ class Watcher:
         if stream.outbox.framed > framed and not stream.outbox.framed_end:
             self.linger(stream)
         else:
-            reason = "the peer did not end a stream closed on this side"
+            limit = self._config.timeout("linger_timeout")
+            reason = f"the peer did not end a stream closed on this side within {limit}"
             stream.reset(ErrorCode.CANCEL, Initiator.LIBRARY, reason)
 
 

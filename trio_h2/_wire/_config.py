@@ -160,6 +160,19 @@ class SessionConfig:
             return self.max_session_memory
         return self.receive_budget + 16 * MIB
 
+    def named(self, option: str, value: int | None = None) -> str:
+        """Returns an option as reasons name it: its value, or *value* if that has changed, and where it is set."""
+        return f"{option}={getattr(self, option) if value is None else value} ({self.where})"
+
+    def timeout(self, option: str) -> str:
+        """The same of a timeout."""
+        return f"{option}={getattr(self, option):g} s ({self.where})"
+
+    @property
+    def where(self) -> str:
+        """Where its options are set, as reasons tell it."""
+        return f"set in {type(self).__name__}"
+
     def evolve(self: _C, **changes: object) -> _C:
         """Returns a copy with some values changed, validated like a new one.
 

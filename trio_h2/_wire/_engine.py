@@ -77,7 +77,7 @@ class Engine:
         self.streams: dict[int, WireStream] = {}
         """The streams that are not closed."""
         self.output = Output(config.padding)
-        self.reader = FrameReader(preface=b"" if role is Role.CLIENT else PREFACE)
+        self.reader = FrameReader(preface=b"" if role is Role.CLIENT else PREFACE, where=config.where)
         self.encoder = Encoder(config.max_encoder_table_size)
         self.decoder = Decoder()
         self.pushes = Pushes(max_pushes)

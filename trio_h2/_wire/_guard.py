@@ -22,16 +22,25 @@ turn between two reads, or after a few of them where there is TLS below."""
 
 
 class TokenBucket:
-    """Allows *burst* events at once and *rate* more per second. Time is passed in."""
+    """Allows *burst* events at once and *rate* more per second. Time is passed in.
 
-    __slots__ = ("_burst", "_name", "_rate", "_stamp", "_tokens", "_what")
+    Args:
+        burst: see above.
+        rate: see above.
+        name: of both in the reason: their options begin with it.
+        where: these are set.
+        what: there was too much of.
+    """
 
-    def __init__(self, burst: int, rate: float, *, name: str, what: str) -> None:
+    __slots__ = ("_burst", "_name", "_rate", "_stamp", "_tokens", "_what", "_where")
+
+    def __init__(self, burst: int, rate: float, *, name: str, where: str, what: str) -> None:
         self._burst = burst
         self._rate = rate
         self._tokens = float(burst)
         self._stamp = 0.0
         self._name = name
+        self._where = where
         self._what = what
 
     def spend(self, now: float, cost: int = 1) -> None:
@@ -44,11 +53,9 @@ class TokenBucket:
             self._tokens = min(self._burst, self._tokens + (now - self._stamp) * self._rate)
             self._stamp = now
         if self._tokens < cost:
-            raise SessionFaultError(
-                ErrorCode.ENHANCE_YOUR_CALM,
-                f"{self._what}: more than {self._name}_burst={self._burst} at once "
-                f"and {self._name}_rate={self._rate:g} per second",
-            )
+            limit = f"{self._name}_burst={self._burst} at once and {self._name}_rate={self._rate:g} per second"
+            reason = f"{self._what}: more than {limit} ({self._where})"
+            raise SessionFaultError(ErrorCode.ENHANCE_YOUR_CALM, reason)
         self._tokens -= cost
 
     def refund(self, count: int) -> bool:
@@ -61,6 +68,7 @@ class Guard:
     """The budgets of one session."""
 
     __slots__ = (
+        "_config",
         "_first_reply_read",
         "_invalid",
         "_max_invalid",
@@ -76,14 +84,20 @@ class Guard:
 
     def __init__(self, config: SessionConfig) -> None:
         self._resets = TokenBucket(
-            config.reset_burst, config.reset_rate, name="reset", what="too many streams were reset"
+            config.reset_burst,
+            config.reset_rate,
+            name="reset",
+            where=config.where,
+            what="too many streams were reset",
         )
         self._overhead = TokenBucket(
             config.overhead_burst,
             config.overhead_rate,
             name="overhead",
+            where=config.where,
             what="too many frames that move nothing forward",
         )
+        self._config = config
         self._max_replies = config.max_queued_replies
         self._max_invalid = config.max_session_invalid_frames if isinstance(config, ServerConfig) else math.inf
         self._max_rejected = config.max_session_rejected_streams if isinstance(config, ServerConfig) else math.inf
@@ -108,7 +122,7 @@ class Guard:
         if self._invalid > self._max_invalid:
             raise SessionFaultError(
                 ErrorCode.ENHANCE_YOUR_CALM,
-                f"more than max_session_invalid_frames={self._max_invalid} invalid frames",
+                f"too many invalid frames: more than {self._config.named('max_session_invalid_frames')}",
             )
 
     def count_rejected(self) -> None:
@@ -121,7 +135,7 @@ class Guard:
         if self._rejected > self._max_rejected:
             raise SessionFaultError(
                 ErrorCode.ENHANCE_YOUR_CALM,
-                f"more than max_session_rejected_streams={self._max_rejected} streams were rejected",
+                f"too many streams were rejected: more than {self._config.named('max_session_rejected_streams')}",
             )
 
     def count_overhead(self, now: float, cost: int = 1) -> None:
@@ -152,7 +166,7 @@ class Guard:
         if self._replies > self._max_replies and self.reads - self._first_reply_read >= WRITING_READS:
             raise SessionFaultError(
                 ErrorCode.ENHANCE_YOUR_CALM,
-                f"the peer does not read our replies: more than max_queued_replies={self._max_replies} are queued",
+                f"the peer does not read our replies: more than {self._config.named('max_queued_replies')} wait for it",
             )
 
     def replies_taken(self) -> None:

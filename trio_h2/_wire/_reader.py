@@ -70,6 +70,7 @@ class FrameReader:
 
     Args:
         preface: what has to come before the first frame; empty on a client.
+        where: the limits are set, as reasons tell it.
     """
 
     __slots__ = (
@@ -78,15 +79,17 @@ class FrameReader:
         "_block_size",
         "_first",
         "_http1_possible",
+        "_list_size",
         "_max_block_frames",
         "_max_block_size",
         "_needed",
         "_preface",
         "_rest",
+        "_where",
         "max_frame_size",
     )
 
-    def __init__(self, *, preface: bytes) -> None:
+    def __init__(self, *, preface: bytes, where: str = "set in SessionConfig") -> None:
         self.max_frame_size = 16_384
         """The largest payload we take, in bytes."""
         self._rest = bytearray()
@@ -100,6 +103,8 @@ class FrameReader:
         self._max_block_size = MAX_BLOCK_SIZE
         self._max_block_frames = MAX_BLOCK_FRAMES
         self._http1_possible = not preface
+        self._list_size = 0
+        self._where = where
 
     @property
     def mid_frame(self) -> bool:
@@ -113,6 +118,7 @@ class FrameReader:
 
     def allow_header_list(self, size: int) -> None:
         """Makes room for header lists of *size* bytes: compressed, they are no larger."""
+        self._list_size = size
         self._max_block_size = max(MAX_BLOCK_SIZE, size)
         self._max_block_frames = MAX_BLOCK_FRAMES * self._max_block_size // MAX_BLOCK_SIZE
 
@@ -212,7 +218,8 @@ class FrameReader:
             # RFC 9113 §4.2: "An endpoint MUST send an error code of FRAME_SIZE_ERROR if a frame exceeds the size
             # defined in SETTINGS_MAX_FRAME_SIZE".
             raise SessionFaultError(
-                ErrorCode.FRAME_SIZE_ERROR, f"frame of {length} bytes, at most {self.max_frame_size} are allowed"
+                ErrorCode.FRAME_SIZE_ERROR,
+                f"frame of {length} bytes, more than max_frame_size={self.max_frame_size} ({self._where})",
             )
         if self._block is not None and (kind != CONTINUATION or stream_id != self._block.stream_id):
             # RFC 9113 §4.3: "Each field block is processed as a discrete unit. Field blocks MUST be transmitted as a
@@ -244,11 +251,12 @@ class FrameReader:
             self._block = frame
         self._block_parts.append(frame.payload)
         self._block_size += len(frame.payload)
-        if len(self._block_parts) > self._max_block_frames or self._block_size > self._max_block_size:
-            raise SessionFaultError(
-                ErrorCode.ENHANCE_YOUR_CALM,
-                f"field block of more than {self._max_block_frames} frames or {self._max_block_size} bytes",
-            )
+        frames, size = self._max_block_frames, self._max_block_size
+        if len(self._block_parts) > frames or self._block_size > size:
+            most = f"{size} bytes" if self._block_size > size else f"{frames} frames"
+            limit = f"max_header_list_size={self._list_size} ({self._where})"
+            reason = f"field block of more than {most}, which {limit} allows"
+            raise SessionFaultError(ErrorCode.ENHANCE_YOUR_CALM, reason)
         if not frame.flags & END_HEADERS:
             return None
         block = self._block

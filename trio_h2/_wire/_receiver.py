@@ -188,24 +188,31 @@ class Receiver:
         try:
             return self._engine.decoder.decode_entry(block)
         except HeaderListTooLargeError as exc:
-            raise SessionFaultError(ErrorCode.ENHANCE_YOUR_CALM, f"header list far too large: {exc}") from exc
+            engine = self._engine
+            limit = engine.config.named("max_header_list_size", engine.max_header_list_size)
+            reason = f"header list far too large: {exc}, which goes far beyond {limit}"
+            raise SessionFaultError(ErrorCode.ENHANCE_YOUR_CALM, reason) from exc
         except HpackError as exc:
             # RFC 9113 §4.3: "A decoding error in a field block MUST be treated as a connection error of type
             # COMPRESSION_ERROR."
             raise SessionFaultError(ErrorCode.COMPRESSION_ERROR, f"field block cannot be decoded ({exc})") from exc
 
-    def _too_large(self, block: Block) -> bool:
-        """Whether a header section is more than we advertised."""
+    def _too_large(self, block: Block) -> str | None:
+        """Returns what is wrong if a header section is more than we take, else ``None``."""
         engine = self._engine
-        if block.size > engine.max_header_list_size:
-            return True
+        most = engine.max_header_list_size
+        if block.size > most:
+            return f"header list of {block.size} bytes, more than {engine.config.named('max_header_list_size', most)}"
         fields, limit = block.fields, engine.config.max_header_fields
         if len(fields) <= limit:
-            return False
+            return None
         # RFC 9113 §8.2.3: a cookie "MAY be split into separate header fields, each with one or more cookie-pairs", and
         # browsers make many of it. It is one field all the same.
         crumbs = sum(1 for name, _ in fields if name == b"cookie")
-        return len(fields) - max(0, crumbs - 1) > limit
+        count = len(fields) - max(0, crumbs - 1)
+        if count <= limit:
+            return None
+        return f"header list of {count} fields, more than {engine.config.named('max_header_fields')}"
 
     def _overhead(self, size: int = 0, unit: int = SMALL_FRAME) -> None:
         """Counts a frame that moves nothing forward; one of *size* bytes counts once more for each *unit* of them."""
@@ -279,8 +286,9 @@ class Receiver:
             # STREAM_CLOSED."
             raise StreamFaultError(stream_id, ErrorCode.STREAM_CLOSED, "HEADERS after END_STREAM")
         _check_dependency(frame.dependency, stream_id)
-        if self._too_large(block):
-            raise StreamFaultError(stream_id, ErrorCode.ENHANCE_YOUR_CALM, "header list larger than we advertised")
+        too_large = self._too_large(block)
+        if too_large is not None:
+            raise StreamFaultError(stream_id, ErrorCode.ENHANCE_YOUR_CALM, too_large)
         if stream.headers_received:
             self._trailers(stream, frame, block)
         else:
@@ -302,7 +310,8 @@ class Receiver:
         self._refuse_surplus_request(stream_id)
         _check_dependency(frame.dependency, stream_id)
         end_stream = bool(frame.flags & END_STREAM)
-        if self._too_large(block):
+        too_large = self._too_large(block)
+        if too_large is not None:
             self._answer_431(stream_id, end_stream)
             return
         checked = block.checked
@@ -353,9 +362,16 @@ class Receiver:
             # RFC 9113 §5.1.2: "An endpoint that receives a HEADERS frame that causes its advertised concurrent stream
             # limit to be exceeded MUST treat this as a stream error (Section 5.4.2) of type PROTOCOL_ERROR or
             # REFUSED_STREAM"; the latter tells that a retry is safe.
-            raise StreamRejectedError(stream_id, ErrorCode.REFUSED_STREAM, "too many streams")
+            limit = engine.config.named("max_concurrent_streams", engine.max_streams)
+            raise StreamRejectedError(stream_id, ErrorCode.REFUSED_STREAM, f"too many streams: more than {limit}")
+        self._check_memory(stream_id)
+
+    def _check_memory(self, stream_id: int) -> None:
+        """Refuses a stream while the session holds too much already."""
+        engine = self._engine
         if engine.memory > engine.memory_limit:
-            raise StreamRejectedError(stream_id, ErrorCode.ENHANCE_YOUR_CALM, "max_session_memory is used up")
+            limit = engine.config.named("max_session_memory", engine.memory_limit)
+            raise StreamRejectedError(stream_id, ErrorCode.ENHANCE_YOUR_CALM, f"the session holds more than {limit}")
 
     def _answer_431(self, stream_id: int, end_stream: bool) -> None:
         """Answers a request that nobody above hears of.
@@ -401,7 +417,8 @@ class Receiver:
         # ENHANCE_YOUR_CALM"; the stream is enough.
         stream.interim_size += size
         if stream.interim_size > self._engine.max_header_list_size:
-            reason = "the interim responses are together larger than the header list we advertised"
+            limit = self._engine.config.named("max_header_list_size", self._engine.max_header_list_size)
+            reason = f"the interim responses together are larger than {limit}"
             raise StreamFaultError(stream.id, ErrorCode.ENHANCE_YOUR_CALM, reason)
         self._events.append(InformationalReceived(stream.id, headers))
 
@@ -687,7 +704,8 @@ class Receiver:
             if engine.settings_pending:  # the client may not know that limit yet
                 del self._early[stream_id]
                 return
-            raise SessionFaultError(ErrorCode.PROTOCOL_ERROR, "more prioritized streams than may be open")
+            limit = engine.config.named("max_concurrent_streams", engine.max_streams)
+            raise SessionFaultError(ErrorCode.PROTOCOL_ERROR, f"more prioritized streams than {limit}")
 
     def _apply_early_priority(self, stream_id: int) -> None:
         """A stream of the peer has opened: what was said of it before holds now, over its own `priority` field."""
@@ -754,7 +772,10 @@ class Receiver:
             # RFC 9113 §5.1.2: "An endpoint that receives a HEADERS frame that causes its advertised concurrent stream
             # limit to be exceeded MUST treat this as a stream error (Section 5.4.2) of type PROTOCOL_ERROR or
             # REFUSED_STREAM."
-            raise StreamRejectedError(stream.id, ErrorCode.REFUSED_STREAM, "too many pushed streams")
+            limit = engine.config.named("max_concurrent_pushes", engine.max_streams)
+            raise StreamRejectedError(
+                stream.id, ErrorCode.REFUSED_STREAM, f"too many pushed streams: more than {limit}"
+            )
         engine.begin_push(stream)
         engine.guard.progress(LATE_FRAMES)
 
@@ -795,14 +816,15 @@ class Receiver:
         limit = config.max_reserved_remote_streams
         # Handlers outlive their streams. What they hold is bounded otherwise, their number only here.
         if len(engine.pushes.reserved) >= limit or len(engine.slots) >= limit + 2 * engine.max_streams:
-            raise StreamRejectedError(stream_id, ErrorCode.REFUSED_STREAM, "too many promised streams")
-        if engine.memory > engine.memory_limit:
-            raise StreamRejectedError(stream_id, ErrorCode.ENHANCE_YOUR_CALM, "max_session_memory is used up")
+            reason = f"too many promised streams: more than {config.named('max_reserved_remote_streams')}"
+            raise StreamRejectedError(stream_id, ErrorCode.REFUSED_STREAM, reason)
+        self._check_memory(stream_id)
 
     def _check_promised_request(self, stream_id: int, parent: WireStream, block: Block) -> bytes:
         """Returns the method of a promised request."""
-        if self._too_large(block):
-            raise StreamFaultError(stream_id, ErrorCode.ENHANCE_YOUR_CALM, "header list larger than we advertised")
+        too_large = self._too_large(block)
+        if too_large is not None:
+            raise StreamFaultError(stream_id, ErrorCode.ENHANCE_YOUR_CALM, too_large)
         fields = block.fields
         head = check_request(fields)
         method = head.method or b""
