@@ -253,8 +253,65 @@ async def test_a_client_that_never_ends_its_request(autojump_clock: MockClock) -
 # -- clients that go -----------------------------------------------------------------------------------------------
 
 
-async def test_a_client_that_ends_its_side_gets_its_response() -> None:
-    async with serving(echo) as served:
+@pytest.mark.parametrize("cancel", [True, False])
+@pytest.mark.parametrize("respond", [True, False])
+async def test_a_client_that_ends_its_side_has_left(respond: bool, cancel: bool, autojump_clock: MockClock) -> None:
+    """As over TLS, and as with a reset: a proxy in front, or curl, says no more when its own client goes away."""
+    ending = Ending(respond=respond)
+    async with serving(ending.handle, cancel_handler_on_reset=cancel) as served:
+        await served.client.request("GET /")
+        await trio.testing.wait_all_tasks_blocked()
+        start = trio.current_time()
+        await served.client.send_eof()
+        with pytest.raises(trio_h2.TransportLostError, match="the client closed the connection"):
+            await served.connection.wait_closed()
+        assert elapsed(start) == (0 if cancel else 1000)
+    assert ending.how == ("cancelled" if cancel else "returned")
+
+
+async def test_a_client_that_ends_its_side_has_left_its_next_requests_as_well(autojump_clock: MockClock) -> None:
+    async def handler(stream: trio_h2.ServerStream) -> None:
+        if stream.path == "/1":
+            await stream.respond(body=bytes(1_000_000))
+        else:
+            await trio.sleep(1000)
+
+    async with serving(handler, capacity=1000) as served:
+        await served.client.request("GET /1")
+        await served.client.request("GET /2")
+        await trio.testing.wait_all_tasks_blocked()
+        start = trio.current_time()
+        await served.client.send_eof()
+        assert len((await served.client.answer()).body) == 1_000_000  # it was whole before
+        await served.client.expect_end()
+        assert elapsed(start) == 0
+
+
+@pytest.mark.parametrize("whole", [True, False])
+async def test_a_response_that_is_whole_goes_to_whoever_takes_it(whole: bool, autojump_clock: MockClock) -> None:
+    """Though the client has ended its side: it may have said all it has to say."""
+
+    async def handler(stream: trio_h2.ServerStream) -> None:
+        if whole:
+            await stream.respond(body=bytes(1_000_000))
+        else:
+            await stream.respond({"content-length": 1_000_000})
+            await stream.send_all(bytes(1_000_000))
+
+    async with serving(handler, capacity=1000) as served:
+        await served.client.request("GET /")
+        await trio.testing.wait_all_tasks_blocked()
+        await served.client.send_eof()
+        if whole:
+            assert len((await served.client.answer()).body) == 1_000_000
+            await served.client.expect_end()
+        else:
+            with pytest.raises((EOFError, trio.BrokenResourceError)):
+                await served.client.answer()
+
+
+async def test_a_client_that_may_end_its_side_gets_its_response() -> None:
+    async with serving(echo, config=ServerConfig(allow_half_open=True)) as served:
         await served.client.request("POST /1", "content-length: 3", body="abc")
         await served.client.request("GET /2")
         await served.client.send_eof()

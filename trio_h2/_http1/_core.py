@@ -2,8 +2,9 @@
 
 Tasks. The *connection's own* task waits for a request, runs its handler, and looks what comes after it. The *reader* is
 the only caller of the transport's `receive_some`: it also notices, while a handler runs, that the client is gone. It
-waits while the handler has more to read than a stream's window. The *writer* is the only caller of `send_all`, so a
-cancelled handler never cuts a write. The *watcher* knows `Http1Exchange.idle_timeout`.
+waits while the handler has more to read than a stream's window; then the socket tells whether the client is gone. The
+*writer* is the only caller of `send_all`, so a cancelled handler never cuts a write. The *watcher* knows
+`Http1Exchange.idle_timeout`.
 
 What a client or a network breaks is state (`failure`, `over`), and ends the three tasks; only bugs travel through
 the nursery. `Http1Wire` knows the protocol, `Http1Output` what is to be written, `IdleClock` how long nothing happened.
@@ -28,6 +29,7 @@ from .._wire._codes import ErrorCode, Initiator
 from .._wire._failure import Cause, SessionFailure
 from ._closing import close_abruptly, close_gracefully
 from ._connection import Http1Connection
+from ._departure import departure
 from ._exchange import Http1Exchange
 from ._idle import IdleClock
 from ._output import Http1Output
@@ -45,6 +47,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("trio_h2.server")
 
 READ_SIZE = 64 * 1024
+UNREAD_SECONDS = 0.1
+"""After so long without a reader it is worth asking the socket whether the client is still there."""
 DRAIN_SIZE = 256 * 1024
 """Bytes of an unread request that are thrown away so that the connection can be used again."""
 
@@ -239,8 +243,8 @@ class Http1Core:
     async def _read_all(self) -> None:
         self._received(self._early)
         while True:
-            while self._full() and not self._discarding:
-                await self._changed.park()
+            if self._full():
+                await self._wait_for_room()
             with trio.CancelScope(deadline=self._patience()) as scope:
                 self._read_scope = scope
                 try:
@@ -255,6 +259,28 @@ class Http1Core:
                 self._received(data)
             if scope.cancelled_caught:
                 self._refuse(BadMessageError(408, "the client has stopped in the middle of its request"))
+
+    async def _wait_for_room(self) -> None:
+        """Waits until the handler has read; a client that leaves meanwhile is noticed all the same."""
+        with trio.move_on_after(UNREAD_SECONDS):  # most read on at once
+            await self._room()
+            return
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._notice_departure)
+            await self._room()
+            nursery.cancel_scope.cancel()
+
+    async def _room(self) -> None:
+        while self._full() and not self._discarding:
+            await self._changed.park()
+
+    async def _notice_departure(self) -> None:
+        ends = self._ending_is_leaving
+        while not await departure(self.below, ends=ends):
+            if self._ending_is_leaving:
+                break
+            ends = False
+        self._lost("the client closed the connection", None)
 
     def _received(self, data: bytes) -> None:
         self._arrivals.count += 1
@@ -320,14 +346,25 @@ class Http1Core:
         """The client has ended its side; what came before is with its handler."""
         exchange, engine = self._exchange, self.engine
         if exchange is not None and exchange.alive:
-            half_closeable = isinstance(self.below, trio.abc.HalfCloseableStream)
             if engine.raw:
                 exchange.remote_ended()
             elif not engine.request_complete and (engine.method != b"CONNECT" or engine.tunnel_wanted):
                 self._lost("the client closed the connection in the middle of a request", None)
-            elif not half_closeable and not exchange.outbox.framed_end:
+            elif self._ending_is_leaving:
                 self._lost("the client closed the connection", None)
         self._changed.unpark_all()
+
+    @property
+    def _ending_is_leaving(self) -> bool:
+        """Whether a client that ends its side now does not wait for its response any more.
+
+        A tunnel has two sides, each of which ends for itself. A response that is whole goes out to whoever takes it.
+        """
+        exchange = self._exchange
+        if self.engine.raw or exchange is None or not exchange.alive or exchange.outbox.ended:
+            return False
+        # TLS cannot end one side.
+        return not (self.config.allow_half_open and isinstance(self.below, trio.abc.HalfCloseableStream))
 
     def _refuse(self, error: BadMessageError) -> None:
         """The client breaks the rules: it is told so, if no response has begun."""

@@ -28,8 +28,8 @@ class Http1Exchange(ServerStream):
     * Trailers need a chunked body: with a ``content-length``, or to an HTTP/1.0 client, they are left out.
     * After a CONNECT was answered with 2xx, or after `switch_protocols`, bytes are passed on in both directions as
       they are. TLS cannot end one direction: there `send_eof` ends both, and what still comes is thrown away.
-    * The handler is cancelled when the connection breaks, or ends before the request does. A client that only ends its
-      own side, over TCP or a Unix socket, still gets its response; TLS knows no such thing, there it has left.
+    * The handler is cancelled when the client has left: when the connection breaks, or the client ends its side of it
+      before the response is whole. ``ServerConfig.allow_half_open`` lets clients without TLS end their side and wait.
     """
 
     def __init__(self, core: StreamCore, wire: Http1Wire, head: RequestHead) -> None:

@@ -207,6 +207,10 @@ class ServerConfig(SessionConfig):
     """Whether responses carry a ``date`` field."""
     enable_connect_protocol: bool = False
     """SETTINGS_ENABLE_CONNECT_PROTOCOL: whether clients may send an extended CONNECT (RFC 8441), as for WebSocket."""
+    allow_half_open: bool = False
+    """Over HTTP/1.1 without TLS: whether a client that ends its side still waits for its response, as ``nc`` does.
+    Otherwise it has left, as a client behind a proxy has whose connection the proxy closes, and its handler is
+    cancelled. Over TLS, which cannot end one side alone, it always has left."""
     max_connections: int | None = None
     """Connections that a server serves at once, of whatever kind and those in their handshake included; further ones
     wait to be accepted, and are refused by nobody but the system when ``backlog`` of them wait. ``None``: no limit."""
@@ -221,6 +225,7 @@ class ServerConfig(SessionConfig):
         _check_numbers(self, "seconds", "goaway_timeout")
         _check_int(self, 0, 2**31, "max_session_invalid_frames", "max_session_rejected_streams")
         check_bool("enable_connect_protocol", self.enable_connect_protocol)
+        check_bool("allow_half_open", self.allow_half_open)
         SessionConfig.__post_init__(self)
 
     def _fitting_budget(self) -> int:
