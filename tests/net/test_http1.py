@@ -15,7 +15,7 @@ import trio_h2
 from tests.http1.client import HOST, RawClient
 from tests.net.serving import MemoryListener, forever, get, hello
 from trio_h2 import HandshakeError, Server, ServerConfig, UnknownProtocolError, connect, serve_listeners
-from trio_h2.testing import CuttingStream, GoAwayFrame, ScriptedPeer, ThrowawayAuthority
+from trio_h2.testing import CuttingStream, GoAwayFrame, ScriptedPeer, ThrowawayAuthority, memory_transports
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,24 +120,77 @@ async def test_both_on_a_unix_socket(tmp_path: Path) -> None:
 
 
 @pytest.mark.parity("A3")
-@pytest.mark.parametrize("allow_http1", [True, False])
-async def test_a_context_for_both(allow_http1: bool, authority: ThrowawayAuthority, tmp_path: Path) -> None:
+async def test_a_context_for_both(authority: ThrowawayAuthority, tmp_path: Path) -> None:
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     authority.write_server(cert, key)
-    context = trio_h2.server_ssl_context(cert, key, allow_http1=allow_http1)
+    context = trio_h2.server_ssl_context(cert, key, allow_http1=True)
     listener = MemoryListener()
     serve = partial(serve_listeners, versions, [listener], ssl_context=context, allow_http1=True)
     async with trio.open_nursery() as nursery:
         server: Server = await nursery.start(serve)
         client = RawClient(await tls(authority, listener.connect(), ["http/1.1"]))
         await client.send(f"GET / HTTP/1.1\r\n{HOST}\r\n")
-        told = json.loads((await client.answer()).body)
-        assert told == {"alpn": "http/1.1" if allow_http1 else None, "version": "1.1"}
+        assert json.loads((await client.answer()).body) == {"alpn": "http/1.1", "version": "1.1"}
         await client.transport.aclose()
         assert (
             json.loads(await get("https://localhost", listener.connect(), authority.client_context()))["alpn"] == "h2"
         )
         await server.aclose()
+
+
+@pytest.mark.parity("A3")
+async def test_what_a_context_offers_is_what_is_served(authority: ThrowawayAuthority, tmp_path: Path) -> None:
+    """Else browsers and others that choose HTTP/1.1 would be dropped one by one."""
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    authority.write_server(cert, key)
+    both, one = (trio_h2.server_ssl_context(cert, key, allow_http1=allow) for allow in (True, False))
+    listener = MemoryListener()
+    with pytest.raises(ValueError, match=r"offers HTTP/1\.1, which is not served: .*allow_http1=True"):
+        await serve_listeners(hello, [listener], ssl_context=both)
+    with pytest.raises(ValueError, match=r"the ssl_context must offer HTTP/1\.1, too"):
+        await serve_listeners(hello, [listener], ssl_context=one, allow_http1=True)
+    with pytest.raises(ValueError, match=r"offers HTTP/1\.1"):
+        await trio_h2.serve_ssl_over_tcp(hello, 0, both)
+    with pytest.raises(ValueError, match=r"must offer HTTP/1\.1"):
+        await trio_h2.serve_ssl_over_tcp(hello, 0, one, allow_http1=True)
+
+    async def other(stream: trio.SSLStream[trio.abc.Stream]) -> None:
+        await stream.send_all(b"HTTP/1.1 by another")
+
+    async with trio.open_nursery() as nursery:  # somebody else may serve it
+        serve = partial(serve_listeners, hello, [listener], ssl_context=both, on_unknown_protocol=other)
+        server: Server = await nursery.start(serve)
+        stream = await tls(authority, listener.connect(), ["http/1.1"])
+        await stream.do_handshake()
+        assert await stream.receive_some() == b"HTTP/1.1 by another"
+        await server.aclose()
+
+
+async def test_a_context_for_many_names_is_taken_at_its_word(authority: ThrowawayAuthority) -> None:
+    """It may offer HTTP/1.1 for some names only."""
+    context = authority.server_context()
+    context.sni_callback = lambda stream, name, context: None
+    listener = MemoryListener()
+    async with trio.open_nursery() as nursery:
+        serve = partial(serve_listeners, hello, [listener], ssl_context=context, allow_http1=True)
+        server: Server = await nursery.start(serve)
+        await server.aclose()
+
+
+@pytest.mark.parametrize("alpn", ["http/1.1", "acme/1"])
+async def test_one_stream_of_another_protocol(alpn: str, authority: ThrowawayAuthority) -> None:
+    """`serve_stream` with a handshake that is done: what was agreed on is not served."""
+    ours, theirs = memory_transports()
+    server_side: trio.SSLStream[trio.abc.Stream] = trio.SSLStream(
+        theirs, authority.server_context(alpn=(alpn,)), server_side=True, https_compatible=True
+    )
+    client = await tls(authority, ours, [alpn])
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(client.do_handshake)
+        nursery.start_soon(server_side.do_handshake)
+    with pytest.raises(UnknownProtocolError, match=alpn):
+        await trio_h2.serve_stream(hello, server_side)
+    assert await client.receive_some() == b""
 
 
 @pytest.mark.parametrize("said", [b"", b"PRI * HT"])
@@ -275,7 +328,7 @@ async def test_the_hook_for_other_protocols(
         serve_listeners,
         hello,
         [listener],
-        ssl_context=authority.server_context(alpn=("h2", "acme/1") if allow_http1 else ("h2",)),
+        ssl_context=authority.server_context(alpn=("h2", "http/1.1", "acme/1") if allow_http1 else ("h2",)),
         allow_http1=allow_http1,
         on_unknown_protocol=hook,
         on_session_error=lambda session, error: reports.append((session, error)),
@@ -352,7 +405,7 @@ async def test_without_a_hook_they_are_closed(authority: ThrowawayAuthority, aut
         serve_listeners,
         hello,
         [listener],
-        ssl_context=authority.server_context(alpn=("h2", "acme/1")),
+        ssl_context=authority.server_context(alpn=("h2", "http/1.1", "acme/1")),
         allow_http1=True,
         on_session_error=lambda session, error: reports.append((session, error)),
     )

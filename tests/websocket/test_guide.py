@@ -44,7 +44,7 @@ async def test_the_programs_of_the_guide() -> None:
         trio_h2.serve_ssl_over_tcp,
         WebSocketHandler(echo, fallback=pages, subprotocols=["echo"]),
         0,
-        authority.server_context(),
+        authority.server_context(["h2", "http/1.1"]),
         host="127.0.0.1",
         config=trio_h2.ServerConfig(enable_connect_protocol=True),
         allow_http1=True,

@@ -209,7 +209,7 @@ async def test_both_versions_on_one_port() -> None:
         trio_h2.serve_ssl_over_tcp,
         WebSocketHandler(handler),
         0,
-        authority.server_context(),
+        authority.server_context(["h2", "http/1.1"]),
         host="127.0.0.1",
         config=OFFERING,
         allow_http1=True,

@@ -131,22 +131,31 @@ def is_blocklisted(cipher: str, version: str) -> bool:
     return not (cipher.startswith(_EPHEMERAL) and not _AEAD.isdisjoint(cipher.split("-")))
 
 
-def check_server_context(context: ssl.SSLContext) -> None:
-    """Checks that *context* can serve HTTP/2, by starting one handshake in memory.
+def check_server_context(
+    context: ssl.SSLContext, *, allow_http1: bool | None = None, others_welcome: bool = False
+) -> None:
+    """Checks that *context* can serve HTTP/2, by starting handshakes in memory.
 
     The context is not changed. An `sni_callback` of it is called once, with no name, as for a client that sends none;
-    if the handshake fails then, the context may still be right for other names, and nothing is said against it.
+    if the handshake fails then, the context may still be right for other names, and nothing is said against it. Nor is
+    it then asked about HTTP/1.1, which it may offer for some names only.
+
+    Args:
+        context: the context.
+        allow_http1: Whether the server serves HTTP/1.1, which is to be what *context* offers; `None` does not check.
+        others_welcome: Whether somebody takes the clients of other protocols, so that HTTP/1.1 may be among them.
 
     Raises:
         TypeError: *context* is no `ssl.SSLContext`.
-        ValueError: It cannot serve HTTP/2; the message says what to change.
+        ValueError: It cannot serve HTTP/2, or offers HTTP/1.1 where the server does not or the other way round; the
+            message says what to change.
     """
     if not isinstance(context, ssl.SSLContext):
         raise TypeError(f"ssl_context must be an ssl.SSLContext, not {type(context).__name__}")
     if context.protocol is ssl.PROTOCOL_TLS_CLIENT:
         raise ValueError("the ssl_context is for clients only: make it with server_ssl_context(cert, key)")
     try:
-        chosen = _probe_alpn(context)
+        chosen = _probe_alpn(context, ALPN)
     except ssl.SSLError as exc:
         if context.sni_callback is None:
             raise ValueError(f"the ssl_context cannot serve HTTP/2: {_explain_probe(context, exc)}") from exc
@@ -156,16 +165,33 @@ def check_server_context(context: ssl.SSLContext) -> None:
                 "the ssl_context does not negotiate HTTP/2: call set_alpn_protocols(['h2']) on it, "
                 "or make it with server_ssl_context(cert, key)"
             )
+        if allow_http1 is not None and context.sni_callback is None:
+            _check_http1(context, allow_http1=allow_http1, others_welcome=others_welcome)
 
 
-def _probe_alpn(context: ssl.SSLContext) -> str | None:
-    """Returns what *context* chooses for a client that offers `h2`; `ssl.SSLError` if it cannot answer at all."""
+def _check_http1(context: ssl.SSLContext, *, allow_http1: bool, others_welcome: bool) -> None:
+    offered = _probe_alpn(context, ALPN_HTTP1) is not None
+    if allow_http1 and not offered:
+        raise ValueError(
+            "with allow_http1=True the ssl_context must offer HTTP/1.1, too: call "
+            "set_alpn_protocols(['h2', 'http/1.1']) on it, or make it with "
+            "server_ssl_context(cert, key, allow_http1=True)"
+        )
+    if offered and not (allow_http1 or others_welcome):
+        raise ValueError(
+            "the ssl_context offers HTTP/1.1, which is not served: give the server allow_http1=True, "
+            "or leave 'http/1.1' out of the context (server_ssl_context without allow_http1)"
+        )
+
+
+def _probe_alpn(context: ssl.SSLContext, offer: str) -> str | None:
+    """Returns what *context* chooses for a client that offers *offer*; `ssl.SSLError` if it cannot answer at all."""
     client_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client_context.check_hostname = False
     client_context.verify_mode = ssl.CERT_NONE
     client_context.minimum_version = ssl.TLSVersion.TLSv1_2
     client_context.set_ciphers(_PROBE_CIPHERS)
-    client_context.set_alpn_protocols([ALPN])
+    client_context.set_alpn_protocols([offer])
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = client_context.wrap_bio(to_client, to_server)
     server = context.wrap_bio(to_server, to_client, server_side=True)

@@ -58,7 +58,8 @@ def checked_options(
 
     Raises:
         TypeError: an argument has the wrong type.
-        ValueError: an entry of *origins* has no origin, or *ssl_context* does not offer HTTP/2 by ALPN.
+        ValueError: an entry of *origins* has no origin, or *ssl_context* does not offer HTTP/2 by ALPN, or
+            HTTP/1.1 where it is not served, or the other way round.
     """
     if not callable(handler):
         raise TypeError(f"handler must be an async function, not {handler!r}")
@@ -76,7 +77,7 @@ def checked_options(
         check_bool(name, flag)
     named = encode_origins(origins)
     if ssl_context is not None:
-        check_server_context(ssl_context)
+        check_server_context(ssl_context, allow_http1=allow_http1, others_welcome=on_unknown_protocol is not None)
     return ServerOptions(
         handler=handler,
         config=ServerConfig() if config is None else config,

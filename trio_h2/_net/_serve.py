@@ -12,9 +12,11 @@ import trio
 
 from .._checks import check_int
 from .._util import construct, host_and_port
+from ._contexts import ALPN, ALPN_HTTP1
 from ._options import checked_options
 from ._proxy_protocol import accept_proxied
 from ._server import Server, alpn_of, choose, run
+from ._tls import unknown_protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -108,7 +110,7 @@ async def serve_ssl_over_tcp(
         handler: as for `serve_tcp`, like all other arguments.
         port: the TCP port.
         ssl_context: made by `server_ssl_context`, or your own with ``set_alpn_protocols(["h2"])``, for *allow_http1*
-            better ``["h2", "http/1.1"]``. Never changed.
+            ``["h2", "http/1.1"]``. Never changed.
         host: a name or address.
         backlog: connections that wait to be accepted.
         config: limits and timeouts.
@@ -126,8 +128,9 @@ async def serve_ssl_over_tcp(
 
     Raises:
         TypeError: an argument has the wrong type.
-        ValueError: *port* is out of range, an entry of *origins* has no origin, or *ssl_context* does not offer HTTP/2
-            by ALPN; found before the port is bound.
+        ValueError: *port* is out of range, an entry of *origins* has no origin, or *ssl_context* does not offer by ALPN
+            what is served: HTTP/2, and HTTP/1.1 if and only if there is *allow_http1* (without it,
+            *on_unknown_protocol* may take clients of HTTP/1.1); found before the port is bound.
         OSError: the port cannot be bound.
     """
     if not isinstance(ssl_context, ssl.SSLContext):
@@ -239,7 +242,8 @@ async def serve_listeners(
 
     Raises:
         TypeError: an argument has the wrong type.
-        ValueError: an entry of *origins* has no origin, or *ssl_context* does not offer HTTP/2 by ALPN.
+        ValueError: an entry of *origins* has no origin, or *ssl_context* does not offer by ALPN what is served, see
+            `serve_ssl_over_tcp`.
     """
     options = checked_options(
         handler,
@@ -289,7 +293,8 @@ async def serve_stream(
     Raises:
         TypeError: an argument has the wrong type.
         HandshakeError: with *allow_http1*, the client said too little to tell what it speaks; with *proxy_protocol*,
-            there was no header.
+            there was no header; or *transport* is a `trio.SSLStream` whose ALPN agreed on what is not served
+            (`UnknownProtocolError`).
     """
     options = checked_options(
         handler,
@@ -303,7 +308,12 @@ async def serve_stream(
         raise TypeError(f"transport must be a trio.abc.Stream, not {transport!r}")
     if proxy_protocol:
         transport = await accept_proxied(transport, options.config)
-    connection = await choose(transport, options, options.config, alpn=alpn_of(transport))
+    alpn = alpn_of(transport)
+    if alpn not in ((ALPN, "h2c", ALPN_HTTP1) if allow_http1 else (ALPN, "h2c")):
+        with trio.move_on_after(options.config.close_timeout, shield=True):
+            await trio.aclose_forcefully(transport)
+        raise unknown_protocol(alpn)
+    connection = await choose(transport, options, options.config, alpn=alpn)
     await connection.run(task_status=task_status)
 
 
