@@ -156,7 +156,10 @@ async def test_tiny_messages_cost_more_than_their_octets(role: str, autojump_clo
 @both_roles
 async def test_many_tiny_fragments_are_held_as_one(role: str, autojump_clock: MockClock) -> None:
     size = 20_000
-    async with ends(role) as both, trio.open_nursery() as nursery:
+    async with (
+        ends(role, config=WebSocketConfig(max_fragments=size + 2)) as both,
+        trio.open_nursery() as nursery,
+    ):
         masked = role == "server"
         middle = pack(CONT, b"x", fin=False, masked=masked) * size
         nursery.start_soon(both.wire.stream.send_all, pack(TEXT, fin=False, masked=masked) + middle)
@@ -168,6 +171,50 @@ async def test_many_tiny_fragments_are_held_as_one(role: str, autojump_clock: Mo
         finally:
             tracemalloc.stop()
         nursery.start_soon(both.finish)
+
+
+@both_roles
+@pytest.mark.parametrize("compressed", [False, True])
+async def test_the_fragments_of_a_message_are_counted(role: str, compressed: bool, autojump_clock: MockClock) -> None:
+    """Empty ones as well, which never reach the limit of its size; control frames and other messages are none."""
+    config = WebSocketConfig(max_fragments=4)
+    rsv = 4 if compressed else 0
+    empty = deflated(b"")[0] if compressed else b""
+    async with ends(role, config=config, extension=DEFLATE) as both:
+        for _ in range(3):
+            await both.wire.send(TEXT, empty, fin=False, rsv=rsv)
+            await both.wire.send(CONT, fin=False)
+            await both.wire.send(PING, "a")
+            await both.wire.send(CONT, fin=False)
+            await both.wire.send(CONT)
+            await both.wire.expect(PONG, "a")
+            assert await both.ws.receive_message() == ""
+        await both.wire.send(BINARY, empty, fin=False, rsv=rsv)
+        for _ in range(3):
+            await both.wire.send(CONT, fin=False)
+        await both.wire.expect_nothing()
+        await both.wire.send(CONT)
+        reason = "the message has more than max_fragments=4 fragments"
+        await both.wire.expect_close(1008, reason)
+        with pytest.raises(WebSocketBrokenError, match=reason) as info:
+            await both.ws.receive_message()
+        assert info.value.close_code == 1008
+
+
+@both_roles
+async def test_an_endless_message_of_nothing_ends(role: str, autojump_clock: MockClock) -> None:
+    """By default, a message may come in 16384 fragments: 1 MiB in parts of 64 bytes."""
+    masked = role == "server"
+    async with ends(role) as both:
+        await both.wire.stream.send_all(pack(BINARY, b"x", fin=False, masked=masked))
+        await both.wire.stream.send_all(pack(CONT, fin=False, masked=masked) * 16_382)
+        await both.wire.send(CONT)
+        assert await both.ws.receive_message() == b"x"
+        await both.wire.stream.send_all(pack(BINARY, b"x", fin=False, masked=masked))
+        await both.wire.stream.send_all(pack(CONT, fin=False, masked=masked) * 16_383)
+        await both.wire.expect_nothing()
+        await both.wire.send(CONT, fin=False)
+        await both.wire.expect_close(1008)
 
 
 @both_roles
@@ -268,6 +315,8 @@ async def test_a_hundred_websockets_in_one_session(autojump_clock: MockClock) ->
         ("max_message_size", 2**31, ValueError),
         ("max_message_size", 1.5, TypeError),
         ("max_message_size", True, TypeError),
+        ("max_fragments", 0, ValueError),
+        ("max_fragments", 1.5, TypeError),
         ("close_timeout", 0, ValueError),
         ("keepalive_interval", -1, ValueError),
         ("keepalive_timeout", "1", TypeError),
@@ -283,22 +332,73 @@ def test_the_read_ahead_is_less_than_a_window() -> None:
     assert trio_h2.ServerConfig().stream_window > READ_AHEAD
 
 
+FLOODS = {
+    "pings": (None, (PING, b"", True), 1600),
+    "pongs": (None, (PONG, b"", True), 1600),
+    "messages": (None, (BINARY, b"", True), 400),
+    "empty fragments": (BINARY, (CONT, b"", False), 1600),
+    "fragments of a byte": (TEXT, (CONT, b"x", False), 1600),
+    "large fragments": (BINARY, (CONT, bytes(12 * 1024), False), 400),
+}
+
+
 @both_roles
-async def test_a_flood_of_tiny_frames_lets_others_run(role: str, autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("flood", FLOODS)
+async def test_a_flood_of_frames_lets_others_run(role: str, flood: str, autojump_clock: MockClock) -> None:
+    """Others have their turn after 8 frames, however small they are, and sooner if they are large."""
     turns = 0
+    begin, (opcode, payload, fin), count = FLOODS[flood]
+    masked = role == "server"
+    config = WebSocketConfig(max_message_size=2**24)
 
-    async with ends(role) as both, trio.open_nursery() as nursery:
+    async with ends(role, config=config) as both, trio.open_nursery() as nursery:
 
-        async def count() -> None:
+        async def take_turns() -> None:
             nonlocal turns
             while True:
                 await trio.lowlevel.checkpoint()
                 turns += 1
 
-        both.ws._connection.framing.receive(pack(PING, masked=role == "server") * 6400)
-        nursery.start_soon(count)
-        await both.ws._connection.handle_events()
-        assert turns >= 90  # of 100
+        connection = both.ws._connection
+        if begin is not None:
+            connection.framing.receive(pack(begin, fin=False, masked=masked))
+        connection.framing.receive(pack(opcode, payload, fin=fin, masked=masked) * count)
+        nursery.start_soon(take_turns)
+        await trio.lowlevel.checkpoint()
+        turns = 0
+        await connection.handle_events()
+        assert turns >= (190 if flood == "large fragments" else count // 8 - 1)
+        nursery.cancel_scope.cancel()
+
+
+@both_roles
+async def test_what_inflates_lets_others_run(role: str, autojump_clock: MockClock) -> None:
+    """What is inflated counts, and not what came."""
+    turns = 0
+    payloads = deflated(*(bytes(16 * 1024) for _ in range(100)))
+    assert sum(map(len, payloads)) < 4000
+    async with ends(role, extension=DEFLATE) as both, trio.open_nursery() as nursery:
+
+        async def take() -> None:
+            nonlocal turns
+            while True:
+                await both.ws.receive_message()
+
+        async def take_turns() -> None:
+            nonlocal turns
+            while True:
+                await trio.lowlevel.checkpoint()
+                turns += 1
+
+        connection = both.ws._connection
+        masked = role == "server"
+        connection.framing.receive(b"".join(pack(BINARY, one, rsv=4, masked=masked) for one in payloads))
+        nursery.start_soon(take)
+        nursery.start_soon(take_turns)
+        await trio.lowlevel.checkpoint()
+        turns = 0
+        await connection.handle_events()
+        assert turns >= 49
         nursery.cancel_scope.cancel()
 
 

@@ -18,6 +18,8 @@ class WebSocketConfig:
 
     max_message_size: int = 1024 * 1024
     """The largest message that is received, counted after it was inflated; a larger one ends the WebSocket (1009)."""
+    max_fragments: int = 16_384
+    """How many fragments a message may come in, empty ones included; more end the WebSocket (1008)."""
     close_timeout: float = 5.0
     """How long the closing handshake may take, before the stream is reset."""
     keepalive_interval: float = math.inf
@@ -29,6 +31,7 @@ class WebSocketConfig:
 
     def __post_init__(self) -> None:
         check_int("max_message_size", self.max_message_size, 1, 2**31 - 1)
+        check_int("max_fragments", self.max_fragments, 1, 2**31 - 1)
         for name in ("close_timeout", "keepalive_interval", "keepalive_timeout"):
             check_seconds(name, getattr(self, name))
         check_bool("close_on_drain", self.close_on_drain)

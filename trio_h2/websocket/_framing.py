@@ -33,6 +33,10 @@ class Received:
     """In bytes."""
 
 
+class Fragment:
+    """A part of a message, or of a frame, that is not whole yet."""
+
+
 @dataclass(slots=True)
 class Pinged:
     """The peer wants a pong."""
@@ -63,20 +67,29 @@ class Failed:
     reason: str
 
 
-FramingEvent: TypeAlias = Received | Pinged | Ponged | PeerClosed | Failed
+FramingEvent: TypeAlias = Received | Fragment | Pinged | Ponged | PeerClosed | Failed
+
+
+_FRAGMENT: Final = Fragment()
 
 
 class Framing:
     """One side's frames: bytes in, events out; commands in, bytes out."""
 
-    def __init__(self, *, client: bool, max_message_size: int, agreement: Agreement | None) -> None:
-        self._guard = MessageGuard(max_message_size, agreement)
+    def __init__(self, *, client: bool, max_message_size: int, max_fragments: int, agreement: Agreement | None) -> None:
+        self._guard = MessageGuard(max_message_size, max_fragments, agreement)
         self._connection = Connection(ConnectionType.CLIENT if client else ConnectionType.SERVER, [self._guard])
-        self._limit = max_message_size
+        self._max_message_size = max_message_size
+        self._max_fragments = max_fragments
         self._text = io.StringIO()
         self._binary = bytearray()
 
     # -- receiving -------------------------------------------------------------------------------------------------
+
+    @property
+    def work(self) -> int:
+        """What was done so far for what was received, in bytes: see `MessageGuard.work`."""
+        return self._guard.work
 
     def receive(self, data: bytes) -> None:
         """Takes bytes, of which `next` makes events."""
@@ -85,7 +98,8 @@ class Framing:
     def next(self) -> FramingEvent | None:
         """Returns the next event, ``None`` if more bytes are needed.
 
-        Nothing is parsed or inflated before it is asked for. After `PeerClosed` and `Failed`, ask no more.
+        No more than one frame is parsed and inflated, so that whoever asks can let other tasks run between two of
+        them. After `PeerClosed` and `Failed`, ask no more.
         """
         state = self._connection.state
         for event in self._connection.events():
@@ -94,11 +108,13 @@ class Framing:
                 if event.message_finished:
                     text, self._text = self._text.getvalue(), io.StringIO()
                     return Received(text, self._guard.last_size)
+                return _FRAGMENT
             elif isinstance(event, BytesMessage):
                 self._binary += event.data
                 if event.message_finished:
                     data, self._binary = bytes(self._binary), bytearray()
                     return Received(data, self._guard.last_size)
+                return _FRAGMENT
             elif isinstance(event, Ping):
                 return Pinged(bytes(event.payload))
             elif isinstance(event, Pong):
@@ -111,7 +127,9 @@ class Framing:
 
     def _objection(self, event: CloseConnection) -> str:
         if event.code == CloseReason.MESSAGE_TOO_BIG:
-            return f"the message has more than {self._limit} octets"
+            return f"the message has more than {self._max_message_size} octets"
+        if event.code == CloseReason.POLICY_VIOLATION:
+            return f"the message has more than max_fragments={self._max_fragments} fragments"
         if event.code == CloseReason.INVALID_FRAME_PAYLOAD_DATA:
             return "the text is not UTF-8, or what was deflated cannot be inflated"
         return event.reason or "a rule of RFC 6455 was broken"

@@ -32,6 +32,8 @@ _TAIL: Final = b"\x00\x00\xff\xff"
 _CONTROL: Final = frozenset({Opcode.CLOSE, Opcode.PING, Opcode.PONG})
 _TRY_AGAIN_LATER, _BAD_GATEWAY = b"\x03\xf5", b"\x03\xf6"
 """Close codes 1013 and 1014. Both are registered with IANA (RFC 6455 §11.7), but wsproto does not know the second."""
+FRAME_COST: Final = 4 * 1024
+"""Bytes of payload that take as long to read as the head of a frame, roughly."""
 _LEVEL: Final = 6
 _MEMORY_LEVEL: Final = 5
 """Of 9: zlib's own default of 8 takes eight times the memory, for little."""
@@ -46,8 +48,9 @@ class MessageGuard(Extension):
 
     name = "permessage-deflate"
 
-    def __init__(self, max_message_size: int, agreement: Agreement | None) -> None:
+    def __init__(self, max_message_size: int, max_fragments: int, agreement: Agreement | None) -> None:
         self._limit = max_message_size
+        self._max_fragments = max_fragments
         self._agreement = agreement
         self._control = False
         self._closing = False
@@ -56,8 +59,12 @@ class MessageGuard(Extension):
         self._deflater: Compressor | None = None
         self._deflating = False
         self._size = 0
+        self._fragments = 0
+        """Of the message that is being received, those that are whole."""
         self.last_size = 0
         """Bytes of the message that ended last."""
+        self.work = 0
+        """What was done so far: bytes of payload, received and inflated, and `FRAME_COST` for each frame."""
         self.close_code: int | None = None
         """What the peer's Close frame says, if wsproto was given something else to read."""
 
@@ -82,8 +89,13 @@ class MessageGuard(Extension):
         if opcode is Opcode.CONTINUATION:
             if rsv.rsv1:
                 return CloseReason.PROTOCOL_ERROR  # RFC 7692 §6.1: it is on "the first frame of a message" only
+            # RFC 6455 §10.4: "a malicious endpoint can try to […] mount a denial-of-service attack […] by sending a
+            # long stream of small frames that are a part of a fragmented message". Empty ones never reach the limit
+            # of its size.
+            if self._fragments >= self._max_fragments:
+                return CloseReason.POLICY_VIOLATION
         else:
-            self._size = 0
+            self._size = self._fragments = 0
             self._compressed = rsv.rsv1
         if not self._compressed and self._size + payload_length > self._limit:
             return CloseReason.MESSAGE_TOO_BIG
@@ -91,6 +103,7 @@ class MessageGuard(Extension):
 
     def frame_inbound_payload_data(self, proto: FrameDecoder | FrameProtocol, data: bytes) -> bytes | CloseReason:
         """Takes bytes of a payload; that of a control frame comes whole."""
+        self.work += len(data)
         if self._closing and data[:2] == _BAD_GATEWAY:
             self.close_code = int.from_bytes(_BAD_GATEWAY)
             return _TRY_AGAIN_LATER + data[2:]
@@ -103,7 +116,11 @@ class MessageGuard(Extension):
 
     def frame_inbound_complete(self, proto: FrameDecoder | FrameProtocol, fin: bool) -> bytes | CloseReason | None:
         """A frame has ended, and with *fin* its message."""
-        if self._control or not fin:
+        self.work += FRAME_COST
+        if self._control:
+            return None
+        self._fragments += 1
+        if not fin:
             return None
         rest: bytes | CloseReason | None = None
         if self._compressed:
@@ -114,7 +131,7 @@ class MessageGuard(Extension):
             assert self._agreement is not None
             if not self._agreement.receive_takeover:
                 self._inflater = None
-        self.last_size, self._size, self._compressed = self._size, 0, False
+        self.last_size, self._size, self._fragments, self._compressed = self._size, 0, 0, False
         return rest
 
     def _inflate(self, data: bytes) -> bytes | CloseReason:
@@ -133,6 +150,7 @@ class MessageGuard(Extension):
                 self._inflater = zlib.decompressobj(-self._agreement.receive_bits)
             parts.append(self._inflater.decompress(data, self._limit - self._size + 1))
             self._size += len(parts[-1])
+            self.work += len(parts[-1])
             if self._size > self._limit:
                 raise _TooLargeError
             # RFC 7692 §7.2.3.4: a block may have BFINAL set, where zlib stops; more may follow it.

@@ -33,7 +33,12 @@ class WebSocketTasks:
     """
 
     def __init__(self, stream: trio_h2.Stream, opening: Opening, config: WebSocketConfig, *, server: bool) -> None:
-        framing = Framing(client=not server, max_message_size=config.max_message_size, agreement=opening.agreement)
+        framing = Framing(
+            client=not server,
+            max_message_size=config.max_message_size,
+            max_fragments=config.max_fragments,
+            agreement=opening.agreement,
+        )
         self._connection = WebSocketConnection(stream, framing, config)
         self._opening = opening
         self._server = server
