@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from tests.websocket.frames import BINARY, CONT, PING, PONG, TEXT, both_roles, ends
+from tests.websocket.frames import BINARY, CONT, PING, PONG, TEXT, both_roles, ends, pack
 from trio_h2.testing import StallableStream
 from trio_h2.websocket import WebSocketBrokenError, WebSocketClosedHereError, WebSocketConfig
 
@@ -81,6 +81,35 @@ async def test_a_ping_that_was_given_up(role: str, autojump_clock: MockClock) ->
         await both.wire.expect(PING, b"a")
         await both.wire.send(PONG, b"a")
         nursery.start_soon(both.finish)
+
+
+@both_roles
+async def test_many_pings_at_once_are_all_answered(role: str, autojump_clock: MockClock) -> None:
+    """Each by a pong of its own, in order, though RFC 6455 §5.5.3 would be content with the last one."""
+    async with ends(role) as both:
+        masked = role == "server"
+        await both.wire.stream.send_all(b"".join(pack(PING, str(n).encode(), masked=masked) for n in range(64)))
+        for n in range(64):
+            await both.wire.expect(PONG, str(n))
+        await both.wire.expect_nothing()
+        await both.finish()
+
+
+@both_roles
+async def test_pings_behind_a_message_that_takes_long_are_all_answered(role: str, autojump_clock: MockClock) -> None:
+    size = 2**20
+    async with ends(role) as both, trio.open_nursery() as nursery:
+        async with both.ws.open_message() as message:
+            nursery.start_soon(message.send, bytes(size))  # more than the peer's window
+            await trio.testing.wait_all_tasks_blocked()
+            for n in range(10):
+                await both.wire.send(PING, str(n))
+            await trio.sleep(3)
+            await both.wire.expect(BINARY, bytes(size), fin=False)
+            for n in range(10):
+                await both.wire.expect(PONG, str(n))
+        await both.wire.expect(CONT, b"")
+        await both.finish()
 
 
 @both_roles

@@ -15,6 +15,7 @@ it says may get worse (1006), if the closing handshake does not come to its end.
 from __future__ import annotations
 
 import math
+from collections import deque
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -40,6 +41,8 @@ _READ_SIZE: Final = 16 * 1024
 _WORK_AT_ONCE: Final = 32 * 1024
 """How much is done for what was received (`MessageGuard.work`) before other tasks may run: 8 frames if they are empty,
 which takes about a quarter of a millisecond."""
+_MOST_PONGS: Final = 64
+"""How many pings are answered that came while no pong could be sent: the most recent ones."""
 _KEEPALIVE_PAYLOAD: Final = b"keep-alive"
 
 
@@ -78,7 +81,8 @@ class WebSocketConnection:
         self._data_frames = 0
         """How many were sent."""
         self._pings = Pings()
-        self._pong: bytes | None = None
+        self._pongs: deque[bytes] = deque(maxlen=_MOST_PONGS)
+        """The payloads of pings that are to be answered."""
         self._keepalive_ping: bytes | None = None
         self._keepalive_sent = trio.Event()
         """The ping of the keep-alive is framed; it makes a new one to wait for."""
@@ -223,8 +227,9 @@ class WebSocketConnection:
             self.inbox.put(event)
         elif isinstance(event, Pinged):
             # RFC 6455 §5.5.3: an endpoint that has not answered earlier pings "MAY elect to send a Pong frame for only
-            # the most recently processed Ping frame", which keeps a flood of them from growing anything.
-            self._pong = event.payload
+            # the most recently processed Ping frame". Peers wait for the answer to each of them all the same, so only
+            # a flood is answered like that.
+            self._pongs.append(event.payload)
             self._control.unpark()
         elif isinstance(event, Ponged):
             self._pings.answered(event.payload)
@@ -268,16 +273,14 @@ class WebSocketConnection:
 
     async def _send_pongs(self) -> None:
         while not self._is_closing():
-            if self._pong is None and self._keepalive_ping is None:
+            if not self._pongs and self._keepalive_ping is None:
                 await self._control.park()
                 continue
             async with self.frame_lock:
                 if self._is_closing():
                     return
-                frames, sent = b"", None
-                if (payload := self._pong) is not None:
-                    self._pong = None
-                    frames = self.framing.pong(payload)
+                frames, sent = b"".join(map(self.framing.pong, self._pongs)), None
+                self._pongs.clear()
                 if (payload := self._keepalive_ping) is not None:
                     self._keepalive_ping = None
                     frames += self.framing.ping(payload)
