@@ -452,8 +452,11 @@ async def test_a_tunnel() -> None:
             await stream.send_trailers({"a": "b"})
         async for chunk in stream:
             await stream.send_all(chunk.upper())
+        assert stream.state.name == "half-closed (remote)"
         await stream.send_all(b"the end")
         await stream.send_eof()
+        await stream.wait_closed()
+        assert stream.state.name == "closed"
 
     async with serving(handler) as served:
         await served.client.send(

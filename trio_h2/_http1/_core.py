@@ -348,6 +348,7 @@ class Http1Core:
         if exchange is not None and exchange.alive:
             if engine.raw:
                 exchange.remote_ended()
+                engine.tunnel_ended()
             elif not engine.request_complete and (engine.method != b"CONNECT" or engine.tunnel_wanted):
                 self._lost("the client closed the connection in the middle of a request", None)
             elif self._ending_is_leaving:
@@ -415,6 +416,7 @@ class Http1Core:
         self._discarding = True
         if self._exchange is not None and self._exchange.alive:
             self._exchange.remote_ended()
+            self.engine.tunnel_ended()
         self._changed.unpark_all()
 
     async def _transmit(self, send: Callable[[], Awaitable[None]]) -> None:

@@ -190,10 +190,7 @@ class Http1Wire:
 
     def _request_ended(self) -> None:
         self.request_complete = True
-        stream = self.streams.get(self._number)
-        if stream is not None:
-            stream.remote_ended = True
-            self._settle(stream)
+        self._remote_ended()
 
     @property
     def number(self) -> int:
@@ -257,6 +254,10 @@ class Http1Wire:
         self.close_after = True
         self.streams[stream_id].remote_ended = False
         self._pass_on()
+
+    def tunnel_ended(self) -> None:
+        """The client has ended its side of a tunnel, or of another protocol: no more bytes come."""
+        self._remote_ended()
 
     def send_informational(self, stream_id: int, fields: Sequence[RawField]) -> None:
         """Sends a 1xx response; to HTTP/1.0 none, which knows no such thing (RFC 9110 §15.2)."""
@@ -365,6 +366,12 @@ class Http1Wire:
     def _fresh(self) -> h11.Connection:
         # One for each request: the next one must begin with empty lines taken away, which h11 cannot do.
         return h11.Connection(h11.SERVER, max_incomplete_event_size=self._config.max_header_list_size + _LINE_ROOM)
+
+    def _remote_ended(self) -> None:
+        stream = self.streams.get(self._number)
+        if stream is not None:
+            stream.remote_ended = True
+            self._settle(stream)
 
     def _local_ended(self) -> None:
         stream = self.streams.get(self._number)

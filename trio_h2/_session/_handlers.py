@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from .._errors import SessionError, StreamError
+from .._errors import H2Error, SessionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,8 +72,10 @@ def tells_of_end(stream: StreamCore, error: BaseException, *, cancelled: bool) -
     """
     if isinstance(error, BaseExceptionGroup):
         return all(tells_of_end(stream, member, cancelled=cancelled) for member in error.exceptions)
-    if isinstance(error, trio.ClosedResourceError):
-        return cancelled
     if isinstance(error, SessionError):
         return stream.port.failure is not None  # else it is the error of another session
-    return isinstance(error, StreamError) and error.stream_id == stream.id
+    # Besides those of streams, the errors of what is on top of this one: of a WebSocket that was closed.
+    ended = isinstance(error, trio.BrokenResourceError | trio.ClosedResourceError)
+    if ended and isinstance(error, H2Error) and error.stream_id == stream.id:
+        return True
+    return cancelled and isinstance(error, trio.ClosedResourceError)

@@ -99,7 +99,7 @@ class WebSocketConnection:
             WebSocketClosedError: it has.
         """
         if self.end is not None:
-            raise self.end.error()
+            raise self.end.error(self.stream.id)
 
     # -- for the application's tasks -------------------------------------------------------------------------------
 
@@ -355,7 +355,7 @@ class WebSocketConnection:
         if end is None:
             self.end = End(ABNORMAL, "", trio_h2.Initiator.REMOTE, here=False, cause=cause, failure=failure)
         elif end.here and not end.failure and not (self._close_sent and self._peer_closed.is_set()):
-            self.end = replace(end, code=ABNORMAL, reason="", cause=cause, failure=f"{end.error()}, but {failure}")
+            self.end = replace(end, code=ABNORMAL, reason="", cause=cause, failure=f"{end.message}, but {failure}")
         self.stream.reset(trio_h2.ErrorCode.CANCEL)
         self._finish()
 

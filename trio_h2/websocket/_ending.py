@@ -34,12 +34,22 @@ class End:
         """Whether it is no news for somebody who reads to the end."""
         return not self.failure and (self.here or self.code in _EXPECTED)
 
-    def error(self) -> WebSocketClosedError:
-        """Returns a new exception for it."""
-        kind = WebSocketClosedHereError if self.here else WebSocketBrokenError
+    @property
+    def message(self) -> str:
+        """What happened, in one sentence."""
         who = "this side" if self.here else "the peer"
         said = f"{self.code} ({self.reason[:64]})" if self.reason else str(self.code)
-        message = self.failure or f"{who} closed the WebSocket with {said}"
-        error = kind(message, close_code=self.code, close_reason=self.reason, initiator=self.initiator)
+        return self.failure or f"{who} closed the WebSocket with {said}"
+
+    def error(self, stream_id: int) -> WebSocketClosedError:
+        """Returns a new exception for it."""
+        kind = WebSocketClosedHereError if self.here else WebSocketBrokenError
+        error = kind(
+            self.message,
+            close_code=self.code,
+            close_reason=self.reason,
+            initiator=self.initiator,
+            stream_id=stream_id,
+        )
         error.__cause__ = self.cause
         return error

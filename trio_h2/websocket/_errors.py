@@ -46,6 +46,7 @@ class WebSocketClosedError(WebSocketError):
         close_code: the code (RFC 6455 §7.4).
         close_reason: the reason that was given.
         initiator: who ended it.
+        stream_id: the stream below.
     """
 
     close_code: int
@@ -61,8 +62,9 @@ class WebSocketClosedError(WebSocketError):
         close_code: int = 1006,
         close_reason: str = "",
         initiator: trio_h2.Initiator | None = None,
+        stream_id: int | None = None,
     ) -> None:
-        super().__init__(message, initiator=initiator)
+        super().__init__(message, initiator=initiator, stream_id=stream_id)
         self.close_code = close_code
         self.close_reason = close_reason
 

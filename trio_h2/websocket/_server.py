@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
+import trio
+
 import trio_h2
 
 from ._client import check_options
@@ -221,8 +223,9 @@ class WebSocketHandler:
         await trio_h2.serve_ssl_over_tcp(WebSocketHandler(echo, fallback=pages), 8443, ssl_context, config=config)
 
     With ``allow_http1``, clients that speak HTTP/1.1 only reach the same function. When *handler* returns, the
-    WebSocket is closed with 1000; when it raises, with 1011, and the error is logged. It is cancelled when the client
-    resets the stream. Refusals are told to the client, and logged in ``trio_h2.websocket`` at level INFO.
+    WebSocket is closed with 1000; when it raises, with 1011, and the error is logged, unless it says only that the
+    WebSocket is closed. It is cancelled when the client resets the stream. Refusals are told to the client, and logged
+    in ``trio_h2.websocket`` at level INFO.
 
     Args:
         handler: async function that gets each `WebSocket`.
@@ -279,10 +282,22 @@ class WebSocketHandler:
         async with _Entered(block):
             try:
                 await self._handler(socket)
-            except (WebSocketClosedError, BaseExceptionGroup) as exc:
-                if not (socket.closed and _only_closed(exc)):
+            except WebSocketClosedError as exc:
+                if not socket.closed:
                     raise
                 logger.debug("%r ended: %s", socket, exc)
+            except BaseExceptionGroup as group:
+                # Tasks of the handler were told that it is closed, and others cancelled meanwhile: that belongs to a
+                # scope outside.
+                closed, others = group.split(WebSocketClosedError)
+                try:
+                    if closed is None or not socket.closed or not _only_cancelled(others):
+                        raise
+                    logger.debug("%r ended: %s", socket, closed)
+                    if others is not None:
+                        raise others from None
+                finally:
+                    del closed, others  # their tracebacks know this frame
 
 
 class _Entered:
@@ -300,8 +315,6 @@ class _Entered:
         return await self._block.__aexit__(exc_type, exc, traceback)
 
 
-def _only_closed(error: BaseException) -> bool:
-    """Whether *error* only says that a WebSocket is closed."""
-    if isinstance(error, BaseExceptionGroup):
-        return all(_only_closed(member) for member in error.exceptions)
-    return isinstance(error, WebSocketClosedError)
+def _only_cancelled(errors: BaseExceptionGroup | None) -> bool:
+    """Whether nothing is in a group but that tasks were cancelled."""
+    return errors is None or errors.split(trio.Cancelled)[1] is None
