@@ -12,6 +12,7 @@ import trio.testing
 import trio_h2
 from tests.stream.harness import Exchanges, answer, scripted_client, scripted_server
 from trio_h2 import ErrorCode
+from trio_h2.testing import session_pair
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -131,3 +132,33 @@ async def test_after_an_own_reset_what_was_received_stays(
             await stream.receive_some()
         assert caught.value.initiator is trio_h2.Initiator.LOCAL
         await peer.expect_nothing()
+
+
+@pytest.mark.parametrize("cancels", [True, False])
+@pytest.mark.parametrize("wanted", [True, False])
+async def test_a_reset_of_ours_that_cancels_the_handler(autojump_clock: MockClock, wanted: bool, cancels: bool) -> None:
+    """For tasks beside the handler that find out that its client is lost; as its server says, like a client's reset."""
+    ended: list[str] = []
+
+    async def handler(stream: trio_h2.ServerStream) -> None:
+        async def lose() -> None:
+            await trio.sleep(1)
+            stream.reset(ErrorCode.CANCEL, cancel_handler=wanted)
+            stream.reset(ErrorCode.CANCEL, cancel_handler=wanted)  # does nothing
+
+        await stream.respond(200)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(lose)
+            with trio.move_on_after(5) as scope:
+                await trio.sleep_forever()
+            ended.append("timeout" if scope.cancelled_caught else "?")
+        ended.append("returned")
+
+    async with session_pair(handler, cancel_handler_on_reset=cancels) as (client, server):
+        async with client.request("GET") as stream:
+            with pytest.raises(trio_h2.StreamResetError) as caught:
+                await stream.receive_some()
+            assert caught.value.code == ErrorCode.CANCEL
+        await trio.sleep(10)
+        assert ended == ([] if wanted and cancels else ["timeout", "returned"])
+        assert server.statistics().running_handlers == 0

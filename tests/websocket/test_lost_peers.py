@@ -12,7 +12,7 @@ import trio.testing
 import trio_h2
 from tests.http1.client import serving
 from tests.stream.harness import pair
-from tests.websocket.frames import OFFERING
+from tests.websocket.frames import OFFERING, PING, PONG, TEXT, Wire
 from tests.websocket.test_http1 import upgrade
 from trio_h2.websocket import (
     WebSocketBrokenError,
@@ -160,6 +160,142 @@ async def test_an_error_beside_the_end_is_one(
     assert "planted" in repr(record.exc_info)
 
 
+# -- handlers that wait for something else -----------------------------------------------------------------------------
+
+
+class Sleeper:
+    """A handler that neither receives nor sends."""
+
+    def __init__(self) -> None:
+        self.opened = trio.Event()
+        self.cancelled_at: float | None = None
+        self.socket: WebSocket | None = None
+
+    async def __call__(self, ws: WebSocket) -> None:
+        self.socket = ws
+        self.opened.set()
+        try:
+            await trio.sleep_forever()
+        except trio.Cancelled:
+            self.cancelled_at = trio.current_time()
+            raise
+
+
+@handlers
+async def test_over_http1_the_end_of_the_connection_cancels(
+    kind: str, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A browser that is killed sends a FIN, and no Close frame."""
+    sleeper = Sleeper()
+    async with serving(handler_of(kind, sleeper), config=OFFERING) as served:
+        await upgrade(served.client)
+        await sleeper.opened.wait()
+        await served.client.send_eof()
+        await trio.testing.wait_all_tasks_blocked()
+        assert sleeper.cancelled_at is not None
+        assert sleeper.socket is not None
+        assert sleeper.socket.close_code == 1006
+        await served.connection.wait_closed()
+    assert errors(caplog) == []
+
+
+@handlers
+async def test_over_http1_a_silent_client_is_given_up(
+    kind: str, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whose machine was switched off, without a word to anybody: by default, it is asked every 30 seconds."""
+    sleeper = Sleeper()
+    async with serving(handler_of(kind, sleeper), config=OFFERING) as served:
+        wire = await upgrade(served.client)
+        began = trio.current_time()
+        for n in range(3):
+            await wire.expect(PING, b"keep-alive")
+            assert trio.current_time() - began == pytest.approx((n + 1) * 30, abs=0.1)
+            await wire.send(PONG, b"keep-alive")
+        await wire.expect(PING, b"keep-alive")
+        await served.connection.wait_closed()
+        assert sleeper.cancelled_at is not None
+        assert sleeper.cancelled_at - began == pytest.approx(140, abs=1)
+        assert sleeper.socket is not None
+        with pytest.raises(WebSocketBrokenError, match="nothing came for keepalive_timeout=20 s after a ping"):
+            await sleeper.socket.receive_message()
+    assert errors(caplog) == []
+
+
+async def test_over_http1_the_keep_alive_can_be_turned_off(autojump_clock: MockClock) -> None:
+    sleeper = Sleeper()
+    config = WebSocketConfig(keepalive_interval=float("inf"))
+    async with serving(WebSocketHandler(sleeper, config=config), config=OFFERING) as served:
+        wire = await upgrade(served.client)
+        await wire.expect_nothing(1000)
+        assert sleeper.cancelled_at is None
+        await served.client.transport.aclose()
+
+
+async def test_over_http2_the_session_has_pings_of_its_own(autojump_clock: MockClock) -> None:
+    sleeper = Sleeper()
+    async with pair(WebSocketHandler(sleeper), server_config=OFFERING) as (client, _):
+        async with await open_stream(client) as stream:
+            await Wire(stream, client=True).expect_nothing(1000)
+            assert sleeper.cancelled_at is None
+        await trio.testing.wait_all_tasks_blocked()
+
+
+@handlers
+@pytest.mark.parametrize("how", ["deaf", "ends the stream"])
+async def test_over_http2_a_lost_client_cancels_as_well(
+    kind: str, how: str, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    sleeper = Sleeper()
+    handler = handler_of(kind, sleeper, WebSocketConfig(keepalive_interval=7))
+    async with pair(handler, server_config=OFFERING) as (client, server):
+        async with await open_stream(client) as stream:
+            began = trio.current_time()
+            if how == "deaf":
+                await trio.sleep(28)
+            else:
+                await stream.send_eof()
+                await trio.testing.wait_all_tasks_blocked()
+            assert sleeper.cancelled_at is not None
+            assert sleeper.cancelled_at - began == pytest.approx(27 if how == "deaf" else 0, abs=0.5)
+            assert stream.rst_code == trio_h2.ErrorCode.CANCEL
+        assert server.statistics().running_handlers == 0
+    assert errors(caplog) == []
+
+
+async def test_servers_that_do_not_cancel_handlers(autojump_clock: MockClock) -> None:
+    """``cancel_handler_on_reset=False`` holds for clients that are lost, too."""
+    told = trio.Event()
+
+    async def function(ws: WebSocket) -> None:
+        await trio.sleep(100)
+        with pytest.raises(WebSocketBrokenError):
+            await ws.send_message("x")
+        told.set()
+
+    async with serving(WebSocketHandler(function), config=OFFERING, cancel_handler_on_reset=False) as served:
+        await upgrade(served.client)
+        await served.client.send_eof()
+        await told.wait()
+
+
+async def test_a_client_that_leaves_while_it_is_closed(autojump_clock: MockClock) -> None:
+    """Whoever closes has ended it; what the handler does after that is not cut off."""
+    finished = trio.Event()
+
+    async def function(ws: WebSocket) -> None:
+        await ws.aclose(4000)
+        assert ws.close_code == 1006
+        await trio.sleep(1)
+        finished.set()
+
+    async with serving(WebSocketHandler(function), config=OFFERING) as served:
+        wire = await upgrade(served.client)
+        await wire.expect_close(4000)
+        await served.client.send_eof()
+        await finished.wait()
+
+
 async def test_a_client_over_tcp_that_is_killed(caplog: pytest.LogCaptureFixture) -> None:
     """The same over sockets: a handler with a task that sends and one that waits."""
     left = trio.Event()
@@ -191,3 +327,21 @@ async def test_a_client_over_tcp_that_is_killed(caplog: pytest.LogCaptureFixture
             await left.wait()
         nursery.cancel_scope.cancel()
     assert errors(caplog) == []
+
+
+async def test_a_client_that_talks_is_not_asked_in_vain(autojump_clock: MockClock) -> None:
+    """Anything that comes answers the keep-alive."""
+
+    async def echo(ws: WebSocket) -> None:
+        async for message in ws:
+            await ws.send_message(message)
+
+    async with serving(WebSocketHandler(echo), config=OFFERING) as served:
+        wire = await upgrade(served.client)
+        for n in range(4):
+            await wire.expect(PING, b"keep-alive")
+            await trio.sleep(10)
+            await wire.send(TEXT, str(n))
+            await wire.expect(TEXT, str(n))
+        await wire.close()
+        await wire.expect_close(1000)

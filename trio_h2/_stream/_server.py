@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from .._checks import NO_CONTENT, snapshot_of
 from .._errors import LocalProtocolError
 from .._util import construct, http_date
+from .._wire._codes import ErrorCode
 from .._wire._config import ServerConfig
 from .._wire._headers import Headers
 from .._wire._outbound import informational_fields
@@ -219,6 +220,26 @@ class ServerStream(Stream):
             return  # as in respond()
         core.port.engine.send_informational(core.id, fields)
         core.port.wake_writer()
+
+    # -- the end ---------------------------------------------------------------------------------------------------
+
+    def reset(self, code: int = ErrorCode.NO_ERROR, *, cancel_handler: bool = False) -> None:
+        """Ends both sides at once, see `Stream.reset`.
+
+        Args:
+            code: an error code, 0 … 2³²-1.
+            cancel_handler: for those who find out, beside the handler, that its client is lost: the handler is
+                cancelled as well, as it is when the client resets, and under the same condition
+                (``cancel_handler_on_reset``).
+
+        Raises:
+            TypeError: *code* is no int.
+            ValueError: *code* is out of range.
+        """
+        alive = self._core.alive
+        super().reset(code)
+        if cancel_handler and alive and self._core.cancel_on_reset:
+            self._core.cancel()
 
     # -- pushing ---------------------------------------------------------------------------------------------------
 

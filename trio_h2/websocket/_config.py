@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from .._checks import check_bool, check_int, check_seconds
@@ -22,8 +21,10 @@ class WebSocketConfig:
     """How many fragments a message may come in, empty ones included; more end the WebSocket (1008)."""
     close_timeout: float = 5.0
     """How long the closing handshake may take, before the stream is reset."""
-    keepalive_interval: float = math.inf
-    """How often a ping is sent. The HTTP/2 session has pings of its own, which do not pass through proxies."""
+    keepalive_interval: float | None = None
+    """How often a ping is sent. By default every 30 s over HTTP/1.1, where nothing else tells that a peer has vanished
+    and proxies cut what is silent for a minute; never over HTTP/2, whose sessions have pings of their own. Those do not
+    pass through proxies, however."""
     keepalive_timeout: float = 20.0
     """How long nothing at all may come after such a ping was written, before the WebSocket is given up."""
     close_on_drain: bool = True
@@ -32,8 +33,10 @@ class WebSocketConfig:
     def __post_init__(self) -> None:
         check_int("max_message_size", self.max_message_size, 1, 2**31 - 1)
         check_int("max_fragments", self.max_fragments, 1, 2**31 - 1)
-        for name in ("close_timeout", "keepalive_interval", "keepalive_timeout"):
-            check_seconds(name, getattr(self, name))
+        check_seconds("close_timeout", self.close_timeout)
+        if self.keepalive_interval is not None:
+            check_seconds("keepalive_interval", self.keepalive_interval)
+        check_seconds("keepalive_timeout", self.keepalive_timeout)
         check_bool("close_on_drain", self.close_on_drain)
 
 

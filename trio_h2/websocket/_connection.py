@@ -44,6 +44,7 @@ which takes about a quarter of a millisecond."""
 _MOST_PONGS: Final = 64
 """How many pings are answered that came while no pong could be sent: the most recent ones."""
 _KEEPALIVE_PAYLOAD: Final = b"keep-alive"
+_HTTP1_KEEPALIVE_SECONDS: Final = 30.0
 
 
 class WebSocketConnection:
@@ -59,6 +60,10 @@ class WebSocketConnection:
         self.stream = stream
         self.framing = framing
         self.config = config
+        by_default = _HTTP1_KEEPALIVE_SECONDS if isinstance(stream, trio_h2.Http1Exchange) else math.inf
+        interval = config.keepalive_interval
+        self.keepalive_interval = by_default if interval is None else interval
+        """Seconds between two pings; `math.inf` if none are sent."""
         self.end: End | None = None
         """How it ended, or is ending."""
         self.over = trio.Event()
@@ -207,7 +212,8 @@ class WebSocketConnection:
         if not self._peer_closed.is_set():
             # RFC 8441 §5: the end of the stream is "analogous" to that of a TCP connection: here, one that comes too
             # early.
-            self._broke(EOFError("the stream has ended"), "the peer ended the stream without closing the WebSocket")
+            error = EOFError("the stream has ended")
+            self._broke(error, "the peer ended the stream without closing the WebSocket", lost=True)
 
     async def handle_events(self) -> None:
         """Acts on what was received; waits while too many messages wait to be taken."""
@@ -313,7 +319,7 @@ class WebSocketConnection:
         """
         timeout = self.config.keepalive_timeout
         while not self.over.is_set():
-            await trio.sleep(self.config.keepalive_interval)
+            await trio.sleep(self.keepalive_interval)
             self._heard = trio.Event()
             self._keepalive_ping = _KEEPALIVE_PAYLOAD
             self._keepalive_sent = trio.Event()
@@ -327,7 +333,7 @@ class WebSocketConnection:
             # While our own application takes nothing, the answer may have come and not been read.
             if not self._heard.is_set() and not self.inbox.full:
                 problem = f"nothing came for keepalive_timeout={timeout:g} s after a ping"
-                self._broke(trio.TooSlowError(problem), problem)
+                self._broke(trio.TooSlowError(problem), problem, lost=True)
 
     async def go_away(self) -> None:
         """Closes when the session begins to shut down; what was received may still be taken."""
@@ -347,8 +353,12 @@ class WebSocketConnection:
             self._deadline.deadline = trio.current_time() + self.config.close_timeout
         self._wake_all()
 
-    def _broke(self, cause: BaseException | None, failure: str) -> None:
-        """The stream is of no use any more, or not worth waiting for: it is reset unless it has ended."""
+    def _broke(self, cause: BaseException | None, failure: str, *, lost: bool = False) -> None:
+        """The stream is of no use any more, or not worth waiting for: it is reset unless it has ended.
+
+        A server's handler whose client is *lost*, before either side has closed, is cancelled like one whose client
+        resets: it may be waiting for something else, and would do so for ever.
+        """
         if self.over.is_set():
             return
         end = self.end
@@ -356,8 +366,11 @@ class WebSocketConnection:
             self.end = End(ABNORMAL, "", trio_h2.Initiator.REMOTE, here=False, cause=cause, failure=failure)
         elif end.here and not end.failure and not (self._close_sent and self._peer_closed.is_set()):
             self.end = replace(end, code=ABNORMAL, reason="", cause=cause, failure=f"{end.message}, but {failure}")
-        self.stream.reset(trio_h2.ErrorCode.CANCEL)
-        self._finish()
+        self._finish()  # whoever waits for the WebSocket is told what happened, and not only cancelled
+        if lost and end is None and isinstance(self.stream, trio_h2.ServerStream):
+            self.stream.reset(trio_h2.ErrorCode.CANCEL, cancel_handler=True)
+        else:
+            self.stream.reset(trio_h2.ErrorCode.CANCEL)
 
     def _finish(self) -> None:
         self.over.set()

@@ -224,8 +224,9 @@ class WebSocketHandler:
 
     With ``allow_http1``, clients that speak HTTP/1.1 only reach the same function. When *handler* returns, the
     WebSocket is closed with 1000; when it raises, with 1011, and the error is logged, unless it says only that the
-    WebSocket is closed. It is cancelled when the client resets the stream. Refusals are told to the client, and logged
-    in ``trio_h2.websocket`` at level INFO.
+    WebSocket is closed. It is cancelled when the client is lost: when it resets the stream, ends it without closing the
+    WebSocket, or does not answer the keep-alive. Refusals are told to the client, and logged in ``trio_h2.websocket``
+    at level INFO.
 
     Args:
         handler: async function that gets each `WebSocket`.

@@ -51,7 +51,7 @@ class WebSocketTasks:
         connection = self._connection
         nursery = await self._manager.__aenter__()
         services = [connection.read, connection.send_control]
-        if connection.config.keepalive_interval < math.inf:
+        if connection.keepalive_interval < math.inf:
             services.append(connection.keep_alive)
         if self._server and connection.config.close_on_drain:
             services.append(connection.go_away)
