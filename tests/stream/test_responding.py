@@ -245,7 +245,7 @@ async def test_interim_responses_come_first(autojump_clock: MockClock) -> None:
     [
         ({":status": "99"}, ValueError),
         ({":status": "100"}, ValueError),
-        (600, ValueError),
+        (1000, ValueError),
         (True, TypeError),
         ({":path": "/"}, ValueError),
         ({"a": "line\r\nbreak"}, ValueError),
