@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import ssl
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import pytest
 import trio
+import trustme
 
 import trio_h2
 from tests.cli.tools import Ended, read_all, served
@@ -155,7 +158,8 @@ async def test_trust(get: Command, authority: ThrowawayAuthority, tmp_path: Path
         (await get(url)).failed(1, "certificate", "not accepted", "--ca")
         other = tmp_path / "other.pem"
         ThrowawayAuthority().write_ca(other)
-        (await get(url, "--ca", str(other))).failed(1, "certificate", "not accepted")
+        done = await get(url, "--ca", str(other))
+        done.failed(1, "certificate", "not accepted", f"the authorities in {other} have not issued it")
 
 
 async def test_the_name_in_the_certificate_counts(get: Command, tmp_path: Path) -> None:
@@ -163,6 +167,24 @@ async def test_the_name_in_the_certificate_counts(get: Command, tmp_path: Path) 
     elsewhere.write_ca(tmp_path / "ca.pem")
     async with served(status_in_path, elsewhere.server_context()) as site:
         (await get(site.url("/200"), "--ca", str(tmp_path / "ca.pem"))).failed(1, "certificate", "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("name", "year", "words"), [("127.0.0.1", 2001, "expired"), ("elsewhere.test", 3001, "127.0.0.1")]
+)
+async def test_no_hint_where_no_authority_helps(get: Command, tmp_path: Path, name: str, year: int, words: str) -> None:
+    """Whom to trust is not the question of a certificate that has expired, or is somebody else's."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    start, end = datetime(2000, 1, 1, tzinfo=UTC), datetime(year, 1, 1, tzinfo=UTC)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name, not_before=start, not_after=end).configure_cert(context)
+    context.set_alpn_protocols(["h2"])
+    async with served(status_in_path, context) as site:
+        done = await get(site.url("/200"), "--ca", str(tmp_path / "ca.pem"))
+    done.failed(1, "certificate", "not accepted", words)
+    assert "--ca" not in done.err
+    assert "authorit" not in done.err
 
 
 async def test_a_server_that_requires_a_certificate(get: Command, authority: ThrowawayAuthority) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from tests.cli.tools import read_all, served
+from tests.cli.tools import assert_one_line, read_all, served
 from trio_h2 import ErrorCode
 
 if TYPE_CHECKING:
@@ -28,6 +28,11 @@ async def half(stream: ServerStream) -> None:
     await stream.send_all(b"half")
     assert await read_all(stream) == b""
     stream.reset(ErrorCode.INTERNAL_ERROR)
+
+
+async def half_or_status(stream: ServerStream) -> None:
+    """Breaks off at /half."""
+    await (half if stream.path == "/half" else status_in_path)(stream)
 
 
 # -- --fail --------------------------------------------------------------------------------------------------------
@@ -52,11 +57,40 @@ async def test_fail(get: Command, status: int, code: int, tmp_path: Path) -> Non
         assert file.read_bytes() == (b"" if status == 304 else b"new")
 
 
-async def test_fail_ends_the_rest(get: Command) -> None:
-    async with served(status_in_path) as site:
+# -- several URLs --------------------------------------------------------------------------------------------------
+
+
+async def test_a_failure_leaves_the_others_alone(get: Command) -> None:
+    """Each has its line, in order; the exit code is that of the first."""
+    async with served(half_or_status) as site:
         done = await get(site.url("/200"), site.url("/500"), site.url("/201"), "--fail")
-    assert done.out == b"the body"
-    done.failed(22, "500")
+        assert done.out == b"the body" * 2
+        done.failed(22, "500")
+        urls = [site.url("/201"), site.url("/half"), "http://127.0.0.1:1/", site.url("/404"), site.url("/200")]
+        done = await get(*urls, "--fail")
+        assert done.out == b"the body" + b"half" + b"the body"
+        assert done.code == 1
+        lines = done.err.splitlines(keepends=True)
+        for line, words in zip(lines, ["4 octets", "Connection refused", "404"], strict=True):
+            assert_one_line(line, words)
+        done = await get(site.url("/404"), site.url("/half"), "--fail")
+        assert done.code == 22
+        done = await get(site.url("/half"), site.url("/half"))
+        assert (done.code, done.out, done.err.count("\n")) == (1, b"halfhalf", 2)
+
+
+async def test_what_concerns_all_ends_the_rest(get: Command, tmp_path: Path) -> None:
+    async with served(half_or_status) as site:
+        urls = [site.url("/200"), site.url("/201")]
+        (await get(*urls, "-o", str(tmp_path))).failed(1, "cannot write")
+        (await get(*urls, "-d", "@absent")).failed(1, "cannot read", "absent")
+        (await get(*urls, "-d", "abc", "-H", "content-length: 4")).failed(2, "content-length")
+        done = await get(*urls, "-d", "@-")
+        done.failed(2, "-d @-")
+        assert done.out == b""
+
+
+# -- --fail, continued ---------------------------------------------------------------------------------------------
 
 
 async def test_fail_with_headers(get: Command) -> None:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from trio_h2._cli._errors import CommandError
-from trio_h2._cli._output import Output, print_text, write_all
+from trio_h2._cli._errors import CommandError, RequestError
+from trio_h2._cli._output import BinaryGuard, Output, print_text, write_all
 from trio_h2._cli._progress import Progress, size, terminal_for
 
 if TYPE_CHECKING:
@@ -76,6 +76,27 @@ async def test_a_failing_close_is_told_unless_something_else_failed(
         with pytest.raises(expected):
             await write_then(error)
         monkeypatch.setattr(os, "close", close)
+
+
+@pytest.mark.parametrize(
+    "text", [b"x", "Zürich\t\u20ac\r\n".encode(), "Zürich\n".encode("latin-1"), b"\x1b[1mbold\x1b[0m\b\f\v"]
+)
+def test_text_is_for_terminals(text: bytes) -> None:
+    guard = BinaryGuard("http://x/")
+    for byte in text:
+        guard.look_at(bytes([byte]))
+    guard.look_at(text * 10_000)
+    guard.look_at(b"\0")  # a stray byte in what was text for so long
+
+
+@pytest.mark.parametrize(
+    "data", [b"\x89PNG\r\n\x1a\n", b"\0", b"text\0", b"\x1f\x8b\x08", "ab".encode("utf-16"), b"x" * 4095 + b"\x01"]
+)
+def test_binary_data_is_not(data: bytes) -> None:
+    guard = BinaryGuard("http://x/")
+    with pytest.raises(RequestError, match=r"^http://x/: the body is binary: -o FILE saves it, -o - writes it"):
+        for byte in data:
+            guard.look_at(bytes([byte]))
 
 
 async def test_closed_stdout_is_never_written_to(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -182,6 +183,29 @@ async def test_no_bar_for_a_body_on_the_terminal() -> None:
     async def handler(stream: ServerStream) -> None:
         await stream.respond(200, body=2 * MIB * b"x")
 
+    async with served(handler) as site:
+        assert await on_terminal(site.url()) == (0, 2 * MIB * b"x")
+
+
+async def test_binary_data_on_the_terminal() -> None:
+    """It is shown only if that was asked for."""
+    data = bytes(range(256)) * 100
+
+    async def handler(stream: ServerStream) -> None:
+        await stream.respond(200, body=data if stream.path == "/" else b"text\n")
+
+    async with served(handler) as site:
+        code, shown = await on_terminal(site.url(), site.url("/text"))
+        told, text = shown.decode().replace("\r", "").splitlines(keepends=True)
+        assert_one_line(told, site.url(), "binary", "-o FILE", "-o -")
+        assert (code, text) == (1, "text\n")
+        assert await on_terminal(site.url(), "-o", "-") == (0, data.replace(b"\n", b"\r\n"))  # as terminals do
+        ended = await run("get", site.url())
+        assert (ended.code, ended.out, ended.err) == (0, data, "")
+
+
+async def on_terminal(*argv: str) -> tuple[int, bytes]:
+    """Runs `get` with stdout and stderr on a terminal; returns its exit code, and what that shows."""
     master, terminal = os.openpty()
     seen = bytearray()
 
@@ -192,15 +216,55 @@ async def test_no_bar_for_a_body_on_the_terminal() -> None:
         except OSError:
             pass
 
-    async with served(handler) as site, trio.open_nursery() as nursery:
+    async with trio.open_nursery() as nursery:
         process = await trio.lowlevel.open_process(
-            [*PROGRAM, "get", site.url()], stdin=subprocess.DEVNULL, stdout=terminal, stderr=terminal, env=ENVIRONMENT
+            [*PROGRAM, "get", *argv], stdin=subprocess.DEVNULL, stdout=terminal, stderr=terminal, env=ENVIRONMENT
         )
         os.close(terminal)
         nursery.start_soon(trio.to_thread.run_sync, read)
-        assert await process.wait() == 0
+        code = await process.wait()
     os.close(master)
-    assert bytes(seen) == 2 * MIB * b"x"
+    return code, bytes(seen)
+
+
+async def test_what_the_library_logs_is_no_second_line() -> None:
+    """Without a handler of its own, a program shows warnings: here that the server was taken for an attacker."""
+
+    async def flood(transport: trio.abc.Stream) -> None:
+        await transport.receive_some()
+        with contextlib.suppress(trio.BrokenResourceError):
+            await transport.send_all(frame(4, 0, 0) + frame(6, 0, 0, bytes(8)) * 20_000)
+            while await transport.receive_some():
+                pass
+        await transport.aclose()
+
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.serve_listeners, flood, [listener])
+        ended = await run("get", f"http://127.0.0.1:{listener.socket.getsockname()[1]}/")
+        nursery.cancel_scope.cancel()
+    ended.failed(1, "ENHANCE_YOUR_CALM")
+
+
+def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
+    """A frame (RFC 9113 §4.1)."""
+    return len(payload).to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big") + payload
+
+
+async def test_a_closed_stdin_has_no_body() -> None:
+    """Its number may be that of something else by then."""
+    async with served(endless) as site:
+        for argv in (["-d", "@-"], ["-d", "@-", "-X", "PUT"]):
+            done = await trio.run_process(
+                ["sh", "-c", 'exec "$@" <&-', "sh", *PROGRAM, "get", site.url(), *argv],
+                stdin=None,
+                capture_stdout=True,
+                capture_stderr=True,
+                check=False,
+                env=ENVIRONMENT,
+            )
+            assert (done.returncode, done.stdout) == (1, b"")
+            assert_one_line(done.stderr.decode(), "stdin", "closed")
 
 
 # -- get: Ctrl-C ---------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ Every failure ends here, as one line on stderr and an exit code; a traceback is 
 from __future__ import annotations
 
 import io
+import logging
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -49,6 +50,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: ServeOptions | ProxyOptions | GetOptions | DemoOptions) -> int:
+    if isinstance(options, GetOptions | DemoOptions):
+        # Their failures are told in one line, to which the library's log has nothing to add; without any handler,
+        # Python would write warnings to stderr.
+        logging.basicConfig(handlers=[logging.NullHandler()])
     match options:
         case ServeOptions(workers=int(workers)):
             return trio.run(serve_with_workers, options, workers)

@@ -256,14 +256,15 @@ def _add_get(commands: argparse._SubParsersAction[_Parser]) -> None:
         "get",
         help="send requests",
         description="Sends a request to each URL, in order; those of one origin share a session. http:// means HTTP/2 "
-        "with prior knowledge. Exits with 0 when done, 1 after a failure, 2 after wrong usage, 22 with --fail.",
+        "with prior knowledge. After a failure the next one is sent. Exits with 0 when all is done, 1 after a failure, "
+        "2 after wrong usage, 22 with --fail.",
         allow_abbrev=False,
     )
     get.add_argument("urls", metavar="URL", nargs="+")
     get.add_argument("-X", dest="method", metavar="METHOD", help="default: GET, with -d POST")
     get.add_argument("-H", dest="headers", metavar="'NAME: VALUE'", action="append", default=[], help="a header field")
     get.add_argument("-d", dest="data", metavar="DATA|@FILE", help="the request's body, or the file that holds it")
-    get.add_argument("-o", dest="output", metavar="FILE", help="where the bodies go (default: stdout)")
+    get.add_argument("-o", dest="output", metavar="FILE", help="where the bodies go (default, and -: stdout)")
     get.add_argument("-i", dest="include", action="store_true", help="print status and headers, too")
     trust = get.add_mutually_exclusive_group()
     trust.add_argument("--ca", metavar="FILE", help="trust the certificate authorities in FILE and no others")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -81,8 +82,12 @@ async def open_body(data: str | None) -> AsyncGenerator[Body, None]:
         yield Body(octets=b"" if data is None else os.fsencode(data))
         return
     path = data[1:]
+    if path == "-":
+        path = "stdin"
+        if sys.stdin is None:  # whatever Trio has opened first may have got the number 0
+            raise CommandError("cannot read stdin: it is closed")
     try:
-        file = await trio.to_thread.run_sync(_open, path, abandon_on_cancel=True)
+        file = await trio.to_thread.run_sync(_open, data[1:], abandon_on_cancel=True)
     except OSError as exc:
         raise CommandError(f"cannot read {path}: {reason(exc)}") from exc
     try:

@@ -27,6 +27,10 @@ class CommandError(Exception):
         self.code = code
 
 
+class RequestError(CommandError):
+    """One request of several failed, which says nothing about the others."""
+
+
 class UsageError(CommandError):
     """What was asked for cannot be meant: a bad option, URL, header or app."""
 

@@ -11,8 +11,8 @@ import trio
 import trio_h2
 
 from ._body import open_body
-from ._errors import STATUS, CommandError, UsageError
-from ._output import Output
+from ._errors import STATUS, RequestError, UsageError, report
+from ._output import BinaryGuard, Output
 from ._progress import Progress, terminal_for
 from ._sessions import Sessions
 from ._target import parse_headers, parse_proxy, parse_target, trusting
@@ -29,13 +29,14 @@ if TYPE_CHECKING:
 async def get(options: GetOptions) -> int:
     """Sends a request to each URL, in order, over one session for each origin.
 
-    Cancelled: the request under way is reset, the sessions are closed.
+    A request that fails is reported, and the next one is sent. Cancelled: the request under way is reset, the sessions
+    are closed.
 
     Returns:
-        The exit code, 0.
+        The exit code: 0, or that of the first request that failed.
 
     Raises:
-        CommandError: it failed; what was received until then is written.
+        CommandError: no request can be sent, or no body read or written; what was received until then is written.
     """
     targets = [parse_target(url) for url in options.urls]
     fields = parse_headers(options.headers)
@@ -43,16 +44,42 @@ async def get(options: GetOptions) -> int:
     context = None
     if any(target.is_tls for target in targets) or (proxy is not None and proxy.target.is_tls):
         context = trusting(options.ca, insecure=options.insecure)
+    if options.data == "@-" and len(targets) > 1:
+        raise UsageError("-d @- can be read once only, for one URL")
+    code = 0
     async with AsyncExitStack() as stack:
         output = await stack.enter_async_context(Output(options.output))
-        sessions = Sessions(stack, context, proxy)
+        sessions = Sessions(stack, context, proxy, options.ca)
         for target in targets:
-            async with open_body(options.data) as body:
-                request = _request(await sessions.get(target), target, options, fields, body)
-                status = await _exchange(request, target, options, body, output)
-            if options.fail and status >= 400:
-                raise CommandError(f"{target.url}: the server answered with status {status}", STATUS)
-    return 0
+            with _going_on() as failed:
+                async with open_body(options.data) as body:
+                    request = _request(await sessions.get(target), target, options, fields, body)
+                    status = await _exchange(request, target, options, body, output)
+                if options.fail and status >= 400:
+                    raise RequestError(f"{target.url}: the server answered with status {status}", STATUS)
+            code = code or failed.code
+    return code
+
+
+class _Failure:
+    """Of a request that may have failed."""
+
+    code = 0
+
+
+@contextmanager
+def _going_on() -> Iterator[_Failure]:
+    """Reports the failure of one request, and nothing else: whatever would fail with each of them ends the command."""
+    failure = _Failure()
+    try:
+        yield failure
+    except RequestError as exc:
+        failure.code = report(exc)
+    except ExceptionGroup as group:
+        failed, others = group.split(RequestError)
+        if failed is None or others is not None:
+            raise
+        failure.code = report(failed)
 
 
 def _request(
@@ -103,10 +130,13 @@ async def _receive(stream: trio_h2.ClientStream, target: Target, options: GetOpt
         return response.status
     length = response.get("content-length") if options.method != "HEAD" else None
     terminal = terminal_for(body_on_terminal=output.is_terminal)
+    guard = BinaryGuard(target.url) if output.is_unasked_terminal else None
     progress = Progress(None if length is None else int(length), trio.current_time(), terminal)
     try:
         with _failures(target, output, progress):
             while chunk := await stream.receive_some():
+                if guard is not None:
+                    guard.look_at(chunk)
                 await output.write(chunk)
                 progress.advance(len(chunk), trio.current_time())
             await output.write(b"")  # an empty body makes an empty file
@@ -132,4 +162,4 @@ def _failures(target: Target, output: Output | None = None, progress: Progress |
         if isinstance(exc, trio_h2.HandshakeError) and not isinstance(exc.__cause__, ssl.SSLError):
             # Its first bytes were no HTTP/2, nor an alert of TLS.
             what += "the server does not speak HTTP/2: "
-        raise CommandError(f"{what}{exc}") from exc
+        raise RequestError(f"{what}{exc}") from exc

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import sys
 from typing import TYPE_CHECKING
 
 import trio
 
-from ._errors import CommandError, reason
+from ._errors import CommandError, RequestError, reason
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 _STDOUT = 1
+_LOOKED_AT = 4096
+# Control characters that no text has: not those that move the cursor, nor ESC, which colours begin with.
+_find_binary = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f]").search
 
 
 class Output:
@@ -29,6 +33,7 @@ class Output:
 
     def __init__(self, path: str | None = None) -> None:
         self._path = None if path == "-" else path
+        self._asked = path is not None
         self._file: int | None = None
 
     @property
@@ -40,6 +45,11 @@ class Output:
     def is_terminal(self) -> bool:
         """Whether the bodies appear on a terminal."""
         return self._path is None and sys.stdout is not None and os.isatty(_STDOUT)
+
+    @property
+    def is_unasked_terminal(self) -> bool:
+        """Whether the bodies appear on a terminal though nobody has said ``-o -``."""
+        return self.is_terminal and not self._asked
 
     async def say(self, data: bytes) -> None:
         """Writes to stdout. Cancelled: some of it may have been written.
@@ -94,6 +104,28 @@ class Output:
         except OSError as error:
             if exc is None:
                 raise CommandError(f"cannot write to {self.name}: {reason(error)}") from error
+
+
+class BinaryGuard:
+    """Keeps from a terminal what would only confuse it. What is text to people, in whatever charset, passes.
+
+    Args:
+        what: whose bytes they are.
+    """
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._left = _LOOKED_AT
+
+    def look_at(self, data: bytes) -> None:
+        """Looks at the next bytes, unless enough of them were text.
+
+        Raises:
+            RequestError: they are no text.
+        """
+        if self._left and _find_binary(data[: self._left]):
+            raise RequestError(f"{self._what}: the body is binary: -o FILE saves it, -o - writes it to the terminal")
+        self._left = max(0, self._left - len(data))
 
 
 def print_text(text: str) -> None:

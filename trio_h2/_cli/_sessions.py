@@ -10,7 +10,7 @@ import trio
 import trio_h2
 from trio_h2.tunnel import TunnelRefusedError, through
 
-from ._errors import CommandError, reason
+from ._errors import RequestError, reason
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ._target import Proxy, Target
 
 _MAX_WORDS: Final = 500
+_UNKNOWN_ISSUER: Final = frozenset((2, 18, 19, 20, 21))
+"""Why OpenSSL does not trust a certificate (X509_V_ERR_…): it does not know the authority, or there is none."""
 
 
 class Sessions:
@@ -28,10 +30,14 @@ class Sessions:
         stack: they last as long as this.
         context: whom to trust, where TLS is spoken.
         proxy: through which to go.
+        ca: the file of authorities that *context* trusts, if it was given.
     """
 
-    def __init__(self, stack: AsyncExitStack, context: ssl.SSLContext | None, proxy: Proxy | None) -> None:
+    def __init__(
+        self, stack: AsyncExitStack, context: ssl.SSLContext | None, proxy: Proxy | None, ca: str | None = None
+    ) -> None:
         self._stack = stack
+        self._ca = ca
         self._context = context
         self._proxy = proxy
         self._open: dict[str, trio_h2.ClientSession] = {}
@@ -41,7 +47,7 @@ class Sessions:
         """Returns the session for an origin.
 
         Raises:
-            CommandError: it cannot be opened.
+            RequestError: it cannot be opened.
         """
         session = self._open.get(target.origin)
         if session is None or session.closed:
@@ -67,21 +73,22 @@ class Sessions:
                 trio_h2.connect(origin, transport=transport, ssl_context=context)
             )
         except trio_h2.UnknownProtocolError as exc:
-            raise CommandError(f"{origin} does not speak HTTP/2") from exc
+            raise RequestError(f"{origin} does not speak HTTP/2") from exc
         except trio_h2.HandshakeError as exc:
             if isinstance(exc.__cause__, ssl.SSLCertVerificationError):
                 why = exc.__cause__.verify_message
-                message = (
-                    f"the certificate of {origin} was not accepted: {why} (--ca FILE trusts an authority of your own)"
-                )
-                raise CommandError(message) from exc
-            raise CommandError(f"cannot connect to {origin}: {exc}") from exc
+                if exc.__cause__.verify_code in _UNKNOWN_ISSUER:
+                    hint = "--ca FILE trusts an authority of your own"
+                    why += f" ({hint if self._ca is None else f'the authorities in {self._ca} have not issued it'})"
+                raise RequestError(f"the certificate of {origin} was not accepted: {why}") from exc
+            raise RequestError(f"cannot connect to {origin}: {exc}") from exc
         except OSError as exc:
-            raise CommandError(f"cannot connect to {origin}: {reason(exc)}") from exc
+            raise RequestError(f"cannot connect to {origin}: {reason(exc)}") from exc
         except TunnelRefusedError as exc:
-            raise CommandError(f"cannot connect to {origin}: the proxy refused it: {_why(exc)}") from exc
+            raise RequestError(f"cannot connect to {origin}: the proxy refused it: {_why(exc)}") from exc
         except (trio_h2.H2Error, trio.BrokenResourceError, trio.ClosedResourceError) as exc:
-            raise CommandError(f"cannot connect to {origin} through the proxy: {exc}") from exc
+            way = "" if transport is None else " through the proxy"
+            raise RequestError(f"cannot connect to {origin}{way}: {exc}") from exc
 
 
 def _why(refusal: TunnelRefusedError) -> str:
