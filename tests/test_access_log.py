@@ -160,7 +160,15 @@ async def test_the_octets_that_were_handed_over(caplog: Log, autojump_clock: obj
     assert fields(caplog)[0]["octets"] == 4
 
 
+async def two(_request: object, _response: object) -> None:
+    """A handler of requests."""
+
+
 def test_wrong_arguments() -> None:
+    with pytest.raises(
+        TypeError, match=r"must take one argument, the stream, unlike .*: trio_h2\.compat\.request_handler"
+    ):
+        access_log(two)  # type: ignore[arg-type]  # that is the test
     with pytest.raises(TypeError, match="handler must be an async function, not 5"):
         access_log(5)  # type: ignore[arg-type]  # what the test is about
     with pytest.raises(ValueError, match="'text' or 'json', not 'xml'"):

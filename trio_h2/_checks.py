@@ -6,6 +6,7 @@ checked, or raises `TypeError` or `ValueError` with the name of the argument in 
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -26,6 +27,30 @@ NOT_FOR_APPLICATIONS: Final = CONNECTION_SPECIFIC | {b"http2-settings"}
 def is_int(value: object) -> TypeGuard[int]:
     """Whether *value* is an int; a bool, which Python takes for one, is not."""
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def takes(function: object, arguments: int) -> bool:
+    """Whether *function* can be called with so many arguments, by position; of some, nobody can tell before."""
+    try:
+        signature = inspect.signature(function)  # type: ignore[arg-type]  # what cannot be called is a TypeError
+    except (TypeError, ValueError):
+        return callable(function)
+    try:
+        signature.bind(*range(arguments))
+    except TypeError:
+        return False
+    return True
+
+
+def check_handler(handler: object) -> None:
+    """Checks a stream handler, as far as that can be told without calling it."""
+    if not callable(handler):
+        raise TypeError(f"handler must be an async function, not {handler!r}")
+    if not takes(handler, 1):
+        hint = ""
+        if takes(handler, 2):
+            hint = ": trio_h2.compat.request_handler makes one of a function that takes a request and a response"
+        raise TypeError(f"handler must take one argument, the stream, unlike {handler!r}{hint}")
 
 
 def check_int(name: str, value: object, low: int, high: int | None = None) -> int:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import trio
 
+from ._checks import check_handler
 from ._util import address_name
 
 if TYPE_CHECKING:
@@ -46,11 +47,10 @@ def access_log(handler: Handler, *, format: Literal["text", "json"] = "text") ->
         format: ``"text"``, or ``"json"``: one object per line.
 
     Raises:
-        TypeError: *handler* is not callable.
+        TypeError: *handler* cannot be called with a stream.
         ValueError: *format* is none of these.
     """
-    if not callable(handler):
-        raise TypeError(f"handler must be an async function, not {handler!r}")
+    check_handler(handler)
     if format not in FORMATS:
         raise ValueError(f"format must be 'text' or 'json', not {format!r}")
     line = _text if format == "text" else _json

@@ -9,6 +9,7 @@ import pytest
 
 from trio_h2._cli._app import load_app
 from trio_h2._cli._errors import UsageError
+from trio_h2.testing import session_pair
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +36,10 @@ async def generator(stream):
     yield
 async def nothing(): ...
 async def two(one, two): ...
+async def three(scope, receive, send): ...
+async def named(stream, *, extra): ...
+async def app(request, response):
+    await response.send_text(f"hello, {request.path}")
 async def everything(*args): ...
 
 bound = Configured(neighbour.GREETING)
@@ -67,6 +72,12 @@ def test_an_async_callable_is_taken(app: Path, name: str) -> None:
     assert callable(load_app(f"{app}:{name}"))
 
 
+async def test_a_function_of_request_and_response_is_taken(app: Path) -> None:
+    async with session_pair(load_app(f"{app}:app")) as (client, _server), client.request("GET", "/there") as stream:
+        assert (await stream.receive_response()).status == 200
+        assert await stream.receive_some() == b"hello, /there"
+
+
 def test_the_file_may_be_named_relatively_and_like_a_module(app: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(app.parent)
     app.rename("trio.py")
@@ -86,8 +97,9 @@ def test_the_file_may_be_named_relatively_and_like_a_module(app: Path, monkeypat
         ("plain", "async function"),
         ("Configured", "async function"),
         ("number", "async function"),
-        ("nothing", "one argument"),
-        ("two", "one argument"),
+        ("nothing", r"must take a stream, or a request and a response: .*nothing\(request, response\)$"),
+        ("three", r"must take a stream, or a request and a response: .*three\(stream\) .* it looks like an ASGI app"),
+        ("named", r"must take a stream, or a request and a response: .*named\(request, response\)$"),
         ("absent", "has no 'absent'"),
         ("not a name", "FILE.py:NAME"),
         ("", "FILE.py:NAME"),

@@ -307,6 +307,8 @@ def test_nobody_else_makes_them() -> None:
 
 
 def test_wrong_arguments() -> None:
+    async def one(_stream: trio_h2.ServerStream) -> None: ...
+
     async def app(request: Request, response: Response) -> None:
         pass
 
@@ -314,6 +316,8 @@ def test_wrong_arguments() -> None:
     for handler, options, error, match in (
         (1, {}, TypeError, "async functions"),
         (app, {"check_continue": 1}, TypeError, "async functions"),
+        (one, {}, TypeError, "handler must take two arguments"),
+        (app, {"check_continue": one}, TypeError, "check_continue must take two arguments"),
         (app, {"request_class": MyResponse}, TypeError, "subclass of Request"),
         (app, {"request_class": 1}, TypeError, "subclass of Request"),
         (app, {"response_class": MyRequest}, TypeError, "subclass of Response"),

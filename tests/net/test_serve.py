@@ -147,6 +147,10 @@ async def test_a_context_without_http2_is_refused_before_listening(authority: Th
 
 
 async def test_wrong_types() -> None:
+    async def app(_request: object, _response: object) -> None: ...
+
+    with pytest.raises(TypeError, match=r"the stream, unlike .*: trio_h2\.compat\.request_handler"):
+        await serve_tcp(app, 0)  # type: ignore[arg-type]  # that is the point
     with pytest.raises(TypeError, match="handler"):
         await serve_tcp("hello", 0)  # type: ignore[arg-type]  # that is the point
     with pytest.raises(TypeError, match="config"):

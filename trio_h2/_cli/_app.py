@@ -10,6 +10,9 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from trio_h2 import compat
+
+from .._checks import takes
 from ._errors import UsageError, describe
 
 if TYPE_CHECKING:
@@ -19,16 +22,19 @@ if TYPE_CHECKING:
     from trio_h2 import ServerStream
 
     Handler = Callable[[ServerStream], Awaitable[object]]
+    RequestHandler = Callable[[compat.Request, compat.Response], Awaitable[object]]
 
 
 def load_app(spec: str) -> Handler:
     """Runs the file and returns the handler.
 
+    A function of two arguments, a request and a response, is made a handler of.
+
     Args:
         spec: ``FILE.py:NAME``.
 
     Raises:
-        UsageError: the file cannot be run, or NAME in it is no async function of one argument.
+        UsageError: the file cannot be run, or NAME in it is no async function of one or two arguments.
     """
     file, colon, name = spec.rpartition(":")
     if not colon or not file or not name.isidentifier():
@@ -40,9 +46,15 @@ def load_app(spec: str) -> Handler:
         raise UsageError(f"{file} has no {name!r}") from None
     if not _is_async(handler):
         raise UsageError(f"{name!r} in {file} must be an async function: async def {name}(stream)")
-    if not _takes_one_argument(handler):
-        raise UsageError(f"{name!r} in {file} must take one argument, the stream: async def {name}(stream)")
-    return cast("Handler", handler)
+    if takes(handler, 1):
+        return cast("Handler", handler)
+    if takes(handler, 2):
+        return cast("Handler", compat.request_handler(cast("RequestHandler", handler)))
+    hint = "; it looks like an ASGI app, which is for an ASGI server" if takes(handler, 3) else ""
+    raise UsageError(
+        f"{name!r} in {file} must take a stream, or a request and a response: "
+        f"async def {name}(stream) or async def {name}(request, response){hint}"
+    )
 
 
 def _run_file(file: Path) -> ModuleType:
@@ -84,12 +96,3 @@ def _is_async(handler: object) -> bool:
     return inspect.iscoroutinefunction(handler) or (
         not inspect.isclass(handler) and inspect.iscoroutinefunction(getattr(handler, "__call__", None))  # noqa: B004 - its kind matters
     )
-
-
-def _takes_one_argument(handler: object) -> bool:
-    assert callable(handler)
-    try:
-        inspect.signature(handler).bind(None)
-    except TypeError:
-        return False
-    return True

@@ -195,7 +195,11 @@ def _add_serve(commands: argparse._SubParsersAction[_Parser]) -> None:
         allow_abbrev=False,
     )
     serve.add_argument("directory", metavar="DIRECTORY", nargs="?", help="default: the current directory")
-    serve.add_argument("--app", metavar="FILE.py:NAME", help="serve with the async function NAME(stream) of FILE.py")
+    serve.add_argument(
+        "--app",
+        metavar="FILE.py:NAME",
+        help="serve with the async function NAME(stream), or NAME(request, response), of FILE.py",
+    )
     serve.add_argument(
         "--hidden", action="store_true", help="serve names that begin with a dot, too, not only those below .well-known"
     )

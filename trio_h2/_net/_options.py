@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .._checks import check_bool
+from .._checks import check_bool, check_handler
 from .._session._extensions import encode_origins
 from .._wire._config import ServerConfig
 from ._contexts import check_server_context
@@ -61,8 +61,7 @@ def checked_options(
         ValueError: an entry of *origins* has no origin, or *ssl_context* does not offer HTTP/2 by ALPN, or
             HTTP/1.1 where it is not served, or the other way round.
     """
-    if not callable(handler):
-        raise TypeError(f"handler must be an async function, not {handler!r}")
+    check_handler(handler)
     hooks: dict[str, object] = {
         "on_session": on_session,
         "on_session_error": on_session_error,

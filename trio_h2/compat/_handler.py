@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar, overload
 
 from trio_h2 import Headers
 
-from .._checks import check_int
+from .._checks import check_int, takes
 from .._util import construct
 from ._errors import HTTPError
 from ._request import DEFAULT_MAX_BODY_SIZE, Request
@@ -119,6 +119,9 @@ def _check_arguments(
 ) -> None:
     if not callable(handler) or not (check_continue is None or callable(check_continue)):
         raise TypeError("handler and check_continue must be async functions")
+    for name, function in (("handler", handler), ("check_continue", check_continue)):
+        if function is not None and not takes(function, 2):
+            raise TypeError(f"{name} must take two arguments, the request and the response, unlike {function!r}")
     if not (isinstance(request_class, type) and issubclass(request_class, Request)):
         raise TypeError(f"request_class must be a subclass of Request, not {request_class!r}")
     if not (isinstance(response_class, type) and issubclass(response_class, Response)):
