@@ -79,12 +79,15 @@ class Writer:
 
     async def run(self, core: SessionCore) -> None:
         """Writes until it is stopped, or until the transport breaks."""
+        streams = self._engine.streams
         try:
             while not self.stopped:
                 while not self._signal_set:
                     await self._waiting.park()
-                # One pass of the scheduler: whoever is about to add something makes it into this batch.
-                await trio.lowlevel.checkpoint()
+                # One pass of the scheduler: whoever is about to add something makes it into this batch. Where no stream
+                # is open, nobody is.
+                if streams:
+                    await trio.lowlevel.checkpoint()
                 while batch := self._next_batch():
                     self.writing = True
                     if self._room:
