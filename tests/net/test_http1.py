@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 from functools import partial
@@ -262,7 +263,7 @@ async def test_over_tls_a_client_that_closes_has_left(
 
 
 async def test_over_tls_an_early_answer_is_seen(authority: ThrowawayAuthority, autojump_clock: MockClock) -> None:
-    """What the client still sends is read for a moment, since there is no half-close that would tell it to stop."""
+    """The alert ends the response at once, for nothing in it told of the end; what the client still sends is read."""
     listener = MemoryListener()
     context = authority.server_context(alpn=("h2", "http/1.1"))
     serve = partial(serve_listeners, hello, [listener], ssl_context=context, allow_http1=True)
@@ -276,7 +277,7 @@ async def test_over_tls_an_early_answer_is_seen(authority: ThrowawayAuthority, a
             await client.send(bytes(100_000))
             await trio.sleep(0.5)
         await client.expect_end()
-        assert trio.current_time() - start == pytest.approx(6, abs=0.1)  # 1 s until it is too much to read, 5 to linger
+        assert trio.current_time() - start == pytest.approx(4, abs=0.1)  # 5 s, to linger, have begun after 1
         await server.aclose()
 
 
@@ -557,7 +558,7 @@ async def test_stop_accepting_lets_connections_go_on(autojump_clock: MockClock) 
 
 @pytest.mark.parity("F4")
 async def test_a_graceful_end_of_both_kinds(autojump_clock: MockClock) -> None:
-    """Idle connections end at once; the others with their current request."""
+    """Idle connections end when no other request comes; the others with their current one."""
     listener = MemoryListener()
     go = trio.Event()
 
@@ -573,8 +574,10 @@ async def test_a_graceful_end_of_both_kinds(autojump_clock: MockClock) -> None:
         await idle.answer()
         await busy.send(f"GET /wait HTTP/1.1\r\n{HOST}\r\n")
         await trio.testing.wait_all_tasks_blocked()
+        start = trio.current_time()
         server.shutdown()
         await idle.expect_end()
+        assert trio.current_time() - start == pytest.approx(1)
         assert [connection.draining for connection in server.http1_connections] == [True] * 2
         go.set()
         answer = await busy.answer()
@@ -582,6 +585,50 @@ async def test_a_graceful_end_of_both_kinds(autojump_clock: MockClock) -> None:
         await busy.expect_end()
         await trio.sleep(2)
         assert server.http1_connections == []
+
+
+@pytest.mark.parametrize("over_tls", [False, True])
+async def test_a_client_in_its_handshake_gets_an_answer(
+    over_tls: bool, authority: ThrowawayAuthority, autojump_clock: MockClock
+) -> None:
+    """A server that is shut down has accepted the connection, and the client believes that it is served."""
+    listener = MemoryListener()
+    context = authority.server_context(alpn=("h2", "http/1.1")) if over_tls else None
+    async with trio.open_nursery() as nursery:
+        server: Server = await nursery.start(
+            partial(serve_listeners, hello, [listener], ssl_context=context, allow_http1=True)
+        )
+        transport: trio.abc.Stream = listener.connect()
+        slow = listener.connect()
+        await trio.testing.wait_all_tasks_blocked()
+        start = trio.current_time()
+        server.shutdown()
+        await trio.sleep(0.5)
+        if over_tls:
+            transport = await tls(authority, transport, ["http/1.1"])
+        client = RawClient(transport)
+        await client.send(f"GET / HTTP/1.1\r\n{HOST}\r\n")
+        answer = await client.answer()
+        assert (answer.body, answer.headers["connection"]) == (b"hello", "close")
+        await client.expect_end()
+        with contextlib.suppress(trio.BrokenResourceError):
+            await RawClient(slow).expect_end()  # it has said nothing
+        assert trio.current_time() - start == pytest.approx(1)
+
+
+async def test_aclose_ends_handshakes_with_its_grace(autojump_clock: MockClock) -> None:
+    listener = MemoryListener()
+    config = ServerConfig(last_request_timeout=60)
+    async with trio.open_nursery() as nursery:
+        server: Server = await nursery.start(
+            partial(serve_listeners, hello, [listener], config=config, allow_http1=True)
+        )
+        client = RawClient(listener.connect())
+        await trio.testing.wait_all_tasks_blocked()
+        start = trio.current_time()
+        await server.aclose(2)
+        assert trio.current_time() - start == pytest.approx(2)
+        await client.expect_end()
 
 
 @pytest.mark.parity("F4")

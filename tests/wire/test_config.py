@@ -56,7 +56,7 @@ def test_every_number_is_checked(config: type[SessionConfig]) -> None:
     numbers = {field.name for field in dataclasses.fields(config) if field.init}
     numbers -= {"send_date", "padding", "enable_connect_protocol", "allow_half_open"}
     own = {"max_session_invalid_frames", "max_session_rejected_streams"}
-    own |= {"max_concurrent_streams", "max_connections"}
+    own |= {"max_concurrent_streams", "max_connections", "last_request_timeout"}
     own |= {"handler_timeout", "handler_wait_timeout", "goaway_timeout", "unknown_protocol_timeout"}
     own |= {"max_reserved_remote_streams", "max_concurrent_pushes", "expect_continue_timeout"}
     assert numbers - own == {*TIMEOUTS, *RATES, *RANGES}

@@ -25,7 +25,7 @@ async def close_gracefully(
     config: ServerConfig,
     *,
     unread: bool,
-    tunnel: bool,
+    announced: bool,
 ) -> None:
     """Closes *transport* after the last response.
 
@@ -40,7 +40,7 @@ async def close_gracefully(
         stop_reading: waits until nobody does.
         config: ``linger_timeout`` bounds the wait if the client was still sending, else ``close_timeout``.
         unread: whether the client was still sending.
-        tunnel: whether no response has told the client that the connection is going to be closed.
+        announced: whether a response has told the client that the connection is going to be closed.
     """
     seconds = config.linger_timeout if unread else config.close_timeout
     if isinstance(transport, trio.abc.HalfCloseableStream):
@@ -48,11 +48,11 @@ async def close_gracefully(
             await transport.send_eof()
             await wait_ended()
     elif isinstance(transport, trio.SSLStream):
-        if unread and not tunnel:  # only the client can end it, by what the response says
+        if unread and announced:  # only the client can end it, by what the response says
             with trio.move_on_after(seconds):
                 await wait_ended()
         await stop_reading()
-        await _close_tls(transport, config, seconds=seconds if tunnel and unread else 0)
+        await _close_tls(transport, config, seconds=seconds if unread and not announced else 0)
     elif unread:
         with trio.move_on_after(seconds):
             await wait_ended()

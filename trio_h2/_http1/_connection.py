@@ -51,15 +51,15 @@ class Http1Connection(metaclass=NoPublicConstructor):
     @property
     def closed(self) -> bool:
         """Whether no further request is taken."""
-        return self._core.draining_begun.is_set()
+        return not self._core.takes_requests
 
     @property
     def draining(self) -> bool:
-        """Whether the connection will end with the current request."""
+        """Whether the connection will end with the current request, or with one more."""
         return self._core.draining_begun.is_set()
 
     async def wait_draining(self) -> None:
-        """Waits until the connection takes no further request, or is over."""
+        """Waits until the connection is going to end, see `draining`, or is over."""
         await self._core.draining_begun.wait()
 
     async def wait_closed(self) -> None:
@@ -74,7 +74,11 @@ class Http1Connection(metaclass=NoPublicConstructor):
             raise from_failure(failure)
 
     def shutdown(self) -> None:
-        """Lets the current request finish, whose response will say ``connection: close``. Never waits; idempotent."""
+        """Lets the current request finish, whose response will say ``connection: close``. Never waits; idempotent.
+
+        Without one, or if its response has begun, the client has ``last_request_timeout`` to send another: it may be on
+        its way. The response to that one is the last.
+        """
         self._core.drain()
 
     def destroy(self, error: Exception | None = None, code: ErrorCode | int | None = None) -> None:

@@ -103,6 +103,9 @@ class Http1Core:
         """Until when the head that has begun must be complete."""
         self._scope = trio.CancelScope()
         self.draining_begun = trio.Event()
+        """The connection ends with the current request, or with one more."""
+        self._drained_at = math.inf
+        self._leaving = False
         """No further request is taken."""
         self.over = trio.Event()
         """Everything has ended, and the transport is closed."""
@@ -160,13 +163,16 @@ class Http1Core:
         engine = self.engine
         seconds = self.config.idle_timeout if engine.number else self.config.handshake_timeout
         self._head_deadline = math.inf
+        since = trio.current_time()
         while True:
             with trio.move_on_after(seconds) as scope:
                 self._head_scope = scope
                 self._head_begun()
                 while self._exchange is None and not (self._eof or self._discarding):
                     if self.draining_begun.is_set() and not engine.begun:
-                        break
+                        # The client may just be sending one: it is told by its response that it was the last.
+                        last = max(since, self._drained_at) + self.config.last_request_timeout
+                        scope.deadline = min(scope.deadline, last)
                     await self._changed.park()
             self._head_scope = None
             if scope.cancelled_caught:
@@ -209,6 +215,7 @@ class Http1Core:
 
     async def _say_goodbye(self) -> None:
         """Closes the connection so that the client sees all that was sent, though it may still be sending."""
+        self._leaving = True
         self.draining_begun.set()
         await self._written()
         if not self._alive:
@@ -221,7 +228,7 @@ class Http1Core:
         await close_gracefully(
             *(self.below, self._wait_eof, self._stop_reading, self.config),
             unread=unread and not self._eof,
-            tunnel=engine.raw,
+            announced=engine.close_after and not engine.raw,
         )
 
     async def _wait_eof(self) -> None:
@@ -457,15 +464,18 @@ class Http1Core:
         self._changed.unpark_all()
 
     def drain(self) -> None:
-        """Lets the current request finish, see `Http1Connection.shutdown`."""
+        """Lets the current request finish, or one more, see `Http1Connection.shutdown`."""
+        if not self.draining_begun.is_set():
+            self._drained_at = trio.current_time()
         self.draining_begun.set()
-        self.engine.close_after = True
+        self.engine.closing = True
         self._changed.unpark_all()
 
     def end(self, failure: SessionFailure) -> None:
         """The connection broke, or is ended: what is under way raises."""
         if self.failure is None:
             self.failure = failure
+            self._leaving = True
             self.draining_begun.set()
             if self._exchange is not None:
                 self._exchange.end(failure)
@@ -499,6 +509,11 @@ class Http1Core:
     async def _close_abruptly(self) -> None:
         cut = self._exchange is not None and not self._exchange.outbox.framed_end
         await close_abruptly(self.below, self.config.close_timeout, cut=cut)
+
+    @property
+    def takes_requests(self) -> bool:
+        """Whether a further request would be answered."""
+        return not (self._leaving or self.engine.close_after)
 
     @property
     def _alive(self) -> bool:

@@ -101,8 +101,10 @@ class Http1Wire:
         """The current request has ended, and nothing more of it will come."""
         self.waits_for_continue = False
         """The client sends its body only after 100 (RFC 9110 §10.1.1), and was sent none; h11 takes any 1xx for it."""
+        self.closing = False
+        """The connection ends with the next response that begins, which will say so."""
         self.close_after = False
-        """The connection ends with the current exchange; the next response will say so."""
+        """The connection ends with the current exchange; its response says so, if it begins only now."""
         self.aborted = False
         """The exchange was reset before its response was whole: the connection cannot be used any more."""
         self.raw = False
@@ -228,6 +230,7 @@ class Http1Wire:
             # request.
             self.close_after = True
             self.waits_for_continue = False
+        self.close_after = self.close_after or self.closing
         if self.close_after and not (connect and status < 300):
             headers.append((b"connection", b"close"))
         self.output += self._send(h11.Response(status_code=status, headers=headers, reason=_reason(status)))

@@ -111,13 +111,14 @@ class Server(metaclass=NoPublicConstructor):
     def shutdown(self) -> None:
         """Stops accepting, and lets every connection finish what it has begun. Never waits; idempotent.
 
-        Connections that are still in their handshake are dropped: nothing was accepted on them. An HTTP/1.1 connection
-        ends with the response to its current request, which says ``connection: close``, or at once if there is none.
+        An HTTP/1.1 connection ends with the response to its current request, which says ``connection: close``. Without
+        one it has ``last_request_timeout`` to send one more, which may be on its way; connections that are still in
+        their handshake have so long to finish it, and are dropped then.
         """
         self._draining = True
         self.stop_accepting()
         for scope in self._handshakes:
-            scope.cancel()
+            self._hurry(scope)
         for connection in list(self._connections.values()):
             connection.shutdown()
 
@@ -144,9 +145,14 @@ class Server(metaclass=NoPublicConstructor):
         finally:
             for connection in list(self._connections):
                 connection.discard()
-            for scope in self._hooks:
+            for scope in [*self._handshakes, *self._hooks]:
                 scope.cancel()
         await self._done.wait()
+
+    def _hurry(self, handshake: trio.CancelScope) -> None:
+        """Bounds a handshake: the server is shutting down, but a request may be on its way."""
+        deadline = trio.current_time() + self._config.last_request_timeout
+        handshake.deadline = min(handshake.deadline, deadline)
 
     async def _run(self, *, task_status: trio.TaskStatus[Server]) -> None:
         listeners = [PlacedListener(listener, self._places) for listener in self._listeners]
@@ -206,8 +212,8 @@ class Server(metaclass=NoPublicConstructor):
         options, config = self._options, self._config
         stream: trio.SSLStream[trio.abc.Stream]
         with trio.CancelScope() as scope:
-            if self._draining and (options.ssl_context is not None or options.allow_http1 or options.proxy_protocol):
-                scope.cancel()
+            if self._draining:
+                self._hurry(scope)
             self._handshakes.add(scope)
             try:
                 if options.proxy_protocol:

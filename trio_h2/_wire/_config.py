@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import TypeVar
 
-from .._checks import check_bool, check_int, check_seconds
+from .._checks import check_bool, check_grace, check_int, check_seconds
 from ._padding import PaddingStrategy
 
 _C = TypeVar("_C", bound="SessionConfig")
@@ -207,6 +207,9 @@ class ServerConfig(SessionConfig):
     """Whether responses carry a ``date`` field."""
     enable_connect_protocol: bool = False
     """SETTINGS_ENABLE_CONNECT_PROTOCOL: whether clients may send an extended CONNECT (RFC 8441), as for WebSocket."""
+    last_request_timeout: float = 1.0
+    """While a server shuts down: how long an HTTP/1.1 connection without a request may take to begin one more, and a
+    connection in its handshake to finish it. 0 closes them at once."""
     allow_half_open: bool = False
     """Over HTTP/1.1 without TLS: whether a client that ends its side still waits for its response, as ``nc`` does.
     Otherwise it has left, as a client behind a proxy has whose connection the proxy closes, and its handler is
@@ -226,6 +229,7 @@ class ServerConfig(SessionConfig):
         _check_int(self, 0, 2**31, "max_session_invalid_frames", "max_session_rejected_streams")
         check_bool("enable_connect_protocol", self.enable_connect_protocol)
         check_bool("allow_half_open", self.allow_half_open)
+        check_grace("last_request_timeout", self.last_request_timeout)
         SessionConfig.__post_init__(self)
 
     def _fitting_budget(self) -> int:
