@@ -10,7 +10,8 @@ import pytest
 import trio
 
 from tests.http1.client import HOST, RawClient
-from trio_h2 import StreamResetError, serve_stream
+from tests.session.scripted import served
+from trio_h2 import ErrorCode, RefusedRequest, ServerConfig, StreamResetError, code_name, serve_stream
 from trio_h2.access_log import access_log
 from trio_h2.testing import memory_transports, session_pair
 
@@ -83,6 +84,7 @@ async def test_a_line_of_json(caplog: Log, autojump_clock: object) -> None:
         "octets": 5,
         "seconds": 2.0,
         "ended": "returned",
+        "reset": None,
     }
 
 
@@ -157,7 +159,161 @@ async def test_the_octets_that_were_handed_over(caplog: Log, autojump_clock: obj
         with pytest.raises(StreamResetError):
             while await stream.receive_some():
                 pass
-    assert fields(caplog)[0]["octets"] == 4
+    assert (fields(caplog)[0]["octets"], fields(caplog)[0]["reset"]) == (4, "INTERNAL_ERROR")
+
+
+@pytest.mark.parametrize(
+    ("path", "ended", "reset"),
+    [("/twice", "raised", "INTERNAL_ERROR"), ("/slow", "cancelled", "CANCEL"), ("/whole", "raised", None)],
+)
+async def test_what_a_handler_leaves_to_the_library(
+    path: str, ended: str, reset: str | None, caplog: Log, autojump_clock: object
+) -> None:
+    """The code that the client gets, though the reset follows only when the handler is over."""
+
+    async def handler(stream: ServerStream) -> None:
+        await stream.respond(200)
+        if stream.path == "/slow":
+            await trio.sleep_forever()
+        if stream.path == "/whole":
+            await stream.send_eof()
+            await stream.wait_written()
+        await stream.respond(200)  # a LocalProtocolError, of which nobody takes care
+
+    config = ServerConfig(handler_timeout=5)
+    code = None
+    async with (
+        session_pair(access_log(handler), server_config=config) as (client, _),
+        client.request("GET", path) as stream,
+    ):
+        try:
+            while await stream.receive_some():
+                pass
+        except StreamResetError as exc:
+            code = exc.code
+    (told,) = fields(caplog)
+    assert (told["status"], told["ended"], told["reset"]) == (200, ended, reset)
+    assert (None if code is None else code_name(code)) == reset
+
+
+REFUSED: list[tuple[dict[str, str], int | None, str]] = [
+    ({":path": "/?q=1", "X-Upper": "y"}, None, "PROTOCOL_ERROR: "),
+    ({"connection": "close"}, None, "PROTOCOL_ERROR: "),
+    ({f"x-{number}": "" for number in range(20)}, 431, "header list of 25 fields, more than max_header_fields=20 "),
+    ({"x": "y" * 2000}, 431, "header list of 2253 bytes, more than max_header_list_size=2000 "),
+]
+
+
+@pytest.mark.parametrize(("headers", "status", "reason"), REFUSED)
+async def test_what_the_library_answers_by_itself(
+    headers: dict[str, str], status: int | None, reason: str, caplog: Log, autojump_clock: object
+) -> None:
+    """It never reaches a handler; both logs tell it."""
+    caplog.set_level(logging.INFO, "trio_h2.session")
+    config = ServerConfig(max_header_fields=20, max_header_list_size=2000)
+    async with served(access_log(app), config=config) as (peer, _):
+        path = headers.pop(":path", "/")
+        stream_id = await peer.request(path=path, headers={"user-agent": "x/1", **headers})
+        if status is None:
+            await peer.expect_rst(stream_id, ErrorCode.PROTOCOL_ERROR)
+        else:
+            assert (await peer.expect_headers(stream_id=stream_id)).status == status
+        stream_id = await peer.request()
+        assert (await peer.expect_headers(stream_id=stream_id)).status == 201
+        await peer.aclose()
+    told, other = fields(caplog)
+    assert (other["status"], other["ended"]) == (201, "returned")
+    code = None if status else "PROTOCOL_ERROR"
+    got = told["method"], told["path"], told["status"], told["ended"], told["reset"], told["octets"], told["user_agent"]
+    assert got == ("GET", path, status, "refused", code, 0, "x/1")
+    assert lines(caplog)[0].startswith(f'- "GET {path} HTTP/2.0" {status or "-"} 0 0.000 "x/1" "{reason}')
+    assert lines(caplog)[0].endswith(f'{told["reason"]}"')
+    messages = [record.getMessage() for record in caplog.records if record.name == "trio_h2.session"]
+    answer = f"status {status}" if status else "PROTOCOL_ERROR"
+    assert [f"GET {path} was refused with {answer}: {told['reason']}" in message for message in messages].count(
+        True
+    ) == 1
+
+
+async def test_requests_for_which_there_is_no_room(caplog: Log, autojump_clock: object) -> None:
+    async with served(access_log(app), config=ServerConfig(max_concurrent_streams=1)) as (peer, _):
+        await peer.request(path="/sleeps")
+        await peer.expect_rst(await peer.request(path="/more"), ErrorCode.REFUSED_STREAM)
+        await peer.aclose()
+    reason = "REFUSED_STREAM: too many streams: more than max_concurrent_streams=1 (set in ServerConfig)"
+    assert f'- "GET /more HTTP/2.0" - 0 0.000 - "{reason}"' in lines(caplog)
+
+
+async def test_a_request_that_goes_wrong_under_its_handler(caplog: Log, autojump_clock: object) -> None:
+    """Its line says how it was reset, the log of the session why."""
+    caplog.set_level(logging.INFO, "trio_h2.session")
+    async with served(access_log(app)) as (peer, _):
+        stream_id = await peer.request("POST", "/sleeps", headers={"content-length": "3"}, end_stream=False)
+        await peer.send_data(stream_id, b"four")
+        await peer.expect_rst(stream_id, ErrorCode.PROTOCOL_ERROR)
+        await peer.aclose()
+    (told,) = fields(caplog)
+    assert (told["status"], told["ended"], told["reset"]) == (None, "cancelled", "PROTOCOL_ERROR")
+    reason = "POST /sleeps was reset with PROTOCOL_ERROR: content-length is 3, the body has 4 bytes or more"
+    assert any(reason in record.getMessage() for record in caplog.records if record.name == "trio_h2.session")
+
+
+@pytest.mark.parametrize(
+    ("request_text", "line"),
+    [
+        (
+            f"GET /x HTTP/1.1\r\n{HOST}content-length: 1\r\ntransfer-encoding: chunked\r\n\r\n",
+            '- "GET /x HTTP/1.1" 400 0 0.000 - "',
+        ),
+        ("nonsense\r\n\r\n", '- "- - HTTP/1.1" 400 0 0.000 - "'),
+        (f"GET /x HTTP/1.1\r\n{HOST}user-agent: y\r\n{'x:' * 200}\r\n\r\n", '- "GET /x HTTP/1.1" 431 0 0.000 "y" "'),
+        (
+            f"POST /sleeps HTTP/1.1\r\n{HOST}transfer-encoding: chunked\r\n\r\nnonsense\r\n",
+            '"POST /sleeps HTTP/1.1" 400',
+        ),
+    ],
+)
+async def test_what_the_library_answers_over_http_1(
+    request_text: str, line: str, caplog: Log, autojump_clock: object
+) -> None:
+    ours, theirs = memory_transports()
+    async with trio.open_nursery() as nursery:
+
+        async def serve() -> None:
+            await serve_stream(access_log(app), theirs, allow_http1=True)
+
+        nursery.start_soon(serve)
+        client = RawClient(ours)
+        await client.send(request_text.replace("x:x:", "x:\r\nx:\r\n"))
+        answer = await client.answer()
+        await ours.aclose()
+    (told,) = fields(caplog)
+    assert told["status"] == answer.status
+    assert line in lines(caplog)[0]
+
+
+async def test_a_hook_for_refusals_of_ones_own(caplog: Log, autojump_clock: object) -> None:
+    """Whatever it raises, the session goes on."""
+    seen: list[RefusedRequest] = []
+
+    class Handler:
+        async def __call__(self, stream: ServerStream) -> None:
+            await stream.respond()
+
+        def request_refused(self, refused: RefusedRequest) -> None:
+            seen.append(refused)
+            raise ZeroDivisionError
+
+    async with served(Handler()) as (peer, _):
+        await peer.expect_rst(await peer.request(path="no"), ErrorCode.PROTOCOL_ERROR)
+        assert (await peer.expect_headers(stream_id=await peer.request())).status == 200
+        await peer.aclose()
+    (refused,) = seen
+    assert (refused.path, refused.status, refused.code) == ("no", None, ErrorCode.PROTOCOL_ERROR)
+    assert str(refused) == "GET no"
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [
+        "request_refused raised"
+    ]
 
 
 async def two(_request: object, _response: object) -> None:

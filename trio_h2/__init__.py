@@ -52,6 +52,7 @@ from ._stream._base import Stream as Stream
 from ._stream._client import ClientStream as ClientStream
 from ._stream._exchange import ServerExchange as ServerExchange
 from ._stream._pushed import PushedStream as PushedStream
+from ._stream._refused_request import RefusedRequest as RefusedRequest
 from ._stream._server import ServerStream as ServerStream
 from ._stream._state import StreamState as StreamState
 from ._stream._transport import TransportView as TransportView

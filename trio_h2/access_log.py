@@ -17,18 +17,22 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import trio
 
+from trio_h2 import ErrorCode, code_name
+
 from ._checks import check_handler
 from ._util import address_name
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from trio_h2 import ServerStream
+    from trio_h2 import Headers, RefusedRequest, ServerStream, TransportView
 
     Handler: TypeAlias = Callable[[ServerStream], Awaitable[object]]
     Fields: TypeAlias = dict[str, str | int | float | None]
 
 FORMATS = ("text", "json")
+MOST_SHOWN = 1000
+"""Characters that are logged of a field of a request that was refused."""
 
 logger = logging.getLogger("trio_h2.access")
 
@@ -40,7 +44,14 @@ def access_log(handler: Handler, *, format: Literal["text", "json"] = "text") ->
     the seconds that the handler took, and the user agent. The status is 500 if the handler raised or returned without
     a response, and ``-`` (``null``) if none was sent because the client had left, or the handler was cancelled.
 
-    The record has all of that as a dictionary in its attribute ``access``, for formatters of your own.
+    Requests that the library answers by itself (malformed ones, those with too many fields, those for which there was
+    no room) have a line, too: with the status, or ``-`` if the stream was reset, and, at the end, the code of the reset
+    and the reason. For that, what this returns must be what is served; a handler made of it must pass on
+    ``request_refused``, see `trio_h2.RefusedRequest`.
+
+    The record has all of that as a dictionary in its attribute ``access``, for formatters of your own. ``ended`` says
+    how the handler did: ``"returned"``, ``"raised"``, ``"cancelled"`` or ``"refused"``; ``reset`` is the code of the
+    RST_STREAM that cut the exchange, from either side, or ``null``; over HTTP/1.1 the connection was cut instead.
 
     Args:
         handler: a stream handler, over HTTP/2 and HTTP/1.1.
@@ -53,10 +64,20 @@ def access_log(handler: Handler, *, format: Literal["text", "json"] = "text") ->
     check_handler(handler)
     if format not in FORMATS:
         raise ValueError(f"format must be 'text' or 'json', not {format!r}")
-    line = _text if format == "text" else _json
+    return LoggedHandler(handler, _text if format == "text" else _json)
 
-    @functools.wraps(handler)
-    async def logged(stream: ServerStream) -> None:
+
+class LoggedHandler:
+    """A handler that logs what another one has answered, and the requests that never reach it; see `access_log`."""
+
+    def __init__(self, handler: Handler, line: Callable[[Fields], str]) -> None:
+        self._handler = handler
+        self._line = line
+        functools.update_wrapper(self, handler)
+
+    async def __call__(self, stream: ServerStream) -> None:
+        """Handles a request."""
+        handler = self._handler
         if not logger.isEnabledFor(logging.INFO):
             await handler(stream)
             return
@@ -70,24 +91,77 @@ def access_log(handler: Handler, *, format: Literal["text", "json"] = "text") ->
             ended = "raised"
             raise
         finally:
-            sent = stream.sent_headers
-            if sent is not None:
-                fields["status"] = sent.status
+            status = stream.sent_status
+            if status is not None:
+                fields["status"] = status
             else:  # with nobody left to get it, there is no 500 either
                 fields["status"] = None if ended == "cancelled" or stream.closed else 500
             fields["octets"] = stream.body_sent
             fields["seconds"] = round(trio.current_time() - began, 6)
             fields["ended"] = ended
-            logger.info("%s", line(fields), extra={"access": fields})
+            fields["reset"] = _reset_code(stream, ended)
+            self._log(fields)
 
-    return logged
+    def request_refused(self, refused: RefusedRequest) -> None:
+        """Logs a request that the library has answered by itself, with the reason."""
+        if logger.isEnabledFor(logging.INFO):
+            headers = refused.headers
+            fields: Fields = {
+                **_time_and_client(refused.transport),
+                "method": refused.method,
+                "path": refused.path,
+                "authority": refused.authority,
+                "version": refused.http_version,
+                "referer": headers.first(b"referer"),
+                "user_agent": headers.first(b"user-agent"),
+                "status": refused.status,
+                "octets": 0,
+                "seconds": 0.0,
+                "ended": "refused",
+                "reset": None if refused.code is None else code_name(refused.code),
+                "reason": refused.reason,
+            }
+            self._log({name: value[:MOST_SHOWN] if isinstance(value, str) else value for name, value in fields.items()})
+
+    def _log(self, fields: Fields) -> None:
+        logger.info("%s", self._line(fields), extra={"access": fields})
+
+
+def _reset_code(stream: ServerStream, ended: str) -> str | None:
+    """Returns the code of the RST_STREAM that ended an exchange before its time, or will when its handler is over."""
+    if stream.aborted:
+        return code_name(stream.rst_code or ErrorCode.NO_ERROR)
+    if stream.state.local_closed:
+        return None
+    if ended == "cancelled":
+        return "CANCEL"
+    sent = stream.sent_headers
+    if sent is None:  # then there is a 500
+        return None
+    return "INTERNAL_ERROR" if ended == "raised" or stream.torn or _is_short(stream, sent) else None
+
+
+def _is_short(stream: ServerStream, sent: Headers) -> bool:
+    """Whether less of a body was sent than its content-length promised."""
+    length = sent.get("content-length")
+    return (
+        length is not None
+        and stream.method != "HEAD"
+        and sent.status not in (204, 205, 304)
+        and int(length) != stream.body_sent
+    )
+
+
+def _time_and_client(transport: TransportView | None) -> Fields:
+    return {
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "client": None if transport is None else address_name(transport.peer_address),
+    }
 
 
 def _request_fields(stream: ServerStream) -> Fields:
-    address = None if stream.destroyed else stream.transport.peer_address
     return {
-        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "client": address_name(address),
+        **_time_and_client(None if stream.destroyed else stream.transport),
         "method": stream.method,
         "path": stream.path,
         "authority": stream.authority,
@@ -102,11 +176,17 @@ def _json(fields: Fields) -> str:
 
 
 def _text(fields: Fields) -> str:
-    request = f"{fields['method']} {fields['path'] or fields['authority']} HTTP/{fields['version']}"
+    target = fields["path"] or fields["authority"] or "-"
+    request = f"{fields['method'] or '-'} {target} HTTP/{fields['version']}"
     status = "-" if fields["status"] is None else fields["status"]
     agent = "-" if fields["user_agent"] is None else _quoted(str(fields["user_agent"]))
     client = fields["client"] or "-"
-    return f"{client} {_quoted(request)} {status} {fields['octets']} {fields['seconds']:.3f} {agent}"
+    line = f"{client} {_quoted(request)} {status} {fields['octets']} {fields['seconds']:.3f} {agent}"
+    if fields["ended"] != "refused":
+        return line
+    reset = "" if fields["reset"] is None else f"{fields['reset']}: "
+    reason = f"{reset}{fields['reason']}"
+    return f"{line} {_quoted(reason)}"
 
 
 def _quoted(text: str) -> str:

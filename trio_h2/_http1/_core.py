@@ -22,11 +22,13 @@ import trio
 from .._session._supervision import supervise
 from .._stream._core import StreamCore
 from .._stream._port import HEADERS
+from .._stream._refused_request import RefusedRequest, tell_refused
 from .._stream._request import RequestView
 from .._stream._transport import TransportView
 from .._util import Arrivals, construct, forget_frames
 from .._wire._codes import ErrorCode, Initiator
 from .._wire._failure import Cause, SessionFailure
+from .._wire._headers import Headers
 from ._closing import close_abruptly, close_gracefully
 from ._connection import Http1Connection
 from ._departure import departure
@@ -383,6 +385,8 @@ class Http1Core:
         exchange = self._exchange
         if exchange is None:
             self.engine.answer(error.status)
+            head = Headers.from_raw(error.fields)
+            tell_refused(self._handler, RefusedRequest(head, error.status, None, error.reason, "1.1", self.transport))
         elif exchange.alive and not exchange.outbox.framed_end:
             answered = exchange.sent_headers is not None
             self.end(SessionFailure(Cause.PROTOCOL, None, Initiator.LIBRARY, error.reason))

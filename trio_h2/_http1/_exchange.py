@@ -61,6 +61,12 @@ class Http1Exchange(ServerStream):
         return self._head.version != "1.0" and super().expects_continue
 
     @property
+    def sent_status(self) -> int | None:
+        """As `ServerStream.sent_status`; if the client has broken the rules, then what the library told it, 400 say."""
+        status = super().sent_status
+        return self._wire.answered if status is None else status
+
+    @property
     def upgrade(self) -> str:
         """The protocols that the client would rather speak, from its ``upgrade`` field; empty if there are none.
 

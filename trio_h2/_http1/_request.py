@@ -30,6 +30,8 @@ class BadMessageError(Exception):
         super().__init__(reason)
         self.status = status
         self.reason = reason
+        self.fields: list[RawField] = []
+        """What could be read of the request."""
 
 
 @dataclass(slots=True)

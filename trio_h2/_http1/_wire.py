@@ -103,6 +103,8 @@ class Http1Wire:
         """The client sends its body only after 100 (RFC 9110 §10.1.1), and was sent none; h11 takes any 1xx for it."""
         self.closing = False
         """The connection ends with the next response that begins, which will say so."""
+        self.answered: int | None = None
+        """The status that was answered in place of a response."""
         self.close_after = False
         """The connection ends with the current exchange; its response says so, if it begins only now."""
         self.aborted = False
@@ -163,14 +165,18 @@ class Http1Wire:
         return None
 
     def _request(self, event: h11.Request) -> RequestHead:
-        self._head = head = request_head(
-            event.method,
-            event.target,
-            event.http_version,
-            event.headers.raw_items(),
-            scheme=self._scheme,
-            config=self._config,
-        )
+        try:
+            self._head = head = request_head(
+                event.method,
+                event.target,
+                event.http_version,
+                event.headers.raw_items(),
+                scheme=self._scheme,
+                config=self._config,
+            )
+        except BadMessageError as exc:
+            exc.fields = [(b":method", event.method), (b":path", event.target), *event.headers]
+            raise
         self._number += 1
         self.begun = False
         self.waits_for_continue = self._h11.they_are_waiting_for_100_continue and not head.bodiless
@@ -306,6 +312,7 @@ class Http1Wire:
 
     def answer(self, status: int) -> None:
         """Answers what is no request, or has gone wrong before its response; the connection must end then."""
+        self.answered = status
         lines = [f"HTTP/1.1 {status} {_reason(status).decode('ascii')}", "content-length: 0", "connection: close"]
         if self._config.send_date:
             lines.append(f"date: {http_date().decode('ascii')}")

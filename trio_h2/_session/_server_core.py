@@ -11,11 +11,12 @@ import trio
 
 from .._stream._core import StreamCore
 from .._stream._promise import Promise
+from .._stream._refused_request import RefusedRequest, tell_refused
 from .._stream._request import RequestView
 from .._stream._server import ServerStream
 from .._util import construct
-from .._wire._codes import ErrorCode, Initiator, Role
-from .._wire._events import PriorityUpdated, RequestReceived
+from .._wire._codes import ErrorCode, Initiator, Role, code_name
+from .._wire._events import PriorityUpdated, RequestReceived, StreamFailed
 from .._wire._extframes import ORIGIN, origin_payloads
 from .._wire._headers import Headers
 from .._wire._schedule import parse_priority
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 
 logger = logging.getLogger("trio_h2.server")
+session_logger = logging.getLogger("trio_h2.session")
 
 
 class ServerCore(SessionCore):
@@ -74,6 +76,7 @@ class ServerCore(SessionCore):
         self._ending = False
         """No handler will be started any more."""
         self.pushes = SentPushes()
+        self.engine.on_refused = self._refused
         self.session = construct(ServerSession, self)
         if origins:
             self.send_origins(origins)
@@ -160,8 +163,22 @@ class ServerCore(SessionCore):
         """The session ends: RFC 9113 §8.7 tells "that the stream is being closed prior to any processing"."""
         self._ending = True
         for stream in list(self.queue.values()):
-            stream.reset(ErrorCode.REFUSED_STREAM, Initiator.LIBRARY, "the server is ending")
+            self._refuse(stream, "the server is ending")
             self._leave_queue(stream.id)
+
+    def _refuse(self, stream: StreamCore, reason: str) -> None:
+        """Refuses a request whose handler was not started."""
+        if stream.alive:
+            assert stream.received_headers is not None
+            self._refused(stream.received_headers.raw, None, ErrorCode.REFUSED_STREAM, reason)
+        stream.reset(ErrorCode.REFUSED_STREAM, Initiator.LIBRARY, reason)
+
+    def _refused(self, fields: list[RawField], status: int | None, code: ErrorCode | None, reason: str) -> None:
+        """A request was answered without a handler. How many there can be is bounded by the budget for resets."""
+        refused = RefusedRequest(Headers.from_raw(fields), status, code, reason, "2.0", self.transport)
+        answer = f"status {status}" if code is None else code_name(code)
+        session_logger.info("%s: %s was refused with %s: %s", self.label, refused, answer, reason)
+        tell_refused(self._handler, refused)
 
     def queued_too_long(self, stream_id: int) -> None:
         """A request has waited too long for its handler to be started."""
@@ -173,7 +190,7 @@ class ServerCore(SessionCore):
             "%s: %s %s is refused, since max_concurrent_streams=%d handlers run, some without a stream",
             *(self.label, stream.request.method, stream.request.target, self.engine.max_streams),
         )
-        stream.reset(ErrorCode.REFUSED_STREAM, Initiator.LIBRARY, "too many handlers have not ended")
+        self._refuse(stream, "too many handlers have not ended")
 
     # -- pushes: see PushPort --------------------------------------------------------------------------------------
 
@@ -247,13 +264,25 @@ class ServerCore(SessionCore):
         elif stream.id in self.queue and self.nursery is not None:
             self.watcher.queued(stream.id, self._handler_wait_timeout)
 
+    def _stream_failed(self, event: StreamFailed) -> None:
+        stream = self.streams.get(event.stream_id)
+        if stream is None:
+            return
+        failure = event.failure
+        if failure.initiator is Initiator.LIBRARY and stream.request is not None:
+            what = f"{stream.request.method} {stream.request.target}"
+            session_logger.info(
+                "%s: %s was reset with %s: %s", self.label, what, code_name(failure.code), failure.reason
+            )
+        stream.end(failure)
+
     def _priority_updated(self, event: PriorityUpdated) -> None:
         stream = self.streams.get(event.stream_id)
         if stream is not None and not stream.priority_fixed:
             self.prioritize(stream.id, event.priority)
 
     rules = cast(  # each rule gets the events of its own type only
-        "Rules", {**RULES, RequestReceived: _request, PriorityUpdated: _priority_updated}
+        "Rules", {**RULES, RequestReceived: _request, StreamFailed: _stream_failed, PriorityUpdated: _priority_updated}
     )
 
     # -- for the base ----------------------------------------------------------------------------------------------

@@ -90,6 +90,12 @@ class ServerStream(Stream):
         """Whether the final response headers were sent."""
         return self._core.sent_headers is not None
 
+    @property
+    def sent_status(self) -> int | None:
+        """The status of the final response that was sent; ``None`` before."""
+        sent = self._core.sent_headers
+        return None if sent is None else sent.status
+
     # -- responding ------------------------------------------------------------------------------------------------
 
     def _check_can_respond(self) -> None:

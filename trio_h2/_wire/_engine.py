@@ -49,6 +49,10 @@ def nothing_else(scheme: bytes, authority: bytes) -> bool:
     return False
 
 
+def unheard(fields: list[RawField], status: int | None, code: ErrorCode | None, reason: str) -> None:
+    """Nobody wants to know what was refused."""
+
+
 class Engine:
     """One end of an HTTP/2 session, sans-IO.
 
@@ -104,6 +108,9 @@ class Engine:
         push belongs to; set by those above (RFC 9113 §8.4, RFC 8336)."""
         self.touched: set[int] | None = None
         """Streams with a frame sent or received since somebody asked; collected once `watch_streams` was called."""
+        self.on_refused: Callable[[list[RawField], int | None, ErrorCode | None, str], None] = unheard
+        """Called with the fields of each request that is answered here, with what it was answered, and why; set by
+        those above."""
         self.queued_body = 0
         """Bytes of bodies that the application has handed over and that are not framed yet; kept by those above."""
         self.copied_body = 0
@@ -627,4 +634,5 @@ class Engine:
         """The session is over: lets go of what refers back, so that nothing waits for the garbage collector."""
         self._on_closed = None
         self.authoritative = nothing_else
+        self.on_refused = unheard
         self._receiver.release()

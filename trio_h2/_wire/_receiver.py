@@ -307,11 +307,25 @@ class Receiver:
             self._overhead(block.size, SMALL_LIST)
             engine.resets.add_ours(stream_id, engine.windows.enforced_initial)
             return
+        try:
+            self._take_request(frame, block)
+        except StreamFaultError as exc:
+            engine.on_refused(block.fields, None, exc.code, exc.reason)
+            raise
+        except MalformedMessageError as exc:
+            engine.on_refused(block.fields, None, ErrorCode.PROTOCOL_ERROR, exc.reason)
+            raise
+
+    def _take_request(self, frame: Frame, block: Block) -> None:
+        """Opens a stream for a request, if there is room and nothing is wrong with it."""
+        engine = self._engine
+        stream_id = frame.stream_id
         self._refuse_surplus_request(stream_id)
         _check_dependency(frame.dependency, stream_id)
         end_stream = bool(frame.flags & END_STREAM)
         too_large = self._too_large(block)
         if too_large is not None:
+            engine.on_refused(block.fields, 431, None, too_large)
             self._answer_431(stream_id, end_stream)
             return
         checked = block.checked
