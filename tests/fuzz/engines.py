@@ -31,8 +31,10 @@ from tests.fuzz.frames import (
     CONTINUATION,
     DATA,
     END_HEADERS,
+    END_STREAM,
     GOAWAY,
     HEADERS,
+    PADDED,
     PING,
     PREFACE,
     PUSH_PROMISE,
@@ -202,6 +204,12 @@ class Outgoing:
         self.largest_frame = 16_384
         """What the peer has allowed at most."""
         self.goaways: list[int] = []
+        self.content: defaultdict[int, int] = defaultdict(int)
+        """Bytes of body in each stream, without padding."""
+        self.ended: set[int] = set()
+        """Streams with END_STREAM or RST_STREAM."""
+        self.whole: set[int] = set()
+        """Streams with END_STREAM."""
 
     def add(self, data: bytes) -> None:
         """Checks one output, which is whole frames."""
@@ -234,7 +242,18 @@ class Outgoing:
         on_stream = frame.kind in (DATA, HEADERS, RST_STREAM, PUSH_PROMISE, CONTINUATION)
         of_session = frame.kind in (SETTINGS, PING, GOAWAY)
         require(not (on_stream and not stream_id) and not (of_session and stream_id), f"on the wrong stream: {frame!r}")
+        # RFC 9113 §5.1 (half-closed (local)): "cannot be used for sending frames other than WINDOW_UPDATE, PRIORITY, and
+        # RST_STREAM"; nothing but PRIORITY follows RST_STREAM. CONTINUATION belongs to its HEADERS.
+        later = frame.kind in (DATA, HEADERS, PUSH_PROMISE) and stream_id in self.ended
+        require(not later, f"{frame!r} after the end of its stream")
+        if frame.kind in (DATA, HEADERS) and frame.flags & END_STREAM:
+            self.ended.add(stream_id)
+            self.whole.add(stream_id)
         match frame.kind:
+            case 0:
+                padding = 1 + frame.payload[0] if frame.flags & PADDED else 0
+                require(padding <= size, f"malformed {frame!r}")
+                self.content[stream_id] += size - padding
             case 4:
                 require(size % 6 == 0 and not (size and frame.flags & ACK), f"malformed {frame!r}")
             case 6:
@@ -244,6 +263,7 @@ class Outgoing:
                 self.goaways.append(int.from_bytes(frame.payload[4:8]))
             case 3:
                 require(size == 4, f"malformed {frame!r}")
+                self.ended.add(stream_id)
             case 8:
                 increment = int.from_bytes(frame.payload)
                 require(size == 4 and 0 < increment < 2**31, f"malformed {frame!r}")
@@ -297,6 +317,8 @@ class Player:
         self._running: list[int] = []
         self._given = 0
         """Bytes that the application has sent, about."""
+        self._sent: defaultdict[int, int] = defaultdict(int)
+        """Bytes of body that it has sent on each stream."""
         self._leaving = False
         self.received = bytearray()
         self.failed: SessionFailed | None = None
@@ -418,6 +440,7 @@ class Player:
                 return
             stream.ended = ends
             self.engine.send_data(stream_id, bytes(size), end_stream=ends)
+            self._sent[stream_id] += size
             self._given += size + 300
 
     def _reset(self, choice: int) -> None:
@@ -479,6 +502,9 @@ class Player:
         for _ in range(len(self._held)):
             self._discard(0)
         self.take_output()
+        for stream_id in self.outgoing.whole:
+            content, sent = self.outgoing.content[stream_id], self._sent[stream_id]
+            require(content == sent, f"the body of {stream_id} has {content} bytes, of {sent} that were sent")
         limit = 4 * len(self.received) + 2 * self._given + 2000
         require(self.outgoing.size <= limit, f"{self.outgoing.size} bytes sent for {len(self.received)} received")
         if self.failed is not None:
