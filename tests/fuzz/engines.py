@@ -242,8 +242,8 @@ class Outgoing:
         on_stream = frame.kind in (DATA, HEADERS, RST_STREAM, PUSH_PROMISE, CONTINUATION)
         of_session = frame.kind in (SETTINGS, PING, GOAWAY)
         require(not (on_stream and not stream_id) and not (of_session and stream_id), f"on the wrong stream: {frame!r}")
-        # RFC 9113 §5.1 (half-closed (local)): "cannot be used for sending frames other than WINDOW_UPDATE, PRIORITY, and
-        # RST_STREAM"; nothing but PRIORITY follows RST_STREAM. CONTINUATION belongs to its HEADERS.
+        # RFC 9113 §5.1 (half-closed (local)): it "cannot be used for sending frames other than WINDOW_UPDATE, PRIORITY,
+        # and RST_STREAM"; nothing but PRIORITY follows RST_STREAM. CONTINUATION belongs to its HEADERS.
         later = frame.kind in (DATA, HEADERS, PUSH_PROMISE) and stream_id in self.ended
         require(not later, f"{frame!r} after the end of its stream")
         if frame.kind in (DATA, HEADERS) and frame.flags & END_STREAM:
