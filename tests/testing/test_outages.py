@@ -48,6 +48,23 @@ async def test_stalled_receive_can_be_cancelled_without_loss() -> None:
     assert await stream.receive_some() == b""
 
 
+async def test_bytes_on_their_way_do_not_count_for_a_later_stall() -> None:
+    left, right = memory_transports(4)
+    stream = StallableStream(left)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stream.send_all, b"abcdefgh")
+        await wait_all_tasks_blocked()  # with four bytes that found no room
+        stream.stall_send(after=2)
+        assert await right.receive_some() == b"abcd"
+        assert await right.receive_some() == b"efgh"
+        nursery.start_soon(stream.send_all, b"ijkl")
+        await wait_all_tasks_blocked()
+        assert await right.receive_some() == b"ij"
+        await wait_all_tasks_blocked()
+        stream.resume_send()
+        assert await right.receive_some() == b"kl"
+
+
 async def test_stalled_send_goes_on_where_it_stood() -> None:
     left, right = memory_transports()
     stream = StallableStream(left)

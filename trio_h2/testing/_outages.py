@@ -86,11 +86,11 @@ class StallableStream(FaultyStream):
         while True:
             await self._send_gate.pass_through()
             piece = data[: self._still_to_send]
-            await self.transport.send_all(piece)
             if self._still_to_send is not None:
-                self._still_to_send -= len(piece)
-                if not self._still_to_send:
-                    self._send_gate.shut()
+                self._still_to_send -= len(piece)  # now: a later `stall_send` does not count what is on its way
+            await self.transport.send_all(piece)
+            if self._still_to_send == 0:
+                self._send_gate.shut()
             data = data[len(piece) :]
             if not data:
                 return
