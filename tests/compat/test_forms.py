@@ -113,6 +113,33 @@ async def test_a_multipart_form(version: str) -> None:
     assert (await post(app, body + b"epilogue", MULTIPART, version)).body == b"fine"
 
 
+@pytest.mark.parametrize(
+    ("disposition", "filename"),
+    [
+        ("name=\"f\"; filename*=utf-8''%e2%82%ac.txt", "€.txt"),
+        ("name=\"f\"; filename*=UTF-8'de'a%20b%22.txt", 'a b".txt'),
+        ("filename*=iso-8859-1''%e9; name=f", "é"),
+        ("name=f;FILENAME* = \"utf-8''x\"", "x"),
+        ("name=f; filename*=utf-8''", ""),
+        # RFC 7578 §4.2: in forms, the plain one is what counts.
+        ("name=f; filename=\"a\"; filename*=utf-8''b", "a"),
+        ("name=\"f; filename*=utf-8''x\"", None),
+        ("name=f; other=\"; filename*=utf-8''x\"", None),
+        ('name=f; other="\\"; filename*=utf-8\'\'x"', None),
+        ("name=f; filename*0=x", None),
+    ],
+)
+async def test_what_makes_a_part_a_file(disposition: str, filename: str | None) -> None:
+    @compat.request_handler
+    async def app(request: Request, response: Response) -> None:
+        form = await request.form()
+        assert [file.filename for file in form.files] == ([] if filename is None else [filename])
+        assert [value for _, value in form.items()] == (["abc"] if filename is None else [])
+        await response.end("fine")
+
+    assert (await post(app, multipart(part(disposition, b"abc")), MULTIPART)).body == b"fine"
+
+
 async def test_octet_by_octet(autojump_clock: MockClock) -> None:
     body = multipart(part('name="a"', b"\r\n--c\r"), upload(b"\r\n--cut-\r\n"), part('name="b"', b"2"))
 
@@ -173,6 +200,9 @@ BROKEN = [
     (multipart(part('name="a"', b"1")).replace(b"form-data", b"attachment"), MULTIPART, 400, "no content-disposition"),
     (multipart(part('name="a"', b"\xff")), MULTIPART, 400, "the field 'a' of the form is not in UTF-8"),
     (multipart(part('name="a"', b"1")).replace(b'"a"', b'"\xff"'), MULTIPART, 400, "a name in the form"),
+    (multipart(part("name=a; filename*=utf-8''%ff", b"1")), MULTIPART, 400, "a name in the form is not in UTF-8"),
+    (multipart(part("name=a; filename*=utf-7''x", b"1")), MULTIPART, 400, "unknown charset"),
+    (multipart(part("name=a; filename*=x", b"1")), MULTIPART, 400, "filename* of a part"),
     (multipart(part('name="a"', b"1", "a\0b")), MULTIPART, 400, "malformed"),
     (multipart(part('name="a"', b"1", "a" * 10_000)), MULTIPART, 400, "malformed: Maximum header size"),
 ]
@@ -200,6 +230,7 @@ SCRAPS = [
     b'"',
     b";",
     b"filename=",
+    b"filename*=utf-8''",
     b"\\",
     b":",
     b"\xff",

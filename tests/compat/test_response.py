@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -441,6 +442,28 @@ async def test_text_and_json_have_a_type(version: str) -> None:
     assert (plain.headers["content-type"], plain.body.decode()) == ("text/plain; charset=utf-8", "grüße")
     assert own.headers["content-type"] == "text/css"
     assert (data.headers["content-type"], data.body.decode()) == ("application/json", '{"grüße":[1]}')
+
+
+@every_version
+async def test_lone_surrogates_are_no_text(version: str) -> None:
+    """JSON from a client may have them, escaped. Nothing is done, so that there still can be another response."""
+
+    async def app(request: Request, response: Response) -> None:
+        text: str = json.loads('"a\\ud800"')
+        told = r"^the text has a lone surrogate, '\\ud800' at position \d+, which UTF-8"
+        for value in (text, [text], {text: 1}, {"a": {"b": text}}):
+            with pytest.raises(ValueError, match=told):
+                await response.send_json(value)
+        for send in (response.send_text, response.write, response.end):
+            with pytest.raises(ValueError, match=told):
+                await send(text)
+        with pytest.raises(ValueError, match="lone surrogate"):
+            compat.HTTPError(400, text)
+        assert response.get_header("content-type") is None
+        await response.send_json("\U0001f600")
+
+    async with served(version, compat.request_handler(app)) as client:
+        assert (await client.fetch()).body.decode() == '"\U0001f600"'
 
 
 @every_version

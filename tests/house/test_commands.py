@@ -46,6 +46,14 @@ def test_documents_name_existing_sessions() -> None:
         assert set(re.findall(r"nox -s (\w+)", text)) <= _sessions_of_noxfile(), name
 
 
+def test_the_command_line_brings_no_test_tools() -> None:
+    """What it needs beside the library: parsers of forms and WebSockets, and certificates for `--self-signed`."""
+    extras = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    assert [re.split(r"[<>=]", needed)[0] for needed in extras["cli"]] == ["trio-h2[forms,websocket]", "trustme"]
+    assert [re.split(r"[<>=]", needed)[0] for needed in extras["forms"]] == ["python-multipart"]
+    assert [re.split(r"[<>=]", needed)[0] for needed in extras["websocket"]] == ["wsproto"]
+
+
 def test_what_an_installation_brings() -> None:
     """Trio, h2 with its hpack, h11 and idna; everything else is behind an extra."""
     project = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

@@ -8,6 +8,7 @@ from trio_h2 import Headers
 
 from .._checks import is_int
 from ._fields import check_fields
+from ._text import encode_text
 
 if TYPE_CHECKING:
     from trio_h2 import HeadersInput
@@ -25,7 +26,7 @@ class HTTPError(Exception):
         headers: further header fields.
 
     Raises:
-        TypeError, ValueError: the status or a header is not allowed.
+        TypeError, ValueError: the status or a header is not allowed, or the text has a lone surrogate.
     """
 
     status: int
@@ -44,7 +45,7 @@ class HTTPError(Exception):
         self.status = status
         self.headers = Headers([] if headers is None else check_fields(headers))
         if isinstance(body, str):
-            self.body = body.encode()
+            self.body = encode_text(body)
             if "content-type" not in self.headers:
                 self.headers = Headers([*self.headers.raw, ("content-type", "text/plain; charset=utf-8")])
         else:

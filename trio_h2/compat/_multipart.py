@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote_to_bytes
 
 from trio_h2 import Headers
 
@@ -25,6 +27,31 @@ SPOOL_MEMORY: Final = 1024 * 1024
 
 _SILENT: Final = logging.Logger("trio_h2.compat", logging.CRITICAL + 1)
 """The parser warns of each malformed form: a client must not fill the log."""
+
+
+# RFC 9110 §5.6.6: parameters = *( OWS ";" OWS [ parameter ] ), whose values are tokens or quoted strings.
+_parameters = re.compile(r';[ \t]*([^;="\s]*)[ \t]*=[ \t]*("(?:[^"\\]|\\.)*"|[^;"]*)').finditer
+# RFC 8187 §3.2.1: ext-value = charset "'" [ language ] "'" value-chars
+_extended = re.compile(r"(utf-8|iso-8859-1)'[^']*'(.*)", re.IGNORECASE | re.DOTALL).fullmatch
+
+
+def _extended_filename(disposition: str) -> str | None:
+    """Returns the ``filename*`` of a ``content-disposition``; ``None`` without one.
+
+    RFC 7578 §4.2 says that it is not to be used in forms. Some clients do for names beyond ASCII, with nothing beside
+    it: the part is a file all the same.
+
+    Raises:
+        HTTPError: 400, it is malformed, or in a charset that is not known.
+        UnicodeDecodeError: it is not in its charset.
+    """
+    for name, value in (match.groups() for match in _parameters(disposition)):
+        if name.lower() == "filename*":
+            match = _extended(value.strip(' \t"'))
+            if match is None:
+                raise HTTPError(400, "the filename* of a part of the form is malformed, or in an unknown charset")
+            return unquote_to_bytes(match[2]).decode(match[1])
+    return None
 
 
 class PartBegan:
@@ -132,7 +159,11 @@ class PartParser:
             raise HTTPError(400, "a part of the form has no content-disposition with a name")
         filename = options.get(b"filename")
         try:
-            self._steps.append(PartBegan(name.decode(), None if filename is None else filename.decode(), headers))
+            if filename is None:
+                told = _extended_filename(headers.get("content-disposition") or "")
+            else:
+                told = filename.decode()
+            self._steps.append(PartBegan(name.decode(), told, headers))
         except UnicodeDecodeError as exc:
             raise HTTPError(400, "a name in the form is not in UTF-8") from exc
 

@@ -18,6 +18,7 @@ from trio_h2 import Headers, LocalProtocolError, SessionError, StreamError
 from .._util import NoPublicConstructor, construct
 from ._fields import check_field, check_fields, check_links, check_name, check_status, check_trailers
 from ._head import ResponseHead
+from ._text import encode_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -360,17 +361,22 @@ class Response(metaclass=NoPublicConstructor):
     # -- whole responses -------------------------------------------------------------------------------------------
 
     async def send_text(self, text: str) -> None:
-        """Ends the response with text, as ``text/plain; charset=utf-8`` unless ``content-type`` is set. As `end`."""
+        """Ends the response with text, as ``text/plain; charset=utf-8`` unless ``content-type`` is set. As `end`.
+
+        Raises:
+            ValueError: *text* has a lone surrogate.
+        """
+        encoded = encode_text(text)
         self._default_type("text/plain; charset=utf-8")
-        await self.end(text)
+        await self.end(encoded)
 
     async def send_json(self, value: object) -> None:
         """Ends the response with JSON, as ``application/json`` unless ``content-type`` is set. As `end`.
 
         Raises:
-            TypeError, ValueError: *value* has something that JSON cannot say.
+            TypeError, ValueError: *value* has something that JSON cannot say, or a lone surrogate.
         """
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = encode_text(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
         self._default_type("application/json")
         await self.end(text)
 
@@ -490,7 +496,7 @@ class Response(metaclass=NoPublicConstructor):
 
 def _encoded(data: bytes | bytearray | memoryview | str) -> bytes | bytearray | memoryview:
     if isinstance(data, str):
-        return data.encode()
+        return encode_text(data)
     if not isinstance(data, bytes | bytearray | memoryview):
         raise TypeError(f"the body of a response is made of octets or str, not {type(data).__name__}")
     return data
