@@ -104,6 +104,8 @@ class FakeSocket(trio.socket.SocketType):
         self._near, self.far = trio.testing.memory_stream_pair()
         self.closed = False
         self.was_reset = False
+        self.options: dict[tuple[int, int], object] = {}
+        """What was set, by level and option."""
 
     @property
     def type(self) -> socket.SocketKind:
@@ -116,7 +118,8 @@ class FakeSocket(trio.socket.SocketType):
         return False
 
     def setsockopt(self, level: int, option: int, value: object = None, length: int | None = None) -> None:
-        """Notes that closing it will be a reset."""
+        """Notes it, and that closing the socket will be a reset."""
+        self.options[level, option] = value
         if option == socket.SO_LINGER:
             self.was_reset = value == LINGER_RESET
 

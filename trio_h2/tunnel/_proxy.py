@@ -11,6 +11,7 @@ import trio
 import trio_h2
 
 from .._checks import check_seconds, is_int
+from .._tcp import probe_when_silent
 from ._auth import CHALLENGE, checker, is_authentic
 from ._dial import abort, dial, resolve
 from ._join import join
@@ -64,7 +65,9 @@ class ConnectProxy:
     With ``allow_http1``, HTTP/1.1 clients are served as well. They are told of a broken target by a TCP reset, and of
     another method than CONNECT by 405.
 
-    A server lets 128 streams run at once in a session; `trio_h2.ServerConfig` can allow more tunnels.
+    A server lets 128 streams run at once in a session; `trio_h2.ServerConfig` can allow more tunnels. Its
+    ``tcp_keepalive_idle``, ``tcp_keepalive_interval`` and ``tcp_keepalive_count`` also hold for the connections to
+    targets: either side whose host is gone without a word breaks the tunnel, as a reset would.
 
     Args:
         allow: the rules of an `AllowList`, or one.
@@ -180,7 +183,11 @@ class ConnectProxy:
                     *(403, "destination_ip_prohibited", f"{target} leads to addresses that are not allowed"),
                     " ".join(str(one.address) for one in candidates),
                 )
-            return await self._dial(allowed, report)
+            connection = await self._dial(allowed, report)
+            if not stream.destroyed:
+                # A target whose host is gone says nothing: the system has to ask, as it does for the client's.
+                probe_when_silent(connection, stream.session.config)
+            return connection
         raise Refusal(504, "connection_timeout", f"{target} did not answer in {self._connect_timeout:g} s")
 
     async def _dial(self, allowed: list[Candidate], report: Report) -> trio.SocketStream:
