@@ -48,7 +48,7 @@ async def test_each_end_is_passed_on_by_itself(first: str, autojump_clock: MockC
         await other.send_all(b"Jane")
         await other.send_eof()
         assert await read_all(one) == b"hello Jane"
-    assert result == [Traffic(4, 10) if first == "client" else Traffic(10, 4)]
+    assert result == [Traffic(*((4, 10) if first == "client" else (10, 4)), left_ended=True, right_ended=True)]
 
 
 async def test_a_slow_reader_slows_the_sender(autojump_clock: MockClock) -> None:
@@ -234,7 +234,7 @@ async def test_it_is_a_checkpoint_and_leaves_the_streams_open(autojump_clock: Mo
     await client.send_eof()
     await target.send_eof()
     with trio.testing.assert_checkpoints():
-        assert await join(left, right) == Traffic()
+        assert await join(left, right) == Traffic(left_ended=True, right_ended=True)
     assert await client.receive_some() == await target.receive_some() == b""
 
 

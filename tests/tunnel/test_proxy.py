@@ -279,7 +279,7 @@ async def test_each_tunnel_is_one_line_in_the_log(caplog: pytest.LogCaptureFixtu
         f"{start} {up}: 4 octets up, 10 down, TIME: both sides have ended",
         f"{start} {other.authority} ({other.authority}): 0 octets up, 0 down, TIME: the target's connection broke: "
         "[Errno 104] Connection reset by peer",
-        f"{start} {up}: 0 octets up, 0 down, TIME: reset with INTERNAL_ERROR",
+        f"{start} {up}: 0 octets up, 0 down, TIME: the client reset it with INTERNAL_ERROR",
         f"{start} 192.0.2.1:25: 0 octets up, 0 down, TIME: refused with 403: 192.0.2.1:25 is not allowed",
     ]
     assert {record.levelno for record in records} == {logging.INFO}

@@ -41,6 +41,10 @@ class Traffic:
     """Bytes received from the left stream and handed to the right one."""
     right_to_left: int = 0
     """Bytes received from the right stream and handed to the left one."""
+    left_ended: bool = False
+    """Whether the left stream has sent its end."""
+    right_ended: bool = False
+    """Whether the right stream has sent its end."""
     broken: HalfCloseable | None = None
     """The stream that broke, if one did."""
 
@@ -92,8 +96,8 @@ class _Joint:
         self._active()
         with self._scope:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._carry, left, right, self._count_right)
-                nursery.start_soon(self._carry, right, left, self._count_left)
+                nursery.start_soon(self._carry, left, right, self._count_right, self._left_ended)
+                nursery.start_soon(self._carry, right, left, self._count_left, self._right_ended)
         try:
             if self._error is not None:
                 raise self._error
@@ -107,6 +111,7 @@ class _Joint:
         source: HalfCloseable,
         sink: HalfCloseable,
         count: _Count,
+        ended: Callable[[], None],
     ) -> None:
         more = True
         while more:
@@ -126,6 +131,7 @@ class _Joint:
                     await trio.lowlevel.checkpoint()
                 if self._error is not None:
                     return
+                ended()
             try:
                 await (sink.send_all(data) if data else sink.send_eof())
             except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
@@ -141,6 +147,12 @@ class _Joint:
 
     def _count_left(self, size: int) -> None:
         self.traffic.right_to_left += size
+
+    def _left_ended(self) -> None:
+        self.traffic.left_ended = True
+
+    def _right_ended(self) -> None:
+        self.traffic.right_ended = True
 
     def _active(self) -> None:
         if self._error is None:

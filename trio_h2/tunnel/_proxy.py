@@ -216,7 +216,7 @@ class ConnectProxy:
             stream.reset(trio_h2.ErrorCode.CANCEL)
         except trio.BrokenResourceError as exc:
             if report.traffic.broken is not connection:
-                report.reason = f"the client's side broke: {exc}"
+                report.reason = report.client_left() or f"the client's side broke: {exc}"
                 raise  # the session knows what to make of it
             report.reason = f"the target's connection broke: {exc.__cause__ or exc}"
             # RFC 9113 §8.5: "A proxy treats any error in the TCP connection, which includes receiving a TCP segment

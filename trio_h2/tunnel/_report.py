@@ -16,6 +16,9 @@ _LONGEST: Final = 260
 """Bytes of the longest target that there can be; a name has 253 at most."""
 
 
+_NOT_NEEDED: Final = (trio_h2.ErrorCode.NO_ERROR, trio_h2.ErrorCode.CANCEL)
+
+
 class Report:
     """One tunnel, from the request to its end."""
 
@@ -44,8 +47,28 @@ class Report:
         )
 
     def _cancelled(self) -> str:
-        code = self._stream.rst_code if isinstance(self._stream, trio_h2.Stream) else None
-        return "cancelled" if code is None else f"reset with {trio_h2.code_name(code)}"
+        if self._reset_with is None:
+            return "cancelled"
+        return self.client_left() or f"the client reset it with {trio_h2.code_name(self._reset_with)}"
+
+    def client_left(self) -> str | None:
+        """Returns how the client has left, if it did as clients do when all is said; ``None`` if it did not."""
+        if self.traffic.left_ended:
+            return "the client closed it"  # and did not wait for what the target had still to say
+        stream = self._stream
+        if isinstance(stream, trio_h2.Http1Exchange):
+            # A client that leaves bytes unread sends a TCP reset when it closes its socket.
+            return "the client closed it" if self.traffic.right_ended else "its connection has ended"
+        if isinstance(stream, trio_h2.Stream) and not stream.destroyed:
+            session = stream.session
+            if isinstance(session, trio_h2.Session) and session.destroyed:
+                return "its session has ended"
+        # RFC 9113 §7: CANCEL says that "the stream is no longer needed". Browsers end every tunnel with it.
+        return "the client closed it" if self._reset_with in _NOT_NEEDED else None
+
+    @property
+    def _reset_with(self) -> int | None:
+        return self._stream.rst_code if isinstance(self._stream, trio_h2.Stream) else None
 
 
 def _client(stream: trio_h2.ServerExchange) -> str:
