@@ -30,4 +30,7 @@ async def main(proxy: str) -> None:
 
 
 if __name__ == "__main__":
-    trio.run(main, sys.argv[1] if len(sys.argv) > 1 else "http://localhost:8080")
+    try:
+        trio.run(main, sys.argv[1] if len(sys.argv) > 1 else "http://localhost:8080")
+    except* KeyboardInterrupt:  # Ctrl-C; from a nursery of main() it comes in a group
+        pass

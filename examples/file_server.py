@@ -42,4 +42,7 @@ async def main(directory: str, port: int) -> None:
 
 
 if __name__ == "__main__":
-    trio.run(main, sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 8080)
+    try:
+        trio.run(main, sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 8080)
+    except* KeyboardInterrupt:  # Ctrl-C; from a nursery of main() it comes in a group
+        pass

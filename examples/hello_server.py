@@ -24,4 +24,7 @@ async def serve(port: int, *, task_status: trio.TaskStatus[trio_h2.Server]) -> N
 
 
 if __name__ == "__main__":
-    trio.run(main, int(sys.argv[1]) if len(sys.argv) > 1 else 8080)
+    try:
+        trio.run(main, int(sys.argv[1]) if len(sys.argv) > 1 else 8080)
+    except* KeyboardInterrupt:  # Ctrl-C; from a nursery of main() it comes in a group
+        pass

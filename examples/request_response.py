@@ -55,4 +55,7 @@ async def show(session: trio_h2.ClientSession, method: str, path: str, body: byt
 
 
 if __name__ == "__main__":
-    trio.run(main)
+    try:
+        trio.run(main)
+    except* KeyboardInterrupt:  # Ctrl-C; from a nursery of main() it comes in a group
+        pass

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import abc
+import inspect
 import time
+from contextlib import contextmanager
 from email.utils import formatdate
+from types import FunctionType
 from typing import TYPE_CHECKING, NoReturn, ParamSpec, TypeVar
 
 import trio
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Generator, Iterator
     from types import TracebackType
 
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+_C = TypeVar("_C", bound=type)
 
 
 class NoPublicConstructor(abc.ABCMeta):
@@ -77,18 +81,14 @@ def unwrap_body_error(group: BaseExceptionGroup[BaseException], body_error: Base
         body_error: What the body raised, possibly a group of its own; `None` if it ended normally.
 
     Raises:
-        BaseException: *body_error* itself (a group without what its nursery took out) if nothing else is in *group*,
-            else *group*.
+        BaseException: *body_error* itself (a group without what its nursery took out) if nothing else is in *group*;
+            `KeyboardInterrupt` if there is nothing but that; else *group*.
     """
-    error = _part_of_body(group, body_error) or group
-    context = error.__context__
+    error = _part_of_body(group, body_error) or interrupt_of(group) or group
     try:
-        raise error
+        raise_as_it_was(error)
     finally:
-        # `raise` inside the caller's `except` has set the context to the group, which contains the error: a
-        # cycle, and a "During handling of the above exception" that tells the user nothing.
-        error.__context__ = context
-        del group, body_error, error, context
+        del group, body_error, error
 
 
 def _part_of_body(group: BaseExceptionGroup[BaseException], body_error: BaseException | None) -> BaseException | None:
@@ -115,6 +115,78 @@ def _leaves(error: BaseException) -> set[int]:
     if isinstance(error, BaseExceptionGroup):
         return {leaf for member in error.exceptions for leaf in _leaves(member)}
     return {id(error)}
+
+
+def interrupt_safe(cls: _C) -> _C:
+    """Class decorator: `KeyboardInterrupt` is never raised inside a method of *cls*, or inside what that calls.
+
+    Ctrl-C raises it at whatever step the program is, half of the time inside this library. There it would leave a
+    session half changed, or come out of a task that nobody knows of. So Trio gives it to the main task instead, at its
+    next checkpoint, which may be inside such a method as well. Costs nothing while the program runs.
+
+    What runs code of the application calls it with `interruptible`.
+    """
+    for member in vars(cls).values():
+        for function in _functions_of(member):
+            trio.lowlevel.enable_ki_protection(function)
+    return cls
+
+
+def _functions_of(member: object) -> Iterator[FunctionType]:
+    """Yields the functions behind a member of a class."""
+    if isinstance(member, property):
+        for accessor in (member.fget, member.fset):
+            yield from _functions_of(accessor)
+    elif isinstance(member, (classmethod, staticmethod)):
+        yield from _functions_of(member.__func__)
+    elif callable(member):
+        function = inspect.unwrap(member)  # a decorator's own function is shared with others
+        if isinstance(function, FunctionType):
+            yield function
+
+
+@trio.lowlevel.disable_ki_protection
+async def interruptible(function: Callable[_P, Awaitable[_T]], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    """Calls a function of the application, where Ctrl-C raises `KeyboardInterrupt` as it does in its other code."""
+    return await function(*args, **kwargs)
+
+
+def interrupt_of(group: BaseExceptionGroup[BaseException]) -> KeyboardInterrupt | None:
+    """Returns the `KeyboardInterrupt` in *group* if there is nothing else in it."""
+    found: KeyboardInterrupt | None = None
+    for error in group.exceptions:
+        inner = interrupt_of(error) if isinstance(error, BaseExceptionGroup) else error
+        if not isinstance(inner, KeyboardInterrupt):
+            return None
+        found = found or inner
+    return found
+
+
+@contextmanager
+def plain_interrupt() -> Generator[None, None, None]:
+    """Around a nursery of ours: a `KeyboardInterrupt` comes out of it as it is, and not in groups, if it is alone."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        interrupt = interrupt_of(group)
+        try:
+            if interrupt is None:
+                raise
+            raise_as_it_was(interrupt)
+        finally:
+            del interrupt  # whose traceback knows this frame
+
+
+def raise_as_it_was(error: BaseException) -> NoReturn:
+    """Raises what came out of a group, inside the ``except`` that caught the group, with the context that it had."""
+    context = error.__context__
+    try:
+        raise error
+    finally:
+        # `raise` inside that `except` has set the context to the group, which contains the error: a cycle, and a
+        # "During handling of the above exception" that tells the user nothing.
+        error.__context__ = context
+        del error, context
 
 
 class ConflictDetector:

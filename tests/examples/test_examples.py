@@ -130,3 +130,32 @@ def test_a_running_exchange_survives_the_signal() -> None:
     assert first + rest == "part 0\npart 1\npart 2\n"
     assert server.returncode == 0
     assert printed == "draining\ndone\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("hello_server.py", ()),
+        ("connect_proxy.py", ()),
+        ("file_server.py", (str(EXAMPLES),)),
+        ("websocket_chat.py", ()),
+        ("graceful_shutdown.py", ()),
+    ],
+)
+def test_a_server_ends_on_ctrl_c_without_a_traceback(name: str, arguments: tuple[str, ...]) -> None:
+    server = subprocess.Popen(
+        command(name, *arguments, "0"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+    )
+    with server:
+        try:
+            assert server.stdout is not None
+            assert server.stdout.readline().startswith("Listening on ")
+            server.send_signal(signal.SIGINT)
+            _, said = server.communicate(timeout=30)
+        finally:
+            server.kill()
+    assert (server.returncode, said) == (0, "")

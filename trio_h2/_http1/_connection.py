@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._errors import from_failure
-from .._util import NoPublicConstructor
+from .._util import NoPublicConstructor, interrupt_safe
 from .._wire._codes import Initiator
 from .._wire._failure import Cause, SessionFailure
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ._core import Http1Core
 
 
+@interrupt_safe
 class Http1Connection(metaclass=NoPublicConstructor):
     """A connection of an HTTP/1.1 client, made by servers with ``allow_http1``; what its exchanges have as `session`.
 

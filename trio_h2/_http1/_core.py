@@ -25,7 +25,7 @@ from .._stream._port import HEADERS
 from .._stream._refused_request import RefusedRequest, tell_refused
 from .._stream._request import RequestView
 from .._stream._transport import TransportView
-from .._util import Arrivals, construct, forget_frames
+from .._util import Arrivals, construct, forget_frames, interrupt_safe
 from .._wire._codes import ErrorCode, Initiator
 from .._wire._failure import Cause, SessionFailure
 from .._wire._headers import Headers
@@ -55,6 +55,7 @@ DRAIN_SIZE = 256 * 1024
 """Bytes of an unread request that are thrown away so that the connection can be used again."""
 
 
+@interrupt_safe
 class Http1Core:
     """The inner side of an `Http1Connection`: the `StreamPort` of its exchanges."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from .._errors import LocalProtocolError
 from .._stream._inbox import Inbox
 from .._stream._server import ServerStream
+from .._util import interrupt_safe
 from .._wire._headers import Headers
 from .._wire._outbound import informational_fields
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from ._wire import Http1Wire
 
 
+@interrupt_safe
 class Http1Exchange(ServerStream):
     """What a handler gets for a request over HTTP/1.1: a stream, as far as anybody who answers requests can tell.
 

@@ -11,7 +11,7 @@ import trio
 
 from .._session._client_core import ClientCore
 from .._session._services import run_services
-from .._util import unwrap_body_error
+from .._util import interrupt_safe, interruptible, plain_interrupt, unwrap_body_error
 from .._wire._config import ClientConfig
 from ._address import Origin, parse_url
 from ._contexts import client_ssl_context
@@ -102,6 +102,7 @@ def connect(
     return Connect(origin, transport, unix_path, ssl_context, server_hostname or origin.host, config, push_handler)
 
 
+@interrupt_safe
 class Connect:
     """The block of one client session: ``async with connect(…) as session``. Use it once."""
 
@@ -129,7 +130,8 @@ class Connect:
         if self._block is not None:
             raise RuntimeError("a connect block can be entered only once; call connect() again")
         self._block = self._run()
-        return await self._block.__aenter__()
+        with plain_interrupt():  # connecting tries several addresses, in a nursery
+            return await self._block.__aenter__()
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
@@ -179,7 +181,7 @@ class Connect:
                 await trio.aclose_forcefully(transport)
                 raise
         else:
-            transport = await self._transport(str(self._origin))
+            transport = await interruptible(self._transport, str(self._origin))
             if not isinstance(transport, trio.abc.Stream):
                 raise TypeError(f"transport must return a trio.abc.Stream, not {transport!r}")
         if self._ssl_context is None:

@@ -8,6 +8,8 @@ from typing import Final
 
 import trio
 
+from .._util import interrupt_safe
+
 logger = logging.getLogger("trio_h2.server")
 
 _NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
@@ -48,6 +50,7 @@ class Places:
         self._freed.unpark_all()
 
 
+@interrupt_safe
 class PlacedListener(trio.abc.Listener[trio.abc.Stream]):
     """Accepts from another listener while there are places; whoever gets a stream must free its place.
 

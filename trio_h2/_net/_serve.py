@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from .._checks import check_int
-from .._util import construct, host_and_port
+from .._util import construct, host_and_port, plain_interrupt
 from ._contexts import ALPN, ALPN_HTTP1
 from ._options import checked_options
 from ._proxy_protocol import accept_proxied
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _FREE_PORT_ATTEMPTS = 20
 
 
+@trio.lowlevel.enable_ki_protection
 async def serve_tcp(
     handler: Handler,
     port: int,
@@ -87,6 +88,7 @@ async def serve_tcp(
     await run(server, task_status=task_status)
 
 
+@trio.lowlevel.enable_ki_protection
 async def serve_ssl_over_tcp(
     handler: Handler,
     port: int,
@@ -152,6 +154,7 @@ async def serve_ssl_over_tcp(
     await run(server, task_status=task_status)
 
 
+@trio.lowlevel.enable_ki_protection
 async def serve_unix(
     handler: Handler,
     path: str | os.PathLike[str],
@@ -209,6 +212,7 @@ async def serve_unix(
             os.unlink(name)
 
 
+@trio.lowlevel.enable_ki_protection
 async def serve_listeners(
     handler: Handler,
     listeners: Sequence[trio.abc.Listener[trio.abc.Stream]],
@@ -262,6 +266,7 @@ async def serve_listeners(
     await run(server, task_status=task_status)
 
 
+@trio.lowlevel.enable_ki_protection
 async def serve_stream(
     handler: Handler,
     transport: trio.abc.Stream,
@@ -314,7 +319,8 @@ async def serve_stream(
             await trio.aclose_forcefully(transport)
         raise unknown_protocol(alpn)
     connection = await choose(transport, options, options.config, alpn=alpn)
-    await connection.run(task_status=task_status)
+    with plain_interrupt():
+        await connection.run(task_status=task_status)
 
 
 async def _open_listeners(port: int, host: str | bytes | None, backlog: int | None) -> list[trio.SocketListener]:

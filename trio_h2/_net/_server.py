@@ -18,7 +18,7 @@ from .._session._server import ServerSession
 from .._session._server_core import ServerCore
 from .._stream._below_tls import BelowTls
 from .._stream._proxied import proxy_header, socket_below, without_tls
-from .._util import NoPublicConstructor, address_name, host_and_port
+from .._util import NoPublicConstructor, address_name, host_and_port, interrupt_safe, interruptible, plain_interrupt
 from ._contexts import ALPN, ALPN_HTTP1
 from ._keepalive import keep_alive, let_peer_pause
 from ._places import PlacedListener, Places
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("trio_h2.server")
 
 
+@interrupt_safe
 class Server(metaclass=NoPublicConstructor):
     """A server that accepts connections; the ``serve_*`` functions hand it to ``task_status.started()``."""
 
@@ -243,7 +244,7 @@ class Server(metaclass=NoPublicConstructor):
             with trio.move_on_after(self._config.unknown_protocol_timeout) as scope:
                 self._hooks.add(scope)
                 try:
-                    await hook(stream)
+                    await interruptible(hook, stream)
                     await say_closed(stream, below)
                 finally:
                     self._hooks.discard(scope)
@@ -262,7 +263,8 @@ class Server(metaclass=NoPublicConstructor):
 
 async def run(server: Server, *, task_status: trio.TaskStatus[Server]) -> None:
     """Serves until the server has been shut down, and the last connection has ended."""
-    await server._run(task_status=task_status)
+    with plain_interrupt():
+        await server._run(task_status=task_status)
 
 
 def _port_of(listeners: Sequence[trio.abc.Listener[trio.abc.Stream]]) -> int | None:

@@ -8,7 +8,7 @@ import trio
 
 from .._checks import bytes_of, check_grace, check_int, check_seconds
 from .._errors import LocalProtocolError, from_failure
-from .._util import NoPublicConstructor
+from .._util import NoPublicConstructor, interrupt_safe
 from .._wire._codes import ErrorCode, Initiator, error_code
 from .._wire._config import MAX_WINDOW
 from .._wire._failure import Cause, SessionFailure
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _RESERVED_PAYLOADS = frozenset({DRAIN_PAYLOAD, KEEPALIVE_PAYLOAD, PROBE_PAYLOAD})
 
 
+@interrupt_safe
 class Session(metaclass=NoPublicConstructor):
     """One HTTP/2 connection (RFC 9113 §1: a session here, never "connection").
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from .._checks import snapshot_of
 from .._stream._client import ClientStream
 from .._stream._priority import dependency_of
-from .._util import construct
+from .._util import construct, interrupt_safe
 from ._base import Session
 from ._request import Request, RequestHead, add_expectation, fields_of, request_head
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ._client_core import ClientCore
 
 
+@interrupt_safe
 class ClientSession(Session):
     """A session on the client's side; made by `connect`."""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import trio
 
 from .._checks import check_int
-from .._util import ConflictDetector, NoPublicConstructor, construct
+from .._util import ConflictDetector, NoPublicConstructor, construct, interrupt_safe
 from ._extensions import AltSvcReceived, OriginReceived
 
 if TYPE_CHECKING:
@@ -141,6 +141,7 @@ class EventQueue:
         self.changed.unpark_all()
 
 
+@interrupt_safe
 class Subscription(metaclass=NoPublicConstructor):
     """The events of one session from `Session.subscribe` on: ``with`` ends it, ``async for`` waits for the next.
 

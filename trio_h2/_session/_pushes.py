@@ -12,7 +12,7 @@ from .._stream._core import StreamCore
 from .._stream._pushed import PushedStream
 from .._stream._request import RequestView
 from .._stream._response import ResponseInbox
-from .._util import construct
+from .._util import construct, interrupt_safe, interruptible
 from .._wire._codes import ErrorCode, Initiator
 from ._handlers import tells_of_end
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("trio_h2.client")
 
 
+@interrupt_safe
 class ReceivedPushes:
     """Pushes on a client: one task for each promise runs the application's handler.
 
@@ -63,7 +64,7 @@ class ReceivedPushes:
         target = stream.request.target
         try:
             with stream.scope:
-                await self._handler(pushed)
+                await interruptible(self._handler, pushed)
         except BaseExceptionGroup as group:
             ends, others = group.split(lambda error: _tells_of_end(stream, error))
             try:

@@ -8,7 +8,7 @@ import trio
 
 from .._stream._client import ClientStream
 from .._stream._priority import check_priority
-from .._util import construct
+from .._util import construct, interrupt_safe
 from .._wire._headers import Headers
 from .._wire._outbound import content_length_of, may_be_remembered, plain_key, request_fields
 
@@ -153,6 +153,7 @@ def add_expectation(fields: list[RawField], *, has_body: bool) -> None:
         raise ValueError("expect_continue: the header field 'expect' says something else")
 
 
+@interrupt_safe
 class Request:
     """The block of one request: ``async with session.request(…) as stream``. Use it once."""
 

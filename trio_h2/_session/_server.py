@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._errors import LocalProtocolError
+from .._util import interrupt_safe
 from .._wire._engine import HIGHEST_STREAM_ID
 from .._wire._extframes import ALTSVC
 from ._base import Session
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     SessionHook: TypeAlias = Callable[["ServerSession"], Awaitable[object]]
 
 
+@interrupt_safe
 class ServerSession(Session):
     """A session on the server's side; made by the ``serve_*`` functions."""
 

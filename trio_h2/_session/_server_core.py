@@ -14,7 +14,7 @@ from .._stream._promise import Promise
 from .._stream._refused_request import RefusedRequest, tell_refused
 from .._stream._request import RequestView
 from .._stream._server import ServerStream
-from .._util import construct
+from .._util import construct, interrupt_safe, interruptible
 from .._wire._codes import ErrorCode, Initiator, Role, code_name
 from .._wire._events import PriorityUpdated, RequestReceived, StreamFailed
 from .._wire._extframes import ORIGIN, origin_payloads
@@ -42,6 +42,7 @@ logger = logging.getLogger("trio_h2.server")
 session_logger = logging.getLogger("trio_h2.session")
 
 
+@interrupt_safe
 class ServerCore(SessionCore):
     """The inner side of a `ServerSession`: also the `PushPort` of its streams."""
 
@@ -95,7 +96,7 @@ class ServerCore(SessionCore):
             try:
                 if self._on_session is not None:
                     with self._hook_scope:
-                        await self._on_session(session)
+                        await interruptible(self._on_session, session)
                 self._context = contextvars.copy_context()
                 async with trio.open_nursery() as handlers:
                     self.nursery = handlers

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ._core import SessionCore
 
 
+@trio.lowlevel.enable_ki_protection
 async def run_services(core: SessionCore) -> None:
     """Runs reader, writer and watcher until the session is over, then says goodbye and closes the transport.
 
@@ -84,6 +85,7 @@ async def _last_words(core: SessionCore) -> None:
         await core.below.send_all(core.engine.take_output())
 
 
+@trio.lowlevel.enable_ki_protection
 async def _read(core: SessionCore, done: trio.Event) -> None:
     await _reader.read(core)
     done.set()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from .._util import interruptible
 from .._wire._codes import ErrorCode, Initiator
 from ._handlers import tells_of_end
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("trio_h2.server")
 
 
+@trio.lowlevel.enable_ki_protection
 async def supervise(stream: ServerStream, core: StreamCore, handler: Handler, label: str, seconds: float) -> bool:
     """Runs *handler* in the stream's scope, and settles what it left open (RFC 9113 §5.4.2).
 
@@ -43,7 +45,7 @@ async def supervise(stream: ServerStream, core: StreamCore, handler: Handler, la
     returned = settled = False
     try:
         with scope:
-            await handler(stream)
+            await interruptible(handler, stream)
             returned = True
         if returned:
             _returned(core, label)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from .._util import Arrivals
+from .._util import Arrivals, interrupt_safe
 from .._wire._codes import ErrorCode, Initiator, Role
 from .._wire._failure import Cause, SessionFailure
 from ._answer import Answer
@@ -34,6 +34,7 @@ KEEPALIVE_PAYLOAD = b"\xffkeep-h2"
 """The PING of the keep-alive; beside it, the application's pings have a limit of their own."""
 
 
+@interrupt_safe
 class Watcher:
     """The deadlines of one session. Knows the session only while its task runs, so that no cycle keeps it alive.
 

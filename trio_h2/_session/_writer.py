@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from .._util import interrupt_safe
+
 if TYPE_CHECKING:
     from .._stream._outbox import Outbox
     from .._wire._engine import Engine
@@ -25,6 +27,7 @@ SLOW_WRITE = 0.005
 """Seconds from which on writing takes time."""
 
 
+@interrupt_safe
 class Writer:
     """What one session has to write, and the task that does."""
 

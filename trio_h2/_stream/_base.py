@@ -13,7 +13,7 @@ import trio
 
 from .._checks import check_int, check_seconds
 from .._errors import LocalProtocolError, from_failure
-from .._util import NoPublicConstructor
+from .._util import NoPublicConstructor, interrupt_safe
 from .._wire._codes import ErrorCode, Initiator
 from .._wire._extframes import PRIORITY
 from .._wire._failure import StreamFailure
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ._transport import TransportView
 
 
+@interrupt_safe
 class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
     """One HTTP/2 stream: a bidirectional, half-closeable `trio.abc.HalfCloseableStream` with headers and trailers.
 

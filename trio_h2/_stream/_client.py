@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._errors import LocalProtocolError
+from .._util import interrupt_safe
 from .._wire._extframes import PRIORITY_UPDATE, priority_update_payload
 from ._base import Stream
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from ._core import StreamCore
 
 
+@interrupt_safe
 class ClientStream(Stream):
     """The client's side of one exchange: the request is sent, the response comes.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._errors import LocalProtocolError
+from .._util import interrupt_safe
 from ._base import Stream
 from ._client import send_priority_update
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from ._core import StreamCore
 
 
+@interrupt_safe
 class PushedStream(Stream):
     """The client's side of a push; given to the *push_handler* of `connect`.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .._checks import NO_CONTENT, snapshot_of
 from .._errors import LocalProtocolError
-from .._util import construct, http_date
+from .._util import construct, http_date, interrupt_safe
 from .._wire._codes import ErrorCode
 from .._wire._config import ServerConfig
 from .._wire._headers import Headers
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ._port import PushPort
 
 
+@interrupt_safe
 class ServerStream(Stream):
     """The server's side of one exchange; given to the handler."""
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar, overload
 
+import trio
+
 from trio_h2 import Headers
 
 from .._checks import check_int, takes
-from .._util import construct
+from .._util import construct, interruptible
 from ._errors import HTTPError
 from ._request import DEFAULT_MAX_BODY_SIZE, Request
 from ._response import Response
@@ -92,12 +94,13 @@ def request_handler(
     """
     _check_arguments(handler, check_continue, request_class, response_class, max_body_size)
 
+    @trio.lowlevel.enable_ki_protection
     async def handle(exchange: ServerExchange) -> None:
         request = construct(request_class, exchange, max_body_size)
         response = construct(response_class, exchange, request)
         chosen = check_continue if check_continue is not None and request.expects_continue else handler
         try:
-            await chosen(request, response)  # type: ignore[arg-type]  # the overloads say which goes with which
+            await interruptible(chosen, request, response)  # type: ignore[arg-type]  # the overloads say which goes with which
             await response._settle()
         except Exception as exc:
             answer = _answer_to(exc)

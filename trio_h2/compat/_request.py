@@ -14,7 +14,7 @@ import trio
 from trio_h2 import Headers, ServerExchange, ServerStream, SessionError, StreamError, TransportView
 
 from .._checks import check_int
-from .._util import NoPublicConstructor, construct, percent_encoded
+from .._util import NoPublicConstructor, construct, interrupt_safe, percent_encoded
 from ._content import content_type, decode_json, decode_text
 from ._errors import HTTPError
 from ._form import MULTIPART, URLENCODED, Form, boundary_of, decode_urlencoded
@@ -35,6 +35,7 @@ _CLOSING: Final = 5.0
 """Seconds that the handler's end waits for temporary files to be removed; the thread that does it goes on."""
 
 
+@interrupt_safe
 class Request(metaclass=NoPublicConstructor):
     """A request, over HTTP/2 or HTTP/1.1. Made by `request_handler`.
 

@@ -15,7 +15,7 @@ import trio
 
 from trio_h2 import Headers, LocalProtocolError, SessionError, StreamError
 
-from .._util import NoPublicConstructor, construct
+from .._util import NoPublicConstructor, construct, interrupt_safe, plain_interrupt
 from ._fields import check_field, check_fields, check_links, check_name, check_status, check_trailers
 from ._head import ResponseHead
 from ._text import encode_text
@@ -32,6 +32,7 @@ _NO_MESSAGE = "HTTP/2 has no status message, and clients of HTTP/1.1 ignore it: 
 _REDIRECTIONS = (300, 301, 302, 303, 307, 308)
 
 
+@interrupt_safe
 class Response(metaclass=NoPublicConstructor):
     """The response to a `Request`, over HTTP/2 or HTTP/1.1. Made by `request_handler`.
 
@@ -423,15 +424,17 @@ class Response(metaclass=NoPublicConstructor):
         """
         await trio.lowlevel.checkpoint()
         if not self._over.is_set():
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._notice_abort)
-                await self._over.wait()
-                nursery.cancel_scope.cancel()
+            with plain_interrupt():
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._notice_abort)
+                    await self._over.wait()
+                    nursery.cancel_scope.cancel()
         if not self._finished:
             if self._exchange.closed:
                 await self._exchange.wait_closed()
             raise trio.ClosedResourceError("the response was given up on this side")
 
+    @trio.lowlevel.enable_ki_protection
     async def _notice_abort(self) -> None:
         await self._request.wait_aborted()
         if self._exchange.aborted:

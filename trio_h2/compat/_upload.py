@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, final
 
-from .._util import NoPublicConstructor
+from .._util import NoPublicConstructor, interrupt_safe
 from ._spool import CHUNK
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 @final
+@interrupt_safe
 class UploadedFile(metaclass=NoPublicConstructor):
     """A file of a form (RFC 7578). Made by `Request.form`, closed when the handler is over.
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from trio_h2 import Headers
 
 from .._checks import check_bool
+from .._util import interrupt_safe
 from ._body import WholeBody, end_body, send_parts
 from ._conditions import Validators, Verdict, evaluate, if_range
 from ._encodings import IDENTITY, SUFFIXES, acceptable
@@ -52,6 +53,7 @@ class _Found:
     coding: str
 
 
+@interrupt_safe
 class DirectoryHandler:
     """A stream handler that serves the files below a directory, and nothing from outside of it.
 

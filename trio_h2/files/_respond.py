@@ -41,6 +41,7 @@ class HasFileno(Protocol):
         """Its descriptor."""
 
 
+@trio.lowlevel.enable_ki_protection
 async def respond_with_file(
     stream: FileExchange,
     path: str | bytes | os.PathLike[str] | os.PathLike[bytes],
@@ -105,6 +106,7 @@ async def respond_with_file(
             await _send_body(stream, file, offset, size, trailers, end_stream=end_stream)
 
 
+@trio.lowlevel.enable_ki_protection
 async def respond_with_fd(
     stream: FileExchange,
     fd: int | HasFileno,

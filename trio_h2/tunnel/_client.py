@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import trio_h2
 
 from .._refused import RefusedError
+from .._util import interrupt_safe
 from ._auth import basic_credentials
 from ._target import parse_name
 
@@ -77,6 +78,7 @@ def open_tunnel(
     return Tunnel(request.__aenter__, target)
 
 
+@interrupt_safe
 class Tunnel:
     """The block of one tunnel: ``async with open_tunnel(…) as stream``. Use it once."""
 

@@ -79,6 +79,7 @@ async def dial(candidates: Sequence[Candidate]) -> tuple[trio.SocketStream, Cand
     errors: dict[int, OSError] = {}
     reached: list[tuple[trio.SocketStream, Candidate]] = []
 
+    @trio.lowlevel.enable_ki_protection
     async def attempt(number: int, failed: trio.Event) -> None:
         try:
             connection = await _connect(candidates[number])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import trio
 
 from .._checks import check_seconds
+from .._util import interrupt_safe, plain_interrupt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,6 +84,7 @@ async def join(
     return joint.traffic
 
 
+@interrupt_safe
 class _Joint:
     """One `join` at work."""
 
@@ -94,7 +96,7 @@ class _Joint:
 
     async def run(self, left: HalfCloseable, right: HalfCloseable) -> None:
         self._active()
-        with self._scope:
+        with plain_interrupt(), self._scope:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._carry, left, right, self._count_right, self._left_ended)
                 nursery.start_soon(self._carry, right, left, self._count_left, self._right_ended)

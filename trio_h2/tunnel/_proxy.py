@@ -12,6 +12,7 @@ import trio_h2
 
 from .._checks import check_seconds, is_int
 from .._tcp import probe_when_silent
+from .._util import interrupt_safe
 from ._auth import CHALLENGE, checker, is_authentic
 from ._dial import abort, dial, resolve
 from ._join import join
@@ -47,6 +48,7 @@ class ProxyStatistics:
     """Bytes carried from targets to clients."""
 
 
+@interrupt_safe
 class ConnectProxy:
     """A handler for ``serve_tcp`` and its like that is a forward proxy: each CONNECT becomes a TCP connection.
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import trio_h2
 
+from .._util import interrupt_safe
 from ._config import Deflate, WebSocketConfig
 from ._errors import WebSocketHandshakeError, WebSocketRefusedError
 from ._extensions import agreed, offer, parse_extensions
@@ -123,6 +124,7 @@ def check_options(compression: Deflate | None, config: WebSocketConfig | None) -
         raise TypeError(f"config must be a WebSocketConfig, not {config!r}")
 
 
+@interrupt_safe
 class OpenWebSocket:
     """The block of one WebSocket of a client: ``async with open_websocket(…) as ws``. Use it once."""
 
@@ -221,6 +223,7 @@ def connect_websocket(
     return ConnectWebSocket(block.__aenter__, block.__aexit__, opener)
 
 
+@interrupt_safe
 class ConnectWebSocket:
     """The block of a WebSocket and its session: ``async with connect_websocket(…) as ws``. Use it once."""
 

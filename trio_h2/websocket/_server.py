@@ -9,6 +9,7 @@ import trio
 
 import trio_h2
 
+from .._util import interrupt_safe, interruptible
 from ._client import check_options
 from ._config import Deflate, WebSocketConfig
 from ._errors import WebSocketClosedError, WebSocketHandshakeError
@@ -183,6 +184,7 @@ def check_offered(stream: trio_h2.ServerStream) -> None:
         )
 
 
+@interrupt_safe
 class AcceptWebSocket:
     """The block of one WebSocket of a server: ``async with accept_websocket(…) as ws``. Use it once."""
 
@@ -210,6 +212,7 @@ class AcceptWebSocket:
         return await self._tasks.stop(exc_type, exc, traceback)
 
 
+@interrupt_safe
 class WebSocketHandler:
     """A handler for ``serve_tcp`` and its like: WebSockets go to one function, all other requests to another one.
 
@@ -266,7 +269,7 @@ class WebSocketHandler:
         if is_websocket(stream):
             await self._serve(stream)
         elif self._fallback is not None:
-            await self._fallback(stream)
+            await interruptible(self._fallback, stream)
         elif stream.method == "CONNECT":
             # RFC 9220 §3: "a server […] that does not support the protocol indicated SHOULD respond with 501".
             await stream.respond({":status": "501", **_TEXT}, body=b"only WebSockets are spoken here\n")
@@ -282,7 +285,7 @@ class WebSocketHandler:
             return
         async with _Entered(block):
             try:
-                await self._handler(socket)
+                await interruptible(self._handler, socket)
             except WebSocketClosedError as exc:
                 if not socket.closed:
                     raise
@@ -301,6 +304,7 @@ class WebSocketHandler:
                     del closed, others  # their tracebacks know this frame
 
 
+@interrupt_safe
 class _Entered:
     """A block that was entered before."""
 

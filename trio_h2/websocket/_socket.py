@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from .._checks import bytes_of
+from .._util import interrupt_safe
 from ._ending import NORMAL
 from ._errors import WebSocketClosedError
 from ._framing import MAX_CONTROL, check_close, check_message
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from ._handshake import Opening
 
 
+@interrupt_safe
 class WebSocket:
     """One WebSocket: messages of text and of bytes, both ways, over one stream.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from .._util import interrupt_safe, plain_interrupt
 from ._connection import WebSocketConnection
 from ._ending import INTERNAL_ERROR, NORMAL
 from ._framing import Framing
@@ -25,6 +26,7 @@ _FAREWELL_SECONDS: Final = 1.0
 """How long a server that has failed waits for the peer to answer its Close frame."""
 
 
+@interrupt_safe
 class WebSocketTasks:
     """The block in which a WebSocket lives: its tasks, and what becomes of it at the end.
 
@@ -95,9 +97,10 @@ class WebSocketTasks:
             self._cancel()
             # Not given to the nursery, an error of the body is not wrapped into a group. Only if a task has crashed, a
             # `trio.Cancelled` in it is the nursery's own.
-            done = await (
-                self._manager.__aexit__(exc_type, exc, traceback)
-                if crashed
-                else self._manager.__aexit__(None, None, None)
-            )
+            with plain_interrupt():
+                done = await (
+                    self._manager.__aexit__(exc_type, exc, traceback)
+                    if crashed
+                    else self._manager.__aexit__(None, None, None)
+                )
         return done if crashed else None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from .._util import interrupt_safe
 from ._errors import WebSocketClosedError
 from ._framing import check_message
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from ._connection import WebSocketConnection
 
 
+@interrupt_safe
 class MessageWriter:
     """The block of a message that is sent in parts, see `WebSocket.open_message`. Use it once."""
 
