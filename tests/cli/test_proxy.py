@@ -134,7 +134,15 @@ def test_proxy_urls() -> None:
 
 @pytest.mark.parametrize(
     ("rule", "words"),
-    [("example.com", "HOST:PORTS"), ("a:0", "1..65535"), ("10.0.0.1/8:80", "host bits"), ("127.1:80", "four decimal")],
+    [
+        *[
+            ("example.com", "HOST:PORTS"),
+            ("a:0", "1..65535"),
+            ("10.0.0.1/8:80", "host bits"),
+            ("127.1:80", "four decimal"),
+        ],
+        ("localhost:8080", "can never match"),
+    ],
 )
 def test_a_rule_that_is_not_right(rule: str, words: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["proxy", "--allow", "ok.test:1", "--allow", rule]) == 2

@@ -81,7 +81,9 @@ async def test_informational_responses_cannot_fill_the_memory(autojump_clock: Mo
         await peer.send_headers(1, {":status": "103", "x-number": ""})  # what was received counts, taken or not
         await peer.expect_rst(1, ErrorCode.ENHANCE_YOUR_CALM)
         assert len(stream.informational) == 10
-        with pytest.raises(trio_h2.StreamResetError, match="interim responses together are larger than max_header_list_size=820"):
+        with pytest.raises(
+            trio_h2.StreamResetError, match="interim responses together are larger than max_header_list_size=820"
+        ):
             await stream.receive_informational()
         assert not session.closed
 

@@ -141,6 +141,39 @@ def test_a_rule_that_is_not_right(rule: str, words: str) -> None:
         AllowList([rule])
 
 
+@pytest.mark.parametrize(
+    "rules",
+    [
+        *[["localhost:8080"], ["LOCALHOST.:8080"], ["a.localhost:8080"], ["*.localhost:8080"], ["ip6-localhost:8080"]],
+        ["localhost.localdomain:8080"],
+        ["localhost:8080", "example.com:8080", "*:8080"],
+        ["10.0.0.0/8:8080", "localhost:8080"],
+        ["localhost:8080", "127.0.0.1:80,8081-8090"],
+        ["localhost:8080", "[::]/127:80"],
+        ["localhost:8080", "[2001:db8::]/32:*"],
+    ],
+)
+def test_a_rule_for_localhost_alone_can_never_match(rules: list[str]) -> None:
+    """RFC 6761 §6.3: it is always this machine, and a rule for a name allows public addresses only."""
+    with pytest.raises(ValueError, match=r"can never match: .* allow 127\.0\.0\.1:8080 or \[::1\]:8080"):
+        AllowList(rules)
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        ["localhost:8080", "127.0.0.1:8080"],
+        ["127.0.0.0/8:*", "localhost:8080"],
+        ["localhost:8080", "[::1]:8000-8099"],
+        ["localhost:80,8080", "[::]/0:80"],
+        ["localhost:*", "0.0.0.0/0:443"],
+        ["mylocalhost:80", "localhost.example.com:80", "*.localhosts:1"],
+    ],
+)
+def test_rules_for_localhost_that_another_one_makes_work(rules: list[str]) -> None:
+    assert repr(AllowList(rules)) == f"AllowList({rules!r})"
+
+
 def test_lists_that_are_not_right() -> None:
     with pytest.raises(ValueError, match="at least one rule"):
         AllowList([])

@@ -240,7 +240,8 @@ def _add_proxy(commands: argparse._SubParsersAction[_Parser]) -> None:
         action="append",
         required=True,
         help="a target: a name, *.NAME, an address, a network like 10.0.0.0/8, or *, which is every public address; "
-        "with a port, a range of ports or *. May be given several times",
+        "with a port, a range of ports or *. This machine is 127.0.0.1 or [::1], not localhost. May be given several "
+        "times",
     )
     _add_listening(proxy)
 

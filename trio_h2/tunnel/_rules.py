@@ -35,6 +35,12 @@ _NOT_PUBLIC_6: Final = tuple(
     IPv6Network(network)
     for network in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")
 )
+_LOOPBACK_4: Final = IPv4Network("127.0.0.0/8")
+_LOOPBACK_6: Final = IPv6Address("::1")
+_LOOPBACK_NAMES: Final = frozenset(
+    # What hosts files call it, besides "localhost" and what is below that.
+    ("localhost.localdomain", "localhost4", "localhost6", "ip6-localhost", "ip6-loopback")
+)
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 _MAPPED: Final = IPv6Network("::ffff:0:0/96")
 
@@ -60,6 +66,23 @@ class Rule:
             return host.endswith(self.name[1:])
         return self.name in ("*", host)
 
+    @property
+    def is_for_loopback(self) -> bool:
+        """Whether the rule is for a name that leads to this machine, wherever it is looked up.
+
+        RFC 6761 §6.3: of ``localhost`` and the names below it, "name resolution APIs and libraries […] SHOULD always
+        return the IP loopback address".
+        """
+        return self.name in _LOOPBACK_NAMES or f".{self.name}".endswith(".localhost")
+
+    def has_loopback(self, ports: tuple[range, ...]) -> bool:
+        """Whether the rule is about addresses of this machine, and about some of these ports."""
+        if isinstance(self.network, IPv4Network):
+            here = self.network.overlaps(_LOOPBACK_4)
+        else:
+            here = self.network is not None and _LOOPBACK_6 in self.network
+        return here and any(max(a.start, b.start) < min(a.stop, b.stop) for a in self.ports for b in ports)
+
     def has_address(self, address: Address) -> bool:
         """Whether the rule is about this address."""
         return self.network is not None and address in self.network
@@ -80,7 +103,7 @@ class AllowList:
 
     Raises:
         TypeError: *rules* is one string, or not of strings.
-        ValueError: a rule is not right, or there is none.
+        ValueError: a rule is not right, or can never match, as one for ``localhost`` alone; or there is none.
     """
 
     def __init__(self, rules: Iterable[str]) -> None:
@@ -90,9 +113,19 @@ class AllowList:
         self._rules = tuple(_parse_rule(text) for text in self._texts)
         if not self._rules:
             raise ValueError("an allow-list needs at least one rule, like 'example.com:443'")
+        for text, rule in zip(self._texts, self._rules, strict=True):
+            self._check_reachable(text, rule)
 
     def __repr__(self) -> str:
         return f"AllowList({list(self._texts)!r})"
+
+    def _check_reachable(self, text: str, rule: Rule) -> None:
+        if rule.is_for_loopback and not any(other.has_loopback(rule.ports) for other in self._rules):
+            ports = text.strip().rpartition(":")[2]
+            raise ValueError(
+                f"the rule {shown(text)} can never match: that name is this machine, and a rule for a name allows public "
+                f"addresses only; allow 127.0.0.1:{ports} or [::1]:{ports}"
+            )
 
     def names(self, target: Target) -> bool:
         """Whether a rule for names has *target*, if only at a public address."""
