@@ -20,6 +20,9 @@ def test_serve_takes_everything() -> None:
     argv = ["serve", "--app", "x.py:f", "--host", "::1", "--port", "65535", "--self-signed", "--write-ca", "ca.pem"]
     assert parse(argv) == ServeOptions(app="x.py:f", host="::1", port=65535, self_signed=True, write_ca="ca.pem")
     assert parse(["serve", "dir", "--cert", "c", "--key", "k"]) == ServeOptions(directory="dir", cert="c", key="k")
+    assert parse(["serve", "--cert", "c", "--key-password", "p"]) == ServeOptions(
+        directory=".", cert="c", key_password="p"
+    )
     assert parse(["serve", "--hidden", "--listing"]) == ServeOptions(directory=".", hidden=True, listing=True)
 
 
@@ -73,6 +76,7 @@ def test_demo_has_no_options() -> None:
         ("serve --port 65536", "65535"),
         ("serve --port ²", "--port"),
         ("serve --key k", "--cert"),
+        ("serve --key-password p", "--cert"),
         ("serve --cert c --self-signed", "--self-signed"),
         ("serve --write-ca f", "--self-signed"),
         ("serve --write-ca f --cert c", "--self-signed"),
@@ -117,7 +121,8 @@ def test_help_promises_nothing_that_is_not_there(capfd: pytest.CaptureFixture[st
     options = set(re.findall(r"(?<![\w-])--?[a-zA-Z][\w-]*", capfd.readouterr().out))
     assert options == {
         *["-h", "--help"],
-        *["--app", "--host", "--port", "--cert", "--key", "--self-signed", "--write-ca", "--workers"],
+        *["--app", "--host", "--port", "--cert", "--key", "--key-password", "--self-signed"],
+        *["--write-ca", "--workers"],
         *["--allow-http1", "--proxy-protocol", "--access-log", "--hidden", "--listing"],
         *["-X", "-H", "-d", "-o", "-i", "--ca", "--insecure", "--proxy", "--fail"],
         "--allow",

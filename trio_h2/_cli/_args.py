@@ -28,6 +28,8 @@ class ListenOptions:
     port: int = 0
     cert: str | None = None
     key: str | None = None
+    key_password: str | None = None
+    """The file whose first line opens the key."""
     self_signed: bool = False
     write_ca: str | None = None
 
@@ -137,6 +139,7 @@ class _Listen(TypedDict):
     port: int
     cert: str | None
     key: str | None
+    key_password: str | None
     self_signed: bool
     write_ca: str | None
 
@@ -144,6 +147,8 @@ class _Listen(TypedDict):
 def _listen_options(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> _Listen:
     if arguments.key is not None and arguments.cert is None:
         parser.error("--key needs --cert")
+    if arguments.key_password is not None and arguments.cert is None:
+        parser.error("--key-password needs --cert")
     if arguments.write_ca is not None and not arguments.self_signed:
         parser.error("--write-ca needs --self-signed")
     if not arguments.host:
@@ -153,6 +158,7 @@ def _listen_options(parser: argparse.ArgumentParser, arguments: argparse.Namespa
         port=arguments.port,
         cert=arguments.cert,
         key=arguments.key,
+        key_password=arguments.key_password,
         self_signed=arguments.self_signed,
         write_ca=arguments.write_ca,
     )
@@ -250,9 +256,10 @@ def _add_listening(command: argparse.ArgumentParser) -> None:
     command.add_argument("--host", metavar="H", default="localhost", help="name or address (default: %(default)s)")
     command.add_argument("--port", metavar="N", type=_port, default=0, help="default: a free one")
     tls = command.add_mutually_exclusive_group()
-    tls.add_argument("--cert", metavar="F", help="TLS with this PEM certificate")
+    tls.add_argument("--cert", metavar="F", help="TLS with this PEM certificate; SIGHUP reads it again")
     tls.add_argument("--self-signed", action="store_true", help="TLS with a throw-away certificate")
     command.add_argument("--key", metavar="F", help="the private key, unless --cert holds it too")
+    command.add_argument("--key-password", metavar="FILE", help="the first line of FILE opens the private key")
     command.add_argument("--write-ca", metavar="FILE", help="write what clients must trust for --self-signed to FILE")
 
 

@@ -9,7 +9,7 @@ import trio_h2
 from trio_h2.tunnel import ConnectProxy
 
 from ._errors import UsageError
-from ._serve import Service, tls_context
+from ._serve import Service, renewal, tls_context
 
 if TYPE_CHECKING:
     from ._args import ProxyOptions
@@ -31,4 +31,8 @@ def prepare_proxy(options: ProxyOptions) -> Service:
     logging.getLogger("trio_h2.proxy").setLevel(logging.INFO)  # a line on stderr for each tunnel
     # Most programs that know what a proxy is speak HTTP/1.1 to it.
     context = tls_context(options, allow_http1=True)
-    return Service(proxy, options.host, options.port, context, _CONFIG, allow_http1=True)
+    return Service(
+        *(proxy, options.host, options.port, context, _CONFIG),
+        allow_http1=True,
+        renewal=renewal(options, allow_http1=True),
+    )

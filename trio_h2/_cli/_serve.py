@@ -18,6 +18,7 @@ from ._app import load_app
 from ._certs import throwaway_authority
 from ._errors import CommandError, UsageError, describe, reason
 from ._output import Output
+from ._renewal import RENEW, Renewal
 
 if TYPE_CHECKING:
     import ssl
@@ -40,6 +41,8 @@ class Service:
     config: trio_h2.ServerConfig | None = None
     allow_http1: bool = False
     proxy_protocol: bool = False
+    renewal: Renewal | None = None
+    """Reads the certificate again; ``None`` if there is none in files."""
 
 
 def prepare(options: ServeOptions) -> Service:
@@ -59,6 +62,7 @@ def prepare(options: ServeOptions) -> Service:
         *(handler, options.host, options.port, tls_context(options, allow_http1=options.allow_http1)),
         allow_http1=options.allow_http1,
         proxy_protocol=options.proxy_protocol,
+        renewal=renewal(options, allow_http1=options.allow_http1),
     )
 
 
@@ -94,13 +98,27 @@ def tls_context(options: ListenOptions, *, allow_http1: bool = False) -> ssl.SSL
     """
     if options.cert is not None:
         try:
-            return trio_h2.server_ssl_context(options.cert, options.key, allow_http1=allow_http1)
+            password = None if options.key_password is None else _password(options.key_password)
+            return trio_h2.server_ssl_context(options.cert, options.key, password=password, allow_http1=allow_http1)
         except ValueError as exc:
-            raise CommandError(str(exc)) from exc
+            raise CommandError(str(exc).replace("give its password=", "give --key-password FILE")) from exc
         except OSError as exc:
             raise CommandError(f"cannot read the certificate: {describe(exc)}") from exc
     alpn = ["h2", "http/1.1"] if allow_http1 else ["h2"]
     return None if not options.self_signed else self_signed(options).server_context(alpn)
+
+
+def _password(path: str) -> bytes:
+    """Returns the first line of a file: a password on the command line could be read by everybody on the machine."""
+    with open(path, "rb") as file:
+        return file.readline().rstrip(b"\r\n")
+
+
+def renewal(options: ListenOptions, *, allow_http1: bool) -> Renewal | None:
+    """Returns what makes the context again; ``None`` if there is nothing to read again."""
+    if options.cert is None:
+        return None
+    return Renewal(partial(tls_context, options, allow_http1=allow_http1))
 
 
 def self_signed(options: ListenOptions) -> ThrowawayAuthority:
@@ -131,7 +149,7 @@ async def serve(service: Service) -> int:
     async def announce(server: trio_h2.Server) -> None:
         await say_listening(server.urls[0])
 
-    return await serve_until_told(partial(_start, service), announce)
+    return await serve_until_told(partial(_start, service), announce, renewal=service.renewal)
 
 
 async def say_listening(url: str) -> None:
@@ -143,6 +161,8 @@ async def serve_until_told(
     start: Callable[[trio.Nursery], Awaitable[trio_h2.Server]],
     announce: Callable[[trio_h2.Server], Awaitable[None]],
     orphaned: Callable[[], Awaitable[None]] = trio.sleep_forever,
+    *,
+    renewal: Renewal | None = None,
 ) -> int:
     """Runs a server until a signal, or until nobody is there any more to send one; then lets requests finish.
 
@@ -150,6 +170,7 @@ async def serve_until_told(
         start: starts the server in the nursery it gets.
         announce: called when connections are accepted.
         orphaned: returns when the server has to end without a signal.
+        renewal: reads the certificate again on SIGHUP; without one, that signal does what it always does.
 
     Returns:
         The exit code, as for `serve`.
@@ -157,15 +178,25 @@ async def serve_until_told(
     # What goes wrong in an app is shown with its traceback: it is the user's own.
     logging.basicConfig(format="trio-h2: %(message)s", level=logging.WARNING)
     code = 0
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    expected = (signal.SIGINT, signal.SIGTERM, *(() if renewal is None else RENEW))
+    with trio.open_signal_receiver(*expected) as signals:
         async with trio.open_nursery() as nursery:
             server = await start(nursery)
             await announce(server)
-            await _either(partial(anext, signals), orphaned)
+
+            async def told_to_end() -> int:
+                async for number in signals:
+                    if number not in RENEW:
+                        return number
+                    assert renewal is not None
+                    renewal.renew(server)
+                raise AssertionError("signals never end")
+
+            await _either(told_to_end, orphaned)
 
             async def end_at_once() -> None:
                 nonlocal code
-                code = 128 + await anext(signals)
+                code = 128 + await told_to_end()
                 nursery.cancel_scope.cancel()
 
             nursery.start_soon(end_at_once)

@@ -114,4 +114,4 @@ async def _work(assignment: Assignment, service: Service) -> int:
         await control.recv(1)
 
     with control:
-        return await serve_until_told(start, announce, orphaned)
+        return await serve_until_told(start, announce, orphaned, renewal=service.renewal)

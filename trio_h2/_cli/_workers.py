@@ -20,6 +20,7 @@ import trio
 
 from .._util import host_and_port
 from ._errors import FAILED, CommandError, reason
+from ._renewal import RENEW
 from ._serve import say_listening, self_signed
 from ._sockets import check_sharing, close_all, shared_sockets
 from ._worker import READY, Assignment
@@ -56,7 +57,9 @@ async def serve_with_workers(options: ServeOptions, number: int) -> int:
     logging.basicConfig(format="trio-h2: %(message)s", level=logging.WARNING)
     with contextlib.ExitStack() as stack:
         # First of all: from here on a signal leaves no certificate behind.
-        signals = stack.enter_context(trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGUSR1))
+        renew = () if options.cert is None else RENEW
+        expected = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, *renew)
+        signals = stack.enter_context(trio.open_signal_receiver(*expected))
         options = stack.enter_context(_shared_certificate(replace(options, workers=None)))
         sockets = await shared_sockets(options.host, options.port, number)
         for own in sockets:
@@ -104,6 +107,9 @@ async def _supervise(slots: Sequence[_Slot], signals: AsyncIterator[int], url: s
         async for number in signals:
             if number == signal.SIGUSR1:
                 nursery.start_soon(_replace_all, slots)
+            elif number in RENEW:
+                for slot in slots:
+                    slot.renew()
             elif ending:
                 code = 128 + number
                 nursery.cancel_scope.cancel()
@@ -144,6 +150,10 @@ class _Slot:
         self._sockets = sockets
         self._index = index
         self._workers: set[trio.Process] = set()
+        self._serving: set[trio.Process] = set()
+        """Those that have said that they are ready, and take signals."""
+        self._outdated: set[trio.Process] = set()
+        """Those that may have read an old certificate, and are not ready to be told so."""
         self._current: trio.Process | None = None
         self._successor: trio.Process | None = None
         """The one that is starting, if not the very first."""
@@ -196,6 +206,14 @@ class _Slot:
             self._successor.terminate()
         await done.wait()
 
+    def renew(self) -> None:
+        """Lets the workers read their certificate again; those that do not serve yet, as soon as they do."""
+        for process in self._workers:
+            if process in self._serving:
+                process.send_signal(signal.SIGHUP)
+            else:
+                self._outdated.add(process)
+
     def end(self) -> None:
         """Lets the worker finish what it has begun."""
         self._ending.set()
@@ -244,12 +262,16 @@ class _Slot:
                 self._successor = None
                 if ready:
                     self._current = process
+                    self._serving.add(process)
+                    if process in self._outdated:
+                        process.send_signal(signal.SIGHUP)
                     task_status.started()
                     self._ended(process, await process.wait())
                 else:
                     task_status.started(await process.wait())
         finally:
-            self._workers.discard(process)
+            for group in (self._workers, self._serving, self._outdated):
+                group.discard(process)
             if process.returncode is None:
                 process.kill()
                 with trio.move_on_after(KILLED, shield=True):

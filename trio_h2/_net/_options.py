@@ -75,9 +75,7 @@ def checked_options(
     for name, flag in (("allow_http1", allow_http1), ("proxy_protocol", proxy_protocol)):
         check_bool(name, flag)
     named = encode_origins(origins)
-    if ssl_context is not None:
-        check_server_context(ssl_context, allow_http1=allow_http1, others_welcome=on_unknown_protocol is not None)
-    return ServerOptions(
+    options = ServerOptions(
         handler=handler,
         config=ServerConfig() if config is None else config,
         ssl_context=ssl_context,
@@ -89,3 +87,17 @@ def checked_options(
         proxy_protocol=proxy_protocol,
         origins=named,
     )
+    if ssl_context is not None:
+        check_context(ssl_context, options)
+    return options
+
+
+def check_context(context: ssl.SSLContext, options: ServerOptions) -> None:
+    """Checks that *context* offers what is served, see `check_server_context`.
+
+    Raises:
+        TypeError: it is no `ssl.SSLContext`.
+        ValueError: it does not.
+    """
+    others_welcome = options.on_unknown_protocol is not None
+    check_server_context(context, allow_http1=options.allow_http1, others_welcome=others_welcome)

@@ -21,12 +21,14 @@ from .._stream._proxied import proxy_header, socket_below, without_tls
 from .._util import NoPublicConstructor, address_name, host_and_port, interrupt_safe, interruptible, plain_interrupt
 from ._contexts import ALPN, ALPN_HTTP1
 from ._keepalive import keep_alive, let_peer_pause
+from ._options import check_context
 from ._places import PlacedListener, Places
 from ._proxy_protocol import accept_proxied
 from ._sniff import sniff
 from ._tls import negotiated, say_closed, unknown_protocol, wrap_server
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Sequence
 
     from .._wire._config import ServerConfig
@@ -50,6 +52,7 @@ class Server(metaclass=NoPublicConstructor):
         self._port = _port_of(listeners)
         self._options = options
         self._config = options.config
+        self._ssl_context = options.ssl_context
         self._connections: dict[ServerCore | Http1Core, ServerSession | Http1Connection] = {}
         """What is served, and what applications see of it."""
         self._handshakes: set[trio.CancelScope] = set()
@@ -101,6 +104,29 @@ class Server(metaclass=NoPublicConstructor):
     @idle_timeout.setter
     def idle_timeout(self, seconds: float | None) -> None:
         self._config = self._config.evolve(idle_timeout=seconds or math.inf)
+
+    @property
+    def ssl_context(self) -> ssl.SSLContext | None:
+        """The context of new connections; ``None`` without TLS. See `set_ssl_context`."""
+        return self._ssl_context
+
+    def set_ssl_context(self, context: ssl.SSLContext) -> None:
+        """Uses another context, with a new certificate say, for connections that are accepted from now on.
+
+        Those that are there go on as they are. Never waits, but reads no files either: `server_ssl_context` does.
+
+        Args:
+            context: as for `serve_ssl_over_tcp`, and checked like there: if it raises, nothing has changed.
+
+        Raises:
+            TypeError: *context* is no `ssl.SSLContext`.
+            ValueError: it does not offer by ALPN what is served.
+            RuntimeError: the server does not speak TLS.
+        """
+        if self._ssl_context is None:
+            raise RuntimeError("this server does not speak TLS, so it has no use for an ssl_context")
+        check_context(context, self._options)
+        self._ssl_context = context
 
     def stop_accepting(self) -> None:
         """Closes the listeners, and nothing else: connections go on, with as many new streams as they like.
@@ -219,10 +245,11 @@ class Server(metaclass=NoPublicConstructor):
             try:
                 if options.proxy_protocol:
                     transport = await accept_proxied(transport, config)
-                if options.ssl_context is None:
+                context = self._ssl_context
+                if context is None:
                     return await choose(transport, options, config, alpn="h2c")
                 timeout = config.handshake_timeout
-                stream = await wrap_server(transport, options.ssl_context, timeout=timeout, any_protocol=True)
+                stream = await wrap_server(transport, context, timeout=timeout, any_protocol=True)
             finally:
                 self._handshakes.discard(scope)
         if scope.cancelled_caught:

@@ -8,6 +8,7 @@ import trio
 
 from .._errors import LocalProtocolError
 from .._util import NoPublicConstructor
+from ._below_tls import below_tls
 from ._proxied import proxy_header, socket_below
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ class TransportView(metaclass=NoPublicConstructor):
         self._transport = transport
         self._cleartext = cleartext
         self._tls = transport if isinstance(transport, trio.SSLStream) else None
+        tls = below_tls(transport)
+        self._asked_name = None if tls is None else tls.asked_name
         told = proxy_header(transport)
         below = socket_below(transport)
         # Asked for now: the socket will not tell any more when it is closed.
@@ -98,7 +101,13 @@ class TransportView(metaclass=NoPublicConstructor):
 
     @property
     def server_hostname(self) -> str | None:
-        """The name that a client asked for and verified; ``None`` on a server and without TLS."""
+        """The name that the client has asked for (RFC 6066 §3); ``None`` without one, and without TLS.
+
+        On a client it is also the one that was verified. On a server it is in lower case, and nothing but what the
+        client said: nobody has compared it with the authority of requests, nor with the certificate.
+        """
+        if self._asked_name is not None:
+            return self._asked_name
         return None if self._tls is None else self._tls.server_hostname
 
     @property
