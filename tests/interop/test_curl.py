@@ -91,6 +91,17 @@ async def test_large_upload(curl: Curl, tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("size", [1000, 300_000, 20 * MIB])
+async def test_upload_that_nobody_reads(curl: Curl, server: OurServer, tmp_path: Path, size: int) -> None:
+    """curl sees the response, however much it has still to send (RFC 9113 §8.1)."""
+    server.clients_hang_up = True
+    file = tmp_path / "upload"
+    file.write_bytes(body(size))
+    done = await curl("/early", "-T", file, "-H", "Expect:")
+    assert done.stdout == b"too much\n"
+    assert done.errors.startswith("2 413 ")
+
+
 async def test_upload_waits_for_100_continue(curl: Curl) -> None:
     """curl would send the body after a second anyway, so it gets far longer than this test has."""
     done = await curl(

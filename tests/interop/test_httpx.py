@@ -52,6 +52,14 @@ async def test_post_is_echoed(client: httpx.AsyncClient) -> None:
     assert (await client.post("/echo", content=sent)).content == sent
 
 
+@pytest.mark.parametrize("size", [1000, 100_000, 250_000])
+async def test_upload_that_nobody_reads(client: httpx.AsyncClient, size: int) -> None:
+    """httpx sends all of it before it looks at the response, and takes RST_STREAM for an error."""
+    for _ in range(5):
+        response = await client.post("/early", content=bytes(size))
+        assert (response.status_code, response.content) == (413, b"too much\n")
+
+
 async def test_large_bodies(client: httpx.AsyncClient) -> None:
     async def upload() -> AsyncIterator[bytes]:
         for piece in pieces(20 * MIB):

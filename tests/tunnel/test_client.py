@@ -110,7 +110,8 @@ async def test_a_refusal_says_what_the_proxy_said(autojump_clock: MockClock) -> 
                     stream_id = (await peer.expect_headers()).stream_id
                     await peer.send_headers(stream_id, {":status": str(status), "x-why": "so"})
                     await peer.send_body(stream_id, body)
-                    await peer.expect_rst(stream_id, ErrorCode.CANCEL)  # we never ended our side
+                    # We never ended our side; of a long reason only the beginning is read.
+                    await peer.expect_rst(stream_id, ErrorCode.CANCEL if len(body) > 16_384 else ErrorCode.NO_ERROR)
 
                 nursery.start_soon(proxy)
                 with pytest.raises(TunnelRefusedError) as info:

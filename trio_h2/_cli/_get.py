@@ -115,8 +115,7 @@ async def _exchange(
             if body.file is not None:
                 nursery.start_soon(body.send, stream)
             status = await _receive(stream, target, options, output)
-            if status >= 400:
-                nursery.cancel_scope.cancel()  # nobody wants the rest of the body
+            nursery.cancel_scope.cancel()  # nobody wants the rest of the body
     return status
 
 

@@ -51,8 +51,6 @@ logger = logging.getLogger("trio_h2.server")
 READ_SIZE = 64 * 1024
 UNREAD_SECONDS = 0.1
 """After so long without a reader it is worth asking the socket whether the client is still there."""
-DRAIN_SIZE = 256 * 1024
-"""Bytes of an unread request that are thrown away so that the connection can be used again."""
 
 
 @interrupt_safe
@@ -210,7 +208,12 @@ class Http1Core:
         return self._alive and engine.reusable and not self._discarding
 
     def _request_out_of_the_way(self) -> bool:
-        return self.engine.request_complete or self._eof or self._discarding or self._dropped >= DRAIN_SIZE
+        return (
+            self.engine.request_complete
+            or self._eof
+            or self._discarding
+            or self._dropped >= self.config.upload_grace_bytes
+        )
 
     async def _written(self) -> None:
         while self._alive and not self._output.all_written:
@@ -605,6 +608,11 @@ class Http1Core:
 
     def prioritize(self, stream_id: int, priority: Priority) -> None:
         """There is nothing else to send."""
+
+    def rest_unwanted(self, stream_id: int, code: int) -> None:
+        """The response has ended, and nobody reads the rest of the request: `_settle` throws it away."""
+        if self._exchange is not None:
+            self._exchange.stop_reading()
 
     def linger(self, stream: StreamCore) -> None:
         """Nothing to do: the request is drained when the handler has ended."""

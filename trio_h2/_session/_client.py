@@ -58,8 +58,11 @@ class ClientSession(Session):
             method: the request method, e.g. ``"GET"``.
             path: path and query.
             headers: a mapping or pairs; ``":scheme"`` and ``":authority"`` override those of the session.
-            body: bytes that are sent while the response is already being read.
+            body: bytes that are sent while the response is already being read. What is not sent when the response has
+                ended is left out, and the stream reset with NO_ERROR.
             end_stream: whether the request ends with *body*; ``False`` leaves the send side open for `Stream.send_all`.
+                What is sent there after a complete response with status 300 or more is dropped, see
+                `Stream.send_unwanted`; after a 2xx it still goes out.
             expect_continue: sends ``expect: 100-continue`` and holds the body, also that of `Stream.send_all`, until
                 the server answers 100 or finally (RFC 9110 §10.1.1), or for ``expect_continue_timeout`` of the
                 configuration, since many servers never send a 100. After a final status from 400 on it is never

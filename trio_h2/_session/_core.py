@@ -169,6 +169,12 @@ class SessionCore:
         """From now on a stream may have no frames for so many seconds."""
         self.watcher.stream_timeout(self.engine, stream_id, timeout)
 
+    def rest_unwanted(self, stream_id: int, code: int) -> None:
+        """Our side has ended, and nobody reads what the peer still sends."""
+        stream = self.streams.get(stream_id)
+        if stream is not None:
+            stream.stop_reading()
+
     def linger(self, stream: StreamCore) -> None:
         """The application has closed a stream whose peer has not ended its side, and has some time to."""
         self.watcher.linger(stream)

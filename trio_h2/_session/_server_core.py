@@ -66,6 +66,8 @@ class ServerCore(SessionCore):
         self._cancel_handler_on_reset = cancel_handler_on_reset
         self._handler_timeout = config.handler_timeout
         self._handler_wait_timeout = config.handler_wait_timeout
+        self._upload_grace_bytes = config.upload_grace_bytes
+        self._upload_grace_timeout = config.upload_grace_timeout
         self.goaway_timeout = config.goaway_timeout
         self.nursery: trio.Nursery | None = None
         """Where the handlers run."""
@@ -192,6 +194,23 @@ class ServerCore(SessionCore):
             *(self.label, stream.request.method, stream.request.target, self.engine.max_streams),
         )
         self._refuse(stream, "too many handlers have not ended")
+
+    def rest_unwanted(self, stream_id: int, code: int) -> None:
+        """The response has ended, and nobody reads the rest of the request: some of it is thrown away first.
+
+        RFC 9113 §8.1: "Clients MUST NOT discard responses as a result of receiving such a RST_STREAM", but those that
+        are busy sending do, if it comes along with the response.
+        """
+        stream = self.streams.get(stream_id)
+        if stream is None or code != ErrorCode.NO_ERROR or not self._upload_grace_bytes:
+            super().rest_unwanted(stream_id, code)
+            return
+        stream.reads_until = self.engine.streams[stream_id].received_length + self._upload_grace_bytes
+        begin = partial(self.watcher.read_on, stream_id, self._upload_grace_timeout)
+        if self.writer.flushed:
+            begin(trio.current_time())
+        else:
+            self._when_written(begin)
 
     # -- pushes: see PushPort --------------------------------------------------------------------------------------
 

@@ -71,6 +71,8 @@ class Watcher:
         self._queued: dict[int, float] = {}
         self._expectations = StreamDeadlines()
         """Until when bodies are held for the server's 100."""
+        self._unwanted = StreamDeadlines()
+        """Until when requests that nobody reads may come to their end."""
         self._stream_timers = StreamTimers()
         self._sleeping_until = -math.inf
         self._changed = trio.Event()
@@ -165,8 +167,14 @@ class Watcher:
 
         self._marks.add(written)
 
+    def read_on(self, stream_id: int, seconds: float, now: float) -> None:
+        """A request that nobody reads has *seconds* from now on to come to its end, the same for all."""
+        self._expect(self._unwanted.begin(stream_id, now + seconds))
+
     def forget(self, stream_id: int) -> None:
         """A stream has closed."""
+        if self._unwanted.pending:
+            self._unwanted.forget(stream_id)
         if self._expectations.pending:
             self._expectations.forget(stream_id)
         if self._stream_timers.timeouts:
@@ -275,6 +283,7 @@ class Watcher:
             self._drain_due(),
             self._linger_due(),
             self._expectations.next(),
+            self._unwanted.next(),
             self._stream_timers.next(),
         )
 
@@ -309,6 +318,10 @@ class Watcher:
                 stream = core.streams.get(stream_id)
                 if stream is not None:
                     stream.outbox.release()
+            for stream_id in self._unwanted.due(now):
+                stream = core.streams.get(stream_id)
+                if stream is not None:
+                    stream.stop_reading()
             for stream_id in self._stream_timers.due(now):
                 stream = core.streams.get(stream_id)  # a hook may have ended another one
                 if stream is not None:

@@ -124,6 +124,16 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
         return self._core.outbox.torn
 
     @property
+    def send_unwanted(self) -> bool:
+        """Whether the peer wants nothing more of this side, so that what is sent is silently dropped.
+
+        So it is after the peer's complete message and its RST_STREAM(NO_ERROR) (RFC 9113 §8.1); for a client also when
+        a complete response with status 300 or more came before the end of the request, and when it answered ``expect:
+        100-continue`` with 400 or more. A loop that sends a large body looks here.
+        """
+        return self._core.outbox.unwanted
+
+    @property
     def sent_headers(self) -> Headers | None:
         """The headers that were sent: of the request, or of the final response; ``None`` before."""
         return self._core.sent_headers
@@ -240,8 +250,8 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
             data: bytes, bytes-like.
 
         Raises:
-            StreamResetError: the stream was reset. After a complete response and RST_STREAM(NO_ERROR) the bytes are
-                silently dropped instead: the peer has what it wants.
+            StreamResetError: the stream was reset. If the peer wants no more, and says so without an error, the bytes
+                are silently dropped instead: see `send_unwanted`.
             SessionError: the session broke.
             LocalProtocolError: the send side has ended, is torn, or content-length would be exceeded.
             trio.ClosedResourceError: this side closed the stream or sent its end.

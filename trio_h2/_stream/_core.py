@@ -55,6 +55,7 @@ class StreamCore:
         "port",
         "priority_fixed",
         "promise",
+        "reads_until",
         "received_headers",
         "request",
         "response",
@@ -104,6 +105,8 @@ class StreamCore:
         """The application is done with it, by `close` or `discard`."""
         self.over = Latch()
         """Both sides have ended on the wire, or the session is over."""
+        self.reads_until: int | None = None
+        """How many bytes of an unwanted request may come before it is refused; see `StreamPort.rest_unwanted`."""
         self._refused = False
         """The server answered a request that expected 100, and does not want its body."""
 
@@ -140,8 +143,14 @@ class StreamCore:
 
     def data_received(self, data: bytes) -> None:
         """Body bytes came."""
-        if not self.inbox.deliver(data) and self.outbox.reset_after_end is None:
+        if self.inbox.deliver(data):
+            return
+        if self.outbox.reset_after_end is None:
             self.refuse_rest(ErrorCode.CANCEL)
+        elif self.reads_until is not None:
+            wire = self.port.engine.streams.get(self.id)
+            if wire is not None and wire.received_length > self.reads_until:
+                self.stop_reading()
 
     def remote_ended(self, trailers: Headers | None = None) -> None:
         """The peer ended its side."""
@@ -149,15 +158,40 @@ class StreamCore:
         self.inbox.end()
         if self._refused:  # without its body, the request can only be ended so
             self.reset(ErrorCode.CANCEL, Initiator.LOCAL, "the server did not want the body of the request")
+        elif not self.outbox.framed_end and self.response is not None and self._sends_in_vain():
+            self.outbox.discard()
+            self.reset(ErrorCode.NO_ERROR, Initiator.LOCAL, "the response ended before the request")
+
+    def _sends_in_vain(self) -> bool:
+        """Whether the rest of a request may be left out, now that its response has ended.
+
+        RFC 9113 §8.1: "A server can send a complete response prior to the client sending an entire request if the
+        response does not depend on any portion of the request that has not been sent and received." A program that goes
+        on sending by itself after a 2xx may have its reasons: each side of a stream ends for itself.
+        """
+        assert self.received_headers is not None
+        if self.received_headers.status >= 300:
+            return True
+        connect = self.sent_headers is not None and self.sent_headers[":method"] == "CONNECT"
+        return self.outbox.ended and not connect
 
     def refuse_rest(self, code: ErrorCode) -> None:
         """Nobody reads what the peer still sends: RST_STREAM, though not before what we have to send is framed."""
-        if not self.alive or self.port.engine.remote_ended(self.id):
+        outbox = self.outbox
+        if outbox.reset_after_end is not None or not self.alive or self.port.engine.remote_ended(self.id):
             return
-        if self.outbox.ended and not self.outbox.framed_end:
-            self.outbox.reset_after_end = code
+        if outbox.ended:
+            outbox.reset_after_end = code
+            if outbox.framed_end:
+                self.port.rest_unwanted(self.id, code)
         else:
             self.reset(code, Initiator.LOCAL, "the stream was closed on this side")
+
+    def stop_reading(self) -> None:
+        """The client has had its chance to see the response before its request is refused, or there is none."""
+        code = self.outbox.reset_after_end
+        assert code is not None
+        self.reset(code, Initiator.LOCAL, "the stream was closed on this side")
 
     def idled(self) -> None:
         """Nothing has happened for `idle_timeout`."""

@@ -66,6 +66,7 @@ class Outbox:
         "held",
         "reset_after_end",
         "turn",
+        "unwanted",
     )
 
     def __init__(self, port: StreamPort, stream_id: int) -> None:
@@ -97,6 +98,8 @@ class Outbox:
         self.reset_after_end: int | None = None
         """The code of a RST_STREAM that follows our END_STREAM: the rest of the request is not wanted (RFC 9113
         §8.1)."""
+        self.unwanted = False
+        """The peer does not want the rest, see `discard`."""
 
     # -- putting in ------------------------------------------------------------------------------------------------
 
@@ -286,7 +289,7 @@ class Outbox:
     def _end_framed(self) -> None:
         self.framed_end = True
         if self.reset_after_end is not None:
-            self._port.engine.reset(self._stream_id, self.reset_after_end)
+            self._port.rest_unwanted(self._stream_id, self.reset_after_end)
         self._port.wake_writer()
 
     # -- taking out ------------------------------------------------------------------------------------------------
@@ -372,6 +375,7 @@ class Outbox:
         RFC 9113 §8.1: a server may ask to "abort transmission of a request without error by sending a RST_STREAM with
         an error code of NO_ERROR after sending a complete response".
         """
+        self.unwanted = True
         self.drop_content()
         self._clear()
 

@@ -203,6 +203,12 @@ class ServerConfig(SessionConfig):
     out without an answer."""
     handler_wait_timeout: float = 1.0
     """How long a request may wait for a handler whose stream is gone to end, before it is refused."""
+    upload_grace_bytes: int = 256 * 1024
+    """How much of a request that nobody reads is still received, and thrown away, when its response has ended, before
+    RST_STREAM(NO_ERROR) refuses the rest: clients that are busy sending would lose the response. 0 refuses it at once.
+    Over HTTP/1.1 the connection closes after so many bytes."""
+    upload_grace_timeout: float = 1.0
+    """How long it is received, see ``upload_grace_bytes``; over HTTP/1.1 ``linger_timeout`` counts."""
     send_date: bool = True
     """Whether responses carry a ``date`` field."""
     enable_connect_protocol: bool = False
@@ -226,7 +232,8 @@ class ServerConfig(SessionConfig):
             _check_int(self, 1, 2**31, "max_connections")
         _check_numbers(self, "seconds", "handler_timeout", "handler_wait_timeout", "unknown_protocol_timeout")
         _check_numbers(self, "seconds", "goaway_timeout")
-        _check_int(self, 0, 2**31, "max_session_invalid_frames", "max_session_rejected_streams")
+        _check_numbers(self, "seconds", "upload_grace_timeout")
+        _check_int(self, 0, 2**31, "max_session_invalid_frames", "max_session_rejected_streams", "upload_grace_bytes")
         check_bool("enable_connect_protocol", self.enable_connect_protocol)
         check_bool("allow_half_open", self.allow_half_open)
         check_grace("last_request_timeout", self.last_request_timeout)

@@ -111,8 +111,6 @@ def request_handler(
         finally:
             response._handler_over()
             await request._close()
-        if exchange.headers_sent:  # and so the response has ended
-            await request._read_on()
 
     return handle
 

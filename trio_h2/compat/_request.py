@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
 DEFAULT_MAX_BODY_SIZE: Final = 1024 * 1024
 _CHUNK: Final = 64 * 1024
-_READ_ON_SECONDS: Final = 1.0
-_READ_ON: Final = 256 * 1024
-"""Bytes of an unwanted body that are read before it is refused, see `Request._read_on`."""
 _CLOSING: Final = 5.0
 """Seconds that the handler's end waits for temporary files to be removed; the thread that does it goes on."""
 
@@ -374,22 +371,6 @@ class Request(metaclass=NoPublicConstructor):
         return self._exchange.aborted
 
     # -- for request_handler ---------------------------------------------------------------------------------------
-
-    async def _read_on(self) -> None:
-        """The response has ended before the request has: some more of that is read and thrown away.
-
-        RFC 9113 §8.1 lets a server send RST_STREAM(NO_ERROR) then, which the session does when the handler is over. But
-        clients that are busy sending (curl 7.88, for one) lose the response if that comes along with it.
-        """
-        if self.stream is None or self.complete:
-            return  # HTTP/1.1 connections do the same by themselves
-        left = _READ_ON
-        with (
-            trio.move_on_after(_READ_ON_SECONDS),
-            contextlib.suppress(StreamError, SessionError, trio.ClosedResourceError),
-        ):
-            while left > 0 and (data := await self._exchange.receive_some()):
-                left -= len(data)
 
     async def _close(self) -> None:
         """The handler is over: uploaded files go."""
