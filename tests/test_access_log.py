@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -12,12 +13,12 @@ import trio
 from tests.http1.client import HOST, RawClient
 from tests.session.scripted import served
 from trio_h2 import ErrorCode, RefusedRequest, ServerConfig, StreamResetError, code_name, serve_stream
-from trio_h2.access_log import access_log
+from trio_h2.access_log import FORMATS, _combined, _common, access_log
 from trio_h2.testing import memory_transports, session_pair
 
 if TYPE_CHECKING:
     from trio_h2 import ServerStream
-    from trio_h2.access_log import Fields
+    from trio_h2.access_log import Fields, Format
 
 Log = pytest.LogCaptureFixture
 
@@ -86,6 +87,74 @@ async def test_a_line_of_json(caplog: Log, autojump_clock: object) -> None:
         "ended": "returned",
         "reset": None,
     }
+
+
+def came(caplog: Log, number: int = 0) -> str:
+    """Returns when a request came, as the other servers write it."""
+    return datetime.fromisoformat(str(fields(caplog)[number]["time"])).strftime("%d/%b/%Y:%H:%M:%S +0000")
+
+
+@pytest.mark.parametrize("format", ["common", "combined"])
+async def test_formats_of_other_servers(format: Format, caplog: Log, autojump_clock: object) -> None:
+    """https://httpd.apache.org/docs/2.4/logs.html: nothing beside it where the response is whole."""
+    async with session_pair(access_log(app, format=format)) as (client, _):
+        headers = {"referer": "http://x/?\xe9", "user-agent": 'a "b" \\c \xa0'}
+        async with client.request("GET", "/slow?x=1", headers=headers) as stream:
+            await stream.receive_response()
+        async with client.request("HEAD") as stream:
+            await stream.receive_response()
+    more = format == "combined"
+    assert lines(caplog) == [
+        f'- - - [{came(caplog)}] "GET /slow?x=1 HTTP/2.0" 201 5' + ' "http://x/?\\xe9" "a \\"b\\" \\\\c \\xa0"' * more,
+        f'- - - [{came(caplog, 1)}] "HEAD / HTTP/2.0" 201 0' + ' "-" "-"' * more,
+    ]
+
+
+def test_the_host_and_the_time_in_formats_of_other_servers() -> None:
+    asked: Fields = {"time": "2026-02-03T04:05:06.789+00:00", "method": "GET", "path": "/", "version": "2.0"}
+    answered: Fields = {"status": 200, "octets": 12, "ended": "returned", "reset": None}
+    for client, host in [("192.0.2.1:80", "192.0.2.1"), ("[2001:db8::1]:80", "2001:db8::1"), (None, "-")]:
+        line = f'{host} - - [03/Feb/2026:04:05:06 +0000] "GET / HTTP/2.0" 200 12'
+        assert _common({**asked, **answered, "client": client}) == line
+        fields = {**asked, **answered, "client": client, "referer": None, "user_agent": "x/1"}
+        assert _combined(fields) == f'{line} "-" "x/1"'
+
+
+@pytest.mark.parametrize("format", FORMATS)
+async def test_what_was_cut_says_so(format: Format, caplog: Log, autojump_clock: object) -> None:
+    """In every format, over both versions of HTTP."""
+
+    async def endless(stream: ServerStream) -> None:
+        await stream.respond(200)
+        while True:
+            await stream.send_all(b"x" * 1000)
+            await trio.sleep(1)
+
+    handler = access_log(endless, format=format)
+    async with session_pair(handler) as (client, _), client.request("GET") as stream:
+        await stream.receive_some()
+    ours, theirs = memory_transports()
+    async with trio.open_nursery() as nursery:
+
+        async def serve() -> None:
+            await serve_stream(handler, theirs, allow_http1=True)
+
+        nursery.start_soon(serve)
+        await ours.send_all(f"GET / HTTP/1.1\r\n{HOST}\r\n".encode())
+        await trio.sleep(5)
+        await ours.aclose()
+    assert [told["reset"] for told in fields(caplog)] == ["CANCEL", "CANCEL"]
+    if format != "json":
+        assert all(line.endswith(' "cut: CANCEL"') for line in lines(caplog))
+
+
+async def test_what_was_refused_in_formats_of_other_servers(caplog: Log, autojump_clock: object) -> None:
+    async with served(access_log(app, format="combined")) as (peer, _):
+        await peer.expect_rst(await peer.request(path="no"), ErrorCode.PROTOCOL_ERROR)
+        await peer.aclose()
+    (line,) = lines(caplog)
+    reason = """ "PROTOCOL_ERROR: ':path' is missing or not a path\""""
+    assert line == f'- - - [{came(caplog)}] "GET no HTTP/2.0" - 0 "-" "-"{reason}'
 
 
 @pytest.mark.parametrize(("path", "ended"), [("/raises", "raised"), ("/forgets", "returned")])
@@ -327,7 +396,7 @@ def test_wrong_arguments() -> None:
         access_log(two)  # type: ignore[arg-type]  # that is the test
     with pytest.raises(TypeError, match="handler must be an async function, not 5"):
         access_log(5)  # type: ignore[arg-type]  # what the test is about
-    with pytest.raises(ValueError, match="'text' or 'json', not 'xml'"):
+    with pytest.raises(ValueError, match="'text', 'json', 'common', 'combined', not 'xml'"):
         access_log(app, format="xml")  # type: ignore[arg-type]  # what the test is about
 
 

@@ -1,4 +1,4 @@
-"""A line in the log for every request, as text or as JSON.
+"""A line in the log for every request: as text, as JSON, or as other servers and the readers of their logs have it.
 
 ::
 
@@ -13,7 +13,7 @@ import functools
 import json
 import logging
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import trio
 
@@ -30,19 +30,22 @@ if TYPE_CHECKING:
     Handler: TypeAlias = Callable[[ServerStream], Awaitable[object]]
     Fields: TypeAlias = dict[str, str | int | float | None]
 
-FORMATS = ("text", "json")
+Format: TypeAlias = Literal["text", "json", "common", "combined"]
+FORMATS: tuple[Format, ...] = get_args(Format)
 MOST_SHOWN = 1000
 """Characters that are logged of a field of a request that was refused."""
 
 logger = logging.getLogger("trio_h2.access")
 
 
-def access_log(handler: Handler, *, format: Literal["text", "json"] = "text") -> Handler:
+def access_log(handler: Handler, *, format: Format = "text") -> Handler:
     """Makes a handler that logs what *handler* has answered. What it raises goes on.
 
     A line tells the client's address, the request, the status, the bytes of the response's body that were handed over,
     the seconds that the handler took, and the user agent. The status is 500 if the handler raised or returned without
     a response, and ``-`` (``null``) if none was sent because the client had left, or the handler was cancelled.
+
+    A response that was cut says so at the end of its line, with the code of the RST_STREAM: ``"cut: CANCEL"``.
 
     Requests that the library answers by itself (malformed ones, those with too many fields, those for which there was
     no room) have a line, too: with the status, or ``-`` if the stream was reset, and, at the end, the code of the reset
@@ -55,7 +58,9 @@ def access_log(handler: Handler, *, format: Literal["text", "json"] = "text") ->
 
     Args:
         handler: a stream handler, over HTTP/2 and HTTP/1.1.
-        format: ``"text"``, or ``"json"``: one object per line.
+        format: ``"text"``; ``"json"``, one object per line; ``"common"`` or ``"combined"``, the formats of Apache and
+            nginx, with the time at which the request came (UTC), the client's host without its port, and in ASCII. What
+            was cut or refused has a field more in these.
 
     Raises:
         TypeError: *handler* cannot be called with a stream.
@@ -63,8 +68,8 @@ def access_log(handler: Handler, *, format: Literal["text", "json"] = "text") ->
     """
     check_handler(handler)
     if format not in FORMATS:
-        raise ValueError(f"format must be 'text' or 'json', not {format!r}")
-    return LoggedHandler(handler, _text if format == "text" else _json)
+        raise ValueError(f"format must be one of {', '.join(map(repr, FORMATS))}, not {format!r}")
+    return LoggedHandler(handler, _LINES[format])
 
 
 class LoggedHandler:
@@ -176,17 +181,58 @@ def _json(fields: Fields) -> str:
 
 
 def _text(fields: Fields) -> str:
-    target = fields["path"] or fields["authority"] or "-"
-    request = f"{fields['method'] or '-'} {target} HTTP/{fields['version']}"
-    status = "-" if fields["status"] is None else fields["status"]
     agent = "-" if fields["user_agent"] is None else _quoted(str(fields["user_agent"]))
-    client = fields["client"] or "-"
-    line = f"{client} {_quoted(request)} {status} {fields['octets']} {fields['seconds']:.3f} {agent}"
-    if fields["ended"] != "refused":
-        return line
-    reset = "" if fields["reset"] is None else f"{fields['reset']}: "
-    reason = f"{reset}{fields['reason']}"
-    return f"{line} {_quoted(reason)}"
+    request = _quoted(_request_line(fields))
+    line = f"{fields['client'] or '-'} {request} {_status(fields)} {fields['octets']} {fields['seconds']:.3f} {agent}"
+    return f"{line}{_note(fields)}"
+
+
+def _common(fields: Fields) -> str:
+    return f"{_common_part(fields)}{_note(fields)}"
+
+
+def _combined(fields: Fields) -> str:
+    referer, agent = (_ascii(_quoted(str(fields[name] or "-"))) for name in ("referer", "user_agent"))
+    return f"{_common_part(fields)} {referer} {agent}{_note(fields)}"
+
+
+def _common_part(fields: Fields) -> str:
+    host = str(fields["client"] or "-:").rpartition(":")[0].strip("[]")
+    came = datetime.fromisoformat(str(fields["time"]))
+    time = f"{came:%d}/{_MONTHS[came.month - 1]}/{came:%Y:%H:%M:%S} +0000"  # %b would be in the machine's language
+    request = _ascii(_quoted(_request_line(fields)))
+    return f"{host} - - [{time}] {request} {_status(fields)} {fields['octets']}"
+
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_LINES: dict[Format, Callable[[Fields], str]] = {
+    "text": _text,
+    "json": _json,
+    "common": _common,
+    "combined": _combined,
+}
+
+
+def _request_line(fields: Fields) -> str:
+    target = fields["path"] or fields["authority"] or "-"
+    return f"{fields['method'] or '-'} {target} HTTP/{fields['version']}"
+
+
+def _status(fields: Fields) -> str:
+    return "-" if fields["status"] is None else str(fields["status"])
+
+
+def _note(fields: Fields) -> str:
+    """Returns why a request was refused, or how its response was cut, as one more field; nothing for all others."""
+    code = fields["reset"]
+    if fields["ended"] == "refused":
+        reason = f"{fields['reason']}" if code is None else f"{code}: {fields['reason']}"
+        return f" {_quoted(reason)}"
+    return "" if code is None else f' "cut: {code}"'
+
+
+def _ascii(text: str) -> str:
+    return text.encode("ascii", "backslashreplace").decode("ascii")
 
 
 def _quoted(text: str) -> str:

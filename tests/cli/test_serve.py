@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import ssl
 from typing import TYPE_CHECKING, Protocol
@@ -305,8 +306,17 @@ async def test_the_access_log_behind_a_load_balancer(tmp_path: Path, workers: li
         server.signal(signal.SIGTERM)
         ended = await server.ended()
     assert (ended.code, ended.out) == (0, b"")
-    assert ended.err.startswith('192.0.2.9:56324 "GET / HTTP/2.0" 200 11 0.')
+    assert re.match(r'\d{4}-\d\d-\d\dT[\d:]{8}[+-]\d{4} 192\.0\.2\.9:56324 "GET / HTTP/2\.0" 200 11 0\.', ended.err)
     assert ended.err.count("\n") == 1
+
+
+async def test_an_access_log_as_other_servers_have_it(tmp_path: Path) -> None:
+    async with running("serve", str(tmp_path), "--host", "127.0.0.1", "--access-log", "combined") as server:
+        assert await fetch(f"{await server.url()}/absent", "--fail", "-H", "user-agent: x/1") == 22
+        server.signal(signal.SIGTERM)
+        ended = await server.ended()
+    line = r'127\.0\.0\.1 - - \[\d\d/[A-Z][a-z]{2}/\d{4}:[\d:]{8} \+0000\] "GET /absent HTTP/2\.0" 404 14 "-" "x/1"\n'
+    assert re.fullmatch(line, ended.err)
 
 
 async def test_an_access_log_in_json(tmp_path: Path) -> None:

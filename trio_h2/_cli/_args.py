@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NoReturn, TypedDict
 
 from trio_h2 import __version__
+from trio_h2.access_log import FORMATS
 
 from ._errors import USAGE, one_line
 from ._output import print_text
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from _typeshed import SupportsWrite
+
+    from trio_h2.access_log import Format
 
 MAX_WORKERS = 512
 
@@ -48,7 +51,7 @@ class ServeOptions(ListenOptions):
     """How many processes serve; `None` for this one alone."""
     allow_http1: bool = False
     proxy_protocol: bool = False
-    access_log: Literal["off", "text", "json"] = "off"
+    access_log: Literal["off"] | Format = "off"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,7 +228,7 @@ def _add_serve(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     serve.add_argument(
         "--access-log",
-        choices=("off", "text", "json"),
+        choices=("off", *FORMATS),
         default="off",
         help="a line on stderr for each request (default: %(default)s)",
     )

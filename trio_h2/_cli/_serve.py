@@ -6,7 +6,7 @@ import logging
 import signal
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Awaitable, Callable
 
+    from trio_h2.access_log import Format
     from trio_h2.testing import ThrowawayAuthority
 
     from ._app import Handler
@@ -66,10 +67,12 @@ def prepare(options: ServeOptions) -> Service:
     )
 
 
-def _logged(handler: Handler, format: Literal["text", "json"]) -> Handler:
+def _logged(handler: Handler, format: Format) -> Handler:
     """Logs each request on stderr, where the lines of apps go, too: stdout is for `Listening on`."""
     lines = logging.StreamHandler()
-    lines.setFormatter(logging.Formatter("%(message)s"))
+    # The other formats say it themselves.
+    line = "%(asctime)s %(message)s" if format == "text" else "%(message)s"
+    lines.setFormatter(logging.Formatter(line, "%Y-%m-%dT%H:%M:%S%z"))
     log = logging.getLogger("trio_h2.access")
     log.setLevel(logging.INFO)
     log.propagate = False
