@@ -22,6 +22,10 @@ from trio_h2._cli._target import parse_headers, parse_target
         ("https://[::1]:8443/x", "https://[::1]:8443", "/x"),
         ("https://host/ü?ü", "https://host", "/%C3%BC?%C3%BC"),
         ("https://host//a;b,c", "https://host", "//a;b,c"),
+        ("https://host/a?", "https://host", "/a?"),
+        ("host?", "https://host", "/?"),
+        ("https://host/a?#b?c", "https://host", "/a?"),
+        ("https://host/a??", "https://host", "/a??"),
     ],
 )
 def test_url(url: str, origin: str, path: str) -> None:

@@ -23,6 +23,7 @@ _PACKAGE = "trio_h2"
 _LAYERS = {
     "_version": 0,
     "_checks": 0,
+    "_url": 0,
     "_wire": 1,
     "_errors": 2,
     "_tcp": 2,
@@ -36,9 +37,9 @@ _LAYERS = {
 }
 _TOP_LAYER = 6
 # Small internals that have one home, for the parts on layer 6 as well.
-_SHARED = {"_checks", "_refused", "_tcp", "_util"}
+_SHARED = {"_checks", "_refused", "_tcp", "_url", "_util"}
 # The sans-IO parts: no event loop, no clock, no sockets, no threads.
-_SANS_IO = {"_checks", "_wire"}
+_SANS_IO = {"_checks", "_url", "_wire"}
 # `python -m trio_h2` is the command line under another name.
 _SAME_PART = {"__main__": "_cli"}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 import trio
@@ -14,7 +15,7 @@ from tests.session.scripted import connected, settle
 from tests.stream.harness import pair
 from tests.websocket.frames import OFFERING, TEXT, Wire, pack
 from trio_h2 import ErrorCode, SettingCode
-from trio_h2.testing import HeadersFrame, ThrowawayAuthority
+from trio_h2.testing import HeadersFrame, ThrowawayAuthority, memory_transports
 from trio_h2.websocket import (
     Deflate,
     WebSocketConfig,
@@ -30,9 +31,11 @@ from trio_h2.websocket._handshake import is_own_origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from trio.testing import MockClock
 
+    from trio_h2._url import Url
     from trio_h2.websocket import WebSocket
 
 pytestmark = pytest.mark.parity("L3")
@@ -166,15 +169,140 @@ async def test_wrong_arguments_are_refused_at_the_call(autojump_clock: MockClock
             (lambda: open_websocket(session, headers={"connection": "upgrade"}), ValueError, "connection"),
             (lambda: open_websocket(session, compression=True), TypeError, "compression"),  # type: ignore[arg-type]
             (lambda: open_websocket(session, config=OFFERING), TypeError, "WebSocketConfig"),  # type: ignore[arg-type]
-            (lambda: connect_websocket("https://localhost"), ValueError, "wss://"),
-            (lambda: connect_websocket("ws://localhost/a#b"), ValueError, "fragment"),
-            (lambda: connect_websocket("ws://localhost/ä"), ValueError, "percent-encoded"),
-            (lambda: connect_websocket(b"ws://localhost"), TypeError, "str"),  # type: ignore[arg-type]
         ]
         for call, kind, word in wrong:
             with pytest.raises(kind, match=word):
                 call()
         await peer.expect_nothing()
+
+
+NOT_URLS = {
+    # what `connect` refuses
+    "wss://example.com/a b": "white space",
+    "wss://exa\tmple.com/": "white space and control",
+    "wss://example.com/a\nb": "white space and control",
+    "wss://example.com/\r": "white space and control",
+    " wss://example.com": "white space",
+    "wss://example.com/\x7f": "control characters",
+    "wss://example.com\\@evil.test/": "backslash",
+    "wss://": "names no host",
+    "wss:///path": "names no host",
+    "wss://example.com:99999/": "port",
+    "wss://[::1/": "IPv6",
+    "wss://a..b/": "between two dots",
+    "wss:example.com": "host:port",
+    "ftp://example.com": "the scheme must be wss or ws, not 'ftp'",
+    "ws+unix://example.com": "the scheme must be wss or ws",
+    # what only a WebSocket has none of
+    "ws://localhost/a#b": "no fragment",
+    "ws://localhost/#": "no fragment",
+    "ws://localhost?#": "no fragment",
+    "ws://localhost/ä": "percent-encoded",
+    "ws://localhost/?ä": "percent-encoded",
+}
+
+
+@pytest.mark.parametrize("url", NOT_URLS)
+def test_urls_that_are_none(url: str) -> None:
+    with pytest.raises(ValueError, match=NOT_URLS[url]):
+        connect_websocket(url)
+
+
+def test_a_password_is_not_shown() -> None:
+    for url in ("ws://joe:secret@localhost/#", "ws://joe:secret@localhost/ä", "ftp://joe:secret@a", "ws://joe:secret@"):
+        with pytest.raises(ValueError, match=r"\*\*\*@") as info:
+            connect_websocket(url)
+        assert "secret" not in str(info.value)
+
+
+def test_arguments_that_connect_would_refuse(tmp_path: Path) -> None:
+    context = trio_h2.client_ssl_context()
+    wrong: list[tuple[Callable[[], object], type[Exception], str]] = [
+        (lambda: connect_websocket(b"ws://localhost"), TypeError, "must be a str"),  # type: ignore[arg-type]
+        (lambda: connect_websocket("ws://localhost", ssl_context=context), ValueError, "did you mean wss://"),
+        (lambda: connect_websocket("wss://a", ssl_context=True), TypeError, "SSLContext"),  # type: ignore[arg-type]
+        (lambda: connect_websocket("wss://a", server_hostname=b"a"), TypeError, "hostname"),  # type: ignore[arg-type]
+        (lambda: connect_websocket("wss://a", unix_path=5), TypeError, "unix_path"),  # type: ignore[arg-type]
+        (lambda: connect_websocket("wss://a", transport=5), TypeError, "transport"),  # type: ignore[arg-type]
+        (
+            lambda: connect_websocket("wss://a", unix_path=tmp_path, transport=trio.testing.memory_stream_pair()[0]),
+            *(ValueError, "exclude each other"),
+        ),
+        (lambda: connect_websocket("a", scheme="ftp"), ValueError, "bad scheme 'ftp'"),
+        (lambda: connect_websocket("a", scheme=b"ws"), TypeError, "default scheme"),  # type: ignore[arg-type]
+    ]
+    for call, kind, word in wrong:
+        with pytest.raises(kind, match=word):
+            call()
+
+
+class LikeYarl:
+    """A URL as an object, whose text is its ``str()``."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.scheme = text.partition(":")[0]
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        *[("ws://localhost", "/"), ("WS://localhost", "/"), ("ws://localhost:", "/"), ("ws://u:p@localhost/a", "/a")],
+        *[
+            ("ws://localhost?", "/?"),
+            ("ws://localhost/?", "/?"),
+            ("ws://localhost/a?", "/a?"),
+            ("ws://localhost??", "/??"),
+        ],
+        *[("ws://localhost?a=b", "/?a=b"), ("ws://localhost/a?b?c/d", "/a?b?c/d"), ("ws://localhost//a//", "//a//")],
+        *[("ws://localhost/a;b", "/a;b"), ("ws://localhost/%20%3F", "/%20%3F"), ("ws://localhost/a://b", "/a://b")],
+        *[("http://localhost/a", "/a"), ("localhost:80/a?", "/a?"), ("localhost/a", "/a"), ("//localhost/a", "/a")],
+        (LikeYarl("ws://localhost/a?b"), "/a?b"),
+        (urlsplit("ws://localhost/a?b=c"), "/a?b=c"),
+    ],
+)
+async def test_what_a_url_asks_for(url: Url, path: str, autojump_clock: MockClock) -> None:
+    """Whatever `connect` takes; the path as it is, with an empty query (RFC 3986 §6.2.3)."""
+    client_end, server_end = memory_transports()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(partial(trio_h2.serve_stream, WebSocketHandler(echo), server_end, config=OFFERING))
+        async with connect_websocket(url, transport=client_end, scheme="ws") as ws:
+            assert ws.path == path
+            await ws.send_message("hello")
+            assert await ws.receive_message() == "hello"
+        nursery.cancel_scope.cancel()
+
+
+async def test_in_one_step_over_a_unix_socket(tmp_path: Path) -> None:
+    place = tmp_path / "socket"
+    async with trio.open_nursery() as nursery:
+        serve = partial(trio_h2.serve_unix, WebSocketHandler(echo), place, config=OFFERING)
+        await nursery.start(serve)
+        async with connect_websocket("ws://localhost/chat", unix_path=place) as ws:
+            await ws.send_message("hello")
+            assert await ws.receive_message() == "hello"
+        nursery.cancel_scope.cancel()
+
+
+async def test_the_name_that_the_certificate_must_have() -> None:
+    authority = ThrowawayAuthority()
+    serve = partial(
+        trio_h2.serve_ssl_over_tcp,
+        *(WebSocketHandler(echo), 0, authority.server_context()),
+        host="127.0.0.1",
+        config=OFFERING,
+    )
+    async with trio.open_nursery() as nursery:
+        server: trio_h2.Server = await nursery.start(serve)
+        connect = partial(connect_websocket, f"https://127.0.0.1:{server.port}", ssl_context=authority.client_context())
+        async with connect(server_hostname="localhost") as ws:
+            assert await ws.ping() > 0
+        with pytest.raises(trio_h2.HandshakeError):
+            await connect(server_hostname="example.com").__aenter__()
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_block_is_used_once(autojump_clock: MockClock) -> None:

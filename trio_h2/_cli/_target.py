@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import trio_h2
 
+from .._url import request_target
 from .._util import bracketed
 from ._errors import CommandError, UsageError, reason
 
@@ -55,7 +56,7 @@ def parse_target(url: str) -> Target:
         raise UsageError(str(exc)) from exc
     if "@" in parts.netloc:
         raise UsageError(f"no user name or password in a URL, please: send -H 'authorization: …' to {host}")
-    path = quote(parts.path or "/", safe=_ASCII) + (f"?{quote(parts.query, safe=_ASCII)}" if parts.query else "")
+    path = quote(request_target(full), safe=_ASCII)
     origin = f"{scheme}://{bracketed(host)}"
     if port is not None and port != _PORTS[scheme]:
         origin += f":{port}"

@@ -9,11 +9,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
-from typing import Final, NoReturn, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import idna
 
+from .._url import shown_url, url_text
 from .._util import bracketed, host_and_port
+
+if TYPE_CHECKING:
+    from .._url import Url
 
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 """The schemes that a session can have, and the ports that an authority leaves out."""
@@ -21,7 +25,6 @@ DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _UNSAFE = re.compile(r"[\x00-\x20\x7f-\x9f\s\ud800-\udfff]")
 _SCHEME = re.compile(r"([^/?#]*)://")
 _HOST = re.compile(r"[a-z0-9._-]+", re.ASCII)
-_USER_INFO = re.compile(r"^([^/?#]*//)?[^/?#]*@")
 _MAX_HOST = 253
 _MAX_LABEL = 63
 
@@ -50,34 +53,6 @@ class Origin:
         return f"{self.scheme}://{self.authority}"
 
 
-class HasScheme(Protocol):
-    """A URL as an object: what has a `scheme`, and is a URL as text.
-
-    Its text is what its method `geturl` returns, if it has one (`urllib.parse.urlsplit` and `urlparse` make such
-    objects), else what `str` makes of it (`yarl.URL`, `httpx.URL`).
-    """
-
-    @property
-    def scheme(self) -> str:
-        """The scheme, e.g. `"https"`; it is read from the text all the same."""
-
-
-Url: TypeAlias = str | HasScheme
-"""A URL as text, or as an object."""
-
-
-def _text_of(url: Url) -> str:
-    """Returns a URL as text; raises `TypeError` if it is neither text nor an object that says it is a URL."""
-    if isinstance(url, str):
-        return url
-    geturl = getattr(url, "geturl", None)
-    if isinstance(getattr(url, "scheme", None), str):
-        text: object = geturl() if callable(geturl) else str(url)
-        if isinstance(text, str):
-            return text
-    raise TypeError(f"the URL must be a str, or an object with a scheme that is a URL, not {type(url).__name__}")
-
-
 def parse_url(url: Url, *, default_scheme: str = "https") -> Origin:
     """Reads the origin out of *url*; user-info, path, query and fragment are ignored.
 
@@ -89,7 +64,7 @@ def parse_url(url: Url, *, default_scheme: str = "https") -> Origin:
         TypeError: *url* or *default_scheme* is neither text nor (for *url*) an object that is one.
         ValueError: *url* or *default_scheme* is not right; the message names the value and what is allowed.
     """
-    url = _text_of(url)
+    url = url_text(url)
     if not isinstance(default_scheme, str):
         raise TypeError(f"the default scheme must be a str, not {type(default_scheme).__name__}")
     if default_scheme not in DEFAULT_PORTS:
@@ -109,9 +84,7 @@ def parse_url(url: Url, *, default_scheme: str = "https") -> Origin:
 
 
 def _refuse(url: str, why: str, *, cause: Exception | None = None) -> NoReturn:
-    # The message ends up in logs, where nobody's password belongs.
-    shown = _USER_INFO.sub(r"\1***@", url)
-    raise ValueError(f"bad URL {shown!r}: {why}") from cause
+    raise ValueError(f"bad URL {shown_url(url)}: {why}") from cause
 
 
 def _split_authority(url: str, authority: str, *, has_scheme: bool) -> tuple[str, int | None]:

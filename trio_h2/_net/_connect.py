@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from .._session._client import ClientSession
     from .._session._pushes import PushHandler
-    from ._address import Url
+    from .._url import Url
 
     Transport: TypeAlias = trio.abc.Stream | Callable[[str], Awaitable[trio.abc.Stream]]
 

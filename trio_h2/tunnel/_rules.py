@@ -123,8 +123,8 @@ class AllowList:
         if rule.is_for_loopback and not any(other.has_loopback(rule.ports) for other in self._rules):
             ports = text.strip().rpartition(":")[2]
             raise ValueError(
-                f"the rule {shown(text)} can never match: that name is this machine, and a rule for a name allows public "
-                f"addresses only; allow 127.0.0.1:{ports} or [::1]:{ports}"
+                f"the rule {shown(text)} can never match: that name is this machine, and a rule for a name allows "
+                f"public addresses only; allow 127.0.0.1:{ports} or [::1]:{ports}"
             )
 
     def names(self, target: Target) -> bool:

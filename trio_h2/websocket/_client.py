@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Final
 
 import trio_h2
 
+from .._url import request_target, shown_url, url_text
 from .._util import interrupt_safe
 from ._config import Deflate, WebSocketConfig
 from ._errors import WebSocketHandshakeError, WebSocketRefusedError
@@ -16,6 +17,7 @@ from ._handshake import VERSION, Opening, checked_headers, checked_subprotocols
 from ._tasks import WebSocketTasks
 
 if TYPE_CHECKING:
+    import os
     import ssl
     from collections.abc import Awaitable, Callable, Iterable
     from types import TracebackType
@@ -23,9 +25,15 @@ if TYPE_CHECKING:
 
     import trio
 
+    from .._url import Url
     from ._socket import WebSocket
 
     Transport: TypeAlias = trio.abc.Stream | Callable[[str], Awaitable[trio.abc.Stream]]
+
+
+_SCHEME: Final = re.compile(r"([^/?#]*)://")
+_SCHEMES: Final = {"wss": "https", "ws": "http", "https": "https", "http": "http"}
+"""What a URL may begin with, and what the session below has."""
 
 
 def open_websocket(
@@ -167,10 +175,13 @@ class OpenWebSocket:
 
 
 def connect_websocket(
-    url: str,
+    url: Url,
     *,
     ssl_context: ssl.SSLContext | None = None,
+    server_hostname: str | None = None,
     transport: Transport | None = None,
+    unix_path: str | bytes | os.PathLike[str] | None = None,
+    scheme: str = "wss",
     session_config: trio_h2.ClientConfig | None = None,
     headers: trio_h2.HeadersInput | None = None,
     subprotocols: Iterable[str] = (),
@@ -180,9 +191,14 @@ def connect_websocket(
     """Prepares a WebSocket on a session of its own; ``async with`` connects and opens it, and gives a `WebSocket`.
 
     Args:
-        url: ``wss://host:port/path?query``, or ``ws://…`` for HTTP/2 in cleartext with prior knowledge.
-        ssl_context: as for `trio_h2.connect`.
-        transport: likewise.
+        url: ``wss://host:port/path?query``, or ``ws://…`` for HTTP/2 in cleartext with prior knowledge; ``https`` and
+            ``http`` mean the same. Otherwise as for `trio_h2.connect`, which also takes objects; but path and query
+            are used, and there is no fragment.
+        ssl_context: as for `trio_h2.connect`, like the next three.
+        server_hostname: the name the certificate must have.
+        transport: a stream, or what makes one.
+        unix_path: the path of a Unix socket.
+        scheme: the scheme of a *url* that has none.
         session_config: limits and timeouts of the session.
         headers: as for `open_websocket`, like all that follows.
         subprotocols: names, the best first.
@@ -197,24 +213,36 @@ def connect_websocket(
 
     Entering the block raises what that of `trio_h2.connect` and that of `open_websocket` raise.
     """
-    if not isinstance(url, str):
-        raise TypeError(f"url must be a str, not {url!r}")
-    parts = urlsplit(url)
-    if parts.scheme not in ("ws", "wss"):
-        raise ValueError(f"url must begin with wss:// or ws://, not {url!r}")
-    if parts.fragment or url.endswith("#"):
-        # RFC 6455 §3: "Fragment identifiers are meaningless in the context of WebSocket URIs and MUST NOT be used".
-        raise ValueError(f"the URL of a WebSocket has no fragment: {url!r}")
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    if not path.isascii() or any(c <= " " for c in path):
-        raise ValueError(f"the path of a URL must be percent-encoded ASCII: {url!r}")
-    wish = _Wish(path, headers, subprotocols, compression, config)
+    text = url_text(url)
+    if not isinstance(scheme, str):
+        raise TypeError(f"the default scheme must be a str, not {type(scheme).__name__}")
+    if scheme not in _SCHEMES:
+        raise ValueError(f"bad scheme {scheme!r}: only 'wss' and 'ws' (or 'https' and 'http') are possible")
+    if found := _SCHEME.match(text):
+        named = found[1].lower()
+        if named not in _SCHEMES:
+            raise ValueError(f"bad URL {shown_url(text)}: the scheme must be wss or ws, not {found[1]!r}")
+        below, place = _SCHEMES[named], f"{_SCHEMES[named]}://{text[found.end() :]}"
+    else:
+        below, place = _SCHEMES[scheme], text
+    if below == "http" and ssl_context is not None:
+        raise ValueError("a ws:// URL takes no ssl_context; did you mean wss://?")
     block = trio_h2.connect(
-        ("https://" if parts.scheme == "wss" else "http://") + parts.netloc,
+        place,
+        scheme=below,
         ssl_context=ssl_context,
+        server_hostname=server_hostname,
         transport=transport,
+        unix_path=unix_path,
         config=session_config,
     )
+    if "#" in text:
+        # RFC 6455 §3: "Fragment identifiers are meaningless in the context of WebSocket URIs and MUST NOT be used".
+        raise ValueError(f"bad URL {shown_url(text)}: the URL of a WebSocket has no fragment")
+    path = request_target(text)
+    if not path.isascii():
+        raise ValueError(f"bad URL {shown_url(text)}: path and query must be percent-encoded ASCII")
+    wish = _Wish(path, headers, subprotocols, compression, config)
 
     def opener(session: trio_h2.ClientSession) -> OpenWebSocket:
         request = session.request("CONNECT", path, headers=wish.headers, protocol="websocket", end_stream=False)
