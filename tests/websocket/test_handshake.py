@@ -182,7 +182,7 @@ NOT_URLS = {
     "wss://exa\tmple.com/": "white space and control",
     "wss://example.com/a\nb": "white space and control",
     "wss://example.com/\r": "white space and control",
-    " wss://example.com": "white space",
+    " wss://example.com": "scheme must be wss or ws",
     "wss://example.com/\x7f": "control characters",
     "wss://example.com\\@evil.test/": "backslash",
     "wss://": "names no host",
@@ -190,7 +190,7 @@ NOT_URLS = {
     "wss://example.com:99999/": "port",
     "wss://[::1/": "IPv6",
     "wss://a..b/": "between two dots",
-    "wss:example.com": "host:port",
+    "wss:example.com": "the port must be",
     "ftp://example.com": "the scheme must be wss or ws, not 'ftp'",
     "ws+unix://example.com": "the scheme must be wss or ws",
     # what only a WebSocket has none of
