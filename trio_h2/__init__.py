@@ -10,6 +10,7 @@ from ._errors import ExtendedConnectError as ExtendedConnectError
 from ._errors import GoAwayError as GoAwayError
 from ._errors import H2Error as H2Error
 from ._errors import HandshakeError as HandshakeError
+from ._errors import HeadersTooLargeError as HeadersTooLargeError
 from ._errors import KeepaliveTimeoutError as KeepaliveTimeoutError
 from ._errors import LocalProtocolError as LocalProtocolError
 from ._errors import RemoteProtocolError as RemoteProtocolError

@@ -17,7 +17,7 @@ from ._wire._failure import Cause, StreamFailure
 
 if TYPE_CHECKING:
     from ._wire._codes import ErrorCode, Initiator
-    from ._wire._failure import SessionFailure
+    from ._wire._failure import OversizedSection, SessionFailure
 
 _SHOWN_DEBUG_BYTES = 64
 """How much of a peer's debug data a message quotes: enough for a reason, too little to flood a log."""
@@ -92,6 +92,29 @@ class LocalProtocolError(H2Error):
     and the stream and the session are as they were. What to do: it is a bug in the calling code, so fix the
     order of the calls.
     """
+
+
+class HeadersTooLargeError(LocalProtocolError):
+    """The peer's SETTINGS say that it takes no header section as large as this one (RFC 9113 §6.5.2).
+
+    Nothing was sent, and the stream is as it was. What to do: send fewer or shorter fields. If it escapes from the
+    handler of a server and `limit` is far below what clients usually take, then it is no error of the application,
+    and none in the log.
+    """
+
+    limit: int = 0
+    """The peer's SETTINGS_MAX_HEADER_LIST_SIZE, in bytes."""
+
+
+def headers_too_large(section: OversizedSection, stream_id: int | None) -> HeadersTooLargeError:
+    """Returns what is raised for a header section that the peer would not take."""
+    message = (
+        f"the headers have {section.size} bytes, the peer accepts at most {section.limit} "
+        f"(its SETTINGS_MAX_HEADER_LIST_SIZE)"
+    )
+    error = HeadersTooLargeError(message, stream_id=stream_id)
+    error.limit = section.limit
+    return error
 
 
 class ExtendedConnectError(LocalProtocolError):

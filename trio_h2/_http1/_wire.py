@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from .._wire._config import ServerConfig
+    from .._wire._failure import OversizedSection
     from .._wire._headers import Headers, RawField
 
 DATA_SIZE: Final = 64 * 1024
@@ -340,7 +341,7 @@ class Http1Wire:
     """Only clients open exchanges."""
     push_allowed = False
 
-    def section_too_large(self, fields: Sequence[RawField]) -> str | None:
+    def section_too_large(self, fields: Sequence[RawField]) -> OversizedSection | None:
         """No client says how much it takes."""
         return None
 

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, cast
 
 import trio
 
-from .._errors import ExtendedConnectError, GoAwayError, LocalProtocolError, SessionError, from_failure
+from .._errors import (
+    ExtendedConnectError,
+    GoAwayError,
+    LocalProtocolError,
+    SessionError,
+    from_failure,
+    headers_too_large,
+)
 from .._stream._core import StreamCore
 from .._stream._priority import check_not_itself
 from .._stream._response import ResponseInbox
@@ -88,12 +95,12 @@ class ClientCore(SessionCore):
         if dependency is not None:
             check_not_itself(dependency, engine.next_stream_id)
         too_large = engine.section_too_large(fields)
-        if too_large is None:
-            too_large = engine.block_too_large(fields)
-            if too_large is not None:
-                self.frame_not_sent(None, too_large)
         if too_large is not None:
-            raise LocalProtocolError(too_large)
+            raise headers_too_large(too_large, None)
+        reason = engine.block_too_large(fields)
+        if reason is not None:
+            self.frame_not_sent(None, reason)
+            raise LocalProtocolError(reason)
         ends_now = end_stream and not body
         method = fields[0][1]  # comes first
         stream = StreamCore(self, engine.open_stream(method, fields, end_stream=ends_now, dependency=dependency))

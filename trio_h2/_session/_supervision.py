@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from .._errors import HeadersTooLargeError
 from .._util import interruptible
 from .._wire._codes import ErrorCode, Initiator
 from ._handlers import tells_of_end
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     Handler: TypeAlias = Callable[[ServerStream], Awaitable[object]]
 
 logger = logging.getLogger("trio_h2.server")
+
+USUAL_HEADERS = 8192
+"""Bytes of a header section that every usual client takes; those that say a number mostly say 64 KiB or more."""
 
 
 @trio.lowlevel.enable_ki_protection
@@ -101,13 +105,27 @@ def _raised(stream: StreamCore, error: Exception, label: str) -> None:
     ):
         logger.debug("%s: the stream of %s ended first: %s", label, _name(stream), error)
         return
-    logger.error("%s: the handler of %s raised", label, _name(stream), exc_info=error)
+    unwanted = _unwanted(stream, error)
+    if unwanted is not None:
+        logger.info("%s: the client does not take the response to %s: %s", label, _name(stream), unwanted)
+    else:
+        logger.error("%s: the handler of %s raised", label, _name(stream), exc_info=error)
     if not stream.alive:
         return
     if stream.sent_headers is None:
         _respond_500(stream)
     elif not stream.outbox.framed_end:
         stream.reset(ErrorCode.INTERNAL_ERROR, Initiator.LIBRARY, "the handler failed")
+
+
+def _unwanted(stream: StreamCore, error: BaseException) -> HeadersTooLargeError | None:
+    """Returns the error that says that the client takes smaller headers than others do, if *error* is that."""
+    if isinstance(error, BaseExceptionGroup):
+        found = [_unwanted(stream, member) for member in error.exceptions]
+        return found[0] if None not in found else None
+    if isinstance(error, HeadersTooLargeError) and error.stream_id == stream.id and error.limit < USUAL_HEADERS:
+        return error
+    return None
 
 
 def _respond_500(stream: StreamCore) -> None:

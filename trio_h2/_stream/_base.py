@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 import trio
 
 from .._checks import check_int, check_seconds
-from .._errors import LocalProtocolError, from_failure
+from .._errors import from_failure, headers_too_large
 from .._util import NoPublicConstructor, interrupt_safe
 from .._wire._codes import ErrorCode, Initiator
 from .._wire._extframes import PRIORITY
@@ -330,7 +330,7 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
         core, engine = self._core, self._core.port.engine
         too_large = engine.section_too_large(fields)
         if too_large is not None:
-            raise LocalProtocolError(too_large, stream_id=core.id)
+            raise headers_too_large(too_large, core.id)
         reason = engine.block_too_large(fields)
         if reason is not None:
             core.port.frame_not_sent(core.id, reason)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from .._wire._codes import ErrorCode
     from .._wire._config import SessionConfig
-    from .._wire._failure import SessionFailure
+    from .._wire._failure import OversizedSection, SessionFailure
     from .._wire._headers import RawField
     from .._wire._schedule import Priority
     from ._core import StreamCore
@@ -122,8 +122,8 @@ class StreamEngine(Protocol):
     def inbound_window(self, stream_id: int) -> int:
         """What the peer may send on a stream."""
 
-    def section_too_large(self, fields: Sequence[RawField]) -> str | None:
-        """What is wrong if the peer does not take so many fields."""
+    def section_too_large(self, fields: Sequence[RawField]) -> OversizedSection | None:
+        """The sizes if the peer does not take so many fields."""
 
     def block_too_large(self, fields: Sequence[RawField]) -> str | None:
         """What is wrong if we do not send so many."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._checks import NO_CONTENT, snapshot_of
-from .._errors import LocalProtocolError
+from .._errors import LocalProtocolError, headers_too_large
 from .._util import construct, http_date, interrupt_safe
 from .._wire._codes import ErrorCode
 from .._wire._config import ServerConfig
@@ -300,10 +300,12 @@ class ServerStream(Stream):
         await port.control_room()
         pushes = self._check_can_push()
         too_large = port.engine.section_too_large(fields)
-        if too_large is None and (too_large := port.engine.block_too_large(fields)) is not None:
-            port.frame_not_sent(None, too_large, PUSH_PROMISE)  # no stream is lost
         if too_large is not None:
-            raise LocalProtocolError(too_large, stream_id=core.id)
+            raise headers_too_large(too_large, core.id)
+        reason = port.engine.block_too_large(fields)
+        if reason is not None:
+            port.frame_not_sent(None, reason, PUSH_PROMISE)  # no stream is lost
+            raise LocalProtocolError(reason, stream_id=core.id)
         return construct(ServerStream, pushes.push(core, fields), pushes)
 
     def _check_can_push(self) -> PushPort:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ._codes import ErrorCode, Role, SettingCode
 from ._config import MAX_WINDOW, ClientConfig, SessionConfig
-from ._failure import Cause, SessionFailure
+from ._failure import Cause, OversizedSection, SessionFailure
 from ._fields import field_section_size, request_origin
 from ._frames import HIGHEST_STREAM_ID as HIGHEST_STREAM_ID
 from ._frames import PREFACE
@@ -338,15 +338,13 @@ class Engine:
         """The largest payload that the peer accepts in one frame, in bytes."""
         return self.output.max_frame_size
 
-    def section_too_large(self, fields: Sequence[RawField]) -> str | None:
-        """Returns what is wrong if these fields are more than the peer's MAX_HEADER_LIST_SIZE, else ``None``."""
+    def section_too_large(self, fields: Sequence[RawField]) -> OversizedSection | None:
+        """Returns both sizes if these fields are more than the peer's MAX_HEADER_LIST_SIZE, else ``None``."""
         limit = self.peer_settings.get(SettingCode.MAX_HEADER_LIST_SIZE)
         if limit is None:
             return None
         size = field_section_size(fields)
-        if size <= limit:
-            return None
-        return f"the headers have {size} bytes, the peer accepts at most {limit}"
+        return None if size <= limit else OversizedSection(size, limit)
 
     def block_too_large(self, fields: Sequence[RawField]) -> str | None:
         """Returns what is wrong if these fields, compressed, are more than we want to send, else ``None``."""

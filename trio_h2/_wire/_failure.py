@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from ._codes import ErrorCode, Initiator
@@ -60,6 +60,15 @@ class SessionFailure:
     debug_data: bytes = b""
     error: BaseException | None = None
     """The transport's own error, which the public one is raised from."""
+
+
+class OversizedSection(NamedTuple):
+    """A header section that the peer would not take."""
+
+    size: int
+    """In bytes, as RFC 9113 §6.5.2 counts them."""
+    limit: int
+    """The peer's SETTINGS_MAX_HEADER_LIST_SIZE."""
 
 
 class SessionFaultError(Exception):
