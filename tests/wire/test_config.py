@@ -59,6 +59,7 @@ def test_every_number_is_checked(config: type[SessionConfig]) -> None:
     own |= {"max_concurrent_streams", "max_connections", "last_request_timeout"}
     own |= {"handler_timeout", "handler_wait_timeout", "goaway_timeout", "unknown_protocol_timeout"}
     own |= {"max_reserved_remote_streams", "max_concurrent_pushes", "expect_continue_timeout"}
+    own |= {"cancel_burst", "cancel_rate"}
     assert numbers - own == {*TIMEOUTS, *RATES, *RANGES}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
@@ -26,6 +27,7 @@ from ._core import SessionCore
 from ._extensions import AltSvcReceived, OriginReceived, OriginSet
 from ._pushes import ReceivedPushes
 from ._reader import RULES
+from ._reset_pace import ResetPace
 
 if TYPE_CHECKING:
     from .._wire._config import ClientConfig
@@ -53,6 +55,7 @@ class ClientCore(SessionCore):
     ) -> None:
         super().__init__(below, config, label=label, push=push_handler is not None)
         self._expect_continue_timeout = config.expect_continue_timeout
+        self._reset_pace = ResetPace(config.cancel_burst, config.cancel_rate)
         self.scheme = scheme
         self.authority = authority
         self.origins = OriginSet(f"{scheme}://{authority}")
@@ -81,7 +84,7 @@ class ClientCore(SessionCore):
             return stream
         ticket = Signal()
         try:
-            await self.slots.wait_turn(ticket, self._has_slot, self._check_can_open)
+            await self.slots.wait_turn(ticket, self._has_slot, self._check_can_open, self._pause)
             return self._open(head, body, end_stream=end_stream, hold=hold, dependency=dependency)
         finally:
             self.slots.leave(ticket)
@@ -138,7 +141,21 @@ class ClientCore(SessionCore):
             raise ExtendedConnectError("the server does not offer extended CONNECT (RFC 8441)")
 
     def _has_slot(self) -> bool:
-        return self.engine.has_slot() and self.engine.output.size <= self.config.max_queued_control
+        return (
+            self.engine.has_slot()
+            and self.engine.output.size <= self.config.max_queued_control
+            and not (self._reset_pace.spent and self._reset_pace.seconds(trio.current_time()))
+        )
+
+    def _pause(self) -> float:
+        """After how many seconds it is worth asking for a slot again."""
+        return self._reset_pace.seconds(trio.current_time()) or math.inf
+
+    def stream_closed(self, stream_id: int) -> None:
+        """A stream has ended on the wire, in both directions."""
+        if stream_id & 1 and stream_id in self.engine.resets.by_us:
+            self._reset_pace.count(trio.current_time())
+        super().stream_closed(stream_id)
 
     def _check_can_open(self) -> bool:
         """Raises what keeps new streams from being opened, now and later; else a request wants to be sent."""

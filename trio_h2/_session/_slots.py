@@ -5,6 +5,7 @@ Requests on a client, the responses to pushes on a server. Cancellable anywhere.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import trio
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .._util import Signal
+
+
+def _until_woken() -> float:
+    return math.inf
 
 
 class SlotLine:
@@ -39,20 +44,29 @@ class SlotLine:
         for ticket in self.line:
             ticket.set()
 
-    async def wait_turn(self, ticket: Signal, has_slot: Callable[[], bool], check: Callable[[], bool]) -> None:
+    async def wait_turn(
+        self,
+        ticket: Signal,
+        has_slot: Callable[[], bool],
+        check: Callable[[], bool],
+        pause: Callable[[], float] = _until_woken,
+    ) -> None:
         """Queues *ticket* and waits until it is first and a slot is free; `leave` must follow in any case.
 
         Args:
             ticket: what whoever waits is woken by.
             has_slot: whether there is a slot.
             check: returns whether a slot is still wanted; raises if there will never be one again.
+            pause: after how many seconds the first in line looks again, though nobody has woken it.
         """
         self.line.append(ticket)
         await trio.lowlevel.checkpoint()
         while check():
-            if self.line[0] is ticket and has_slot():
+            first = self.line[0] is ticket
+            if first and has_slot():
                 return
-            await ticket.wait()
+            with trio.move_on_after(pause() if first else math.inf):
+                await ticket.wait()
 
     def leave(self, ticket: Signal) -> None:
         """Whoever waited has a slot, or has given up; the next one may look."""

@@ -272,10 +272,18 @@ class ClientConfig(SessionConfig):
     expect_continue_timeout: float = 1.0
     """How long a request with ``expect_continue=True`` holds its body for the server's 100 before it sends it anyway:
     many servers and proxies never send one."""
+    cancel_burst: int = 800
+    """Requests that may be given up with RST_STREAM at once; after them, new ones wait so that no more than
+    ``cancel_rate`` per second are given up. Servers end a session over more than they tolerate: nghttp2, Node and this
+    library over 1000 at once and 33 per second."""
+    cancel_rate: float = 30.0
+    """Further ones per second (`math.inf` = requests never wait for that)."""
 
     def __post_init__(self) -> None:
         _check_int(self, 0, 2**31, "max_reserved_remote_streams")
         _check_numbers(self, "seconds", "expect_continue_timeout")
+        _check_int(self, 1, 2**31, "cancel_burst")
+        _check_numbers(self, "requests per second", "cancel_rate")
         _check_int(self, 0, 2**32 - 1, "max_concurrent_pushes")
         SessionConfig.__post_init__(self)
 
