@@ -245,7 +245,8 @@ async def test_a_stream_is_closed_by_both_sides_and_destroyed_when_given_up_too(
 
 
 @pytest.mark.parity("D8")
-async def test_a_destroyed_stream_has_no_session(autojump_clock: MockClock) -> None:
+async def test_a_stream_keeps_its_session(autojump_clock: MockClock) -> None:
+    """Whoever asks a stream for ``session.draining`` need not know first whether it is over."""
     async with scripted_server() as (session, peer), session.request("GET") as stream:
         await peer.expect_headers(1)
         assert stream.session is session
@@ -253,4 +254,5 @@ async def test_a_destroyed_stream_has_no_session(autojump_clock: MockClock) -> N
         assert stream.session is session  # what was received can still be read
         await stream.aclose()
         assert stream.destroyed
-        assert stream.session is None
+        assert stream.session is session
+        assert not stream.session.draining

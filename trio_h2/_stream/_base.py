@@ -7,7 +7,7 @@ tasks, one per direction at a time.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -61,9 +61,9 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
     def session(self) -> StreamSession:
         """The session of this stream: how a handler learns that it drains, for instance.
 
-        ``None`` once the stream is `destroyed`. Its type does not say so, for whoever still uses a stream has one.
+        It stays the same when the stream or the session is over, though there is nothing left to do with it then.
         """
-        return cast("StreamSession", None) if self.destroyed else self._core.session
+        return self._core.session
 
     @property
     def transport(self) -> TransportView:

@@ -72,7 +72,5 @@ class Report:
 
 
 def _client(stream: trio_h2.ServerExchange) -> str:
-    if stream.destroyed:  # then it has no session any more
-        return "-"
     address = stream.transport.peer_address
     return address_name(address) or str(address or "-")
