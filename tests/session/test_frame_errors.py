@@ -85,6 +85,30 @@ async def test_a_response_that_is_too_large(where: str, autojump_clock: object) 
         assert await told.all() == []
 
 
+@pytest.mark.parametrize("where", ["informational", "response", "trailers"])
+async def test_a_handler_whose_own_headers_are_too_large_goes_on(where: str, autojump_clock: object) -> None:
+    """It has made the mistake, so it is told by its call, and not cancelled: it may have to clean up."""
+    cleaned: list[float] = []
+
+    async def handler(stream: ServerStream) -> None:
+        try:
+            if where == "informational":
+                await stream.send_informational(103, LARGE)
+            elif where == "response":
+                await stream.respond(LARGE)
+            else:
+                await stream.respond()
+                await stream.send_trailers(LARGE)
+        finally:
+            await trio.sleep(1)
+            cleaned.append(trio.current_time())
+
+    async with served(handler, config=ServerConfig(max_send_header_block_length=200)) as (peer, _):
+        await peer.request("POST", end_stream=False)
+        await trio.sleep(2)
+        assert len(cleaned) == 1
+
+
 @pytest.mark.parity("B4", "E3", "H5")
 async def test_a_promise_that_is_too_large(autojump_clock: object) -> None:
     """Nothing was promised, so no stream is lost, and the response goes on."""

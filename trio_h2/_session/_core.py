@@ -116,7 +116,7 @@ class SessionCore:
         self.events.tell(FrameError(kind, ErrorCode.INTERNAL_ERROR, stream_id))
         stream = None if stream_id is None else self.streams.get(stream_id)
         if stream is not None:  # its frames cannot be sent, and the peer would wait for them
-            stream.reset(ErrorCode.INTERNAL_ERROR, Initiator.LIBRARY, reason)
+            stream.reset(ErrorCode.INTERNAL_ERROR, Initiator.LIBRARY, reason, cancel=False)
 
     def taken(self, stream_id: int, size: int) -> None:
         """The application took received bytes."""

@@ -207,11 +207,19 @@ class StreamCore:
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
-    def reset(self, code: int, initiator: Initiator, reason: str) -> None:
-        """Ends both sides at once with RST_STREAM (RFC 9113 §6.4); does nothing if the stream has ended already."""
+    def reset(self, code: int, initiator: Initiator, reason: str, *, cancel: bool = True) -> None:
+        """Ends both sides at once with RST_STREAM (RFC 9113 §6.4); does nothing if the stream has ended already.
+
+        Args:
+            code: what RST_STREAM says.
+            initiator: who wants it.
+            reason: why.
+            cancel: whether the stream's handler is cancelled, unless this was its own wish. Not if something that it
+                asked for failed: that is raised there.
+        """
         if not self.alive:
             return
-        self.end(StreamFailure(self.id, code, initiator, reason))
+        self.end(StreamFailure(self.id, code, initiator, reason), cancel=cancel)
         self.port.engine.reset(self.id, code)
         self.port.wake_writer()
 
@@ -258,7 +266,7 @@ class StreamCore:
         if self.response is not None:
             self.response.close()
 
-    def end(self, failure: StreamFailure | SessionFailure | None = None) -> None:
+    def end(self, failure: StreamFailure | SessionFailure | None = None, *, cancel: bool = True) -> None:
         """The stream is over: *failure* broke it, or (``None``) both sides have ended on the wire.
 
         A stream that broke by RST_STREAM of either side is over on the wire in the same step: that follows.
@@ -300,7 +308,7 @@ class StreamCore:
             self.inbox.end(failure)
         if self.response is not None:
             self.response.end(failure)
-        if self.cancel_on_reset and not own and not ours_ended:
+        if cancel and self.cancel_on_reset and not own and not ours_ended:
             self.cancel()
 
     def cancel(self) -> None:
