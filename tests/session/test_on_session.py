@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from tests.session.scripted import forbidden, hello, served, settle
-from trio_h2 import serve_stream
+from trio_h2 import ErrorCode, GoAwayError, StreamResetError, connect, serve_stream
 from trio_h2.testing import GoAwayFrame, HeadersFrame, ScriptedPeer, memory_transports
 
 if TYPE_CHECKING:
@@ -86,6 +86,47 @@ async def test_a_hook_that_raises_ends_its_session_and_tells(autojump_clock: obj
             await peer.request()
             await peer.until(GoAwayFrame)
             await peer.expect_eof()
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+async def test_a_hook_that_raises_refuses_nothing_for_another_try(grouped: bool, autojump_clock: object) -> None:
+    """The same bug would be met again: INTERNAL_ERROR, for the session and for what has been asked for meanwhile."""
+
+    async def hook(session: ServerSession) -> None:
+        await trio.sleep(1)
+        if grouped:
+            raise BaseExceptionGroup("both", [ValueError("not you"), KeyboardInterrupt()])
+        raise ValueError("not you")
+
+    ours, theirs = memory_transports()
+    with pytest.raises(BaseExceptionGroup) as caught:
+        async with trio.open_nursery() as nursery, ScriptedPeer(theirs, client=True) as peer:
+            nursery.start_soon(_serve, forbidden, ours, hook)
+            await peer.handshake()
+            await peer.request()
+            await peer.expect_rst(1, ErrorCode.INTERNAL_ERROR)
+            await peer.until(GoAwayFrame, code=ErrorCode.INTERNAL_ERROR)
+            await peer.expect_eof()
+    assert caught.group_contains(ValueError, match="not you")
+
+
+async def test_a_client_does_not_repeat_what_a_hook_has_broken(autojump_clock: object) -> None:
+    async def hook(session: ServerSession) -> None:
+        await trio.sleep(1)
+        raise ValueError("not you")
+
+    ours, theirs = memory_transports()
+    with pytest.RaisesGroup(pytest.RaisesExc(ValueError, match="not you"), flatten_subgroups=True):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_serve, forbidden, ours, hook)
+            async with connect("http://localhost", transport=theirs) as session, session.request("GET") as stream:
+                with pytest.raises(StreamResetError) as reset:
+                    await stream.receive_response()
+                assert (reset.value.code, reset.value.retryable) == (ErrorCode.INTERNAL_ERROR, False)
+                with pytest.raises(GoAwayError) as left:
+                    await session.wait_closed()
+                assert left.value.code == ErrorCode.INTERNAL_ERROR
+                await trio.sleep_forever()
 
 
 async def test_a_hook_ends_with_its_session(autojump_clock: object) -> None:

@@ -59,7 +59,7 @@ async def serve_tcp(
         backlog: connections that wait to be accepted.
         config: limits and timeouts.
         on_session: async function that gets every new `ServerSession` before its first stream; handlers inherit its
-            context variables.
+            context variables. What it raises ends the session with INTERNAL_ERROR.
         on_session_error: called with the `ServerSession` (or ``None``) and the error that ended a connection.
         cancel_handler_on_reset: ``False`` lets handlers run on when their stream is gone.
         allow_http1: serves HTTP/1.1 and HTTP/1.0 clients, too, told by their first bytes. For them *handler* gets an

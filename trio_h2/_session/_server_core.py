@@ -18,6 +18,7 @@ from .._util import construct, interrupt_safe, interruptible
 from .._wire._codes import ErrorCode, Initiator, Role, code_name
 from .._wire._events import PriorityUpdated, RequestReceived, StreamFailed
 from .._wire._extframes import ORIGIN, origin_payloads
+from .._wire._failure import Cause, SessionFailure
 from .._wire._headers import Headers
 from .._wire._schedule import parse_priority
 from ._core import SessionCore
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .._wire._config import ServerConfig
-    from .._wire._failure import SessionFailure
     from .._wire._headers import RawField
     from ._core import Rules
     from ._server import SessionHook
@@ -98,7 +98,7 @@ class ServerCore(SessionCore):
             try:
                 if self._on_session is not None:
                     with self._hook_scope:
-                        await interruptible(self._on_session, session)
+                        await self._run_hook(self._on_session, session)
                 self._context = contextvars.copy_context()
                 async with trio.open_nursery() as handlers:
                     self.nursery = handlers
@@ -112,6 +112,16 @@ class ServerCore(SessionCore):
                 self.nursery = self._context = None
                 self.refuse_queued()
                 self.ending.discard()
+
+    async def _run_hook(self, hook: SessionHook, session: ServerSession) -> None:
+        try:
+            await interruptible(hook, session)
+        except (Exception, BaseExceptionGroup) as exc:
+            if isinstance(exc, Exception) or exc.subgroup(Exception) is not None:
+                # As with a handler that fails: what was asked for is not refused as if it could be asked for again.
+                reason = "on_session raised"
+                self.ending.discard(SessionFailure(Cause.CLOSED, ErrorCode.INTERNAL_ERROR, Initiator.LIBRARY, reason))
+            raise
 
     # -- handlers --------------------------------------------------------------------------------------------------
 
