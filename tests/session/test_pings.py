@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import trio
 
 from tests.session.ends import both_roles, session_of
 from tests.session.scripted import connected, hello, served, settle
-from trio_h2 import ClientConfig, LocalProtocolError, PingResult, Role, TransportLostError
+from trio_h2 import (
+    ClientConfig,
+    KeepaliveTimeoutError,
+    LocalProtocolError,
+    PingResult,
+    Role,
+    SettingCode,
+    TransportLostError,
+)
 from trio_h2.testing import PingFrame
 
 
@@ -72,8 +82,9 @@ async def test_the_limit_raises_at_once_and_keepalive_is_not_counted(autojump_cl
             await session.ping()
         sent = [await peer.expect(PingFrame) for _ in range(10)]
         await peer.expect_nothing()
+        await peer.send_settings({})  # it speaks, but it does not answer
         peer.timeout = 100
-        keepalive = await peer.expect(PingFrame, ack=False)
+        keepalive = await peer.until(PingFrame, ack=False)
         session.shutdown()
         await peer.expect_goaway()
         drain = await peer.expect(PingFrame, ack=False)
@@ -203,3 +214,82 @@ async def test_payloads_are_bytes_like(kind: type, autojump_clock: object) -> No
         await peer.expect(PingFrame, ack=False, data=b"\0payload")
     ((round_trip, payload),) = [(result.round_trip, result.payload) for result in results]
     assert (type(round_trip), round_trip, type(payload), payload) == (float, 0.0, bytes, b"\0payload")
+
+
+# -- a peer that has gone silent ---------------------------------------------------------------------------------------
+
+
+@both_roles
+async def test_a_silent_peer_ends_the_wait(role: Role, autojump_clock: object) -> None:
+    """The PING is as good as one of the keep-alive, on a session without streams, too: no need to send another one."""
+    async with session_of(role) as (session, peer):
+        peer.auto_ack = False
+        start = trio.current_time()
+        with pytest.raises(KeepaliveTimeoutError, match="within ping_timeout"):
+            await session.ping()
+        assert trio.current_time() - start == pytest.approx(session.config.ping_timeout)
+
+
+async def test_a_peer_that_speaks_but_does_not_answer_is_alive(autojump_clock: object) -> None:
+    """And watched for as long as the ping waits: when it falls silent, the keep-alive asks it once more."""
+    config = ClientConfig(ping_interval=30, ping_timeout=15)
+    async with connected(config=config) as (session, peer), trio.open_nursery() as nursery:
+        peer.auto_ack = False
+        peer.timeout = 100
+        start = trio.current_time()
+
+        async def ping() -> None:
+            with pytest.raises(KeepaliveTimeoutError):
+                await session.ping()
+
+        nursery.start_soon(ping)
+        await peer.expect(PingFrame)
+        for _ in range(5):
+            await trio.sleep(14)
+            await peer.send_settings({})
+        await peer.until(PingFrame)
+        assert trio.current_time() - start == pytest.approx(5 * 14 + 30)
+    assert trio.current_time() - start == pytest.approx(5 * 14 + 30 + 15)
+
+
+@both_roles
+async def test_without_keepalive_a_ping_waits_as_long_as_it_may(role: Role, autojump_clock: object) -> None:
+    async with session_of(role, ping_interval=math.inf, idle_timeout=math.inf) as (session, peer):
+        peer.auto_ack = False
+        with trio.move_on_after(1000) as scope:
+            await session.ping()
+        assert scope.cancelled_caught
+        assert not session.closed
+
+
+async def test_after_its_ping_a_client_without_streams_watches_nobody(autojump_clock: object) -> None:
+    config = ClientConfig(ping_interval=30, ping_timeout=15)
+    async with connected(config=config) as (session, peer):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(session.ping)
+            await peer.expect(PingFrame)  # and answers
+        with trio.move_on_after(5):
+            await session.ping()
+        await peer.ping()  # it lives
+        peer.auto_ack = False
+        await trio.sleep(1000)
+        assert not session.closed
+
+
+async def test_a_request_that_waits_for_a_slot_on_a_silent_session(autojump_clock: object) -> None:
+    """It waits for the server as an open stream does, though there is none."""
+    config = ClientConfig(ping_interval=30, ping_timeout=15)
+    async with connected(config=config, settings={SettingCode.MAX_CONCURRENT_STREAMS: 0}) as (session, peer):
+        await peer.ping()
+        await trio.sleep(1000)
+        start = trio.current_time()
+        with trio.move_on_after(20):
+            await session.open_stream("GET")
+        await trio.sleep(1000)
+        assert not session.closed  # nobody waits any more
+        start = trio.current_time()
+        peer.auto_ack = False
+        with pytest.raises(KeepaliveTimeoutError) as caught:
+            await session.open_stream("GET")
+        assert caught.value.retryable
+        assert trio.current_time() - start == pytest.approx(45)

@@ -203,7 +203,8 @@ class Session(metaclass=NoPublicConstructor):
     async def ping(self, payload: bytes | None = None) -> PingResult:
         """Sends a PING and waits for its answer (RFC 9113 §6.7).
 
-        Cancelled: the PING counts as outstanding until it is answered.
+        A peer that then sends nothing at all for ``ping_timeout`` ends the session, as with a PING of the keep-alive,
+        unless that is off (``ping_interval=math.inf``). Cancelled: the PING counts as outstanding until it is answered.
 
         Args:
             payload: 8 bytes; unique ones by default.
@@ -231,8 +232,10 @@ class Session(metaclass=NoPublicConstructor):
         pending = core.pings.add(payload)
         core.marks.add(pending.written)
         core.engine.ping(payload)
+        core.watcher.pinged()
         core.wake_writer()
-        await pending.done.wait()
+        with core.watcher.waiting():
+            await pending.done.wait()
         if pending.answered is None:
             core.check_usable()
         assert pending.answered is not None

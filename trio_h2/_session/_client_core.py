@@ -84,7 +84,8 @@ class ClientCore(SessionCore):
             return stream
         ticket = Signal()
         try:
-            await self.slots.wait_turn(ticket, self._has_slot, self._check_can_open, self._pause)
+            with self.watcher.waiting():
+                await self.slots.wait_turn(ticket, self._has_slot, self._check_can_open, self._pause)
             return self._open(head, body, end_stream=end_stream, hold=hold, dependency=dependency)
         finally:
             self.slots.leave(ticket)

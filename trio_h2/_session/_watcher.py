@@ -12,6 +12,7 @@ matter of the keep-alive and of a drain alone: their PINGs have no more time to 
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import trio
@@ -24,6 +25,8 @@ from ._deadlines import StreamDeadlines
 from ._stream_idle import StreamTimers
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from .._stream._core import StreamCore
     from .._wire._config import SessionConfig
     from .._wire._engine import Engine
@@ -62,6 +65,8 @@ class Watcher:
         """Whether that has other frames than PINGs."""
         self._busy_since = now
         self._idle_since: float | None = now
+        self._waiters = 0
+        """Tasks that wait for something of the peer which no stream stands for."""
         self.idle_timeout = config.idle_timeout
         self._leaving = False
         self._drain: Answer | None = None
@@ -106,6 +111,28 @@ class Watcher:
         self._idle_since = None
         self._busy_since = trio.current_time()
         self._expect(self._ping_due())
+
+    @contextmanager
+    def waiting(self) -> Generator[None, None, None]:
+        """While a task waits for the peer, that is reason enough to watch it, as an open stream is."""
+        if not self._waiters and self._idle_since is not None:
+            self._busy_since = trio.current_time()
+        self._waiters += 1
+        self._expect(self._ping_due())
+        try:
+            yield
+        finally:
+            self._waiters -= 1
+
+    def pinged(self) -> None:
+        """A PING of the application goes into the output: it is as good as one of the keep-alive."""
+        if self._ping is None and self._config.ping_interval < math.inf:
+            self._await_pong(trio.current_time())
+
+    def _await_pong(self, now: float) -> None:
+        self._ping = answer = Answer(self._config.ping_timeout, now)
+        self._expect_answer(answer)
+        self._expect(answer.due)
 
     def idle(self) -> None:
         """The session has no streams any more."""
@@ -244,10 +271,10 @@ class Watcher:
     # the task would wake too early for ever.
 
     def _ping_due(self) -> float:
-        """A server watches its clients always, a client its server only while it waits for it."""
+        """A server watches its clients always, a client its server only while somebody waits for it."""
         if self._ping is not None:
             return math.inf
-        if self._watches_always or self._idle_since is None:
+        if self._watches_always or self._idle_since is None or self._waiters:
             return max(self._heard, self._busy_since) + self._config.ping_interval
         if self._writing_since is not None:
             return max(self._heard, self._writing_since) + self._config.ping_interval
@@ -304,8 +331,7 @@ class Watcher:
             _end(core, Cause.KEEPALIVE, None, reason)
         else:
             if now >= self._ping_due():
-                self._ping = answer = Answer(config.ping_timeout, now)
-                self._expect_answer(answer)
+                self._await_pong(now)
                 core.engine.ping(KEEPALIVE_PAYLOAD)
                 core.wake_writer()
             while now >= self._linger_due():

@@ -86,7 +86,7 @@ class SessionConfig:
     ping_interval: float = 60.0
     """Silence of the peer after which a keep-alive PING is sent."""
     ping_timeout: float = 20.0
-    """Silence after that PING which ends the session."""
+    """Silence after that PING, or one of `Session.ping`, which ends the session."""
     tcp_keepalive_idle: float = 45.0
     """Silence on a TCP connection after which the system begins to probe whether the peer's host is there
     (SO_KEEPALIVE); `math.inf` leaves that off. This and the next three are for the sockets that `connect` opens and a
@@ -264,11 +264,11 @@ class ClientConfig(SessionConfig):
     """SETTINGS_MAX_CONCURRENT_STREAMS, which is sent only when push is on: pushed streams that may be open at once.
     The receive budget keeps room for as many windows."""
     ping_interval: float = 300.0
-    """Silence of the server, while streams are open, after which a keep-alive PING is sent. Unless they are told
-    otherwise, gRPC servers end sessions with ENHANCE_YOUR_CALM ("too_many_pings") if PINGs come more often than every
-    300 s. A host that is gone is found earlier by ``tcp_keepalive_idle``."""
+    """Silence of the server, while streams are open or a request waits for one, after which a keep-alive PING is sent.
+    Unless they are told otherwise, gRPC servers end sessions with ENHANCE_YOUR_CALM ("too_many_pings") if PINGs come
+    more often than every 300 s. A host that is gone is found earlier by ``tcp_keepalive_idle``."""
     ping_timeout: float = 15.0
-    """Silence after that PING which ends the session."""
+    """Silence after that PING, or one of `Session.ping`, which ends the session."""
     expect_continue_timeout: float = 1.0
     """How long a request with ``expect_continue=True`` holds its body for the server's 100 before it sends it anyway:
     many servers and proxies never send one."""
