@@ -12,7 +12,7 @@ import trio.testing
 import trio_h2
 from tests.stream.harness import Exchanges, scripted_client
 from trio_h2 import ErrorCode, LocalProtocolError, Priority, SettingCode, StreamResetError
-from trio_h2.testing import PushPromiseFrame
+from trio_h2.testing import HeadersFrame, PushPromiseFrame
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -300,8 +300,7 @@ async def test_the_client_forbids_it(autojump_clock: MockClock) -> None:
         await peer.send_settings({SettingCode.ENABLE_PUSH: 0})
         await peer.ping()
         allowed.append(stream.push_allowed)
-        with pytest.raises(LocalProtocolError, match="the client allows no pushes"):
-            await stream.push()
+        await _goes_nowhere(await stream.push())
         await peer.expect_nothing()
         await peer.send_settings({SettingCode.ENABLE_PUSH: 1})
         await peer.ping()
@@ -338,8 +337,7 @@ async def test_when_this_side_leaves(autojump_clock: MockClock) -> None:
     async with _get() as served:
         served.session.shutdown()
         assert not served.stream.push_allowed
-        with pytest.raises(LocalProtocolError, match="the session is being shut down"):
-            await served.stream.push()
+        await _goes_nowhere(await served.stream.push())
         await served.stream.respond(body=b"bye")
 
 
@@ -360,8 +358,7 @@ async def test_when_the_client_leaves(autojump_clock: MockClock) -> None:
         await served.peer.send_goaway(0)
         await served.peer.ping()
         assert not served.stream.push_allowed
-        with pytest.raises(LocalProtocolError, match="the session is being shut down"):
-            await served.stream.push()
+        await _goes_nowhere(await served.stream.push())
         await served.stream.respond(body=b"bye")
         await served.peer.expect_headers(1)
         await served.peer.expect_data(1, b"bye", end_stream=True)
@@ -374,8 +371,7 @@ async def test_when_the_stream_ids_are_used_up(autojump_clock: MockClock) -> Non
         assert (await served.stream.push()).id == 2**31 - 2
         await served.peer.expect(PushPromiseFrame, promised_stream_id=2**31 - 2)
         assert not served.stream.push_allowed
-        with pytest.raises(LocalProtocolError, match="the stream ids of this session are used up"):
-            await served.stream.push()
+        await _goes_nowhere(await served.stream.push())
         await served.stream.respond(body=b"page")
         await served.peer.expect_headers(1)
 
@@ -403,6 +399,65 @@ async def test_headers_too_large(limit: str, autojump_clock: MockClock) -> None:
             await stream.push({"x-large": "x" * 600})
         await _nothing_happened(_Served(session, peer, stream))
         exchanges.finish()
+
+
+async def _goes_nowhere(pushed: trio_h2.ServerStream) -> None:
+    """Asserts that a push which nobody could know to be too late is no error, and answered like any other."""
+    assert (pushed.id, pushed.parent_id, pushed.closed, pushed.aborted) == (0, 1, True, True)
+    assert (pushed.method, pushed.path, pushed.push_allowed) == ("GET", "/", False)
+    assert pushed.state.name == "closed"
+    with pytest.raises(LocalProtocolError, match="a pushed stream cannot push"):
+        await pushed.push()
+    await pushed.send_informational(103)
+    await pushed.respond({":status": 200, "content-length": "3"})
+    assert pushed.sent_status == 200
+    await pushed.send_all(bytes(1_000_000))
+    await pushed.send_eof()
+    assert await pushed.receive_some() == b""
+    pushed.prioritize(Priority(urgency=1))
+    pushed.idle_timeout = 1
+    pushed.reset()
+    await pushed.aclose()
+
+
+@pytest.mark.parametrize("why", ["drain", "goaway", "settings"])
+async def test_a_push_that_comes_too_late_leaves_the_page_alone(why: str, autojump_clock: MockClock) -> None:
+    """`push_allowed` said yes, and then a drain began, or the client changed its mind: the page is what matters."""
+
+    async def page(stream: trio_h2.ServerStream) -> None:
+        assert stream.push_allowed
+        await trio.sleep(1)
+        style = await stream.push({":path": "/style.css"})
+        await style.respond({"content-type": "text/css"}, body=b"style")
+        async with await stream.push({":path": "/script.js"}) as script:
+            await script.respond()
+            await script.send_all(b"script")
+        await stream.respond(body=b"page")
+
+    async with scripted_client(page, config=_NO_DATE) as (session, peer):
+        await peer.request("GET", "/")
+        await trio.sleep(0.5)
+        if why == "drain":
+            session.shutdown()
+        elif why == "goaway":
+            await peer.send_goaway()
+        else:
+            await peer.send_settings({SettingCode.ENABLE_PUSH: 0})
+        await peer.until(HeadersFrame, stream_id=1)
+        assert await peer.collect_body(1) == b"page"
+
+
+async def test_a_client_that_never_allowed_pushes(autojump_clock: MockClock) -> None:
+    """Here `push_allowed` would have told."""
+    exchanges = Exchanges()
+    async with scripted_client(exchanges.handle, settings={SettingCode.ENABLE_PUSH: 0}) as (_session, peer):
+        await peer.request("GET", "/")
+        stream = await exchanges.next()
+        assert not stream.push_allowed
+        with pytest.raises(LocalProtocolError, match="the client allows no pushes"):
+            await stream.push()
+        exchanges.finish()
+        await peer.expect_headers(1)
 
 
 async def _nothing_happened(served: _Served, *, next_id: int = 2) -> None:

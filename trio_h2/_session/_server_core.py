@@ -16,9 +16,9 @@ from .._stream._request import RequestView
 from .._stream._server import ServerStream
 from .._util import construct, interrupt_safe, interruptible
 from .._wire._codes import ErrorCode, Initiator, Role, code_name
-from .._wire._events import PriorityUpdated, RequestReceived, StreamFailed
+from .._wire._events import PriorityUpdated, RequestReceived, SettingsReceived, StreamFailed
 from .._wire._extframes import ORIGIN, origin_payloads
-from .._wire._failure import Cause, SessionFailure
+from .._wire._failure import Cause, SessionFailure, StreamFailure
 from .._wire._headers import Headers
 from .._wire._schedule import parse_priority
 from ._core import SessionCore
@@ -79,6 +79,8 @@ class ServerCore(SessionCore):
         self._ending = False
         """No handler will be started any more."""
         self.pushes = SentPushes()
+        self.pushes_were_allowed = False
+        """Whether the client has ever allowed pushes, by its SETTINGS or by having none that forbid them."""
         self.engine.on_refused = self._refused
         self.session = construct(ServerSession, self)
         if origins:
@@ -224,24 +226,35 @@ class ServerCore(SessionCore):
 
     # -- pushes: see PushPort --------------------------------------------------------------------------------------
 
-    @property
-    def draining(self) -> bool:
-        """Whether either side is leaving, so that no push may begin."""
-        return self.ending.draining.is_set()
+    def push_obstacle(self) -> str | None:
+        """Returns what keeps pushes from being made now, and what no handler could know before; ``None`` if nothing."""
+        if self.ending.draining.is_set():
+            return "the session is being shut down, so the client takes no pushes"
+        if self.engine.next_stream_id is None:
+            return "the stream ids of this session are used up"
+        return None if self.engine.push_allowed else "the client allows no pushes any more (SETTINGS_ENABLE_PUSH)"
 
     def push(self, parent: StreamCore, fields: Sequence[RawField]) -> StreamCore:
         """Sends a promise, which has been checked; returns its stream.
 
         A promise goes out at once, since "streams in either of the "reserved" states do not count toward the stream
         limit" (RFC 9113 §5.1.2). Its response makes it count, so that waits in line while the client allows no further
-        one.
+        one. If there is an obstacle, nothing goes out, and the stream is one that the client does not want.
         """
-        stream = StreamCore(self, self.engine.push(parent.id, fields[0][1], fields))  # the method comes first
+        obstacle = self.push_obstacle()
+        stream_id = 0 if obstacle is not None else self.engine.push(parent.id, fields[0][1], fields)  # the method first
+        stream = StreamCore(self, stream_id)
         headers = Headers.from_raw(list(fields))
         stream.request = RequestView(headers)
         stream.received_headers = headers
         stream.end_after_headers = True
         stream.promise = Promise(parent.id)
+        if obstacle is not None:
+            session_logger.debug("%s: the push of %s is dropped: %s", self.label, stream.request.target, obstacle)
+            stream.remote_ended()
+            stream.end(StreamFailure(stream_id, ErrorCode.NO_ERROR, Initiator.REMOTE, obstacle))
+            stream.end()
+            return stream
         self.stream_opened(stream)
         stream.remote_ended()
         priority = headers.get("priority")
@@ -306,13 +319,25 @@ class ServerCore(SessionCore):
             )
         stream.end(failure)
 
+    def _settings_received(self, event: SettingsReceived) -> None:
+        RULES[SettingsReceived](self, event)
+        # Asked at each SETTINGS, since requests come after the first ones: they are the client's preface.
+        self.pushes_were_allowed = self.pushes_were_allowed or self.engine.push_allowed
+
     def _priority_updated(self, event: PriorityUpdated) -> None:
         stream = self.streams.get(event.stream_id)
         if stream is not None and not stream.priority_fixed:
             self.prioritize(stream.id, event.priority)
 
     rules = cast(  # each rule gets the events of its own type only
-        "Rules", {**RULES, RequestReceived: _request, StreamFailed: _stream_failed, PriorityUpdated: _priority_updated}
+        "Rules",
+        {
+            **RULES,
+            RequestReceived: _request,
+            StreamFailed: _stream_failed,
+            SettingsReceived: _settings_received,
+            PriorityUpdated: _priority_updated,
+        },
     )
 
     # -- for the base ----------------------------------------------------------------------------------------------

@@ -217,12 +217,14 @@ class StreamPort(Protocol):
 class PushPort(Protocol):
     """What a server's stream needs for pushing; connections without server push have no such thing."""
 
-    @property
-    def draining(self) -> bool:
-        """Whether either side is leaving, so that no push may begin."""
+    pushes_were_allowed: bool
+    """Whether the client has ever allowed pushes."""
+
+    def push_obstacle(self) -> str | None:
+        """Returns what keeps pushes from being made now, and what no handler could know before; ``None`` if nothing."""
 
     def push(self, parent: StreamCore, fields: Sequence[RawField]) -> StreamCore:
-        """Sends a promise, which has been checked; returns its stream."""
+        """Sends a promise, which has been checked; returns its stream, one that is over if there is an obstacle."""
 
     async def wait_push_turn(self, stream: StreamCore) -> None:
         """A checkpoint, which waits until the first headers on a promised stream may be sent, or none are wanted."""

@@ -257,7 +257,9 @@ class ServerStream(Stream):
         The client allows it (its latest ENABLE_PUSH; browsers do not any more), neither side is leaving, and the
         response has not ended. Never on a pushed stream.
         """
-        return self._core.alive and not self._core.outbox.closed and self._push_objection() is None
+        if not self._core.alive or self._core.outbox.closed or self._push_objection() is not None:
+            return False
+        return self._pushes is not None and self._pushes.push_obstacle() is None
 
     async def push(self, headers: HeadersInput | None = None) -> ServerStream:
         """Promises the response to a request that the client has not made (RFC 9113 §8.4); returns its stream.
@@ -274,6 +276,10 @@ class ServerStream(Stream):
         Legacy: browsers have dropped server push; `send_informational` with status 103 (RFC 8297) lets the client
         fetch what it lacks. Push before you send what refers to the promised resource, or the client asks for it.
 
+        What nobody can foresee is no error: if either side is leaving, the client has withdrawn its permission, or the
+        stream ids are used up, nothing is promised, and the stream is over (`closed`, id 0). Whatever is sent there is
+        silently dropped, as if the client did not want it.
+
         The stream is answered like any other; its request is complete, so `receive_some` returns ``b""``. Promises are
         not limited, but responses to them are, by the client's MAX_CONCURRENT_STREAMS: `respond` waits its turn.
 
@@ -288,9 +294,8 @@ class ServerStream(Stream):
         Raises:
             TypeError, ValueError: a field is not allowed, the method is neither GET nor HEAD, or the request would have
                 content.
-            LocalProtocolError: the client allows no push, the session is being shut down, the response has ended, this
-                stream was pushed itself or is a tunnel, or the headers are larger than the client accepts; nothing was
-                sent.
+            LocalProtocolError: the client has never allowed a push, the response has ended, this stream was pushed
+                itself or is a tunnel, or the headers are larger than the client accepts; nothing was sent.
             StreamResetError: this stream was reset. SessionError: the session broke.
             trio.ClosedResourceError: this side closed the stream.
         """
@@ -319,8 +324,7 @@ class ServerStream(Stream):
         return self._pushes
 
     def _push_objection(self) -> str | None:
-        """Returns what keeps this stream from pushing, beside its own end by a reset or a close."""
-        engine = self._core.port.engine
+        """Returns why it is a mistake to push from this stream, if it has not ended by a reset or a close."""
         if self._pushes is None:
             return f"HTTP/{self.http_version} has no server push"
         if self._core.promise is not None:
@@ -332,11 +336,7 @@ class ServerStream(Stream):
             return "the response has ended: push before that"
         if self.method == "CONNECT":
             return "a tunnel carries nothing but DATA, so it cannot push (RFC 9113 §8.5)"
-        if self._pushes.draining:
-            return "the session is being shut down, so the client takes no pushes"
-        if engine.next_stream_id is None:
-            return "the stream ids of this session are used up"
-        return None if engine.push_allowed else "the client allows no pushes (SETTINGS_ENABLE_PUSH)"
+        return None if self._pushes.pushes_were_allowed else "the client allows no pushes (SETTINGS_ENABLE_PUSH)"
 
     # -- inside ----------------------------------------------------------------------------------------------------
 

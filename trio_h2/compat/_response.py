@@ -240,15 +240,16 @@ class Response(metaclass=NoPublicConstructor):
         """Promises the response to a request that the client has not made (RFC 9113 §8.4), and returns it.
 
         It is sent like any other, though its headers wait their turn as long as the client takes no more of them. It
-        ends with the handler, too: what was set or begun is ended then, the rest is reset. Cancelled: nothing was sent.
+        ends with the handler, too: what was set or begun is ended then, the rest is reset. Where it comes too late,
+        as `trio_h2.ServerStream.push` says, it goes nowhere. Cancelled: nothing was sent.
 
         Args:
             headers: the promised request; by default GET of ``/``, with the scheme and authority of this one.
 
         Raises:
             TypeError, ValueError: a field is not allowed, or the method is neither GET nor HEAD.
-            LocalProtocolError: the client allows no push, the response has ended, or it was pushed itself; there is no
-                push over HTTP/1.1.
+            LocalProtocolError: the client has never allowed a push, the response has ended, or it was pushed itself;
+                there is no push over HTTP/1.1.
             StreamError, SessionError, trio.ClosedResourceError: the exchange is over.
         """
         stream = self._request.stream
