@@ -10,19 +10,23 @@ import trio_h2
 from tests.cli.tools import assert_one_line
 from trio_h2._cli import main
 from trio_h2._cli._args import DemoOptions, GetOptions, ProxyOptions, ServeOptions, parse
+from trio_h2._cli._binds import Bind
 
 
 def test_serve_by_default_serves_here() -> None:
-    assert parse(["serve"]) == ServeOptions(directory=".", host="localhost", port=0)
+    assert parse(["serve"]) == ServeOptions(directory=".", binds=())
 
 
 def test_serve_takes_everything() -> None:
     argv = ["serve", "--app", "x.py:f", "--host", "::1", "--port", "65535", "--self-signed", "--write-ca", "ca.pem"]
-    assert parse(argv) == ServeOptions(app="x.py:f", host="::1", port=65535, self_signed=True, write_ca="ca.pem")
+    assert parse(argv) == ServeOptions(app="x.py:f", binds=(Bind("::1", 65535),), self_signed=True, write_ca="ca.pem")
     assert parse(["serve", "dir", "--cert", "c", "--key", "k"]) == ServeOptions(directory="dir", cert="c", key="k")
     assert parse(["serve", "--cert", "c", "--key-password", "p"]) == ServeOptions(
         directory=".", cert="c", key_password="p"
     )
+    argv = ["serve", "--unix", "a:600", "--bind", ":80", "--fd", "3", "--port", "1"]
+    binds = (Bind("localhost", 1), Bind(path="a", mode=0o600), Bind(None, 80), Bind(descriptor=3))
+    assert parse(argv) == ServeOptions(directory=".", binds=binds)
     assert parse(["serve", "--hidden", "--listing"]) == ServeOptions(directory=".", hidden=True, listing=True)
 
 
@@ -44,7 +48,7 @@ def test_get_takes_everything() -> None:
 
 def test_proxy_takes_everything() -> None:
     argv = ["proxy", "--allow", "a:1", "--host", "::1", "--port", "1", "--cert", "c", "--key", "k", "--allow", "*.b:*"]
-    assert parse(argv) == ProxyOptions(allow=("a:1", "*.b:*"), host="::1", port=1, cert="c", key="k")
+    assert parse(argv) == ProxyOptions(allow=("a:1", "*.b:*"), binds=(Bind("::1", 1),), cert="c", key="k")
     argv = ["proxy", "--allow", "a:1", "--self-signed", "--write-ca", "f"]
     assert parse(argv) == ProxyOptions(allow=("a:1",), self_signed=True, write_ca="f")
 
@@ -81,6 +85,9 @@ def test_demo_has_no_options() -> None:
         ("serve --write-ca f", "--self-signed"),
         ("serve --write-ca f --cert c", "--self-signed"),
         ("serve --host=", "--host"),
+        ("serve --bind 80", "--bind"),
+        ("serve --unix=", "--unix"),
+        ("serve --fd x", "--fd"),
         ("serve --workers 0", "--workers"),
         ("serve --app f.py:n --hidden", "--hidden"),
         ("serve --app f.py:n --listing", "--listing"),
@@ -121,7 +128,18 @@ def test_help_promises_nothing_that_is_not_there(capfd: pytest.CaptureFixture[st
     options = set(re.findall(r"(?<![\w-])--?[a-zA-Z][\w-]*", capfd.readouterr().out))
     assert options == {
         *["-h", "--help"],
-        *["--app", "--host", "--port", "--cert", "--key", "--key-password", "--self-signed"],
+        *[
+            "--app",
+            "--host",
+            "--port",
+            "--bind",
+            "--unix",
+            "--fd",
+            "--cert",
+            "--key",
+            "--key-password",
+            "--self-signed",
+        ],
         *["--write-ca", "--workers"],
         *["--allow-http1", "--proxy-protocol", "--access-log", "--hidden", "--listing"],
         *["-X", "-H", "-d", "-o", "-i", "--ca", "--insecure", "--proxy", "--fail"],

@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 import socket
+import stat
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -171,6 +172,19 @@ async def test_ports_that_do_not_exist(port: int, authority: ThrowawayAuthority)
         await serve_tcp(hello, port)
     with pytest.raises(ValueError, match=rf"0\.\.65535, not {port}"):
         await serve_ssl_over_tcp(hello, port, authority.server_context())
+
+
+async def test_the_mode_of_a_unix_socket(tmp_path: Path) -> None:
+    path = tmp_path / "server.sock"
+    async with trio.open_nursery() as nursery:
+        server: Server = await nursery.start(partial(serve_unix, hello, path, mode=0o600))
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        path.unlink()
+        path.write_bytes(b"another server's")
+        await server.aclose()
+    assert path.read_bytes() == b"another server's"
+    with pytest.raises(ValueError, match=r"mode must be in 0\.\.511"):
+        await serve_unix(hello, tmp_path / "other.sock", mode=0o1777)
 
 
 async def test_unix_sockets(tmp_path: Path) -> None:

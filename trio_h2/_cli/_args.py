@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Literal, NoReturn, TypedDict
 from trio_h2 import __version__
 from trio_h2.access_log import FORMATS
 
+from ._binds import Bind, parse_bind, parse_descriptor, parse_unix, tcp_bind
 from ._errors import USAGE, one_line
 from ._output import print_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from _typeshed import SupportsWrite
 
@@ -27,8 +28,8 @@ MAX_WORKERS = 512
 class ListenOptions:
     """Where to listen, and how to speak TLS there."""
 
-    host: str = "localhost"
-    port: int = 0
+    binds: tuple[Bind, ...] = ()
+    """What to listen on; without any, a free port of localhost, unless systemd passes sockets."""
     cert: str | None = None
     key: str | None = None
     key_password: str | None = None
@@ -138,8 +139,7 @@ def _serve_options(parser: argparse.ArgumentParser, arguments: argparse.Namespac
 
 
 class _Listen(TypedDict):
-    host: str
-    port: int
+    binds: tuple[Bind, ...]
     cert: str | None
     key: str | None
     key_password: str | None
@@ -154,11 +154,13 @@ def _listen_options(parser: argparse.ArgumentParser, arguments: argparse.Namespa
         parser.error("--key-password needs --cert")
     if arguments.write_ca is not None and not arguments.self_signed:
         parser.error("--write-ca needs --self-signed")
-    if not arguments.host:
-        parser.error("--host must not be empty; 0.0.0.0 or :: listens on all addresses")
+    if arguments.host == "":
+        parser.error("--host must not be empty; :: listens on all addresses")
+    binds: list[Bind] = arguments.binds
+    if arguments.host is not None or arguments.port is not None:
+        binds = [tcp_bind(arguments.host or "localhost", arguments.port or 0), *binds]
     return _Listen(
-        host=arguments.host,
-        port=arguments.port,
+        binds=tuple(binds),
         cert=arguments.cert,
         key=arguments.key,
         key_password=arguments.key_password,
@@ -256,8 +258,26 @@ def _add_proxy(commands: argparse._SubParsersAction[_Parser]) -> None:
 
 
 def _add_listening(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--host", metavar="H", default="localhost", help="name or address (default: %(default)s)")
-    command.add_argument("--port", metavar="N", type=_port, default=0, help="default: a free one")
+    command.add_argument(
+        "--host",
+        metavar="H",
+        help="name or address; 0.0.0.0 is every address of IPv4, :: every one of IPv4 and IPv6 (default: localhost)",
+    )
+    command.add_argument("--port", metavar="N", type=_port, help="default: a free one")
+    for option, metavar, read, about in (
+        ("--bind", "HOST:PORT", parse_bind, "listen there; :PORT is every address"),
+        ("--unix", "PATH[:MODE]", parse_unix, "listen on a Unix socket that is made there; MODE is octal"),
+        ("--fd", "N", parse_descriptor, "listen on this open descriptor"),
+    ):
+        command.add_argument(
+            option,
+            dest="binds",
+            metavar=metavar,
+            type=_reading(read),
+            action="append",
+            default=[],
+            help=f"{about}. May be given several times",
+        )
     tls = command.add_mutually_exclusive_group()
     tls.add_argument("--cert", metavar="F", help="TLS with this PEM certificate; SIGHUP reads it again")
     tls.add_argument("--self-signed", action="store_true", help="TLS with a throw-away certificate")
@@ -288,6 +308,18 @@ def _add_get(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--proxy", metavar="URL", help="go through this HTTP/2 proxy, by CONNECT; URL may have USER:PASSWORD@"
     )
     get.add_argument("--fail", action="store_true", help="exit with 22 and no body if the status is 400 or more")
+
+
+def _reading(read: Callable[[str], Bind]) -> Callable[[str], Bind]:
+    """Makes an argument's type of a function that raises `ValueError` with what to say."""
+
+    def checked(text: str) -> Bind:
+        try:
+            return read(text)
+        except ValueError as exc:
+            raise argparse.ArgumentTypeError(str(exc)) from exc
+
+    return checked
 
 
 def _port(text: str) -> int:

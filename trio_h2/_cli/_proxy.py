@@ -32,7 +32,7 @@ def prepare_proxy(options: ProxyOptions) -> Service:
     # Most programs that know what a proxy is speak HTTP/1.1 to it.
     context = tls_context(options, allow_http1=True)
     return Service(
-        *(proxy, options.host, options.port, context, _CONFIG),
+        *(proxy, options, context, _CONFIG),
         allow_http1=True,
         renewal=renewal(options, allow_http1=True),
     )

@@ -19,10 +19,11 @@ from ._certs import throwaway_authority
 from ._errors import CommandError, UsageError, describe, reason
 from ._output import Output
 from ._renewal import RENEW, Renewal
+from ._sockets import ListeningSockets, listeners_of
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from trio_h2.access_log import Format
     from trio_h2.testing import ThrowawayAuthority
@@ -36,8 +37,7 @@ class Service:
     """What is to be served, and where."""
 
     handler: Handler
-    host: str
-    port: int
+    listening: ListenOptions
     ssl_context: ssl.SSLContext | None
     config: trio_h2.ServerConfig | None = None
     allow_http1: bool = False
@@ -60,7 +60,7 @@ def prepare(options: ServeOptions) -> Service:
     if options.access_log != "off":
         handler = _logged(handler, options.access_log)
     return Service(
-        *(handler, options.host, options.port, tls_context(options, allow_http1=options.allow_http1)),
+        *(handler, options, tls_context(options, allow_http1=options.allow_http1)),
         allow_http1=options.allow_http1,
         proxy_protocol=options.proxy_protocol,
         renewal=renewal(options, allow_http1=options.allow_http1),
@@ -130,7 +130,7 @@ def self_signed(options: ListenOptions) -> ThrowawayAuthority:
     Raises:
         CommandError: that cannot be done.
     """
-    authority = throwaway_authority(options.host)
+    authority = throwaway_authority(*(bind.host for bind in options.binds if bind.host is not None))
     if options.write_ca is not None:
         try:
             authority.write_ca(options.write_ca)
@@ -149,15 +149,40 @@ async def serve(service: Service) -> int:
         CommandError: the port cannot be bound.
     """
 
-    async def announce(server: trio_h2.Server) -> None:
-        await say_listening(server.urls[0])
+    sockets = ListeningSockets()
+    await sockets.open_all(service.listening)
 
-    return await serve_until_told(partial(_start, service), announce, renewal=service.renewal)
+    async def start(nursery: trio.Nursery) -> trio_h2.Server:
+        return await start_on(service, listeners_of(sockets.sets[0]), nursery)
+
+    async def announce(_server: trio_h2.Server) -> None:
+        await say_listening(sockets.urls)
+
+    try:
+        return await serve_until_told(start, announce, renewal=service.renewal)
+    finally:
+        sockets.close()
 
 
-async def say_listening(url: str) -> None:
-    """Tells the user, or the program that started us, that connections are accepted."""
-    await Output().say(f"Listening on {url}\n".encode("ascii"))
+async def start_on(service: Service, listeners: Sequence[trio.SocketListener], nursery: trio.Nursery) -> trio_h2.Server:
+    """Starts a server on open sockets."""
+    server: trio_h2.Server = await nursery.start(
+        partial(
+            trio_h2.serve_listeners,
+            service.handler,
+            listeners,
+            ssl_context=service.ssl_context,
+            config=service.config,
+            allow_http1=service.allow_http1,
+            proxy_protocol=service.proxy_protocol,
+        )
+    )
+    return server
+
+
+async def say_listening(urls: Sequence[str]) -> None:
+    """Tells the user, or the program that started us, that connections are accepted; a line for each place."""
+    await Output().say("".join(f"Listening on {url}\n" for url in urls).encode("utf-8", "surrogateescape"))
 
 
 async def serve_until_told(
@@ -218,20 +243,3 @@ async def _either(*waits: Callable[[], Awaitable[object]]) -> None:
 
         for one in waits:
             nursery.start_soon(wait, one)
-
-
-async def _start(service: Service, nursery: trio.Nursery) -> trio_h2.Server:
-    start = partial(
-        partial(trio_h2.serve_tcp, service.handler, service.port)
-        if service.ssl_context is None
-        else partial(trio_h2.serve_ssl_over_tcp, service.handler, service.port, service.ssl_context),
-        host=service.host,
-        config=service.config,
-        allow_http1=service.allow_http1,
-        proxy_protocol=service.proxy_protocol,
-    )
-    try:
-        server: trio_h2.Server = await nursery.start(start)
-    except OSError as exc:
-        raise CommandError(f"cannot listen on {service.host}, port {service.port}: {reason(exc)}") from exc
-    return server

@@ -15,16 +15,17 @@ import socket
 import sys
 import threading
 from dataclasses import asdict, dataclass
-from functools import partial
+from typing import TYPE_CHECKING
 
 import trio
 
-import trio_h2
-
 from ._args import ServeOptions
 from ._errors import FAILED, report
-from ._serve import Service, prepare, serve_until_told
+from ._serve import Service, prepare, serve_until_told, start_on
 from ._sockets import adopt
+
+if TYPE_CHECKING:
+    import trio_h2
 
 READY = b"ready"
 _BOOT = (
@@ -93,18 +94,7 @@ async def _work(assignment: Assignment, service: Service) -> int:
     control = trio.socket.from_stdlib_socket(socket.socket(fileno=assignment.control))
 
     async def start(nursery: trio.Nursery) -> trio_h2.Server:
-        server: trio_h2.Server = await nursery.start(
-            partial(
-                trio_h2.serve_listeners,
-                service.handler,
-                adopt(assignment.listeners),
-                ssl_context=service.ssl_context,
-                config=service.config,
-                allow_http1=service.allow_http1,
-                proxy_protocol=service.proxy_protocol,
-            )
-        )
-        return server
+        return await start_on(service, adopt(assignment.listeners), nursery)
 
     async def announce(_server: trio_h2.Server) -> None:
         with contextlib.suppress(BrokenPipeError):  # there is nobody any more, as `orphaned` will find

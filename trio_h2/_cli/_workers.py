@@ -18,11 +18,10 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from .._util import host_and_port
 from ._errors import FAILED, CommandError, reason
 from ._renewal import RENEW
 from ._serve import say_listening, self_signed
-from ._sockets import check_sharing, close_all, shared_sockets
+from ._sockets import ListeningSockets, check_sharing, close_all
 from ._worker import READY, Assignment
 
 if TYPE_CHECKING:
@@ -61,11 +60,12 @@ async def serve_with_workers(options: ServeOptions, number: int) -> int:
         expected = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, *renew)
         signals = stack.enter_context(trio.open_signal_receiver(*expected))
         options = stack.enter_context(_shared_certificate(replace(options, workers=None)))
-        sockets = await shared_sockets(options.host, options.port, number)
-        for own in sockets:
-            stack.callback(close_all, own)
-        slots = [_Slot(options, own, index) for index, own in enumerate(sockets, 1)]
-        return await _supervise(slots, signals, _url(options, sockets[0][0]))
+        sockets = ListeningSockets(number, shared=True)
+        await sockets.open_all(options)
+        stack.callback(sockets.close)
+        options = replace(options, binds=())  # the workers get sockets
+        slots = [_Slot(options, own, index) for index, own in enumerate(sockets.sets, 1)]
+        return await _supervise(slots, signals, sockets.urls)
 
 
 @contextlib.contextmanager
@@ -81,12 +81,7 @@ def _shared_certificate(options: ServeOptions) -> Iterator[ServeOptions]:
         yield replace(options, self_signed=False, write_ca=None, cert=str(cert), key=str(key))
 
 
-def _url(options: ServeOptions, listener: socket.socket) -> str:
-    port: int = listener.getsockname()[1]
-    return f"{'http' if options.cert is None else 'https'}://{host_and_port(options.host, port)}"
-
-
-async def _supervise(slots: Sequence[_Slot], signals: AsyncIterator[int], url: str) -> int:
+async def _supervise(slots: Sequence[_Slot], signals: AsyncIterator[int], urls: Sequence[str]) -> int:
     code, ending = 0, False
     async with trio.open_nursery() as nursery:
 
@@ -101,7 +96,7 @@ async def _supervise(slots: Sequence[_Slot], signals: AsyncIterator[int], url: s
                     code = failure
                     nursery.cancel_scope.cancel()
             if not ending:
-                await say_listening(url)
+                await say_listening(urls)
 
         nursery.start_soon(start_all)
         async for number in signals:

@@ -159,6 +159,7 @@ async def serve_unix(
     handler: Handler,
     path: str | os.PathLike[str],
     *,
+    mode: int | None = None,
     backlog: int | None = None,
     config: ServerConfig | None = None,
     on_session: SessionHook | None = None,
@@ -173,6 +174,7 @@ async def serve_unix(
     Args:
         handler: as for `serve_tcp`, like the other arguments.
         path: where the socket is made; nothing may be there.
+        mode: who may connect, like ``0o660``; by default what the umask leaves.
         backlog: connections that wait to be accepted.
         config: limits and timeouts.
         on_session: async function that gets every new session.
@@ -184,6 +186,7 @@ async def serve_unix(
 
     Raises:
         TypeError: an argument has the wrong type.
+        ValueError: *mode* is not from 0 to ``0o777``.
         OSError: the socket cannot be made.
     """
     options = checked_options(
@@ -195,21 +198,27 @@ async def serve_unix(
         allow_http1=allow_http1,
         proxy_protocol=proxy_protocol,
     )
+    if mode is not None:
+        check_int("mode", mode, 0, 0o777)
     name = os.fspath(path)
     sock = trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_STREAM)
     try:
         await sock.bind(name)
+        made = os.stat(name)
     except BaseException:
         sock.close()
         raise
     try:
+        if mode is not None:
+            os.chmod(name, mode)  # nobody can connect before it listens
         sock.listen(backlog if backlog is not None else 128)
         server = construct(Server, [trio.SocketListener(sock)], [f"unix:{name}"], options)
         await run(server, task_status=task_status)
     finally:
         sock.close()
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
+            if os.path.samestat(os.stat(name), made):  # else it is another server's by now
+                os.unlink(name)
 
 
 @trio.lowlevel.enable_ki_protection
