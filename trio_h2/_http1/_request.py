@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from .._checks import CONNECTION_SPECIFIC, NOT_FOR_APPLICATIONS
-from .._wire._fields import MalformedMessageError, check_request, check_trailers, field_section_size
+from .._wire._fields import NOT_IN_TRAILERS, MalformedMessageError, check_request, check_trailers, field_section_size
 from .._wire._headers import Headers
 
 if TYPE_CHECKING:
@@ -64,7 +64,8 @@ class RequestHead:
 
     def raw_trailers(self) -> list[RawField]:
         """Returns the trailers that were kept, with names as the client has spelled them."""
-        return [(name, value) for name, value in self.spelled_trailers if name.lower() not in self.dropped]
+        unwanted = self.dropped | NOT_IN_TRAILERS
+        return [(name, value) for name, value in self.spelled_trailers if name.lower() not in unwanted]
 
 
 def request_head(
@@ -143,7 +144,7 @@ def request_trailers(spelled: Sequence[RawField], head: RequestHead, config: Ses
     if field_section_size(raw) > config.max_header_list_size:
         raise BadMessageError(431, f"more bytes of trailers than {config.named('max_header_list_size')}")
     head.spelled_trailers = spelled
-    kept = [(name, value) for name, value in raw if name not in head.dropped]
+    kept = [(name, value) for name, value in raw if name not in head.dropped and name not in NOT_IN_TRAILERS]
     return Headers.from_raw(kept) if kept else None
 
 

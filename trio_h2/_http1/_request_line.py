@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
+from .._wire._fields import percent_encoded
+
 # RFC 9112 §3.2: the path begins with the target, or behind the authority of an absolute one.
 _path_begins = re.compile(rb"[^ ]+ (?:/|[A-Za-z][A-Za-z0-9+.\-]*://[^/?# ]*[/?])").match
-_above_ascii = re.compile(rb"[\x80-\xff]")
 _MOST_BEFORE_THE_PATH = 512
 
 
@@ -44,5 +45,4 @@ class RequestLine:
             start = max(0, match.end() - known)
         if line.isascii():
             return data
-        path = _above_ascii.sub(lambda byte: b"%%%02X" % byte[0][0], line[start:])
-        return line[:start] + path + data[len(line) :]
+        return line[:start] + percent_encoded(line[start:]) + data[len(line) :]

@@ -46,7 +46,7 @@ class ServerExchange(Protocol):
 
     @property
     def path(self) -> str:
-        """Path and query as they came; empty for CONNECT."""
+        """Path and query as they came, but for bytes beyond ASCII, which are percent-encoded; empty for CONNECT."""
 
     @property
     def scheme(self) -> str:

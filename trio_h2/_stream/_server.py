@@ -48,7 +48,7 @@ class ServerStream(Stream):
 
     @property
     def path(self) -> str:
-        """Path and query as they came; empty for CONNECT."""
+        """Path and query as they came, but for bytes beyond ASCII, which are percent-encoded; empty for CONNECT."""
         return self._request.path
 
     @property
@@ -151,7 +151,9 @@ class ServerStream(Stream):
             stream_id=core.id,
         )
         status = response.status
-        no_content = status in NO_CONTENT
+        # RFC 9110 §9.3.6: "Any 2xx (Successful) response indicates that the sender […] will switch to tunnel mode".
+        tunnel = method == "CONNECT" and status < 300
+        no_content = status in NO_CONTENT and not tunnel
         # RFC 9110 §9.3.2: the answer to HEAD ends with its headers, whatever content-length they name.
         ends_now = head or no_content or (not content and (end_stream or content is not None))
         with outbox.turn:
@@ -164,7 +166,7 @@ class ServerStream(Stream):
             self._check_section(response.fields)
             core.sent_headers = response.headers
             # RFC 9113 §8.5: in the tunnel of a CONNECT, HEADERS "MUST NOT be sent".
-            self._no_trailers = method == "CONNECT" and status < 300 and not no_content
+            self._no_trailers = tunnel
             if outbox.ended:
                 return  # the client's RST_STREAM(NO_ERROR) after its request: it wants no response
             port.engine.send_response(core.id, response.fields, end_stream=ends_now)

@@ -7,13 +7,15 @@ PROTOCOL_ERROR.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from .._checks import CONNECTION_SPECIFIC
+from .._checks import CONNECTION_SPECIFIC, NOT_FOR_APPLICATIONS
 from ._headers import PLAIN_NAMES, RawField, is_field_name, is_field_value, is_token, show_name
+from ._hpack import NeverIndexedHeaderTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -31,6 +33,11 @@ process the response as if it had a 5xx (Server Error) status code." """
 _match_authority = re.compile(
     rb"(\[[A-Za-z0-9\-._~%!$&'()*+,;=:]+\]|[A-Za-z0-9\-._~%!$&'()*+,;=]*)(?::([0-9]{0,5}))?",
 ).fullmatch
+_above_ascii = re.compile(rb"[\x80-\xff]")
+#: Whoever receives them may not send them: what is only about a connection, though HTTP/2 does not forbid it.
+_NOT_PASSED_ON: Final = NOT_FOR_APPLICATIONS - CONNECTION_SPECIFIC
+#: RFC 9110 §6.5.1: fields of framing and routing come too late in trailers. A recipient may discard them.
+NOT_IN_TRAILERS: Final = frozenset((b"content-length", b"host"))
 _DEFAULT_PORTS: Final = {b"http": 80, b"https": 443}
 
 
@@ -54,6 +61,8 @@ class MessageHead:
     status: int | None
     protocol: bytes | None
     content_length: int | None
+    normal: bool = dataclasses.field(default=True, compare=False)
+    """Whether all of it may be sent as it is, by whoever passes it on; see `normal_request` and `normal_response`."""
 
 
 def check_request(raw: Sequence[RawField], *, extended_connect: bool = False) -> MessageHead:
@@ -67,7 +76,7 @@ def check_request(raw: Sequence[RawField], *, extended_connect: bool = False) ->
         MalformedMessageError: It breaks a rule.
     """
     pseudo, regular = _split(raw, REQUEST_PSEUDO)
-    length, host = _check_regular(regular)
+    length, host, normal = _check_regular(regular)
     method = pseudo.get(b":method")
     scheme = pseudo.get(b":scheme")
     authority = pseudo.get(b":authority")
@@ -84,8 +93,8 @@ def check_request(raw: Sequence[RawField], *, extended_connect: bool = False) ->
             raise MalformedMessageError("':protocol' with a method other than CONNECT")
         if not is_token(protocol):
             raise MalformedMessageError("':protocol' is not a token")
-        if not authority:
-            raise MalformedMessageError("':authority' is missing from an extended CONNECT")
+        if not authority or authority[:1] == b":":
+            raise MalformedMessageError("':authority' is missing from an extended CONNECT, or without a host")
     elif method == b"CONNECT":
         # RFC 9113 §8.5: "The ':scheme' and ':path' pseudo-header fields MUST be omitted."
         if scheme is not None or path is not None:
@@ -94,14 +103,17 @@ def check_request(raw: Sequence[RawField], *, extended_connect: bool = False) ->
             raise MalformedMessageError("':authority' of a CONNECT is not host:port")
         if host is not None and host.lower() != authority.lower():
             raise MalformedMessageError("'host' is not ':authority'")
-        return MessageHead(method, None, None, None)
+        return MessageHead(method, None, None, None, normal and length is None)
     if scheme is None or not is_scheme(scheme):
         raise MalformedMessageError("':scheme' is missing or not a scheme")
     if path is None or not is_path(path, method):
         raise MalformedMessageError("':path' is missing or not a path")
     _check_authority(scheme, authority, host)
-    # RFC 9110 §9.3.6: a CONNECT has no content; what flows on an extended one (RFC 8441) belongs to the tunnel.
-    return MessageHead(method, None, protocol, _content_length(length) if protocol is None else None)
+    normal = normal and path.isascii()
+    if protocol is not None:
+        # RFC 9110 §9.3.6: a CONNECT has no content; what flows on an extended one (RFC 8441) belongs to the tunnel.
+        return MessageHead(method, None, protocol, None, normal and length is None)
+    return MessageHead(method, None, None, _content_length(length), normal)
 
 
 def check_response(raw: Sequence[RawField]) -> MessageHead:
@@ -114,7 +126,7 @@ def check_response(raw: Sequence[RawField]) -> MessageHead:
         MalformedMessageError: It breaks a rule.
     """
     pseudo, regular = _split(raw, RESPONSE_PSEUDO)
-    length, _ = _check_regular(regular)
+    length, _, normal = _check_regular(regular)
     status = pseudo.get(b":status")
     if status is None:
         raise MalformedMessageError("':status' is missing")
@@ -123,11 +135,55 @@ def check_response(raw: Sequence[RawField]) -> MessageHead:
     if status == b"101":
         # RFC 9113 §8.6: "HTTP/2 removes support for the 101 (Switching Protocols) informational status code".
         raise MalformedMessageError("':status' is 101, which HTTP/2 does not have")
-    return MessageHead(None, int(status), None, _content_length(length))
+    number = int(status)
+    return MessageHead(None, number, None, _content_length(length), normal and not (length and _without_length(number)))
 
 
-def check_trailers(raw: Sequence[RawField]) -> None:
+def _without_length(status: int) -> bool:
+    """Whether a response has no content, and so no content-length, whatever it says.
+
+    RFC 9110 §8.6: "A server MUST NOT send a Content-Length header field in any response with a status code of 1xx
+    (Informational) or 204 (No Content)"; §15.3.6 on 205: "a server MUST NOT generate content".
+    """
+    return status < 200 or status in (204, 205)
+
+
+def normal_request(raw: Sequence[RawField], head: MessageHead) -> list[RawField]:
+    """Returns a checked request as it may be sent by whoever passes it on.
+
+    Bytes beyond ASCII in ``:path`` are percent-encoded: they do not belong in a URI (RFC 3986 §2). What is about
+    another connection is left out, and so is the content-length of a CONNECT, which means nothing (RFC 9110 §9.3.6).
+    """
+    unwanted = _NOT_PASSED_ON | {b"content-length"} if head.method == b"CONNECT" else _NOT_PASSED_ON
+    return [_encoded_path(field) if field[0] == b":path" else field for field in raw if field[0] not in unwanted]
+
+
+def _encoded_path(field: RawField) -> RawField:
+    encoded = (field[0], percent_encoded(field[1]))
+    return NeverIndexedHeaderTuple(*encoded) if isinstance(field, NeverIndexedHeaderTuple) else encoded
+
+
+def normal_response(raw: Sequence[RawField], status: int) -> list[RawField]:
+    """Returns a checked response, interim or final, as it may be sent by whoever passes it on."""
+    unwanted = _NOT_PASSED_ON | {b"content-length"} if _without_length(status) else _NOT_PASSED_ON
+    return [field for field in raw if field[0] not in unwanted]
+
+
+def normal_trailers(raw: Sequence[RawField]) -> list[RawField]:
+    """Returns checked trailers as they may be sent by whoever passes them on."""
+    return [field for field in raw if field[0] not in NOT_IN_TRAILERS and field[0] not in _NOT_PASSED_ON]
+
+
+def percent_encoded(path: bytes) -> bytes:
+    """Returns a path, and what else a URI has, with bytes beyond ASCII percent-encoded."""
+    return path if path.isascii() else _above_ascii.sub(lambda byte: b"%%%02X" % byte[0][0], path)
+
+
+def check_trailers(raw: Sequence[RawField]) -> bool:
     """Checks a trailer section. A content-length in it means nothing (RFC 9110 §6.5.1) and is not looked at.
+
+    Returns:
+        Whether all of it may be sent as it is, by whoever passes it on; see `normal_trailers`.
 
     Raises:
         MalformedMessageError: It breaks a rule.
@@ -135,7 +191,8 @@ def check_trailers(raw: Sequence[RawField]) -> None:
     # RFC 9113 §8.1: "Trailers MUST NOT include pseudo-header fields".
     if raw and raw[0][0][:1] == b":":
         raise MalformedMessageError(f"pseudo-header {show_name(raw[0][0])} in trailers")
-    _check_regular(raw)
+    length, host, normal = _check_regular(raw)
+    return normal and length is None and host is None
 
 
 def field_section_size(raw: Iterable[RawField]) -> int:
@@ -224,10 +281,13 @@ def _split(raw: Sequence[RawField], known: frozenset[bytes]) -> tuple[dict[bytes
     return pseudo, raw[len(pseudo) :]
 
 
-def _check_regular(fields: Sequence[RawField]) -> tuple[list[bytes] | None, bytes | None]:
-    """Checks the fields after the pseudo-headers; returns the values of content-length (if any) and of host."""
+def _check_regular(fields: Sequence[RawField]) -> tuple[list[bytes] | None, bytes | None, bool]:
+    """Checks the fields after the pseudo-headers; returns the values of content-length (if any) and of host, and
+    whether none of them is only about a connection.
+    """
     lengths: list[bytes] | None = None
     host: bytes | None = None
+    normal = True
     for name, value in fields:
         if not is_field_value(value):
             raise MalformedMessageError(f"the value of {show_name(name)} has characters it may not have")
@@ -254,7 +314,9 @@ def _check_regular(fields: Sequence[RawField]) -> tuple[list[bytes] | None, byte
                 # lines."
                 raise MalformedMessageError(f"pseudo-header {show_name(name)} after regular fields")
             raise MalformedMessageError(f"{show_name(name)} is not a field name in lower case")
-    return lengths, host
+        elif name in _NOT_PASSED_ON:
+            normal = False
+    return lengths, host, normal
 
 
 def _content_length(values: list[bytes] | None) -> int | None:

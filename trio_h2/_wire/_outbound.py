@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from .._checks import NOT_FOR_APPLICATIONS
 from ._fields import (
+    NOT_IN_TRAILERS,
     REQUEST_PSEUDO,
     RESPONSE_PSEUDO,
     is_connect_target,
@@ -45,9 +46,6 @@ _MAX_REMEMBERED_FIELDS: Final = 24
 _MAX_REMEMBERED_SIZE: Final = 1024
 _PLAIN_NAMES: Final = frozenset((str,))
 _PLAIN_VALUES: Final = frozenset((str, int, bytes))
-
-#: RFC 9110 §6.5.1: fields of framing and routing come too late in trailers.
-_NOT_IN_TRAILERS: Final = frozenset((b"content-length", b"host"))
 
 
 def request_fields(
@@ -179,7 +177,7 @@ def trailer_fields(headers: HeadersInput) -> list[RawField]:
     """
     _, fields = _sort_out(headers, _NO_PSEUDO, "trailers")
     for name, _ in fields:
-        if name in _NOT_IN_TRAILERS:
+        if name in NOT_IN_TRAILERS:
             raise ValueError(f"header field {show_name(name)} is not allowed in trailers: send it with the headers")
     return _finish((), {}, fields, headers)
 

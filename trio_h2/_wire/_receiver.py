@@ -40,6 +40,9 @@ from ._fields import (
     check_request,
     check_response,
     check_trailers,
+    normal_request,
+    normal_response,
+    normal_trailers,
     request_origin,
     same_authority,
 )
@@ -333,7 +336,8 @@ class Receiver:
             head = check_request(
                 block.fields, extended_connect=bool(engine.local_settings.get(SettingCode.ENABLE_CONNECT_PROTOCOL))
             )
-            checked = CheckedMessage(head, Headers.from_raw(block.fields, flags=frame.flags))
+            fields = block.fields if head.normal else normal_request(block.fields, head)
+            checked = CheckedMessage(head, Headers.from_raw(fields, flags=frame.flags))
             block.checked = checked
         head = checked.head
         stream = engine.make_stream(stream_id, head.method or b"")
@@ -409,14 +413,21 @@ class Receiver:
         checked = block.checked
         if not isinstance(checked, CheckedMessage):
             head = check_response(block.fields)
-            headers = Headers.from_raw(block.fields, flags=frame.flags)
+            fields = block.fields if head.normal else normal_response(block.fields, head.status or 0)
+            headers = Headers.from_raw(fields, flags=frame.flags)
             if (head.status or 0) < 200:
                 self._interim_response(stream, head, headers, block.size, end_stream)
                 return
             checked = CheckedMessage(head, headers)
             block.checked = checked
         stream.receive_response(checked.head, end_stream=end_stream)
-        self._events.append(ResponseReceived(stream.id, checked.headers.with_flags(frame.flags), end_stream))
+        headers = checked.headers.with_flags(frame.flags)
+        if stream.tunnel and checked.head.content_length is not None:
+            # RFC 9110 §9.3.6: "A client MUST ignore any Content-Length or Transfer-Encoding header fields received in a
+            # successful response to CONNECT." Nor may whoever passes it on send one.
+            fields = [field for field in headers.raw if field[0] != b"content-length"]
+            headers = Headers.from_raw(fields, flags=frame.flags)
+        self._events.append(ResponseReceived(stream.id, headers, end_stream))
         if end_stream and stream.closed:
             self._engine.close_stream(stream.id)
 
@@ -447,9 +458,9 @@ class Receiver:
             # the HEADERS frame that opens a request or after receiving a final (non-informational) status code MUST
             # treat the corresponding request or response as malformed".
             raise MalformedMessageError("trailers without END_STREAM")
-        check_trailers(block.fields)
+        fields = block.fields if check_trailers(block.fields) else normal_trailers(block.fields)
         stream.receive_trailers()
-        self._events.append(TrailersReceived(stream.id, Headers.from_raw(block.fields, flags=frame.flags)))
+        self._events.append(TrailersReceived(stream.id, Headers.from_raw(fields, flags=frame.flags)))
         if stream.closed:
             self._engine.close_stream(stream.id)
 
@@ -472,7 +483,7 @@ class Receiver:
             windows.credit_unread(size)
             self._on_closed_stream(stream_id, "DATA", size)
             return
-        data = frame.payload
+        data = b"" if stream.drops_content else frame.payload  # credited below, as padding is
         length = len(data)
         end_stream = bool(frame.flags & END_STREAM)
         try:
@@ -764,14 +775,15 @@ class Receiver:
             raise MalformedMessageError("PUSH_PROMISE in the tunnel of a CONNECT")
         self._refuse_surplus_promise(stream_id)
         try:
-            method = self._check_promised_request(stream_id, parent, block)
+            head = self._check_promised_request(stream_id, parent, block)
         except MalformedMessageError as exc:
             raise StreamFaultError(stream_id, ErrorCode.PROTOCOL_ERROR, exc.reason) from exc
-        stream = engine.make_stream(stream_id, method)
+        stream = engine.make_stream(stream_id, head.method or b"")
         stream.promised_by_peer()
         engine.add_promised(stream)
         engine.handler_begins(stream_id)
-        headers = Headers.from_raw(block.fields, flags=frame.flags)
+        fields = block.fields if head.normal else normal_request(block.fields, head)
+        headers = Headers.from_raw(fields, flags=frame.flags)
         self._events.append(PushPromised(parent_id, stream_id, headers))
 
     def _promised_response(self, stream: WireStream) -> None:
@@ -834,15 +846,14 @@ class Receiver:
             raise StreamRejectedError(stream_id, ErrorCode.REFUSED_STREAM, reason)
         self._check_memory(stream_id)
 
-    def _check_promised_request(self, stream_id: int, parent: WireStream, block: Block) -> bytes:
-        """Returns the method of a promised request."""
+    def _check_promised_request(self, stream_id: int, parent: WireStream, block: Block) -> MessageHead:
+        """Returns what a promised request says."""
         too_large = self._too_large(block)
         if too_large is not None:
             raise StreamFaultError(stream_id, ErrorCode.ENHANCE_YOUR_CALM, too_large)
         fields = block.fields
         head = check_request(fields)
-        method = head.method or b""
-        if method not in SAFE_METHODS:
+        if head.method not in SAFE_METHODS:
             # RFC 9113 §8.4: "Clients that receive a promised request that is not cacheable, that is not known to be
             # safe, or that indicates the presence of request content MUST reset the promised stream with a stream error
             # (Section 5.4.2) of type PROTOCOL_ERROR."
@@ -857,7 +868,7 @@ class Receiver:
         same = scheme.lower() == ours.lower() and same_authority(authority, host, scheme)
         if not authority or not (same or self._engine.authoritative(scheme, authority)):
             raise MalformedMessageError("the server is not authoritative for the promised request")
-        return method
+        return head
 
 
 def _check_dependency(dependency: Dependency | None, stream_id: int) -> None:

@@ -62,6 +62,7 @@ class WireStream:
     __slots__ = (
         "_machine",
         "body_forbidden",
+        "drops_content",
         "expected_length",
         "held",
         "id",
@@ -104,6 +105,8 @@ class WireStream:
         """What we receive must not have content: the answer to HEAD, 204 or 304 (RFC 9110 §6.4.1)."""
         self.interim_size = 0
         """Size of the interim responses so far, counted like a header list."""
+        self.drops_content = False
+        """What we receive should not have content, but some servers send it: 205 (RFC 9110 §15.3.6)."""
         self.tunnel = False
         """What we receive belongs to the tunnel of a CONNECT (RFC 9113 §8.5)."""
 
@@ -210,7 +213,8 @@ class WireStream:
         self.tunnel = self.method == b"CONNECT" and status < 300
         if not self.tunnel:
             self.body_forbidden = self.method == b"HEAD" or status in (204, 304)
-            if not self.body_forbidden:
+            self.drops_content = status == 205
+            if not (self.body_forbidden or self.drops_content):
                 self.expected_length = head.content_length
         if end_stream:
             self._check_length(0, end_stream=True)

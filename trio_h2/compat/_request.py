@@ -58,7 +58,8 @@ class Request(metaclass=NoPublicConstructor):
         self.method: str = exchange.method
         """The method, ``"GET"`` for example. May be replaced, by what a proxy says, for instance."""
         self.url: str = exchange.path
-        """Path and query as they came; empty for CONNECT. May be replaced, by a router for instance."""
+        """Path and query as they came, but for bytes beyond ASCII, which are percent-encoded; empty for CONNECT. May be
+        replaced, by a router for instance."""
         self.max_body_size: int = max_body_size
         """Bytes that `read`, `text`, `json` and `form` take, and of text in a form."""
 
