@@ -14,7 +14,7 @@ from tests.http1.client import HOST, RawClient
 from tests.session.scripted import served
 from trio_h2 import ErrorCode, RefusedRequest, ServerConfig, StreamResetError, code_name, serve_stream
 from trio_h2.access_log import FORMATS, _combined, _common, access_log
-from trio_h2.testing import memory_transports, session_pair
+from trio_h2.testing import ScriptedPeer, memory_transports, session_pair
 
 if TYPE_CHECKING:
     from trio_h2 import ServerStream
@@ -146,6 +146,85 @@ async def test_what_was_cut_says_so(format: Format, caplog: Log, autojump_clock:
     assert [told["reset"] for told in fields(caplog)] == ["CANCEL", "CANCEL"]
     if format != "json":
         assert all(line.endswith(' "cut: CANCEL"') for line in lines(caplog))
+
+
+@pytest.mark.parametrize("size", [3_000, 50_000, 10_000_000])
+async def test_a_response_that_outlives_its_handler(size: int, caplog: Log, autojump_clock: object) -> None:
+    """`respond` takes a body of any size; how much of it the client has taken is known when the stream is over."""
+    returned: list[str] = []
+
+    async def app(stream: ServerStream) -> None:
+        await stream.respond(200, body=bytes(size))
+        returned.append(stream.path)
+
+    async with session_pair(access_log(app)) as (client, _):
+        async with client.request("GET", "/left") as stream:
+            await stream.receive_response()
+            await trio.sleep(1)
+            assert returned == ["/left"]
+        async with client.request("GET", "/whole") as stream:
+            assert len(b"".join([chunk async for chunk in stream])) == size
+        await client.ping()
+    left, whole = fields(caplog)
+    assert (whole["path"], whole["octets"], whole["reset"], whole["ended"]) == ("/whole", size, None, "returned")
+    window = 512 * 1024
+    cut = size > window
+    assert (left["octets"], left["reset"], left["ended"]) == (min(size, window), "CANCEL" if cut else None, "returned")
+    assert lines(caplog)[0].endswith(' "cut: CANCEL"') == cut
+
+
+async def test_a_response_that_outlives_its_handler_and_its_connection(caplog: Log, autojump_clock: object) -> None:
+    """A client that takes nothing, and vanishes; likewise over HTTP/1.1."""
+
+    async def app(stream: ServerStream) -> None:
+        await stream.respond(200, body=bytes(10_000_000))
+
+    for version in ("2.0", "1.1"):
+        ours, theirs = memory_transports(1000)
+        async with trio.open_nursery() as nursery:
+
+            async def serve(transport: trio.abc.Stream = theirs) -> None:
+                await serve_stream(access_log(app), transport, allow_http1=True)
+
+            nursery.start_soon(serve)
+            if version == "1.1":
+                await ours.send_all(f"GET / HTTP/1.1\r\n{HOST}\r\n".encode())
+            else:
+                peer = ScriptedPeer(ours, client=True)
+                await peer.handshake()
+                await peer.request()
+            await trio.sleep(1)
+            assert version not in [told["version"] for told in fields(caplog)]
+            await ours.aclose()
+    for told in fields(caplog):
+        assert isinstance(told["octets"], int)
+        assert told["octets"] < 10_000_000
+        assert (told["status"], told["ended"]) == (200, "returned")
+        assert told["reset"] is not None
+    assert [told["version"] for told in fields(caplog)] == ["2.0", "1.1"]
+
+
+async def test_a_response_that_the_client_does_not_want(caplog: Log, autojump_clock: object) -> None:
+    """RST_STREAM(NO_ERROR) is no error to the handler; the rest was not sent all the same."""
+    async with served(access_log(app)) as (peer, _):
+        stream_id = await peer.request(path="/slow")
+        await peer.send_rst(stream_id, ErrorCode.NO_ERROR)
+        await trio.sleep(3)
+        await peer.aclose()
+    (told,) = fields(caplog)
+    assert (told["octets"], told["reset"]) == (0, "NO_ERROR")
+
+
+@pytest.mark.parametrize("path", ["/raises", "/forgets", "/"])
+async def test_what_is_whole_was_not_cut(path: str, caplog: Log, autojump_clock: object) -> None:
+    """Also a 500 that the library makes, and a response to a request whose rest nobody reads."""
+    async with session_pair(access_log(app)) as (client, _):
+        for end_stream in (True, False):
+            async with client.request("POST", path, end_stream=end_stream) as stream:
+                await stream.receive_response()
+                await stream.receive_some()
+        await trio.sleep(5)
+    assert [told["reset"] for told in fields(caplog)] == [None, None]
 
 
 async def test_what_was_refused_in_formats_of_other_servers(caplog: Log, autojump_clock: object) -> None:

@@ -4,7 +4,8 @@
 
     await trio_h2.serve_tcp(access_log(handler), 8080)
 
-The lines go to the logger ``trio_h2.access``, at INFO, when the handler of the request has ended.
+The lines go to the logger ``trio_h2.access``, at INFO, when the handler of the request has ended and its response has
+been sent, or was cut.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from ._util import address_name
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from trio_h2 import Headers, RefusedRequest, ServerStream, TransportView
+    from trio_h2 import RefusedRequest, ServerStream, TransportView
 
     Handler: TypeAlias = Callable[[ServerStream], Awaitable[object]]
     Fields: TypeAlias = dict[str, str | int | float | None]
@@ -41,8 +42,8 @@ logger = logging.getLogger("trio_h2.access")
 def access_log(handler: Handler, *, format: Format = "text") -> Handler:
     """Makes a handler that logs what *handler* has answered. What it raises goes on.
 
-    A line tells the client's address, the request, the status, the bytes of the response's body that were handed over,
-    the seconds that the handler took, and the user agent. The status is 500 if the handler raised or returned without
+    A line tells the client's address, the request, the status, the bytes of the response's body that were sent, the
+    seconds that the handler took, and the user agent. The status is 500 if the handler raised or returned without
     a response, and ``-`` (``null``) if none was sent because the client had left, or the handler was cancelled.
 
     A response that was cut says so at the end of its line, with the code of the RST_STREAM: ``"cut: CANCEL"``.
@@ -101,11 +102,16 @@ class LoggedHandler:
                 fields["status"] = status
             else:  # with nobody left to get it, there is no 500 either
                 fields["status"] = None if ended == "cancelled" or stream.closed else 500
-            fields["octets"] = stream.body_sent
+            fields["octets"] = 0
             fields["seconds"] = round(trio.current_time() - began, 6)
             fields["ended"] = ended
-            fields["reset"] = _reset_code(stream, ended)
-            self._log(fields)
+            # What becomes of a response that is still being sent is not known before.
+            stream.call_when_closed(functools.partial(self._closed, stream, fields))
+
+    def _closed(self, stream: ServerStream, fields: Fields) -> None:
+        fields["octets"] = stream.body_framed
+        fields["reset"] = _reset_code(stream)
+        self._log(fields)
 
     def request_refused(self, refused: RefusedRequest) -> None:
         """Logs a request that the library has answered by itself, with the reason."""
@@ -132,29 +138,9 @@ class LoggedHandler:
         logger.info("%s", self._line(fields), extra={"access": fields})
 
 
-def _reset_code(stream: ServerStream, ended: str) -> str | None:
-    """Returns the code of the RST_STREAM that ended an exchange before its time, or will when its handler is over."""
-    if stream.aborted:
-        return code_name(stream.rst_code or ErrorCode.NO_ERROR)
-    if stream.state.local_closed:
-        return None
-    if ended == "cancelled":
-        return "CANCEL"
-    sent = stream.sent_headers
-    if sent is None:  # then there is a 500
-        return None
-    return "INTERNAL_ERROR" if ended == "raised" or stream.torn or _is_short(stream, sent) else None
-
-
-def _is_short(stream: ServerStream, sent: Headers) -> bool:
-    """Whether less of a body was sent than its content-length promised."""
-    length = sent.get("content-length")
-    return (
-        length is not None
-        and stream.method != "HEAD"
-        and sent.status not in (204, 205, 304)
-        and int(length) != stream.body_sent
-    )
+def _reset_code(stream: ServerStream) -> str | None:
+    """Returns the code of the RST_STREAM that ended an exchange before its response was whole, if that is so."""
+    return None if stream.end_framed else code_name(stream.rst_code or ErrorCode.NO_ERROR)
 
 
 def _time_and_client(transport: TransportView | None) -> Fields:

@@ -54,6 +54,70 @@ async def test_the_state_on_a_server(autojump_clock: MockClock) -> None:
         exchanges.finish()
 
 
+async def test_hooks_for_the_end(autojump_clock: MockClock, caplog: pytest.LogCaptureFixture) -> None:
+    """They are called once, in order, also when one of them raises; at once if the stream is over already."""
+    called: list[object] = []
+
+    def fail() -> None:
+        called.append("fails")
+        raise ZeroDivisionError
+
+    async with scripted_server() as (session, peer):
+        async with session.request("POST", end_stream=False) as stream:
+            await peer.expect_headers(1)
+            stream.call_when_closed(lambda: called.append("first"))
+            stream.call_when_closed(fail)
+            stream.call_when_closed(lambda: called.append(stream.closed))
+            with pytest.raises(TypeError, match="hook must be a function, not 5"):
+                stream.call_when_closed(5)  # type: ignore[arg-type]  # that is the test
+            await stream.send_eof()
+            await peer.expect_data(1, end_stream=True)
+            await peer.respond(1, end_stream=False)
+            await peer.ping()
+            assert called == []
+            await peer.send_data(1, end_stream=True)
+            await peer.ping()
+            assert called == ["first", "fails", True]
+            assert "a hook for its end raised" in caplog.text
+            stream.call_when_closed(lambda: called.append("late"))
+            assert called == ["first", "fails", True, "late"]
+        async with session.request("GET") as stream:
+            await peer.expect_headers(3)
+            stream.call_when_closed(lambda: called.append(stream.rst_code))
+            await peer.send_rst(3, ErrorCode.INTERNAL_ERROR)
+            await peer.ping()
+            assert called[4:] == [ErrorCode.INTERNAL_ERROR]
+        async with session.request("GET") as stream:
+            await peer.expect_headers(5)
+            stream.call_when_closed(lambda: called.append("the session is over"))
+            await peer.aclose()
+            await stream._core.over.wait()
+            assert called[5:] == ["the session is over"]
+
+
+async def test_what_is_framed_of_a_body(autojump_clock: MockClock) -> None:
+    exchanges = Exchanges()
+    async with scripted_client(exchanges.handle, settings={SettingCode.INITIAL_WINDOW_SIZE: 1000}) as (_session, peer):
+        stream_id = await peer.request()
+        stream = await exchanges.next()
+        await stream.respond(200, body=bytes(1500))
+        await peer.ping()
+        assert (stream.body_sent, stream.body_framed, stream.end_framed) == (1500, 1000, False)
+        told: list[bool] = []
+        stream.call_when_closed(lambda: told.append(stream.end_framed))
+        await peer.send_window_update(stream_id, 1000)
+        await peer.ping()
+        assert (stream.body_framed, stream.end_framed, told) == (1500, True, [True])
+        stream_id = await peer.request()
+        stream = await exchanges.next()
+        await stream.respond(200, body=bytes(1500))
+        stream.call_when_closed(lambda: told.append(stream.end_framed))
+        await peer.send_rst(stream_id, ErrorCode.NO_ERROR)
+        await peer.ping()
+        assert (stream.end_framed, told) == (False, [True, False])
+        exchanges.finish()
+
+
 @pytest.mark.parity("B9", "D8")
 @pytest.mark.parametrize("ends", [False, True])
 async def test_a_request_tells_how_it_came(ends: bool, autojump_clock: MockClock) -> None:

@@ -117,6 +117,16 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
         return self._core.outbox.accepted
 
     @property
+    def body_framed(self) -> int:
+        """Bytes of the body that are in DATA frames, or in what HTTP/1.1 has instead: nothing can withdraw them."""
+        return self._core.outbox.framed
+
+    @property
+    def end_framed(self) -> bool:
+        """Whether what this side sends is framed to its end, END_STREAM included; a reset is no such end."""
+        return self._core.end_framed
+
+    @property
     def torn(self) -> bool:
         """Whether a cancelled `Stream.send_all` has left what was sent incomplete, so that only ``reset`` and
         ``aclose`` remain.
@@ -193,6 +203,22 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
         if broken is None or broken.initiator is Initiator.LOCAL:
             return
         raise from_failure(broken)
+
+    def call_when_closed(self, hook: Callable[[], object]) -> None:
+        """Lets *hook* be called, once, when the stream is `closed`: at once if it is already.
+
+        It is called from a task of the session, must not wait, and should be quick. What it raises is logged. What was
+        sent and received can be asked for then as before. Several hooks are called in the order in which they came.
+
+        Args:
+            hook: A function without arguments.
+
+        Raises:
+            TypeError: *hook* is no function.
+        """
+        if not callable(hook):
+            raise TypeError(f"hook must be a function, not {hook!r}")
+        self._core.call_when_closed(hook)
 
     # -- receiving -------------------------------------------------------------------------------------------------
 

@@ -49,6 +49,7 @@ class StreamCore:
         "id",
         "idle_timeout",
         "inbox",
+        "on_closed",
         "on_idle",
         "outbox",
         "over",
@@ -105,6 +106,8 @@ class StreamCore:
         """The application is done with it, by `close` or `discard`."""
         self.over = Latch()
         """Both sides have ended on the wire, or the session is over."""
+        self.on_closed: list[Callable[[], object]] | None = None
+        """What is called then."""
         self.reads_until: int | None = None
         """How many bytes of an unwanted request may come before it is refused; see `StreamPort.rest_unwanted`."""
         self._refused = False
@@ -117,6 +120,14 @@ class StreamCore:
     def alive(self) -> bool:
         """Whether the stream is still open on the wire, in at least one direction."""
         return self.id in self.port.engine.streams and self.port.failure is None
+
+    @property
+    def end_framed(self) -> bool:
+        """Whether our side was framed to its end, and nothing of it dropped."""
+        if self.outbox.unwanted:
+            return False
+        # Where that is the end of the stream, too, the outbox hears of it a moment later.
+        return self.outbox.framed_end or (self.over.is_set and self.failure is None)
 
     # -- what the peer says ----------------------------------------------------------------------------------------
 
@@ -276,6 +287,8 @@ class StreamCore:
                 self.rst_code = self.outbox.reset_after_end or ErrorCode.NO_ERROR
             self.over.set()
             self.on_idle = None  # it may well refer back
+            if self.on_closed is not None:
+                self._call_on_closed()
             return
         if self.promise is not None:
             if isinstance(failure, StreamFailure):
@@ -300,7 +313,8 @@ class StreamCore:
             self.over.set()
             self.on_idle = None
         if wanted_no_more:
-            self.outbox.discard()
+            if not ours_ended:
+                self.outbox.discard()
         else:
             if self.failure is None:
                 self.failure = failure
@@ -308,8 +322,26 @@ class StreamCore:
             self.inbox.end(failure)
         if self.response is not None:
             self.response.end(failure)
+        if self.on_closed is not None and self.over.is_set:
+            self._call_on_closed()
         if cancel and self.cancel_on_reset and not own and not ours_ended:
             self.cancel()
+
+    def call_when_closed(self, hook: Callable[[], object]) -> None:
+        """Calls *hook* when the stream is over, or now if it is."""
+        if self.on_closed is None:
+            self.on_closed = []
+        self.on_closed.append(hook)
+        if self.over.is_set:
+            self._call_on_closed()
+
+    def _call_on_closed(self) -> None:
+        hooks, self.on_closed = self.on_closed, None
+        for hook in hooks or ():
+            try:
+                hook()
+            except Exception:  # a hook must not end its session
+                logger.exception("%r: a hook for its end raised", self)
 
     def cancel(self) -> None:
         """Cancels the stream's handler."""
