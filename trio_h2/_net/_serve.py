@@ -53,7 +53,9 @@ async def serve_tcp(
 
     Args:
         handler: async function that gets a `ServerStream`. It is cancelled when the client resets the stream or is
-            lost.
+            lost. When it returns, its body has ended, unless that is short of its ``content-length`` or torn by a
+            cancelled `send_all`: then, and when it raises, the stream is reset. So let a deadline that may cut a body
+            raise.
         port: the TCP port; 0 binds a free one, the same for every address of *host*.
         host: a name or address; ``None`` listens on every interface.
         backlog: connections that wait to be accepted.
