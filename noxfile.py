@@ -86,6 +86,21 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def soak(session: nox.Session) -> None:
+    """Sends 200000 mixed requests, and looks whether anything has grown: `-- --requests N --seed S`."""
+    session.install("-e", ".[cli,testing]", *tools("hypothesis", "pytest", "pytest-timeout"))
+    session.run("python", "-m", "tests.soak", *session.posargs)
+
+
+@nox.session
+def chaos(session: nox.Session) -> None:
+    """Lets everything go wrong at random, `-- --seconds N --seed S`; then descriptors, disks and workers, for real."""
+    session.install("-e", ".[cli,testing]", *tools("hypothesis", "pytest", "pytest-timeout"))
+    session.run("python", "-m", "tests.fuzz", "--only", "chaos", *session.posargs)
+    session.run("python", "-m", "pytest", "tests/chaos/test_faults.py", "tests/cli/test_workers_trouble.py")
+
+
+@nox.session
 def interop(session: nox.Session) -> None:
     """Talks to foreign clients and servers. A missing one is a failure, without `-- --allow-missing`."""
     missing = install_programs(session, PEER_PROGRAMS)
