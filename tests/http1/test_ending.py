@@ -433,7 +433,7 @@ async def test_a_body_that_stops(autojump_clock: MockClock) -> None:
     async def handler(stream: trio_h2.ServerStream) -> None:
         await stream.receive_trailers()
 
-    async with serving(handler, config=ServerConfig(idle_timeout=30)) as served:
+    async with serving(handler, config=ServerConfig(body_timeout=30)) as served:
         await served.client.request("POST /", "content-length: 10", body="some")
         await trio.sleep(20)
         await served.client.send("more")
@@ -482,7 +482,7 @@ async def test_a_client_that_waits_for_100_may_wait(autojump_clock: MockClock) -
         await trio.sleep(100)
         await stream.respond(body=await stream.receive_some())
 
-    async with serving(handler, config=ServerConfig(idle_timeout=30)) as served:
+    async with serving(handler, config=ServerConfig(body_timeout=30)) as served:
         await served.client.request("POST /", "content-length: 10", "expect: 100-continue")
         assert (await served.client.answer()).status == 100
         start = trio.current_time()

@@ -262,7 +262,7 @@ async def test_hints_are_no_100(autojump_clock: MockClock) -> None:
         else:
             await stream.respond(417, body=b"")
 
-    async with serving(handler, config=ServerConfig(idle_timeout=30)) as served:
+    async with serving(handler, config=ServerConfig(body_timeout=30)) as served:
         await served.client.request("POST /wanted", "content-length: 3", "expect: 100-continue")
         assert (await served.client.answer()).status == 103
         assert (await served.client.answer()).status == 100

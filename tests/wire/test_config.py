@@ -56,7 +56,7 @@ def test_every_number_is_checked(config: type[SessionConfig]) -> None:
     numbers = {field.name for field in dataclasses.fields(config) if field.init}
     numbers -= {"send_date", "padding", "enable_connect_protocol", "allow_half_open"}
     own = {"max_session_invalid_frames", "max_session_rejected_streams", "upload_grace_bytes", "upload_grace_timeout"}
-    own |= {"max_concurrent_streams", "max_connections", "last_request_timeout"}
+    own |= {"max_concurrent_streams", "max_connections", "body_timeout", "last_request_timeout"}
     own |= {"handler_timeout", "handler_wait_timeout", "goaway_timeout", "unknown_protocol_timeout"}
     own |= {"max_reserved_remote_streams", "max_concurrent_pushes", "expect_continue_timeout"}
     own |= {"cancel_burst", "cancel_rate"}
@@ -108,6 +108,8 @@ def test_numbers_of_one_role() -> None:
         ServerConfig(unknown_protocol_timeout=0)
     with pytest.raises(ValueError, match="handler_wait_timeout"):
         ServerConfig(handler_wait_timeout=0)
+    with pytest.raises(ValueError, match="body_timeout"):
+        ServerConfig(body_timeout=0)
     with pytest.raises(ValueError, match="upload_grace_timeout"):
         ServerConfig(upload_grace_timeout=0)
     with pytest.raises(ValueError, match="expect_continue_timeout"):
@@ -132,7 +134,7 @@ def test_defaults() -> None:
     assert (server.idle_timeout, server.ping_interval, server.ping_timeout) == (120.0, 60.0, 20.0)
     assert (client.idle_timeout, client.ping_interval, client.ping_timeout) == (math.inf, 300.0, 15.0)
     assert client.expect_continue_timeout == 1.0
-    assert (server.upload_grace_bytes, server.upload_grace_timeout) == (256 * 1024, 1.0)
+    assert (server.upload_grace_bytes, server.upload_grace_timeout, server.body_timeout) == (256 * 1024, 1.0, 120.0)
     assert (server.handler_timeout, server.handler_wait_timeout) == (math.inf, 1.0)
     assert server.goaway_timeout == 2.0
     assert (server.reset_burst, server.reset_rate, server.drain_timeout) == (1000, 33.0, 30.0)

@@ -313,7 +313,7 @@ class Http1Core:
             return math.inf
         if engine.method == b"CONNECT":
             return math.inf
-        return trio.current_time() + self.config.idle_timeout
+        return trio.current_time() + self.config.body_timeout
 
     def _dispatch(self) -> None:
         """Hands what was received to whom it concerns."""

@@ -225,6 +225,9 @@ class SessionCore:
     def queued_too_long(self, stream_id: int) -> None:
         """A request has waited too long for its handler to be started; only a server's do."""
 
+    def upload_stopped(self, stream_id: int) -> None:
+        """Nothing has come of a request's body for too long; only a server has such requests."""
+
     # -- streams ---------------------------------------------------------------------------------------------------
 
     def stream_opened(self, stream: StreamCore) -> None:

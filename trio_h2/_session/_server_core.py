@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import logging
+import math
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
@@ -66,6 +67,8 @@ class ServerCore(SessionCore):
         self._cancel_handler_on_reset = cancel_handler_on_reset
         self._handler_timeout = config.handler_timeout
         self._handler_wait_timeout = config.handler_wait_timeout
+        self._body_timeout = config.body_timeout
+        self.watcher.limit_uploads(config.body_timeout)
         self._upload_grace_bytes = config.upload_grace_bytes
         self._upload_grace_timeout = config.upload_grace_timeout
         self.goaway_timeout = config.goaway_timeout
@@ -224,6 +227,24 @@ class ServerCore(SessionCore):
         else:
             self._when_written(begin)
 
+    def upload_stopped(self, stream_id: int) -> None:
+        """Nothing has come of a request's body for ``body_timeout``.
+
+        RFC 9110 §15.5.9: 408 tells "that the server did not receive a complete request message within the time that it
+        was prepared to wait."
+        """
+        stream = self.streams[stream_id]
+        assert stream.request is not None
+        seconds = self._body_timeout
+        reason = f"nothing of the request came for body_timeout={seconds:g} s (set in ServerConfig)"
+        logger.info("%s: %s %s: %s (408)", self.label, stream.request.method, stream.request.target, reason)
+        stream.end(StreamFailure(stream_id, ErrorCode.NO_ERROR, Initiator.LIBRARY, reason))
+        fields = [(b":status", b"408"), (b"content-length", b"0")]
+        stream.sent_headers = Headers.from_raw(fields)
+        self.engine.send_response(stream_id, fields, end_stream=True)
+        self.engine.reset(stream_id, ErrorCode.NO_ERROR)
+        self.wake_writer()
+
     # -- pushes: see PushPort --------------------------------------------------------------------------------------
 
     def push_obstacle(self) -> str | None:
@@ -300,6 +321,8 @@ class ServerCore(SessionCore):
             self.prioritize(stream.id, parse_priority(headers["priority"]))
         if event.end_stream:
             stream.remote_ended()
+        elif stream.request.method != "CONNECT" and self._body_timeout < math.inf:
+            self.watcher.upload_begun(stream.id)
         self.queue[stream.id] = stream
         self.start_handlers()
         if self._ending:

@@ -23,6 +23,7 @@ from .._wire._failure import Cause, SessionFailure
 from ._answer import Answer
 from ._deadlines import StreamDeadlines
 from ._stream_idle import StreamTimers
+from ._uploads import UploadTimers
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -76,6 +77,7 @@ class Watcher:
         self._queued: dict[int, float] = {}
         self._expectations = StreamDeadlines()
         """Until when bodies are held for the server's 100."""
+        self._uploads = UploadTimers(math.inf)
         self._unwanted = StreamDeadlines()
         """Until when requests that nobody reads may come to their end."""
         self._stream_timers = StreamTimers()
@@ -194,12 +196,22 @@ class Watcher:
 
         self._marks.add(written)
 
+    def limit_uploads(self, seconds: float) -> None:
+        """For so long nothing of a request's body may come, on a session that has just begun."""
+        self._uploads = UploadTimers(seconds)
+
+    def upload_begun(self, stream_id: int) -> None:
+        """A request has come whose body is still to come."""
+        self._expect(self._uploads.begin(stream_id, trio.current_time()))
+
     def read_on(self, stream_id: int, seconds: float, now: float) -> None:
         """A request that nobody reads has *seconds* from now on to come to its end, the same for all."""
         self._expect(self._unwanted.begin(stream_id, now + seconds))
 
     def forget(self, stream_id: int) -> None:
         """A stream has closed."""
+        if self._uploads.pending:
+            self._uploads.forget(stream_id)
         if self._unwanted.pending:
             self._unwanted.forget(stream_id)
         if self._expectations.pending:
@@ -311,6 +323,7 @@ class Watcher:
             self._linger_due(),
             self._expectations.next(),
             self._unwanted.next(),
+            self._uploads.next(),
             self._stream_timers.next(),
         )
 
@@ -344,6 +357,8 @@ class Watcher:
                 stream = core.streams.get(stream_id)
                 if stream is not None:
                     stream.outbox.release()
+            for stream_id in self._uploads.stopped(core, now):
+                core.upload_stopped(stream_id)
             for stream_id in self._unwanted.due(now):
                 stream = core.streams.get(stream_id)
                 if stream is not None:

@@ -203,6 +203,10 @@ class ServerConfig(SessionConfig):
     out without an answer."""
     handler_wait_timeout: float = 1.0
     """How long a request may wait for a handler whose stream is gone to end, before it is refused."""
+    body_timeout: float = 120.0
+    """How long nothing may come of the body of a request, though there is room for it, before it is answered with 408
+    and given up. Over HTTP/2, that counts until the response has begun; a stream with an ``idle_timeout`` has that
+    instead, and tunnels have none. Calls of gRPC that stream their requests slowly want more."""
     upload_grace_bytes: int = 256 * 1024
     """How much of a request that nobody reads is still received, and thrown away, when its response has ended, before
     RST_STREAM(NO_ERROR) refuses the rest: clients that are busy sending would lose the response. 0 refuses it at once.
@@ -232,7 +236,7 @@ class ServerConfig(SessionConfig):
             _check_int(self, 1, 2**31, "max_connections")
         _check_numbers(self, "seconds", "handler_timeout", "handler_wait_timeout", "unknown_protocol_timeout")
         _check_numbers(self, "seconds", "goaway_timeout")
-        _check_numbers(self, "seconds", "upload_grace_timeout")
+        _check_numbers(self, "seconds", "upload_grace_timeout", "body_timeout")
         _check_int(self, 0, 2**31, "max_session_invalid_frames", "max_session_rejected_streams", "upload_grace_bytes")
         check_bool("enable_connect_protocol", self.enable_connect_protocol)
         check_bool("allow_half_open", self.allow_half_open)
