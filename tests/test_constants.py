@@ -9,7 +9,7 @@ import pytest
 
 import trio_h2
 from tests.session.scripted import connected, served
-from trio_h2 import ErrorCode, PaddingStrategy, Role, SettingCode, Settings, constants
+from trio_h2 import ClientConfig, ErrorCode, PaddingStrategy, Role, SettingCode, Settings, constants
 
 CODES = """NO_ERROR PROTOCOL_ERROR INTERNAL_ERROR FLOW_CONTROL_ERROR SETTINGS_TIMEOUT STREAM_CLOSED FRAME_SIZE_ERROR
 REFUSED_STREAM CANCEL COMPRESSION_ERROR CONNECT_ERROR ENHANCE_YOUR_CALM INADEQUATE_SECURITY HTTP_1_1_REQUIRED"""
@@ -94,7 +94,7 @@ def test_settings() -> None:
 
 @pytest.mark.parity("A11", "B9")
 async def test_flags_and_names_in_use(autojump_clock: object) -> None:
-    async with connected() as (session, peer):
+    async with connected(config=ClientConfig(rfc7540_priorities=True)) as (session, peer):
         method = http.HTTPMethod.POST
         headers = {constants.HEADER_CONTENT_TYPE: "text/plain", constants.HEADER_AUTHORITY: "other"}
         async with session.request(method, headers=headers, weight=constants.DEFAULT_WEIGHT) as stream:

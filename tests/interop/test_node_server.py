@@ -45,6 +45,20 @@ async def session(url: str, tls_files: TlsFiles) -> AsyncGenerator[trio_h2.Clien
         yield session
 
 
+@pytest.mark.parametrize("wanted", [True, False])
+async def test_weights(wanted: bool, url: str, tls_files: TlsFiles) -> None:
+    """Node ignores the priorities of RFC 7540 if a client says that it does not use them."""
+    config = trio_h2.ClientConfig(rfc7540_priorities=wanted)
+    async with checked_session(url, tls_files, config=config) as session:
+        if not wanted:
+            assert (await fetch(session, "/weight")).body == b"16"
+            return
+        for weight in 1, 42, 256:
+            async with session.request("GET", "/weight", weight=weight) as stream:
+                assert (await stream.receive_response()).status == 200
+                assert await stream.receive_some() == b"%d" % weight
+
+
 async def test_methods(session: trio_h2.ClientSession) -> None:
     response = await fetch(session, "/hello")
     assert (response.status, response.body, response.rst_code) == (200, HELLO, ErrorCode.NO_ERROR)

@@ -10,7 +10,7 @@ import trio
 
 from tests.session.scripted import connected, forever, served, settle
 from trio_h2 import ClientConfig, ErrorCode, PaddingStrategy, Priority, ServerConfig
-from trio_h2.testing import DataFrame, PriorityFrame, SettingsFrame, StallableStream, UnknownFrame
+from trio_h2.testing import DataFrame, PriorityFrame, RstStreamFrame, SettingsFrame, StallableStream, UnknownFrame
 from trio_h2.testing import Priority as WirePriority
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PRIORITY_UPDATE = 0x10
 LARGE_WINDOWS = {0x4: 1_000_000}
+WEIGHTED = ClientConfig(rfc7540_priorities=True)
 
 
 def update(stream_id: int, value: bytes) -> bytes:
@@ -248,7 +249,7 @@ async def test_a_client_orders_its_own_bodies(autojump_clock: object) -> None:
 @pytest.mark.parity("D9")
 @pytest.mark.parity("C1")
 async def test_priority_of_rfc_7540_is_sent(autojump_clock: object) -> None:
-    async with connected() as (session, peer), session.request("GET") as stream:
+    async with connected(config=WEIGHTED) as (session, peer), session.request("GET") as stream:
         await peer.expect_headers()
         stream.prioritize(weight=256, depends_on=0, exclusive=True)
         frame = await peer.expect(PriorityFrame, stream_id=stream.id)
@@ -275,7 +276,7 @@ async def test_requests_carry_the_priority_of_rfc_7540(
         ({"exclusive": True}, WirePriority(weight=16, exclusive=True)),
         ({"weight": 16}, WirePriority(weight=16)),
     ]
-    async with connected(config=ClientConfig(padding=padding)) as (session, peer):
+    async with connected(config=WEIGHTED.evolve(padding=padding)) as (session, peer):
         for options, expected in asked:
             for headers in {"x-large": "a" * (size * 8 // 5 - 60)}, {}:
                 stream = await session.open_stream("GET", headers=headers, **options)  # type: ignore[arg-type]  # which
@@ -294,7 +295,7 @@ async def test_requests_carry_the_priority_of_rfc_7540(
 @pytest.mark.parity("C1", "K1")
 async def test_requests_with_priorities_that_are_wrong(autojump_clock: object) -> None:
     """At the call, but for a parent that turns out to be the stream itself when it is its turn."""
-    async with connected() as (session, peer):
+    async with connected(config=WEIGHTED) as (session, peer):
         for weight in 0, 257, -1:
             with pytest.raises(ValueError, match=rf"weight must be in 1\.\.256, not {weight}"):
                 session.request("GET", weight=weight)
@@ -317,6 +318,75 @@ async def test_requests_with_priorities_that_are_wrong(autojump_clock: object) -
             assert (await peer.expect_headers(stream_id=1)).stream_id == stream.id
 
 
+@pytest.mark.parity("C1", "D9")
+@pytest.mark.parametrize("wanted", [False, True])
+async def test_a_client_says_whether_it_uses_the_priorities_of_rfc_7540(wanted: bool, autojump_clock: object) -> None:
+    """RFC 9218 §2.1: "Endpoints can use SETTINGS_NO_RFC7540_PRIORITIES to indicate that they are not using them"."""
+    config = ClientConfig(rfc7540_priorities=wanted)
+    async with connected(config=config, handshake=False) as (session, peer):
+        first: SettingsFrame = await peer.handshake()
+        assert first.settings.get(0x9) == (None if wanted else 1)
+        asked: list[dict[str, int]] = [{"weight": 16}, {"depends_on": 0}, {"exclusive": True}]
+        if wanted:
+            for options in asked:
+                async with session.request("GET", **options):  # type: ignore[arg-type]  # which of them, is the point
+                    assert (await peer.expect_headers()).priority is not None
+                await peer.expect(RstStreamFrame)
+            return
+        for options in asked:
+            with pytest.raises(ValueError, match="set rfc7540_priorities=True in ClientConfig"):
+                session.request("GET", **options)  # type: ignore[arg-type]
+        async with session.request("GET") as stream:
+            await peer.expect_headers()
+            for options in asked:
+                with pytest.raises(ValueError, match="set rfc7540_priorities=True in ClientConfig"):
+                    stream.prioritize(**options)  # type: ignore[arg-type]
+            assert stream.state.weight == 16
+            stream.prioritize(weight=200, silent=True)  # of interest here only
+            assert stream.state.weight == 200
+            await peer.expect_nothing()
+
+
+@pytest.mark.parity("D9")
+@pytest.mark.parametrize(("weights", "expected"), [((256, 1), 256), ((200, 50), 4), ((256, None), 16), ((16, None), 1)])
+async def test_weights_share_what_is_sent(
+    weights: tuple[int, int | None], expected: float, autojump_clock: object
+) -> None:
+    """In proportion, and in no strict order."""
+
+    async def handler(stream: ServerStream) -> None:
+        weight = weights[stream.id // 2]
+        if weight is not None:
+            stream.prioritize(weight=weight, silent=True)
+        await stream.respond()
+        await stream.send_all(bytes(20_000_000))
+
+    async with served(handler, settings={0x4: 2**31 - 1}) as (peer, _):
+        async with peer.batch():
+            for _ in weights:
+                await peer.request()
+        await peer.send_window_update(0, 20_000_000)
+        got = {1: 0, 3: 0}
+        while sum(got.values()) < 15_000_000:
+            frame = await peer.until(DataFrame)
+            got[frame.stream_id] += len(frame.data)
+        assert got[3] > 0
+        assert got[1] / got[3] == pytest.approx(expected, rel=0.15)
+
+
+@pytest.mark.parity("D9")
+async def test_weights_share_uploads_too(autojump_clock: object) -> None:
+    async with connected(config=WEIGHTED, settings={0x4: 2**31 - 1}) as (session, peer):
+        body = bytes(6_000_000)
+        async with session.request("POST", body=body, weight=30), session.request("POST", body=body, weight=10):
+            await peer.send_window_update(0, 20_000_000)
+            got = {1: 0, 3: 0}
+            while sum(got.values()) < 5_000_000:
+                frame = await peer.until(DataFrame)
+                got[frame.stream_id] += len(frame.data)
+            assert got[1] / got[3] == pytest.approx(3, rel=0.15)
+
+
 @pytest.mark.parity("D9")
 async def test_a_server_can_send_priority(autojump_clock: object) -> None:
     async def handler(stream: ServerStream) -> None:
@@ -332,7 +402,7 @@ async def test_a_server_can_send_priority(autojump_clock: object) -> None:
 @pytest.mark.parity("D9")
 async def test_priorities_that_are_wrong(autojump_clock: object) -> None:
     """Nothing is sent."""
-    async with connected() as (session, peer), session.request("GET") as stream:
+    async with connected(config=WEIGHTED) as (session, peer), session.request("GET") as stream:
         await peer.expect_headers()
         for weight in 0, 257, -1:
             with pytest.raises(ValueError, match=r"weight must be in 1\.\.256"):

@@ -56,7 +56,10 @@ async def test_a_server_notices_too(autojump_clock: object) -> None:
 
 
 async def test_any_byte_is_life(autojump_clock: object) -> None:
-    async with served(forever, config=ServerConfig(ping_interval=10, ping_timeout=5, body_timeout=math.inf)) as (peer, session):
+    async with served(forever, config=ServerConfig(ping_interval=10, ping_timeout=5, body_timeout=math.inf)) as (
+        peer,
+        session,
+    ):
         peer.auto_ack = False
         await peer.request("POST", end_stream=False)
         for _ in range(20):

@@ -54,7 +54,7 @@ def with_value(config: type[SessionConfig], name: str, value: object) -> Session
 def test_every_number_is_checked(config: type[SessionConfig]) -> None:
     """A new field without a range fails here."""
     numbers = {field.name for field in dataclasses.fields(config) if field.init}
-    numbers -= {"send_date", "padding", "enable_connect_protocol", "allow_half_open"}
+    numbers -= {"send_date", "padding", "enable_connect_protocol", "allow_half_open", "rfc7540_priorities"}
     own = {"max_session_invalid_frames", "max_session_rejected_streams", "upload_grace_bytes", "upload_grace_timeout"}
     own |= {"max_concurrent_streams", "max_connections", "body_timeout", "last_request_timeout"}
     own |= {"handler_timeout", "handler_wait_timeout", "goaway_timeout", "unknown_protocol_timeout"}
@@ -108,6 +108,8 @@ def test_numbers_of_one_role() -> None:
         ServerConfig(unknown_protocol_timeout=0)
     with pytest.raises(ValueError, match="handler_wait_timeout"):
         ServerConfig(handler_wait_timeout=0)
+    with pytest.raises(TypeError, match="rfc7540_priorities"):
+        ClientConfig(rfc7540_priorities=1)  # type: ignore[arg-type]  # the point of the test
     with pytest.raises(ValueError, match="body_timeout"):
         ServerConfig(body_timeout=0)
     with pytest.raises(ValueError, match="upload_grace_timeout"):

@@ -93,6 +93,77 @@ def test_a_new_priority_counts_from_the_next_frame_on() -> None:
     assert turns(scheduler, 1) == [5]
 
 
+def shares(scheduler: Scheduler, count: int) -> dict[int | None, int]:
+    got = turns(scheduler, count)
+    return {stream_id: got.count(stream_id) for stream_id in sorted(set(got), key=str)}
+
+
+def test_weights_say_how_many_turns() -> None:
+    scheduler = scheduler_with({1: None, 3: None, 5: None})
+    scheduler.weigh(1, 256)
+    assert shares(scheduler, 180) == {1: 160, 3: 10, 5: 10}  # 16 is the weight of who has none
+    scheduler.weigh(3, 256)
+    scheduler.weigh(5, 1)
+    assert shares(scheduler, 2 * 513) == {1: 512, 3: 512, 5: 2}
+
+
+def test_no_weight_keeps_a_stream_waiting_for_ever() -> None:
+    scheduler = scheduler_with({1: None, 3: None})
+    scheduler.weigh(1, 256)
+    scheduler.weigh(3, 1)
+    assert 3 in turns(scheduler, 257)
+
+
+def test_a_stream_that_leaves_after_each_turn_gets_no_more_of_them() -> None:
+    """As one does whose program hands over one piece after the other."""
+    scheduler = scheduler_with({1: None, 3: None})
+    scheduler.weigh(1, 64)
+    scheduler.weigh(3, 16)
+    got = []
+    for _ in range(500):
+        stream_id = scheduler.next()
+        assert stream_id is not None
+        got.append(stream_id)
+        scheduler.remove(stream_id)
+        scheduler.add(stream_id)
+    assert got.count(1) == 400
+
+
+def test_a_stream_that_was_away_makes_up_for_nothing() -> None:
+    scheduler = scheduler_with({1: None, 3: None})
+    scheduler.weigh(1, 16)
+    turns(scheduler, 10)
+    scheduler.remove(3)
+    turns(scheduler, 1000)
+    scheduler.add(3)
+    assert shares(scheduler, 100) == {1: 50, 3: 50}
+
+
+def test_urgency_comes_before_weights() -> None:
+    scheduler = scheduler_with({1: Priority(1, incremental=True), 3: None})
+    scheduler.weigh(3, 256)
+    assert turns(scheduler, 3) == [1, 1, 1]
+
+
+def test_a_stream_with_a_weight_takes_turns_whatever_its_signal_says() -> None:
+    scheduler = scheduler_with({1: Priority(3), 3: Priority(3), 5: Priority(3)})
+    for stream_id in 1, 3:
+        scheduler.weigh(stream_id, 16)
+    assert shares(scheduler, 8) == {1: 2, 3: 2, 5: 4}  # half of the turns are for those that go one after the other
+    scheduler.forget(5)
+    scheduler.prioritize(1, Priority(3))
+    assert shares(scheduler, 8) == {1: 4, 3: 4}
+
+
+def test_the_last_weight_takes_its_books_along() -> None:
+    scheduler = scheduler_with({1: None, 3: None, 5: None})
+    scheduler.weigh(1, 256)
+    turns(scheduler, 100)
+    scheduler.forget(1)
+    assert not scheduler._weights._free_at
+    assert shares(scheduler, 10) == {3: 5, 5: 5}
+
+
 def test_a_forgotten_stream_leaves_nothing() -> None:
     scheduler = scheduler_with({1: Priority(0), 3: None})
     scheduler.forget(1)

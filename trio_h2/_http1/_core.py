@@ -609,6 +609,9 @@ class Http1Core:
     def prioritize(self, stream_id: int, priority: Priority) -> None:
         """There is nothing else to send."""
 
+    def weigh(self, stream_id: int, weight: int) -> None:
+        """There is nothing else to send."""
+
     def rest_unwanted(self, stream_id: int, code: int) -> None:
         """The response has ended, and nobody reads the rest of the request: `_settle` throws it away."""
         if self._exchange is not None:

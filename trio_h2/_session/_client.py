@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .._checks import snapshot_of
 from .._stream._client import ClientStream
-from .._stream._priority import dependency_of
+from .._stream._priority import check_signalled, dependency_of
 from .._util import construct, interrupt_safe
 from ._base import Session
 from ._request import Request, RequestHead, add_expectation, fields_of, request_head
@@ -69,7 +69,8 @@ class ClientSession(Session):
                 sent: what is held or handed over later is dropped, and the stream reset when the response has ended.
             priority: how much the response matters; adds the ``priority`` field (RFC 9218 §5).
             weight: 1 … 256, for servers that know RFC 7540 only; 16 if another of these three is given. They are sent
-                with the HEADERS frame (RFC 7540 §6.2), which RFC 9113 §5.3.2 deprecates.
+                with the HEADERS frame (RFC 7540 §6.2), which RFC 9113 §5.3.2 deprecates, and need
+                ``ClientConfig(rfc7540_priorities=True)``. The weight also says what share of the session the body gets.
             depends_on: the id of the parent stream; 0 if another of these three is given.
             exclusive: whether the stream becomes the parent of its parent's other streams.
             protocol: what an extended CONNECT asks for, like ``"websocket"`` (RFC 8441). Entering the block then waits
@@ -97,6 +98,8 @@ class ClientSession(Session):
         dependency = None
         if weight is not None or depends_on is not None or exclusive is not False:
             dependency = dependency_of(weight, depends_on, exclusive)
+            if dependency is not None:
+                check_signalled(core.config)
         return Request(core, head, content, end_stream, expect_continue, dependency)
 
     async def open_stream(

@@ -112,6 +112,7 @@ class ClientCore(SessionCore):
         stream.response = ResponseInbox(stream.inbox)
         if dependency is not None:
             stream.weight = dependency.weight
+            self.weigh(stream.id, dependency.weight)
         self.stream_opened(stream)
         outbox = stream.outbox
         if ends_now:

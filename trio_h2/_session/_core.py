@@ -101,6 +101,7 @@ class SessionCore:
         self.body_gone = self.writer.body_gone
         self.control_room = self.writer.room
         self.prioritize = self.scheduler.prioritize
+        self.weigh = self.scheduler.weigh
         self.engine.start()  # first of all: the preface comes before any request
         self.wake_writer()
 

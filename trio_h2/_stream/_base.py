@@ -19,7 +19,7 @@ from .._wire._extframes import PRIORITY
 from .._wire._failure import StreamFailure
 from .._wire._headers import Headers
 from .._wire._outbound import trailer_fields
-from ._priority import check_not_itself, check_priority, dependency_of
+from ._priority import check_not_itself, check_priority, check_signalled, dependency_of
 from ._state import stream_state
 
 if TYPE_CHECKING:
@@ -376,8 +376,11 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
         """Says how much this stream matters, from its next frame on. Never waits; does nothing once it has ended.
 
         A *priority* orders what this side sends. A client also tells the server, with PRIORITY_UPDATE (RFC 9218 §7.1);
-        on a server it holds against whatever the client says, now and later. The other arguments make a PRIORITY
-        frame (RFC 7540 §6.3), which RFC 9113 §5.3.2 deprecates: for old peers.
+        on a server it holds against whatever the client says, now and later. Streams of one urgency share what this
+        side may send by their *weight*: one of 256 gets as much as sixteen of 16.
+
+        The other arguments, and the weight unless *silent*, make a PRIORITY frame (RFC 7540 §6.3), which RFC 9113
+        §5.3.2 deprecates: for old peers. A client needs ``ClientConfig(rfc7540_priorities=True)`` for that.
 
         Args:
             priority: urgency, and whether the content is incremental.
@@ -388,7 +391,8 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
 
         Raises:
             TypeError: an argument has the wrong type, or none is given.
-            ValueError: *weight* or *depends_on* is out of range, or is this stream.
+            ValueError: *weight* or *depends_on* is out of range, or is this stream; or this client has told the server
+                that it does not use these.
         """
         core = self._core
         check_priority(priority)
@@ -396,6 +400,8 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
         check_not_itself(dependency, core.id)
         if priority is None and dependency is None:
             raise TypeError("prioritize() needs a Priority, or a weight, depends_on or exclusive")
+        if dependency is not None and not silent:
+            check_signalled(core.port.config)
         if not core.alive:
             return
         if priority is not None:
@@ -403,6 +409,8 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
             self._signal_priority(priority, silent=silent)
         if dependency is not None:
             core.weight = dependency.weight
+            if weight is not None:
+                core.port.weigh(core.id, weight)
             if not silent:
                 core.port.engine.send_extension(PRIORITY, core.id, dependency.pack())
                 core.port.wake_writer()

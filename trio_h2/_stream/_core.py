@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 from .._util import Latch
 from .._wire._codes import ErrorCode, Initiator
 from .._wire._failure import Cause, SessionFailure, StreamFailure
+from .._wire._schedule import DEFAULT_WEIGHT
 from ._inbox import Inbox
 from ._outbox import Outbox
-from ._priority import DEFAULT_WEIGHT
 
 if TYPE_CHECKING:
     from collections.abc import Callable

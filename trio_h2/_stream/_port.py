@@ -207,6 +207,9 @@ class StreamPort(Protocol):
     def prioritize(self, stream_id: int, priority: Priority, /) -> None:
         """Gives the DATA of a stream another place."""
 
+    def weigh(self, stream_id: int, weight: int, /) -> None:
+        """Gives the DATA of a stream another share of that of its urgency."""
+
     def rest_unwanted(self, stream_id: int, code: int) -> None:
         """Our side has ended, and nobody reads what the peer still sends: RST_STREAM, now or after a while."""
 

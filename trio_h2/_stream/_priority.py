@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from .._checks import check_int
+from .._wire._config import ClientConfig
 from .._wire._engine import HIGHEST_STREAM_ID
 from .._wire._extframes import Dependency
-from .._wire._schedule import Priority
+from .._wire._schedule import DEFAULT_WEIGHT, Priority
 
-DEFAULT_WEIGHT = 16
-"""RFC 7540 §5.3.5."""
+if TYPE_CHECKING:
+    from .._wire._config import SessionConfig
+
+
+def check_signalled(config: SessionConfig) -> None:
+    """Raises `ValueError` if a client has told its server that it does not use the priorities of RFC 7540.
+
+    RFC 9218 §2.1: a server that got SETTINGS_NO_RFC7540_PRIORITIES with the value 1 ignores them.
+    """
+    if isinstance(config, ClientConfig) and not config.rfc7540_priorities:
+        raise ValueError(
+            "weight, depends_on and exclusive are priorities of RFC 7540, and this client has told the server that it "
+            "uses none: set rfc7540_priorities=True in ClientConfig"
+        )
 
 
 def check_priority(priority: Priority | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ._priority import DEFAULT_WEIGHT
+from .._wire._schedule import DEFAULT_WEIGHT
 
 if TYPE_CHECKING:
     from ._port import StreamEngine

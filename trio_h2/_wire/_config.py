@@ -273,6 +273,9 @@ class ClientConfig(SessionConfig):
     more often than every 300 s. A host that is gone is found earlier by ``tcp_keepalive_idle``."""
     ping_timeout: float = 15.0
     """Silence after that PING, or one of `Session.ping`, which ends the session."""
+    rfc7540_priorities: bool = False
+    """Whether ``weight``, ``depends_on`` and ``exclusive`` may be sent. Without it, SETTINGS_NO_RFC7540_PRIORITIES
+    tells the server that they are not used (RFC 9218 §2.1), and it ignores them."""
     expect_continue_timeout: float = 1.0
     """How long a request with ``expect_continue=True`` holds its body for the server's 100 before it sends it anyway:
     many servers and proxies never send one."""
@@ -288,6 +291,7 @@ class ClientConfig(SessionConfig):
         _check_numbers(self, "seconds", "expect_continue_timeout")
         _check_int(self, 1, 2**31, "cancel_burst")
         _check_numbers(self, "requests per second", "cancel_rate")
+        check_bool("rfc7540_priorities", self.rfc7540_priorities)
         _check_int(self, 0, 2**32 - 1, "max_concurrent_pushes")
         SessionConfig.__post_init__(self)
 

@@ -89,8 +89,9 @@ def _initial_settings(config: SessionConfig, *, push: bool) -> dict[int, int]:
         SettingCode.INITIAL_WINDOW_SIZE: config.stream_window,
         SettingCode.MAX_FRAME_SIZE: config.max_frame_size,
         SettingCode.MAX_HEADER_LIST_SIZE: config.max_header_list_size,
-        SettingCode.NO_RFC7540_PRIORITIES: 1,
     }
+    if not (isinstance(config, ClientConfig) and config.rfc7540_priorities):
+        settings[SettingCode.NO_RFC7540_PRIORITIES] = 1
     if isinstance(config, ServerConfig):
         settings[SettingCode.MAX_CONCURRENT_STREAMS] = config.max_concurrent_streams
         if config.enable_connect_protocol:

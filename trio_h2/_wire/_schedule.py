@@ -3,16 +3,26 @@
 Streams without a priority signal take turns. A signal gives a stream an urgency (0 first, 7 last, 3 by default), and
 says whether its content is useful piece by piece: incremental streams of one urgency take turns, the others go one
 after the other in the order of their ids. Between the two kinds of one urgency, turns alternate.
+
+A stream that was given a weight takes turns, whatever else was said of it, and weights say how many: a stream of weight
+256 gets sixteen times as many as one of weight 16, which is that of a stream without one. That is stride scheduling: a
+turn takes the longer of a common clock, the smaller the weight is, and whose turn begins first is next.
 """
 
 from __future__ import annotations
 
 from bisect import insort
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from .._checks import check_int
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 DEFAULT_URGENCY = 3
+DEFAULT_WEIGHT = 16
+"""RFC 7540 §5.3.5."""
 _URGENCIES = frozenset("01234567")
 
 
@@ -68,24 +78,52 @@ class _Level:
         self.turns: dict[int, None] = {}
         self.ordered_next = True
 
-    def next(self) -> int:
+    def next(self, weights: _Weights) -> int:
         if self.ordered and (self.ordered_next or not self.turns):
             self.ordered_next = False
             return self.ordered[0]
         self.ordered_next = True
-        stream_id = next(iter(self.turns))
+        stream_id = weights.next(self.turns) if weights.given else next(iter(self.turns))
         del self.turns[stream_id]
         self.turns[stream_id] = None
         return stream_id
 
 
+class _Weights:
+    """Weights, and how far each stream has got with its turns. Without weights, it is not asked."""
+
+    __slots__ = ("_clock", "_free_at", "given")
+
+    def __init__(self) -> None:
+        self.given: dict[int, int] = {}
+        self._clock = 0.0
+        self._free_at: dict[int, float] = {}
+        """When the next turn of a stream may begin, even if it was not ready in between."""
+
+    def next(self, turns: Iterable[int]) -> int:
+        """Returns the stream whose turn begins first; of several, the first one."""
+        clock, free_at = self._clock, self._free_at
+        stream_id = min(turns, key=lambda one: max(free_at.get(one, clock), clock))
+        self._clock = max(free_at.get(stream_id, clock), clock)
+        free_at[stream_id] = self._clock + 1 / self.given.get(stream_id, DEFAULT_WEIGHT)
+        return stream_id
+
+    def forget(self, stream_id: int) -> None:
+        """The stream has closed."""
+        self.given.pop(stream_id, None)
+        self._free_at.pop(stream_id, None)
+        if not self.given:
+            self._free_at.clear()
+
+
 class Scheduler:
     """The streams of one session that have a body to send and a window to send it in."""
 
-    __slots__ = ("_levels", "_priorities", "ready")
+    __slots__ = ("_levels", "_priorities", "_weights", "ready")
 
     def __init__(self) -> None:
         self._levels: dict[int, _Level] = {}
+        self._weights = _Weights()
         self.ready: dict[int, Priority] = {}
         """The streams that can write."""
         self._priorities: dict[int, Priority] = {}
@@ -103,8 +141,17 @@ class Scheduler:
             self.remove(stream_id)
             self.add(stream_id)
 
+    def weigh(self, stream_id: int, weight: int) -> None:
+        """Gives a stream a weight, 1 … 256, from its next frame on."""
+        self._weights.given[stream_id] = weight
+        if stream_id in self.ready:
+            self.remove(stream_id)
+            self.add(stream_id)
+
     def forget(self, stream_id: int) -> None:
         """The stream has closed."""
+        if self._weights.given:
+            self._weights.forget(stream_id)
         if stream_id in self._priorities:
             del self._priorities[stream_id]
         if stream_id in self.ready:
@@ -115,6 +162,8 @@ class Scheduler:
         if stream_id in self.ready:
             return
         priority = self._priorities.get(stream_id, UNSIGNALLED)
+        if not priority.incremental and stream_id in self._weights.given:
+            priority = Priority(priority.urgency, incremental=True)
         self.ready[stream_id] = priority
         level = self._levels.setdefault(priority.urgency, _Level())
         if priority.incremental:
@@ -139,4 +188,4 @@ class Scheduler:
         """Returns the stream whose turn it is, or ``None``; it stays ready."""
         if not self._levels:
             return None
-        return self._levels[min(self._levels)].next()
+        return self._levels[min(self._levels)].next(self._weights)

@@ -79,6 +79,11 @@ const paths = {
     paths.hello(stream);
   },
 
+  weight(stream) {
+    stream.respond({ ':status': 200 });
+    stream.end(String(stream.state.weight));
+  },
+
   early(stream) {
     stream.respond({ ':status': 413 });
     stream.end('too much\n');
