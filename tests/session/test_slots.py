@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from tests.session.scripted import connected, settle
-from trio_h2 import ClientConfig, ClientSession, ClientStream, LocalProtocolError, SessionError
+from trio_h2 import ClientConfig, ClientSession, ClientStream, LocalProtocolError, PushedStream, SessionError
 from trio_h2.testing import HeadersFrame, ScriptedPeer, StallableStream
 
 MAX_STREAMS = 0x3
@@ -192,3 +192,78 @@ async def test_the_receive_budget_bounds_the_streams_too(autojump_clock: object)
         await answer(peer, opened[1][1])
         assert len(opened) == 4
         nursery.cancel_scope.cancel()
+
+
+# -- how many are free -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parity("C2")
+async def test_free_streams_are_those_that_the_server_allows(autojump_clock: object) -> None:
+    async with connected(handshake=False) as (session, peer), trio.open_nursery() as nursery:
+        assert session.free_streams == 100  # until the server says something else
+        await peer.handshake({MAX_STREAMS: 3})
+        await settle()
+        assert session.free_streams == 3
+        opened = await open_some(nursery, session, 2)
+        assert session.free_streams == 1
+        await open_some(nursery, session, 2)
+        assert session.free_streams == 0
+        assert session.statistics().waiting_for_slot == 1
+        await peer.send_settings({MAX_STREAMS: 6})
+        await settle()
+        assert session.free_streams == 2
+        await answer(peer, opened[0][1])
+        assert session.free_streams == 3
+        await peer.send_settings({MAX_STREAMS: 0})
+        await settle()
+        assert session.free_streams == 0
+
+
+@pytest.mark.parity("C2")
+async def test_free_streams_are_those_that_the_budget_has_room_for(autojump_clock: object) -> None:
+    """By default 128 at once, however many the server allows."""
+    async with connected(settings={MAX_STREAMS: 1000}) as (session, peer), trio.open_nursery() as nursery:
+        assert session.free_streams == 128
+        stalled = [await session.open_stream("GET", "/stalled") for _ in range(128)]
+        assert session.free_streams == 0
+        opened = await open_some(nursery, session, 2)
+        assert not opened  # quick requests wait, too
+        stalled[0].reset()
+        await settle()
+        assert (len(opened), session.free_streams, session.statistics().waiting_for_slot) == (1, 0, 1)
+        await answer(peer, stalled[1])
+        assert (len(opened), session.free_streams, session.statistics().waiting_for_slot) == (2, 0, 0)
+        # A response that has come whole keeps no more room than its bytes.
+        await peer.respond(stalled[2].id, body=b"unread")
+        await settle()
+        assert session.free_streams == 0
+        await stalled[2].receive_some()
+        await settle()
+        assert session.free_streams == 1
+
+
+async def test_no_streams_are_free_on_a_session_that_ends(autojump_clock: object) -> None:
+    async with connected() as (session, peer):
+        assert session.free_streams == 100
+        async with session.request("GET"):
+            await peer.expect_headers()
+            await peer.send_goaway(1)
+            await settle()
+            assert session.free_streams == 0
+    assert session.free_streams == 0
+
+
+async def test_streams_without_windows_are_bounded_by_the_server_alone(autojump_clock: object) -> None:
+    config = ClientConfig(stream_window=0)
+    async with connected(config=config, settings={MAX_STREAMS: 100_000}) as (session, _):
+        assert session.free_streams == 100_000
+
+
+async def test_pushes_keep_their_room(autojump_clock: object) -> None:
+    async def handler(stream: PushedStream) -> None:
+        """Takes what comes."""
+
+    config = ClientConfig(stream_window=1_000_000, receive_budget=20_000_000)
+    settings = {MAX_STREAMS: 1000}
+    async with connected(config=config, settings=settings, push_handler=handler) as (session, _):
+        assert session.free_streams == 20 - config.max_concurrent_pushes

@@ -34,6 +34,15 @@ class ClientSession(Session):
         """
         return self._core.origins.as_list() if self._core.has_origin_set else None
 
+    @property
+    def free_streams(self) -> int:
+        """How many requests can be sent now without waiting for a slot; 0 if the session takes no new ones.
+
+        That is what the server's limit leaves (SETTINGS_MAX_CONCURRENT_STREAMS), or our own ``receive_budget``,
+        whichever is less, without those that wait already. A response keeps its room until it has ended and is read.
+        """
+        return self._core.free_streams
+
     def request(
         self,
         method: str,
@@ -51,8 +60,10 @@ class ClientSession(Session):
     ) -> Request:
         """Prepares a request; ``async with`` sends it and gives its `ClientStream`.
 
-        Waits, first come first served, while the server allows no further stream. Leaving the block before both sides
-        have ended resets the stream with CANCEL; the session stays usable.
+        Waits, first come first served, while the server allows no further stream, or our own receive budget has no room
+        for another response: by default for 128 at once, until they have ended and are read, or are reset (see
+        `free_streams`). Leaving the block before both sides have ended resets the stream with CANCEL; the session stays
+        usable.
 
         Args:
             method: the request method, e.g. ``"GET"``.
@@ -119,7 +130,8 @@ class ClientSession(Session):
     ) -> ClientStream:
         """Sends a request and returns its stream, which the caller must close.
 
-        Waits, first come first served, while the server allows no further stream. Cancelled: nothing is sent.
+        Waits, first come first served, while the server allows no further stream, or our own receive budget has no room
+        for another response, as in `request`. Cancelled: nothing is sent.
 
         Args:
             method: as in `request`, like the other arguments.

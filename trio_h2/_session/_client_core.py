@@ -142,6 +142,14 @@ class ClientCore(SessionCore):
             # Extended CONNECT".
             raise ExtendedConnectError("the server does not offer extended CONNECT (RFC 8441)")
 
+    @property
+    def free_streams(self) -> int:
+        """How many requests could be sent at once now."""
+        engine = self.engine
+        if self.ending.draining.is_set() or engine.next_stream_id is None or not self._has_slot():
+            return 0
+        return max(0, engine.free_slots - len(self.slots))
+
     def _has_slot(self) -> bool:
         return (
             self.engine.has_slot()

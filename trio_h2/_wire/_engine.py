@@ -417,6 +417,12 @@ class Engine:
         windows = self.windows
         return windows.requests < self.peer_max_streams and windows.fits(windows.open + 1)
 
+    @property
+    def free_slots(self) -> int:
+        """How many streams a client may open now, see `has_slot`."""
+        free, room = self.peer_max_streams - self.windows.requests, self.windows.room
+        return max(0, free if room is None else min(free, room))
+
     def open_stream(
         self, method: bytes, fields: Sequence[RawField], *, end_stream: bool, dependency: Dependency | None = None
     ) -> int:

@@ -124,6 +124,10 @@ class ReceiveBudget:
         """Whether *streams* open streams with *initial* bytes of window each fit, beside what is taken otherwise."""
         return streams * initial + self.extra + self.stranded <= self.size
 
+    def room(self, initial: int) -> int | None:
+        """How many open streams with *initial* bytes of window each fit; ``None`` if there is no end to it."""
+        return (self.size - self.extra - self.stranded) // initial if initial else None
+
     def spare(self, streams: int, initial: int) -> int:
         """Octets that nobody needs: *streams* are open now with *initial* bytes of window each."""
         return self.size - max(self._reserved, streams * initial) - self.extra - self.stranded

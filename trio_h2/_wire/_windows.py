@@ -73,6 +73,12 @@ class Windows:
         """Whether the budget has room for the windows of *streams* open streams."""
         return self.budget.fits(streams, self.largest_initial)
 
+    @property
+    def room(self) -> int | None:
+        """How many further streams' windows the budget has room for; ``None`` if there is no end to it."""
+        room = self.budget.room(self.largest_initial)
+        return None if room is None else room - self.open
+
     def stream_closed(self, stream: WireStream) -> None:
         """Both sides of a stream have ended; what is unread can still be taken."""
         if stream.held or stream.target != self.initial:
