@@ -148,6 +148,56 @@ async def test_a_response_that_has_begun_tells_nothing_so_the_next_one_does(
         await client.transport.aclose()  # RFC 9112 §9.6: SHOULD NOT assume that /3 "will be processed"
 
 
+async def test_requests_that_have_arrived_behind_another_one(
+    maybe_tls: ThrowawayAuthority | None, autojump_clock: MockClock
+) -> None:
+    """All of them are answered, and the last response says so."""
+    go = trio.Event()
+
+    async def handler(stream: trio_h2.ServerStream) -> None:
+        if stream.path == "/1":
+            await go.wait()
+        await hello(stream)
+
+    async with connected(handler, maybe_tls) as (client, server):
+        for path in ("/1", "/2", "/3"):
+            await client.send(f"GET {path} HTTP/1.1\r\n{HOST}\r\n")
+        await trio.testing.wait_all_tasks_blocked()
+        server.shutdown()
+        await trio.sleep(0.5)
+        start = trio.current_time()
+        go.set()
+        for path, connection in (("/1", None), ("/2", None), ("/3", "close")):
+            answer = await client.answer()
+            assert (answer.body, answer.headers.get("connection")) == (path.encode(), connection)
+        await client.expect_end()
+        assert trio.current_time() == start
+        await client.transport.aclose()
+
+
+async def test_a_client_that_never_stops_is_stopped(
+    maybe_tls: ThrowawayAuthority | None, autojump_clock: MockClock
+) -> None:
+    """Requests that follow one another without a pause are answered for the time of a last one."""
+
+    async def handler(stream: trio_h2.ServerStream) -> None:
+        await trio.sleep(0.3)
+        await hello(stream)
+
+    async with connected(handler, maybe_tls) as (client, server):
+        for number in range(10):
+            await client.send(f"GET /{number} HTTP/1.1\r\n{HOST}\r\n")
+        await trio.testing.wait_all_tasks_blocked()
+        start = trio.current_time()
+        server.shutdown()
+        answered = 1
+        while (await client.answer()).headers.get("connection") is None:
+            answered += 1
+        assert answered == 5
+        assert trio.current_time() - start == pytest.approx(1.5)
+        await client.transport.aclose()
+
+
 async def test_an_idle_time_after_a_response_that_had_begun(
     maybe_tls: ThrowawayAuthority | None, autojump_clock: MockClock
 ) -> None:

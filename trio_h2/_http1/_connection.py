@@ -78,7 +78,7 @@ class Http1Connection(metaclass=NoPublicConstructor):
         """Lets the current request finish, whose response will say ``connection: close``. Never waits; idempotent.
 
         Without one, or if its response has begun, the client has ``last_request_timeout`` to send another: it may be on
-        its way. The response to that one is the last.
+        its way. The response to that one is the last. Requests that have arrived meanwhile are answered as well.
         """
         self._core.drain()
 

@@ -337,6 +337,8 @@ class Http1Core:
 
     def _request_received(self, head: RequestHead) -> None:
         self._dropped = 0
+        if trio.current_time() > self._drained_at + self.config.last_request_timeout:
+            self.engine.more_may_follow = False  # or a client that never stops would never be gone
         exchange = StreamCore(self, self.engine.number)
         exchange.request = RequestView(head.headers)
         exchange.received_headers = head.headers
@@ -476,7 +478,7 @@ class Http1Core:
         if not self.draining_begun.is_set():
             self._drained_at = trio.current_time()
         self.draining_begun.set()
-        self.engine.closing = True
+        self.engine.closing = self.engine.more_may_follow = True
         self._changed.unpark_all()
 
     def end(self, failure: SessionFailure) -> None:

@@ -103,7 +103,9 @@ class Http1Wire:
         self.waits_for_continue = False
         """The client sends its body only after 100 (RFC 9110 §10.1.1), and was sent none; h11 takes any 1xx for it."""
         self.closing = False
-        """The connection ends with the next response that begins, which will say so."""
+        """The connection ends with the next response that begins, which will say so; with a later one if another
+        request has arrived and `more_may_follow`."""
+        self.more_may_follow = False
         self.answered: int | None = None
         """The status that was answered in place of a response."""
         self.close_after = False
@@ -237,7 +239,8 @@ class Http1Wire:
             # request.
             self.close_after = True
             self.waits_for_continue = False
-        self.close_after = self.close_after or self.closing
+        if self.closing and not (self.backlog and self.more_may_follow):
+            self.close_after = True
         if self.close_after and not (connect and status < 300):
             headers.append((b"connection", b"close"))
         self.output += self._send(h11.Response(status_code=status, headers=headers, reason=_reason(status)))
