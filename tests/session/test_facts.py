@@ -114,7 +114,7 @@ async def test_addresses_and_certificate_of_tls_over_tcp() -> None:
             assert ours.tls_version == theirs.tls_version == "TLSv1.3"
             assert ours.cipher == theirs.cipher
             assert ours.server_hostname == "localhost"
-            assert theirs.server_hostname is None
+            assert theirs.server_hostname == "localhost"
             assert ours.peer_certificate is not None
             assert "BEGIN CERTIFICATE" in ssl.DER_cert_to_PEM_cert(ours.peer_certificate)
             fields = ours.peer_certificate_fields
