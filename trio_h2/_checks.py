@@ -7,6 +7,8 @@ checked, or raises `TypeError` or `ValueError` with the name of the argument in 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -63,6 +65,25 @@ def check_int(name: str, value: object, low: int, high: int | None = None) -> in
     elif not low <= value <= high:
         raise ValueError(f"{name} must be in {low}..{high}, not {value}")
     return value
+
+
+def check_networks(name: str, value: object, *words: str) -> tuple[str, ...]:
+    """Checks networks and addresses of IP, in any iterable; *words* are allowed beside them."""
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        raise TypeError(f"{name} must be a list of networks such as '10.0.0.0/8', not {value!r}")
+    networks = tuple(value)
+    for network in networks:
+        if not isinstance(network, str):
+            raise TypeError(f"{name} must hold text such as '10.0.0.0/8', not {network!r}")
+        if network in words:
+            continue
+        try:
+            ip_network(network)
+        except ValueError as exc:
+            raise ValueError(
+                f"{name} must hold networks such as '10.0.0.0/8' or '::1', not {network!r}: {exc}"
+            ) from exc
+    return networks
 
 
 def check_bool(name: str, value: object) -> bool:

@@ -21,12 +21,12 @@ import trio
 from trio_h2 import ErrorCode, code_name
 
 from ._checks import check_handler
-from ._util import address_name
+from ._util import address_name, bracketed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from trio_h2 import RefusedRequest, ServerStream, TransportView
+    from trio_h2 import RefusedRequest, ServerStream
 
     Handler: TypeAlias = Callable[[ServerStream], Awaitable[object]]
     Fields: TypeAlias = dict[str, str | int | float | None]
@@ -118,7 +118,7 @@ class LoggedHandler:
         if logger.isEnabledFor(logging.INFO):
             headers = refused.headers
             fields: Fields = {
-                **_time_and_client(refused.transport),
+                **_time_and_client(refused.peer_address),
                 "method": refused.method,
                 "path": refused.path,
                 "authority": refused.authority,
@@ -143,16 +143,16 @@ def _reset_code(stream: ServerStream) -> str | None:
     return None if stream.end_framed else code_name(stream.rst_code or ErrorCode.NO_ERROR)
 
 
-def _time_and_client(transport: TransportView | None) -> Fields:
-    return {
-        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "client": None if transport is None else address_name(transport.peer_address),
-    }
+def _time_and_client(address: object) -> Fields:
+    client = address_name(address)
+    if isinstance(address, tuple) and address[1] == 0:  # a proxy has told no port
+        client = bracketed(address[0])
+    return {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "client": client}
 
 
 def _request_fields(stream: ServerStream) -> Fields:
     return {
-        **_time_and_client(None if stream.destroyed else stream.transport),
+        **_time_and_client(None if stream.destroyed else stream.peer_address),
         "method": stream.method,
         "path": stream.path,
         "authority": stream.authority,
@@ -183,7 +183,8 @@ def _combined(fields: Fields) -> str:
 
 
 def _common_part(fields: Fields) -> str:
-    host = str(fields["client"] or "-:").rpartition(":")[0].strip("[]")
+    client = str(fields["client"] or "-")
+    host = client[1 : client.index("]")] if client.startswith("[") else client.partition(":")[0]
     came = datetime.fromisoformat(str(fields["time"]))
     time = f"{came:%d}/{_MONTHS[came.month - 1]}/{came:%Y:%H:%M:%S} +0000"  # %b would be in the machine's language
     request = _ascii(_quoted(_request_line(fields)))

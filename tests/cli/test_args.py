@@ -24,6 +24,8 @@ def test_serve_takes_everything() -> None:
     assert parse(["serve", "--cert", "c", "--key-password", "p"]) == ServeOptions(
         directory=".", cert="c", key_password="p"
     )
+    argv = ["serve", "--trusted-proxy", "10.0.0.0/8", "--trusted-proxy", "unix"]
+    assert parse(argv) == ServeOptions(directory=".", trusted_proxies=("10.0.0.0/8", "unix"))
     argv = ["serve", "--unix", "a:600", "--bind", ":80", "--fd", "3", "--port", "1"]
     binds = (Bind("localhost", 1), Bind(path="a", mode=0o600), Bind(None, 80), Bind(descriptor=3))
     assert parse(argv) == ServeOptions(directory=".", binds=binds)
@@ -141,7 +143,7 @@ def test_help_promises_nothing_that_is_not_there(capfd: pytest.CaptureFixture[st
             "--self-signed",
         ],
         *["--write-ca", "--workers"],
-        *["--allow-http1", "--proxy-protocol", "--access-log", "--hidden", "--listing"],
+        *["--allow-http1", "--proxy-protocol", "--trusted-proxy", "--access-log", "--hidden", "--listing"],
         *["-X", "-H", "-d", "-o", "-i", "--ca", "--insecure", "--proxy", "--fail"],
         "--allow",
     }

@@ -52,6 +52,8 @@ class ServeOptions(ListenOptions):
     """How many processes serve; `None` for this one alone."""
     allow_http1: bool = False
     proxy_protocol: bool = False
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks whose proxies tell by `X-Forwarded-*` or `Forwarded` who their clients are."""
     access_log: Literal["off"] | Format = "off"
 
 
@@ -133,6 +135,7 @@ def _serve_options(parser: argparse.ArgumentParser, arguments: argparse.Namespac
         workers=arguments.workers,
         allow_http1=arguments.allow_http1,
         proxy_protocol=arguments.proxy_protocol,
+        trusted_proxies=tuple(arguments.trusted_proxies),
         access_log=arguments.access_log,
         **_listen_options(parser, arguments),
     )
@@ -227,6 +230,15 @@ def _add_serve(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--proxy-protocol",
         action="store_true",
         help="expect the PROXY protocol on every connection, from a load balancer that nobody can bypass",
+    )
+    serve.add_argument(
+        "--trusted-proxy",
+        dest="trusted_proxies",
+        metavar="NETWORK",
+        action="append",
+        default=[],
+        help="believe X-Forwarded-For, X-Forwarded-Proto and Forwarded of proxies there, e.g. 10.0.0.0/8; unix is "
+        "whoever connects to --unix. May be given several times",
     )
     serve.add_argument(
         "--access-log",

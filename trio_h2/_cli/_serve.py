@@ -59,8 +59,12 @@ def prepare(options: ServeOptions) -> Service:
         handler = _directory(options.directory, hidden=options.hidden, listing=options.listing)
     if options.access_log != "off":
         handler = _logged(handler, options.access_log)
+    try:
+        config = trio_h2.ServerConfig(trusted_proxies=options.trusted_proxies)
+    except ValueError as exc:
+        raise UsageError(str(exc).replace("trusted_proxies", "--trusted-proxy")) from exc
     return Service(
-        *(handler, options, tls_context(options, allow_http1=options.allow_http1)),
+        *(handler, options, tls_context(options, allow_http1=options.allow_http1), config),
         allow_http1=options.allow_http1,
         proxy_protocol=options.proxy_protocol,
         renewal=renewal(options, allow_http1=options.allow_http1),

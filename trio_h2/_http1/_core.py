@@ -21,6 +21,7 @@ import trio
 
 from .._session._supervision import supervise
 from .._stream._core import StreamCore
+from .._stream._forwarded import trusted_proxies
 from .._stream._port import HEADERS
 from .._stream._refused_request import RefusedRequest, tell_refused
 from .._stream._request import RequestView
@@ -74,7 +75,7 @@ class Http1Core:
         self.label = label
         self._handler = handler
         self._cancel_handler_on_reset = cancel_handler_on_reset
-        self.transport = construct(TransportView, below, cleartext=None)
+        self.transport = construct(TransportView, below, cleartext=None, proxies=trusted_proxies(config))
         scheme = b"https" if self.transport.encrypted else b"http"
         self.engine = Http1Wire(config, scheme, self._stream_closed)
         self._exchange: StreamCore | None = None

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 import trio
 
 from .._errors import from_failure
+from .._stream._forwarded import trusted_proxies
 from .._stream._port import HEADERS
 from .._stream._transport import TransportView
 from .._util import Latch, construct
@@ -74,7 +75,7 @@ class SessionCore:
         self.below = below
         self.config = config
         self.label = label
-        self.transport: TransportView = construct(TransportView, below)
+        self.transport: TransportView = construct(TransportView, below, proxies=trusted_proxies(config))
         self.engine = Engine(self.role, config, self.stream_closed, push=push)
         self.streams: dict[int, StreamCore] = {}
         """Those that are open on the wire."""

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from .._wire._headers import Headers, HeadersInput
     from ._port import StreamSession
+    from ._proxied import Address
     from ._transport import TransportView
 
 
@@ -50,7 +51,11 @@ class ServerExchange(Protocol):
 
     @property
     def scheme(self) -> str:
-        """``"https"`` or ``"http"``; empty for CONNECT."""
+        """``"https"`` or ``"http"``, with ``trusted_proxies`` as they tell it; empty for CONNECT."""
+
+    @property
+    def peer_address(self) -> Address | None:
+        """The client's address, with ``trusted_proxies`` as they tell it; else that of the transport."""
 
     @property
     def authority(self) -> str:

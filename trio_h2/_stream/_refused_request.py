@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol, final, runtime_checkable
 if TYPE_CHECKING:
     from .._wire._codes import ErrorCode
     from .._wire._headers import Headers
+    from ._proxied import Address
     from ._transport import TransportView
 
 logger = logging.getLogger("trio_h2.server")
@@ -51,6 +52,11 @@ class RefusedRequest:
     def authority(self) -> str | None:
         """The authority, ``None`` if there was none."""
         return self.headers.first(b":authority")
+
+    @property
+    def peer_address(self) -> Address | None:
+        """As `ServerStream.peer_address`."""
+        return self.transport.forwarded_client(self.headers).address or self.transport.peer_address
 
     def __str__(self) -> str:
         return f"{_shown(self.method)} {_shown(self.path or self.authority)}"

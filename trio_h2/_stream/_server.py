@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from .._wire._headers import HeadersInput, RawField
     from .._wire._schedule import Priority
     from ._core import StreamCore
+    from ._forwarded import ForwardedClient
     from ._port import PushPort
+    from ._proxied import Address
 
 
 @interrupt_safe
@@ -31,6 +33,7 @@ class ServerStream(Stream):
         super().__init__(core)
         assert core.request is not None
         self._request = core.request
+        self._view = core.port.transport
         self._pushes = pushes
         self._no_trailers = False
 
@@ -53,8 +56,25 @@ class ServerStream(Stream):
 
     @property
     def scheme(self) -> str:
-        """``"https"`` or ``"http"``; empty for CONNECT."""
-        return self._request.scheme
+        """``"https"`` or ``"http"``; empty for CONNECT.
+
+        What the client has spoken with the first of ``ServerConfig.trusted_proxies``, if one of them tells.
+        """
+        scheme = self._request.scheme
+        return scheme and (self._forwarded.scheme or scheme)
+
+    @property
+    def peer_address(self) -> Address | None:
+        """The client's address: ``(host, port, …)``, a Unix path, or ``None`` where there is no socket.
+
+        If the peer of the connection is one of ``ServerConfig.trusted_proxies``, it is the address for which the proxy
+        has sent the request, ``(host, port)`` with port 0 where it is not told; else that of the transport.
+        """
+        return self._forwarded.address or self._view.peer_address
+
+    @property
+    def _forwarded(self) -> ForwardedClient:
+        return self._view.forwarded_client(self._request.headers)
 
     @property
     def authority(self) -> str:
@@ -301,7 +321,7 @@ class ServerStream(Stream):
             StreamResetError: this stream was reset. SessionError: the session broke.
             trio.ClosedResourceError: this side closed the stream.
         """
-        fields = promise_fields(headers, self.scheme, self.authority)
+        fields = promise_fields(headers, self._request.scheme, self.authority)
         core, port = self._core, self._core.port
         self._check_can_push()
         await port.control_room()

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Final, NoReturn, TypeVar, cast
 
 import trio
 
 from .._errors import LocalProtocolError
 from .._util import NoPublicConstructor
 from ._below_tls import below_tls
+from ._forwarded import ForwardedClient
 from ._proxied import proxy_header, socket_below
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
+    from .._wire._headers import Headers
+    from ._forwarded import TrustedProxies
     from ._proxied import Address
 
 T = TypeVar("T")
+_NOBODY: Final = ForwardedClient()
 
 
 class TransportView(metaclass=NoPublicConstructor):
@@ -26,7 +30,9 @@ class TransportView(metaclass=NoPublicConstructor):
     The bytes belong to the session: reading, writing or closing them here raises `LocalProtocolError`.
     """
 
-    def __init__(self, transport: trio.abc.Stream, *, cleartext: str | None = "h2c") -> None:
+    def __init__(
+        self, transport: trio.abc.Stream, *, cleartext: str | None = "h2c", proxies: TrustedProxies | None = None
+    ) -> None:
         self._transport = transport
         self._cleartext = cleartext
         self._tls = transport if isinstance(transport, trio.SSLStream) else None
@@ -43,6 +49,7 @@ class TransportView(metaclass=NoPublicConstructor):
         self._proxy_address = None if told is None else self._peer_address
         if told is not None and told.peer_address is not None:
             self._peer_address, self._local_address = told.peer_address, told.local_address
+        self._proxies = proxies if proxies is not None and proxies.trust(self._peer_address) else None
 
     def __repr__(self) -> str:
         tls = " over TLS" if self.encrypted else ""
@@ -63,6 +70,7 @@ class TransportView(metaclass=NoPublicConstructor):
         """The peer's address: ``(host, port, …)``, a Unix path, or ``None`` where there is no socket.
 
         With ``proxy_protocol=True`` the client's, as the load balancer tells it; its own when it speaks for itself.
+        What proxies tell that speak HTTP is different for each request: `ServerStream.peer_address`.
         """
         return self._peer_address
 
@@ -70,6 +78,10 @@ class TransportView(metaclass=NoPublicConstructor):
     def proxy_address(self) -> Address | None:
         """The address of the load balancer that told `peer_address`; ``None`` without the PROXY protocol."""
         return self._proxy_address
+
+    def forwarded_client(self, headers: Headers) -> ForwardedClient:
+        """Returns what a request says of the client behind the peer, if the peer is one of ``trusted_proxies``."""
+        return _NOBODY if self._proxies is None else self._proxies.client(headers)
 
     # -- TLS -------------------------------------------------------------------------------------------------------
 

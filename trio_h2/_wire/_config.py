@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import TypeVar
 
-from .._checks import check_bool, check_grace, check_int, check_seconds
+from .._checks import check_bool, check_grace, check_int, check_networks, check_seconds
 from ._padding import PaddingStrategy
 
 _C = TypeVar("_C", bound="SessionConfig")
@@ -15,6 +15,9 @@ _C = TypeVar("_C", bound="SessionConfig")
 MIB = 1024 * 1024
 MAX_WINDOW = 2**31 - 1
 """RFC 9113 §6.9.1: "A sender MUST NOT allow a flow-control window to exceed 2^31-1 octets." """
+TRUSTED_UNIX = "unix"
+"""The word for whoever connects to a Unix socket, in ``trusted_proxies``."""
+FORWARDED_FIELDS = (None, "x-forwarded", "forwarded")
 DEFAULT_WINDOW = 65_535
 """RFC 9113 §6.9.2: the window of a new connection, and of a stream until SETTINGS say otherwise."""
 
@@ -229,6 +232,14 @@ class ServerConfig(SessionConfig):
     wait to be accepted, and are refused by nobody but the system when ``backlog`` of them wait. ``None``: no limit."""
     unknown_protocol_timeout: float = 10.0
     """How long ``on_unknown_protocol`` may take before its connection is closed."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks or addresses of proxies, such as ``"10.0.0.0/8"``, and ``"unix"`` for whoever connects to a Unix socket:
+    on their connections ``X-Forwarded-For``, ``X-Forwarded-Proto`` and ``Forwarded`` (RFC 7239) tell
+    `ServerStream.peer_address` and `ServerStream.scheme`. From others these fields are fields like any other. Any
+    iterable is taken."""
+    forwarded_field: str | None = None
+    """Which of them count: ``"x-forwarded"`` or ``"forwarded"``, the ones that the proxies write. ``None``: those that
+    are there; where both are, as far as they agree, for a proxy may pass on the other kind as a client made it up."""
 
     def __post_init__(self) -> None:
         _check_int(self, 0, 2**32 - 1, "max_concurrent_streams")
@@ -238,6 +249,13 @@ class ServerConfig(SessionConfig):
         _check_numbers(self, "seconds", "goaway_timeout")
         _check_numbers(self, "seconds", "upload_grace_timeout", "body_timeout")
         _check_int(self, 0, 2**31, "max_session_invalid_frames", "max_session_rejected_streams", "upload_grace_bytes")
+        object.__setattr__(
+            self, "trusted_proxies", check_networks("trusted_proxies", self.trusted_proxies, TRUSTED_UNIX)
+        )
+        if self.forwarded_field not in FORWARDED_FIELDS:
+            raise ValueError(
+                f"forwarded_field must be 'x-forwarded', 'forwarded' or None, not {self.forwarded_field!r}"
+            )
         check_bool("enable_connect_protocol", self.enable_connect_protocol)
         check_bool("allow_half_open", self.allow_half_open)
         check_grace("last_request_timeout", self.last_request_timeout)

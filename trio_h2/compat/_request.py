@@ -92,8 +92,13 @@ class Request(metaclass=NoPublicConstructor):
 
     @property
     def scheme(self) -> str:
-        """``"https"`` or ``"http"``; empty for CONNECT."""
+        """``"https"`` or ``"http"``, see `ServerStream.scheme`; empty for CONNECT."""
         return self._exchange.scheme
+
+    @property
+    def peer_address(self) -> tuple[str, int] | tuple[str, int, int, int] | str | bytes | None:
+        """The client's address, see `ServerStream.peer_address`."""
+        return self._exchange.peer_address
 
     @property
     def http_version(self) -> str:

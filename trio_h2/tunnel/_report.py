@@ -72,5 +72,5 @@ class Report:
 
 
 def _client(stream: trio_h2.ServerExchange) -> str:
-    address = stream.transport.peer_address
+    address = stream.peer_address
     return address_name(address) or str(address or "-")
