@@ -96,7 +96,7 @@ class Owner:
             case "output":
                 monkeypatch.setattr(engine, "take_output", broken)
             case "watcher":
-                monkeypatch.setattr(engine, "ping", broken)
+                monkeypatch.setattr(session._core.watcher, "_act", broken)
             case "transport reads":
                 self.transport.reading = True
             case "transport writes":
