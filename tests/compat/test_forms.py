@@ -424,7 +424,8 @@ async def test_an_upload_waits_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> 
         assert await form.files[0].read() == BIG
         await response.end("fine")
 
-    config = trio_h2.ServerConfig(stream_window=65_535)
+    # No room for windows to grow.
+    config = trio_h2.ServerConfig(max_concurrent_streams=1, stream_window=65_535, receive_budget=65_535)
     async with pair(compat.request_handler(app), server_config=config) as (client, server):
         body = multipart(upload(BIG))
         async with client.request("POST", headers={"content-type": MULTIPART}, body=body) as stream:

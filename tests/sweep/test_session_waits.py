@@ -114,10 +114,10 @@ def check_nothing_waits(session: Session) -> None:
 @pytest.mark.parametrize(
     ("operation", "capacity", "points"),
     [
-        pytest.param(ping, None, 10, marks=pytest.mark.parity("B18"), id="ping"),
+        pytest.param(ping, None, 8, marks=pytest.mark.parity("B18"), id="ping"),
         pytest.param(pings, None, 20, marks=pytest.mark.parity("B18"), id="pings"),
         pytest.param(pings, 7, 40, marks=pytest.mark.parity("B18"), id="pings-narrow"),
-        pytest.param(update, None, 10, marks=pytest.mark.parity("B16", "B6"), id="update"),
+        pytest.param(update, None, 8, marks=pytest.mark.parity("B16", "B6"), id="update"),
         pytest.param(updates, None, 20, marks=pytest.mark.parity("B16", "B6"), id="updates"),
         pytest.param(updates, 7, 40, marks=pytest.mark.parity("B16", "B6"), id="updates-narrow"),
         pytest.param(update_beside_a_request, None, 30, marks=pytest.mark.parity("B16"), id="update-and-request"),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _EXCHANGES = [
     pytest.param(bare_trailers, None, 20, id="bare"),
     pytest.param(blocked_trailers, None, 50, id="blocked"),
-    pytest.param(blocked_trailers, 37, 100, id="blocked-narrow"),
+    pytest.param(blocked_trailers, 37, 90, id="blocked-narrow"),
     pytest.param(trailers, 37, 40, id="body-narrow"),
 ]
 
