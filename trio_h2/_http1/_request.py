@@ -11,13 +11,15 @@ from .._wire._fields import NOT_IN_TRAILERS, MalformedMessageError, check_reques
 from .._wire._headers import Headers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from .._wire._config import SessionConfig
     from .._wire._headers import RawField
 
 _ABSOLUTE = re.compile(rb"([A-Za-z][A-Za-z0-9+.\-]*)://([^/?#]*)(.*)", re.DOTALL)
 _DROPPED: Final = NOT_FOR_APPLICATIONS | {b"host", b"te"}
+_USUAL: Final = frozenset((b"keep-alive", b"close"))
+"""Values of ``connection`` that name no field but those which are dropped anyway."""
 _STAYS: Final = frozenset((b"content-length",))
 """What frames the body stays, whatever a client says of it."""
 _NO_HOST: Final = b"no-host.invalid"
@@ -49,27 +51,35 @@ class RequestHead:
     """What was left out of *headers*: for whoever switches protocols."""
     dropped: frozenset[bytes]
     """The names of the fields that were left out, in lower case."""
-    spelled: Sequence[RawField]
-    """All fields, with names as the client has spelled them."""
-    spelled_trailers: Sequence[RawField] = ()
+    spelled: Callable[[], Sequence[RawField]]
+    """Returns all fields, with names as the client has spelled them."""
+    spelled_trailers: Callable[[], Sequence[RawField]] = list
     """Likewise, the trailers."""
 
     def raw_headers(self) -> list[RawField]:
         """Returns what *headers* has, with names as the client has spelled them."""
         fields = [(name, value) for name, value in self.headers.raw if name[:1] == b":"]
-        fields += [(name, value) for name, value in self.spelled if name.lower() not in self.dropped]
+        spelled = self.spelled()
+        fields += [(name, value) for name, value in spelled if name.lower() not in self.dropped]
         if "te" in self.headers:
-            fields.append((next(name for name, _ in self.spelled if name.lower() == b"te"), b"trailers"))
+            fields.append((next(name for name, _ in spelled if name.lower() == b"te"), b"trailers"))
         return fields
 
     def raw_trailers(self) -> list[RawField]:
         """Returns the trailers that were kept, with names as the client has spelled them."""
         unwanted = self.dropped | NOT_IN_TRAILERS
-        return [(name, value) for name, value in self.spelled_trailers if name.lower() not in unwanted]
+        return [(name, value) for name, value in self.spelled_trailers() if name.lower() not in unwanted]
 
 
 def request_head(
-    method: bytes, target: bytes, version: bytes, spelled: Sequence[RawField], *, scheme: bytes, config: SessionConfig
+    method: bytes,
+    target: bytes,
+    version: bytes,
+    raw: Sequence[RawField],
+    spelled: Callable[[], Sequence[RawField]],
+    *,
+    scheme: bytes,
+    config: SessionConfig,
 ) -> RequestHead:
     """Returns the head of a request, checked as one of HTTP/2 is.
 
@@ -77,7 +87,8 @@ def request_head(
         method: from the request line.
         target: likewise: path, URL, ``*`` or ``host:port``.
         version: likewise, as in ``b"1.1"``.
-        spelled: the fields, names as the client has spelled them.
+        raw: the fields, names in lower case.
+        spelled: returns them with names as the client has spelled them.
         scheme: of the transport: ``https`` or ``http``.
         config: the limits.
 
@@ -87,7 +98,6 @@ def request_head(
     if not b"1.0" <= version <= b"1.9":
         raise BadMessageError(505, "the version is not HTTP/1.1 or HTTP/1.0")
     old = version == b"1.0"
-    raw = [(name.lower(), value) for name, value in spelled]
     names = [name for name, _ in raw]
     if len(raw) + 3 > config.max_header_fields:  # the four pseudo-headers count, and one is made of host
         raise BadMessageError(431, f"more fields than {config.named('max_header_fields')}")
@@ -100,7 +110,7 @@ def request_head(
             raise BadMessageError(400, "transfer-encoding in HTTP/1.0")
     host = next((value for name, value in raw if name == b"host"), b"")
     fields = [(b":method", method), *_target_fields(method, target, scheme, host)]
-    dropped = _DROPPED | _connection_options(raw)
+    dropped = _DROPPED if b"connection" not in names else _DROPPED | _connection_options(raw)
     fields += [(name, value) for name, value in raw if name not in dropped]
     if any(name == b"te" and b"trailers" in value.lower() for name, value in raw):
         fields.append((b"te", b"trailers"))
@@ -123,18 +133,17 @@ def request_head(
     )
 
 
-def request_trailers(spelled: Sequence[RawField], head: RequestHead, config: SessionConfig) -> Headers | None:
+def request_trailers(raw: Sequence[RawField], head: RequestHead, config: SessionConfig) -> Headers | None:
     """Returns the trailers of a request, checked as those of HTTP/2 are; ``None`` if there are none.
 
     Args:
-        spelled: the fields, names as the client has spelled them.
+        raw: the fields, names in lower case.
         head: of the request.
         config: the limits.
 
     Raises:
         BadMessageError: something is wrong with them.
     """
-    raw = [(name.lower(), value) for name, value in spelled]
     try:
         check_trailers(raw)
     except MalformedMessageError as exc:
@@ -143,7 +152,6 @@ def request_trailers(spelled: Sequence[RawField], head: RequestHead, config: Ses
         raise BadMessageError(431, f"more trailers than {config.named('max_header_fields')}")
     if field_section_size(raw) > config.max_header_list_size:
         raise BadMessageError(431, f"more bytes of trailers than {config.named('max_header_list_size')}")
-    head.spelled_trailers = spelled
     kept = [(name, value) for name, value in raw if name not in head.dropped and name not in NOT_IN_TRAILERS]
     return Headers.from_raw(kept) if kept else None
 
@@ -155,10 +163,10 @@ def _connection_options(raw: Sequence[RawField]) -> frozenset[bytes]:
     for each connection-option in this field, remove any header or trailer field(s) from the message with the same name
     as the connection-option".
     """
-    values = [value for name, value in raw if name == b"connection"]
-    if not values:
+    value = b",".join([value for name, value in raw if name == b"connection"]).lower()
+    if value in _USUAL:
         return frozenset()
-    return frozenset(one.strip(b" \t") for one in b",".join(values).lower().split(b",")) - _STAYS
+    return frozenset([one.strip(b" \t") for one in value.split(b",")]) - _STAYS
 
 
 def _target_fields(method: bytes, target: bytes, scheme: bytes, host: bytes) -> list[RawField]:

@@ -173,7 +173,8 @@ class Http1Wire:
                 event.method,
                 event.target,
                 event.http_version,
-                event.headers.raw_items(),
+                list(event.headers),
+                event.headers.raw_items,
                 scheme=self._scheme,
                 config=self._config,
             )
@@ -190,7 +191,8 @@ class Http1Wire:
         if self.method == b"CONNECT":
             return None  # RFC 9110 §9.3.6: what comes belongs to the tunnel, if there is going to be one
         assert self._head is not None
-        trailers = request_trailers(event.headers.raw_items(), self._head, self._config)
+        trailers = request_trailers(list(event.headers), self._head, self._config)
+        self._head.spelled_trailers = event.headers.raw_items
         self._request_ended()
         self.backlog = len(self._h11.trailing_data[0])
         return EndReceived(trailers)
