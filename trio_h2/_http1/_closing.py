@@ -52,7 +52,7 @@ async def close_gracefully(
             with trio.move_on_after(seconds):
                 await wait_ended()
         await stop_reading()
-        await _close_tls(transport, config, seconds=seconds if unread and not announced else 0)
+        await _close_tls(transport, config, seconds=0 if unread and announced else seconds)
     elif unread:
         with trio.move_on_after(seconds):
             await wait_ended()
@@ -64,12 +64,13 @@ async def _close_tls(transport: trio.SSLStream[trio.abc.Stream], config: ServerC
     """Closes what is whole, so that the client can tell it from what is cut.
 
     RFC 9112 §9.8: "Servers MUST attempt to initiate an exchange of closure alerts with the client before closing the
-    connection. A server MAY close the connection after sending a closure alert". So the client's is not awaited.
+    connection. A server MAY close the connection after sending a closure alert". So the client's alert is not awaited;
+    that it closes is, in stages as in clear text, because TCP could lose the response otherwise.
 
     Args:
         transport: nobody reads or writes it.
         config: ``close_timeout`` bounds the time that sending takes.
-        seconds: how long bytes are thrown away that the client still sends.
+        seconds: how long the client gets to close; what it still sends is thrown away.
     """
     below, tls = transport.transport_stream, below_tls(transport)
     try:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from .._session._supervision import supervise
+from .._stream._alerts import alert_of, meaning_of
 from .._stream._core import StreamCore
 from .._stream._forwarded import trusted_proxies
 from .._stream._port import HEADERS
@@ -264,7 +265,11 @@ class Http1Core:
                 try:
                     data = bytes(await self.below.receive_some(READ_SIZE))
                 except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
-                    self._lost("the transport broke", exc)
+                    alert = alert_of(exc.__cause__)
+                    if alert is None:
+                        self._lost("the transport broke", exc)
+                    else:
+                        self._lost(f"the client ended TLS: {meaning_of(alert)}", exc.__cause__)
                     return
                 if not data:
                     self._eof = True
