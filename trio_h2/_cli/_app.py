@@ -10,8 +10,6 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from trio_h2 import compat
-
 from .._checks import takes
 from ._errors import UsageError, describe
 
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from types import ModuleType
 
-    from trio_h2 import ServerStream
+    from trio_h2 import ServerStream, compat
 
     Handler = Callable[[ServerStream], Awaitable[object]]
     RequestHandler = Callable[[compat.Request, compat.Response], Awaitable[object]]
@@ -49,6 +47,8 @@ def load_app(spec: str) -> Handler:
     if takes(handler, 1):
         return cast("Handler", handler)
     if takes(handler, 2):
+        from trio_h2 import compat  # which takes time to load, and most commands do without it
+
         return cast("Handler", compat.request_handler(cast("RequestHandler", handler)))
     hint = "; it looks like an ASGI app, which is for an ASGI server" if takes(handler, 3) else ""
     raise UsageError(
