@@ -20,10 +20,12 @@ async def test_by_default_the_session_ends_gracefully(role: Role, autojump_clock
         peer.timeout = 100
         start = trio.current_time()
         with session.subscribe() as events:
-            await peer.until(GoAwayFrame, code=ErrorCode.NO_ERROR)
+            goaway = await peer.until(GoAwayFrame, code=ErrorCode.NO_ERROR)
             assert trio.current_time() - start == pytest.approx(10)
+            where = "ServerConfig" if role is Role.SERVER else "ClientConfig"
+            assert goaway.debug == f"the session had no stream for idle_timeout=10 s (set in {where})".encode()
             if role is Role.SERVER:
-                await peer.expect_goaway(ErrorCode.NO_ERROR)  # in two steps
+                assert (await peer.expect_goaway(ErrorCode.NO_ERROR)).debug == goaway.debug  # in two steps
             await peer.expect_eof()
             await peer.aclose()
             happenings = [event async for event in events]

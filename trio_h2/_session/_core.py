@@ -220,7 +220,8 @@ class SessionCore:
         """Nothing has happened for ``idle_timeout``."""
         self.events.tell(SessionIdle(self.watcher.idle_timeout))
         if self.on_idle is None:
-            self.ending.drain()
+            seconds, where = self.watcher.idle_timeout, self.config.where
+            self.ending.drain(f"the session had no stream for idle_timeout={seconds:g} s ({where})")
         else:
             self.on_idle(self.session)
 

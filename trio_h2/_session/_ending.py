@@ -44,6 +44,7 @@ class Ending:
         "_goaway_final",
         "_handlers",
         "_leaving",
+        "_reason",
         "_write_error",
         "closed",
         "draining",
@@ -57,6 +58,8 @@ class Ending:
         self._core = core
         self._handlers = core.handlers
         self._leaving = False
+        self._reason = b""
+        """Why this side leaves, for the peer."""
         self._goaway_final = False
         """The last GOAWAY, the one with the real id, is in the output."""
         self._write_error: BaseException | None = None
@@ -80,20 +83,27 @@ class Ending:
 
     # -- leaving ---------------------------------------------------------------------------------------------------
 
-    def drain(self) -> None:
-        """This side leaves: no new streams, running ones finish, see `Session.shutdown`."""
+    def drain(self, reason: str = "") -> None:
+        """This side leaves: no new streams, running ones finish, see `Session.shutdown`.
+
+        Args:
+            reason: tells the peer and the log why, unless the application wants it.
+        """
         if self._leaving or self.failure is not None:
             return
         core, engine = self._core, self._core.engine
         self._leaving = True
+        self._reason = reason.encode()
+        if reason:
+            logger.debug("%s: %s", core.label, reason)
         self.draining.set()
         core.watcher.leaving()
         if core.role is Role.SERVER and engine.peer_settings_seen:
-            engine.goaway(ErrorCode.NO_ERROR, LAST_POSSIBLE_ID)
+            engine.goaway(ErrorCode.NO_ERROR, LAST_POSSIBLE_ID, self._reason)
             engine.ping(DRAIN_PAYLOAD)
             core.watcher.drain_asked(core.goaway_timeout)
         else:
-            engine.goaway(ErrorCode.NO_ERROR)
+            engine.goaway(ErrorCode.NO_ERROR, debug_data=self._reason)
             self._goaway_final = True
         core.wake_writer()
         core.no_more_slots()
@@ -106,7 +116,7 @@ class Ending:
         if self._leaving and not self._goaway_final and self.failure is None:
             self._goaway_final = True
             self._core.watcher.drain_settled()
-            self._core.engine.goaway(ErrorCode.NO_ERROR)
+            self._core.engine.goaway(ErrorCode.NO_ERROR, debug_data=self._reason)
             self._core.wake_writer()
 
     def peer_leaves(self) -> None:
