@@ -40,6 +40,7 @@ class ClientSession(Session):
 
         That is what the server's limit leaves (SETTINGS_MAX_CONCURRENT_STREAMS), or our own ``receive_budget``,
         whichever is less, without those that wait already. A response keeps its room until it has ended and is read.
+        It is 0, too, while too many requests were given up (``cancel_burst``).
         """
         return self._core.free_streams
 
