@@ -169,7 +169,7 @@ async def test_the_address_of_the_client(version: str, tls_files: TlsFiles, peer
             assert (await fetch(session, "/")).status == 200
         address = session.transport.local_address
         assert isinstance(address, tuple)
-        line = rf'^127\.0\.0\.1:{address[1]} "GET / HTTP/2.0" 200 '
+        line = rf'^\S+ 127\.0\.0\.1:{address[1]} "GET / HTTP/2.0" 200 '
         async with trio.open_nursery() as nursery:
             nursery.start_soon(first.wait_for, line)
             nursery.start_soon(second.wait_for, line)
