@@ -14,7 +14,7 @@ _MOST_BEFORE_THE_PATH = 512
 class RequestLine:
     """Percent-encodes bytes above 0x7f in the path and query of one request.
 
-    They do not belong there (RFC 3986 §2), but some clients, curl for one, send the bytes of a name as they are, and
+    They do not belong there (RFC 3986 §2), but some clients send the bytes of a name as they are, and
     HTTP/2 lets them pass. h11 would refuse the request.
     """
 
