@@ -19,6 +19,8 @@ from trio_h2.testing import ReferenceClient, ReferenceServer, ReferenceServerStr
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from trio_h2.testing import ReferencePeer
+
     Handler: TypeAlias = Callable[[trio_h2.ServerStream], Awaitable[object]]
     ReferenceHandler: TypeAlias = Callable[[ReferenceServerStream], Awaitable[object]]
     PushHandler: TypeAlias = Callable[[trio_h2.PushedStream], Awaitable[object]]
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 PROBE = "/probe"
 TIME_LIMIT = 60
 """Seconds of a clock that jumps: what waits for ever fails at once."""
+METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH", "PROPFIND")
 SIZES = (0, 1, 1000, 16_384, 16_385, 65_535, 65_536, 300_000)
 
 
@@ -113,6 +116,16 @@ async def nothing_is_left(session: trio_h2.Session) -> None:
     assert (figures.open_streams, figures.running_handlers, figures.queued_body) == (0, 0, 0)
     assert ledger.held == 0
     assert ledger.received == ledger.taken + ledger.discarded
+
+
+async def ping_each_other(ours: trio_h2.Session, reference: ReferencePeer) -> None:
+    """Each end pings the other one alone, and then both of them several times at once."""
+    await reference.ping()
+    await ours.ping()
+    async with trio.open_nursery() as nursery:
+        for _number in range(5):
+            nursery.start_soon(reference.ping)
+            nursery.start_soon(ours.ping)
 
 
 async def read(stream: trio_h2.Stream) -> bytes:

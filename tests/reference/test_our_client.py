@@ -8,14 +8,12 @@ import pytest
 import trio
 
 import trio_h2
-from tests.reference.ends import SIZES, our_client, pattern, read
+from tests.reference.ends import METHODS, SIZES, our_client, pattern, ping_each_other, read
 
 if TYPE_CHECKING:
     from trio.testing import MockClock
 
     from trio_h2.testing import ReferenceServerStream
-
-METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH", "PROPFIND")
 
 
 async def echo(stream: ReferenceServerStream) -> None:
@@ -204,12 +202,7 @@ async def test_many_streams_at_once(autojump_clock: MockClock) -> None:
 
 async def test_pings_of_both_sides_are_answered(autojump_clock: MockClock) -> None:
     async with our_client(echo) as (session, server):
-        await server.ping()
-        await session.ping()
-        async with trio.open_nursery() as nursery:
-            for _number in range(5):
-                nursery.start_soon(server.ping)
-                nursery.start_soon(session.ping)
+        await ping_each_other(session, server)
 
 
 # ---- Push ----

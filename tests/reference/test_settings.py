@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ from tests.reference.ends import our_client, our_server, pattern, read
 from trio_h2 import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from trio.testing import MockClock
 
     from trio_h2.testing import ReferenceClient, ReferencePeer, ReferenceServerStream
@@ -79,32 +82,32 @@ async def change(end: ReferencePeer | trio_h2.Session) -> None:
     await end.update_settings(Settings(initial_window_size=65_535))
 
 
-@pytest.mark.parametrize("changing", ["ours", "reference", "both"])
-async def test_settings_change_under_our_server(autojump_clock: MockClock, changing: str) -> None:
-    async with our_server(echo) as (client, session), trio.open_nursery() as nursery:
+async def change_meanwhile(
+    changing: str, ours: trio_h2.Session, reference: ReferencePeer, ask: Callable[[int], Awaitable[None]]
+) -> None:
+    """Exchanges are under way, others begin, and one end or both change their settings meanwhile."""
+    async with trio.open_nursery() as nursery:
         for number in range(5):
-            nursery.start_soon(ask_ours, client, number)
+            nursery.start_soon(ask, number)
         await wait_all_tasks_blocked()
         if changing != "ours":
-            nursery.start_soon(change, client)
+            nursery.start_soon(change, reference)
         if changing != "reference":
-            nursery.start_soon(change, session)
+            nursery.start_soon(change, ours)
         for number in range(5, 10):
-            nursery.start_soon(ask_ours, client, number)
+            nursery.start_soon(ask, number)
+
+
+@pytest.mark.parametrize("changing", ["ours", "reference", "both"])
+async def test_settings_change_under_our_server(autojump_clock: MockClock, changing: str) -> None:
+    async with our_server(echo) as (client, session):
+        await change_meanwhile(changing, session, client, functools.partial(ask_ours, client))
 
 
 @pytest.mark.parametrize("changing", ["ours", "reference", "both"])
 async def test_settings_change_under_our_client(autojump_clock: MockClock, changing: str) -> None:
-    async with our_client(reference_echo) as (session, server), trio.open_nursery() as nursery:
-        for number in range(5):
-            nursery.start_soon(ask_reference, session, number)
-        await wait_all_tasks_blocked()
-        if changing != "ours":
-            nursery.start_soon(change, server)
-        if changing != "reference":
-            nursery.start_soon(change, session)
-        for number in range(5, 10):
-            nursery.start_soon(ask_reference, session, number)
+    async with our_client(reference_echo) as (session, server):
+        await change_meanwhile(changing, session, server, functools.partial(ask_reference, session))
 
 
 @pytest.mark.parametrize("settings", CHANGES[1:])
