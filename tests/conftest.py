@@ -1,10 +1,15 @@
-"""What all tests share: which folders a plain run leaves to a session of their own."""
+"""What all tests share: which folders a plain run leaves to a session of their own, and fixtures."""
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # Their assertions speak as those of tests do. Here, because tests of other folders import them, too.
 pytest.register_assert_rewrite(
@@ -12,6 +17,17 @@ pytest.register_assert_rewrite(
 )
 
 _INTEROP = Path(__file__).parent / "interop"
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """Turns the cyclic garbage collector off: what is in a cycle stays."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -12,7 +12,7 @@ import pytest
 import trio
 
 import trio_h2
-from tests.stream.harness import pair
+from tests.stream.harness import pair, watched
 from trio_h2 import Headers
 from trio_h2.testing import memory_transports
 
@@ -210,19 +210,6 @@ def _headers_of(event: h11.InformationalResponse | h11.Response) -> Headers:
     return Headers([(":status", event.status_code), *((name, value) for name, value in event.headers)])
 
 
-def _watched(handler: StreamHandler, errors: list[AssertionError]) -> StreamHandler:
-    """Makes failed assertions of a handler fail the test: the server would only log them."""
-
-    async def watched(exchange: trio_h2.ServerExchange) -> None:
-        try:
-            await handler(exchange)
-        except AssertionError as exc:
-            errors.append(exc)
-            raise
-
-    return watched
-
-
 @asynccontextmanager
 async def served(
     version: str, handler: StreamHandler, *, config: trio_h2.ServerConfig | None = None
@@ -234,7 +221,7 @@ async def served(
         return
     errors: list[AssertionError] = []
     async with trio.open_nursery() as nursery:
-        client = Http11Client(nursery, _watched(handler, errors), config)
+        client = Http11Client(nursery, watched(handler, errors), config)
         yield client
         await client.give_up()
     for error in errors:

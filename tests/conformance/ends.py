@@ -20,7 +20,7 @@ from trio.testing import wait_all_tasks_blocked
 import trio_h2
 from tests.conformance.feeds import OctetByOctet, Tap
 from tests.conformance.wire_audit import audit
-from trio_h2.testing import GoAwayFrame, MemoryTransport, ScriptedPeer, memory_transports
+from trio_h2.testing import GoAwayFrame, MemoryTransport, ScriptedPeer, SettingsFrame, memory_transports
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -81,6 +81,16 @@ class End(abc.ABC):
     @abc.abstractmethod
     async def still_works(self) -> None:
         """A whole exchange with content succeeds on a new stream, and nothing unexpected was sent before."""
+
+    async def begin_without_acknowledgement(self) -> None:
+        """The peer says its preface and SETTINGS, has received ours, and acknowledges nothing from here on."""
+        self.peer.auto_ack = False
+        if self.role == "client":
+            await self.peer.receive_preface()
+        else:
+            await self.peer.send_preface()
+        await self.peer.send_settings()
+        await self.peer.expect(SettingsFrame, ack=False)
 
     # ---- The states of RFC 9113 §5.1 ----
 

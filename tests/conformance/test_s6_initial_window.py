@@ -207,13 +207,7 @@ async def test_6_9_3_data_beyond_a_smaller_window_is_received_until_it_is_acknow
 async def test_6_9_3_a_window_smaller_than_the_default_counts_from_the_acknowledgement_on(start: Start) -> None:
     """A client may send its first request, and a server its first response, before it has seen our SETTINGS."""
     async with start(handshake=False, config={"stream_window": 10}) as end:
-        end.peer.auto_ack = False
-        if end.role == "client":
-            await end.peer.receive_preface()
-        else:
-            await end.peer.send_preface()
-        await end.peer.send_settings()
-        await end.peer.expect(SettingsFrame, ack=False)
+        await end.begin_without_acknowledgement()
         await end.peer.pick(SettingsFrame, ack=True)
         early = await end.open()
         await end.peer.send_data(early, bytes(1000), end_stream=True)

@@ -266,13 +266,7 @@ async def test_6_5_3_acknowledgement_of_nothing_is_ignored(end: End) -> None:
 async def test_6_5_3_missing_acknowledgement_is_a_connection_error(start: Start) -> None:
     """RFC 9113 allows SETTINGS_TIMEOUT "within a reasonable amount of time"; ours is settings_timeout."""
     async with start(handshake=False, config={"settings_timeout": 5.0}) as end:
-        end.peer.auto_ack = False
-        if end.role == "client":
-            await end.peer.receive_preface()
-        else:
-            await end.peer.send_preface()
-        await end.peer.send_settings()
-        await end.peer.expect(SettingsFrame, ack=False)
+        await end.begin_without_acknowledgement()
         await end.expect_connection_error(ErrorCode.SETTINGS_TIMEOUT)
 
 

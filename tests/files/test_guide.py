@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from tests.stream.harness import Handler
+    from tests.session.scripted import Handler
 
 PAGE = Path(__file__).parents[2] / "docs" / "files.md"
 DIRECTORY, ONE_FILE, OPEN_FILE = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)

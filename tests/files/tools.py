@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
 
     import trio_h2
-    from tests.stream.harness import Handler
+    from tests.session.scripted import Handler
 
 PATIENCE = 30.0
 """Seconds after which a test hangs. Worker threads need real time."""

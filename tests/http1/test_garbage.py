@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import weakref
-from typing import TYPE_CHECKING
 
 import pytest
 import trio
@@ -12,20 +10,6 @@ import trio.testing
 
 from tests.http1.client import echo, hello, serving
 from trio_h2.testing import CuttingStream
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture
-def no_collector() -> Iterator[None]:
-    """Turns the cyclic garbage collector off."""
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 @pytest.mark.usefixtures("no_collector")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 import trio
 import trio.testing
@@ -18,10 +18,25 @@ if TYPE_CHECKING:
     Handler: TypeAlias = Callable[[trio_h2.ServerStream], Awaitable[object]]
     PushHandler: TypeAlias = Callable[[trio_h2.PushedStream], Awaitable[object]]
     Wrapper: TypeAlias = Callable[[trio.abc.Stream], trio.abc.Stream]
+    PeerSettings: TypeAlias = Mapping[int, int] | Mapping[trio_h2.SettingCode, int]
     SessionHook: TypeAlias = Callable[[trio_h2.ServerSession], Awaitable[object]]
+
+StreamT = TypeVar("StreamT", bound=trio.abc.Stream)
 
 GET = {":method": "GET", ":scheme": "http", ":authority": "localhost", ":path": "/"}
 POST = {**GET, ":method": "POST"}
+
+
+class Wrapped(Generic[StreamT]):
+    """Puts a transport around the one of a session, and keeps it: `Wrapped.stream`, once there is a session."""
+
+    def __init__(self, make: Callable[[trio.abc.Stream], StreamT]) -> None:
+        self._make = make
+        self.stream: StreamT
+
+    def __call__(self, transport: trio.abc.Stream) -> StreamT:
+        self.stream = self._make(transport)
+        return self.stream
 
 
 def as_it_is(transport: trio.abc.Stream) -> trio.abc.Stream:
@@ -34,7 +49,7 @@ async def served(
     handler: Handler,
     *,
     config: trio_h2.ServerConfig | None = None,
-    settings: Mapping[int, int] | None = None,
+    settings: PeerSettings | None = None,
     handshake: bool = True,
     wrap: Wrapper = as_it_is,
     capacity: int | None = None,
@@ -55,7 +70,7 @@ async def served(
         session: trio_h2.ServerSession = await nursery.start(serve)
         async with ScriptedPeer(theirs, client=True) as peer:
             if handshake:
-                await peer.handshake(settings or {})
+                await peer.handshake({int(code): value for code, value in (settings or {}).items()})
             yield peer, session
 
 
@@ -63,7 +78,7 @@ async def served(
 async def connected(
     *,
     config: trio_h2.ClientConfig | None = None,
-    settings: Mapping[int, int] | None = None,
+    settings: PeerSettings | None = None,
     handshake: bool = True,
     wrap: Wrapper = as_it_is,
     capacity: int | None = None,
@@ -74,7 +89,7 @@ async def connected(
     connect = trio_h2.connect("http://localhost", transport=wrap(ours), config=config, push_handler=push_handler)
     async with ScriptedPeer(theirs, client=False) as peer, connect as session:
         if handshake:
-            await peer.handshake(settings or {})
+            await peer.handshake({int(code): value for code, value in (settings or {}).items()})
         yield session, peer
 
 

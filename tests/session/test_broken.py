@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from tests.session.scripted import connected, forever, served, settle
+from tests.session.scripted import Wrapped, connected, forever, served, settle
 from trio_h2 import (
     ErrorCode,
     HandshakeError,
@@ -62,13 +62,8 @@ def everything(session: ClientSession, stream: ClientStream) -> list[Callable[[]
 @pytest.mark.parity("B0", "B3")
 @pytest.mark.parametrize("how", ["eof", "cut", "protocol"])
 async def test_every_waiter_raises_at_once(how: str, autojump_clock: object) -> None:
-    wires: list[CuttingStream] = []
-
-    def wrap(transport: trio.abc.Stream) -> trio.abc.Stream:
-        wires.append(CuttingStream(transport, error=True))
-        return wires[0]
-
-    async with connected(wrap=wrap, settings={3: 1}) as (session, peer), trio.open_nursery() as nursery:
+    wire = Wrapped(partial(CuttingStream, error=True))
+    async with connected(wrap=wire, settings={3: 1}) as (session, peer), trio.open_nursery() as nursery:
         peer.auto_ack = False
         stream = await session.open_stream("POST", end_stream=False)
         operations = everything(session, stream)
@@ -78,7 +73,7 @@ async def test_every_waiter_raises_at_once(how: str, autojump_clock: object) -> 
         if how == "eof":
             await peer.aclose()
         elif how == "cut":
-            await wires[0].cut()
+            await wire.stream.cut()
         else:
             await peer.send_data(0, b"")
         await settle()
@@ -109,13 +104,8 @@ async def test_every_waiter_raises_at_once(how: str, autojump_clock: object) -> 
 @pytest.mark.parametrize("error", [False, True])
 async def test_every_open_stream_ends_with_the_transport(error: bool, autojump_clock: object) -> None:
     """Each operation that waits on each of them raises, and so does each later one."""
-    wires: list[CuttingStream] = []
-
-    def wrap(transport: trio.abc.Stream) -> trio.abc.Stream:
-        wires.append(CuttingStream(transport, error=error))
-        return wires[0]
-
-    async with connected(wrap=wrap) as (session, peer), trio.open_nursery() as nursery:
+    wire = Wrapped(partial(CuttingStream, error=error))
+    async with connected(wrap=wire) as (session, peer), trio.open_nursery() as nursery:
         streams = [await session.open_stream("POST", end_stream=False) for _ in range(5)]
         for stream in streams:
             await peer.expect_headers(stream.id)
@@ -129,7 +119,7 @@ async def test_every_open_stream_ends_with_the_transport(error: bool, autojump_c
         pending += [stream.wait_closed for stream in streams]
         raised = await collect(nursery, *pending)
         assert not raised
-        await wires[0].cut()
+        await wire.stream.cut()
         await settle()
         assert len(raised) == len(pending)
         assert {type(failure) for failure in raised} == {TransportLostError}
@@ -158,15 +148,10 @@ async def test_the_block_goes_on(autojump_clock: object) -> None:
 @pytest.mark.parametrize("error", [True, False])
 async def test_an_idle_session_that_ends(error: bool, autojump_clock: object) -> None:
     """Without streams the peer may just close; a network that breaks is an error all the same."""
-
-    def wrap(transport: trio.abc.Stream) -> trio.abc.Stream:
-        wires.append(CuttingStream(transport, error=error))
-        return wires[0]
-
-    wires: list[CuttingStream] = []
-    async with connected(wrap=wrap) as (session, _):
+    wire = Wrapped(partial(CuttingStream, error=error))
+    async with connected(wrap=wire) as (session, _):
         await settle()
-        await wires[0].cut()
+        await wire.stream.cut()
         if error:
             with pytest.raises(TransportLostError):
                 await session.wait_closed()
@@ -232,23 +217,18 @@ async def test_what_came_before_the_end_is_read_first(autojump_clock: object) ->
 
 async def test_a_failed_write_does_not_lose_the_answer(autojump_clock: object) -> None:
     """A server that wants no more answers and closes; the client may notice by its own write first."""
-    wires: list[StallableStream] = []
-
-    def wrap(transport: trio.abc.Stream) -> trio.abc.Stream:
-        wires.append(StallableStream(transport))
-        return wires[0]
-
-    async with connected(wrap=wrap) as (session, peer), trio.open_nursery() as nursery:
+    wire = Wrapped(StallableStream)
+    async with connected(wrap=wire) as (session, peer), trio.open_nursery() as nursery:
         stream = await session.open_stream("POST", end_stream=False)
         await peer.expect_headers(1)
         await settle()
-        wires[0].stall_receive()
+        wire.stream.stall_receive()
         await peer.respond(1, status=413, body=b"too much")
         await peer.aclose()
         errors = await collect(nursery, partial(stream.send_all, bytes(50_000)))
         with pytest.raises(trio.BrokenResourceError):
-            await wires[0].transport.send_all(b"the transport is broken")
-        wires[0].resume_receive()
+            await wire.stream.transport.send_all(b"the transport is broken")
+        wire.stream.resume_receive()
         assert (await stream.receive_response()).status == 413
         assert await stream.receive_some() == b"too much"
         assert await stream.receive_some() == b""

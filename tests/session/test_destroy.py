@@ -9,7 +9,7 @@ import trio
 import trio.testing
 
 from tests.session.ends import both_roles, session_of
-from tests.session.scripted import connected, served, settle
+from tests.session.scripted import Wrapped, connected, served, settle
 from trio_h2 import ErrorCode, LocalProtocolError, Role, ServerStream
 from trio_h2.testing import GoAwayFrame, StallableStream
 
@@ -85,13 +85,8 @@ async def test_everything_that_waits_gets_the_error(autojump_clock: object) -> N
 @pytest.mark.parity("B14")
 async def test_requests_that_wait_for_an_id_get_the_error(autojump_clock: object) -> None:
     """All of them at once, though no stream ends that would make room, and nothing can be written."""
-    walls: list[StallableStream] = []
-
-    def wrap(transport: trio.abc.Stream) -> trio.abc.Stream:
-        walls.append(StallableStream(transport))
-        return walls[0]
-
-    async with connected(settings={3: 0}, wrap=wrap) as (session, peer), trio.open_nursery() as nursery:
+    wall = Wrapped(StallableStream)
+    async with connected(settings={3: 0}, wrap=wall) as (session, peer), trio.open_nursery() as nursery:
         seen: list[BaseException | None] = []
 
         async def request() -> None:
@@ -102,13 +97,13 @@ async def test_requests_that_wait_for_an_id_get_the_error(autojump_clock: object
         for _ in range(3):
             nursery.start_soon(request)
         await peer.ping()
-        walls[0].stall_send()
+        wall.stream.stall_send()
         await session.goaway()  # the write that does not end
         await settle()
         session.destroy(_OOPS)
         await settle()
         assert seen == [_OOPS] * 3
-        walls[0].resume_send()
+        wall.stream.resume_send()
 
 
 @pytest.mark.parity("B14")

@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from tests.session.ends import both_roles, session_of
-from tests.session.scripted import connected, served, settle
+from tests.session.scripted import Wrapped, connected, served, settle
 from trio_h2 import (
     ClientConfig,
     ErrorCode,
@@ -226,20 +226,16 @@ async def test_more_settings_than_a_frame_holds(role: Role, autojump_clock: obje
 @both_roles
 async def test_debug_data_that_no_longer_fits(role: Role, autojump_clock: object) -> None:
     """The peer accepts smaller frames by the time that GOAWAY's turn has come."""
-    transports: list[StallableStream] = []
-
-    def wrap(transport: trio.abc.Stream) -> trio.abc.Stream:
-        transports.append(StallableStream(transport))
-        return transports[0]
+    wall = Wrapped(StallableStream)
 
     async def late(session: Session) -> None:
         with pytest.raises(ValueError, match="19992 bytes, the peer accepts at most 16376"):
             await session.goaway(debug_data=bytes(19_992))
 
-    async with session_of(role, settings={5: 20_000}, wrap=wrap, max_queued_control=1) as (session, peer):
+    async with session_of(role, settings={5: 20_000}, wrap=wall, max_queued_control=1) as (session, peer):
         with pytest.raises(ValueError, match="19993 bytes, the peer accepts at most 19992"):
             await session.goaway(debug_data=bytes(19_993))
-        transports[0].stall_send()
+        wall.stream.stall_send()
         for payload in b"under way", b"in the queue":
             await peer.send_ping(payload[:8])
             await settle()
@@ -248,6 +244,6 @@ async def test_debug_data_that_no_longer_fits(role: Role, autojump_clock: object
             await settle()
             await peer.send_settings({5: 16_384})
             await settle()
-            transports[0].resume_send()
+            wall.stream.resume_send()
         await peer.until(SettingsFrame, ack=True)
         await peer.expect_nothing()

@@ -6,12 +6,12 @@ import contextvars
 import gc
 import logging
 import weakref
-from typing import TYPE_CHECKING
+from functools import partial
 
 import pytest
 import trio
 
-from tests.session.scripted import GET, connected, forever, hello, served, settle
+from tests.session.scripted import GET, Wrapped, connected, forever, hello, served, settle
 from trio_h2 import (
     PushedStream,
     ServerConfig,
@@ -24,21 +24,6 @@ from trio_h2 import (
     serve_stream,
 )
 from trio_h2.testing import CuttingStream, GoAwayFrame, ScriptedPeer, memory_transports
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture
-def no_collector() -> Iterator[None]:
-    """Turns the cyclic garbage collector off."""
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-
 
 current: contextvars.ContextVar[ServerSession] = contextvars.ContextVar("current")
 
@@ -76,11 +61,7 @@ async def test_client_sessions_and_streams(end: str, autojump_clock: object) -> 
 
 
 async def _use_a_client(end: str, refs: Refs) -> None:
-    wires: list[CuttingStream] = []
-
-    def wrap(transport: trio.abc.Stream) -> trio.abc.Stream:
-        wires.append(CuttingStream(transport, error=True))
-        return wires[0]
+    wire = Wrapped(partial(CuttingStream, error=True))
 
     async def take(stream: PushedStream) -> None:
         refs.add(stream)
@@ -92,7 +73,7 @@ async def _use_a_client(end: str, refs: Refs) -> None:
 
     try:
         with trio.CancelScope() as scope:
-            async with connected(wrap=wrap, push_handler=take) as (session, peer):
+            async with connected(wrap=wire, push_handler=take) as (session, peer):
                 refs.add_session(session)
                 whole = await session.open_stream("GET")
                 half = await session.open_stream("POST", body=b"abc", end_stream=False)
@@ -115,7 +96,7 @@ async def _use_a_client(end: str, refs: Refs) -> None:
                 elif end == "peer gone":
                     await peer.aclose()
                 elif end == "cut":
-                    await wires[0].cut()
+                    await wire.stream.cut()
                 elif end == "protocol":
                     await peer.send_data(0, b"")
                 if end != "left":
@@ -136,11 +117,7 @@ async def test_server_sessions_and_streams(end: str, autojump_clock: object, cap
 
 
 async def _use_a_server(end: str, refs: Refs) -> None:
-    wires: list[CuttingStream] = []
-
-    def wrap(transport: trio.abc.Stream) -> trio.abc.Stream:
-        wires.append(CuttingStream(transport, error=True))
-        return wires[0]
+    wire = Wrapped(partial(CuttingStream, error=True))
 
     async def handler(stream: ServerStream) -> None:
         refs.add(stream)
@@ -165,7 +142,7 @@ async def _use_a_server(end: str, refs: Refs) -> None:
         current.set(session)  # the session keeps its context
 
     with trio.CancelScope() as scope:
-        async with served(handler, wrap=wrap, on_session=hook) as (peer, session):
+        async with served(handler, wrap=wire, on_session=hook) as (peer, session):
             for path in ("/whole", "/error", "/errors", "/forever", "/push"):
                 await peer.request("POST", path, end_stream=False)
             await peer.send_data(7, b"unread")
@@ -176,7 +153,7 @@ async def _use_a_server(end: str, refs: Refs) -> None:
             elif end == "peer gone":
                 await peer.aclose()
             elif end == "cut":
-                await wires[0].cut()
+                await wire.stream.cut()
             elif end == "protocol":
                 await peer.send_data(0, b"")
             elif end == "shutdown":

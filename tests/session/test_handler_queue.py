@@ -14,6 +14,7 @@ from trio_h2.testing import SettingsFrame, session_pair
 
 if TYPE_CHECKING:
     from trio_h2 import ServerStream
+    from trio_h2.testing import ScriptedPeer
 
 TWO = ServerConfig(max_concurrent_streams=2, reset_burst=10_000)
 
@@ -42,19 +43,25 @@ class Holding:
         await stream.respond(body=b"done")
 
 
+async def two_outlive_their_streams(peer: ScriptedPeer) -> None:
+    """Two requests are reset, whose handlers go on; a third one, on stream 5, has to wait for one of them."""
+    for stream_id in (1, 3):
+        await peer.request()
+        await peer.send_rst(stream_id)
+    await peer.request()
+    await peer.ping()
+
+
 async def test_a_reset_frees_no_place_until_the_handler_has_ended(autojump_clock: object) -> None:
     handler = Holding()
     async with served(handler, config=TWO) as (peer, session):
         with handler:
-            for stream_id in (1, 3):
-                await peer.request()
-                await peer.send_rst(stream_id)
-            fifth = await peer.request()
+            await two_outlive_their_streams(peer)
             await peer.expect_nothing(0.5)
             assert sorted(handler.started) == [1, 3]
             assert session.statistics().running_handlers == 3
             handler.go.set()
-            await peer.expect_headers(fifth, status=200)
+            await peer.expect_headers(5, status=200)
             assert sorted(handler.started) == [1, 3, 5]
             await settle()
             assert session.statistics().running_handlers == 0
@@ -133,11 +140,7 @@ async def test_a_limit_that_is_raised(autojump_clock: object) -> None:
     handler = Holding()
     async with served(handler, config=TWO) as (peer, session):
         with handler:
-            for stream_id in (1, 3):
-                await peer.request()
-                await peer.send_rst(stream_id)
-            await peer.request()
-            await peer.ping()
+            await two_outlive_their_streams(peer)
             await settle()
             assert sorted(handler.started) == [1, 3]
             async with trio.open_nursery() as nursery:
@@ -153,11 +156,7 @@ async def test_a_cut_session_has_no_queue(autojump_clock: object) -> None:
     handler = Holding()
     async with served(handler, config=TWO) as (peer, session):
         with handler:
-            for stream_id in (1, 3):
-                await peer.request()
-                await peer.send_rst(stream_id)
-            await peer.request()
-            await peer.ping()
+            await two_outlive_their_streams(peer)
             await peer.aclose()
             await settle()
             assert session.statistics().running_handlers == 2

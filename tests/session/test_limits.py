@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from tests.session.scripted import connected, forever, hello, served, settle
+from tests.session.scripted import Wrapped, connected, forever, hello, served, settle
 from trio_h2 import ClientConfig, ErrorCode, RemoteProtocolError, ServerConfig, StreamRefusedError
 from trio_h2.testing import StallableStream, session_pair
 
@@ -63,15 +63,10 @@ async def test_floods_end_the_session_and_say_why(
 
 
 async def test_a_peer_that_does_not_read_our_answers(caplog: Log, autojump_clock: object) -> None:
-    walls: list[StallableStream] = []
-
-    def wrap(transport: trio.abc.Stream) -> trio.abc.Stream:
-        walls.append(StallableStream(transport))
-        return walls[0]
-
-    async with served(hello, config=ServerConfig(max_queued_replies=50), wrap=wrap) as (peer, session):
+    wall = Wrapped(StallableStream)
+    async with served(hello, config=ServerConfig(max_queued_replies=50), wrap=wall) as (peer, session):
         await settle()
-        walls[0].stall_send()
+        wall.stream.stall_send()
         for _ in range(60):
             await peer.send_ping()
         await settle()

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from tests.session.ends import both_roles, session_of
-from tests.session.scripted import connected, served, settle
+from tests.session.scripted import Wrapped, connected, served, settle
 from trio_h2 import ClientConfig, Role, ServerStream
 from trio_h2.testing import DataFrame, StallableStream, WindowUpdateFrame
-
-if TYPE_CHECKING:
-    import trio
 
 _BUDGET = 200_000
 _WINDOW = 100_000
@@ -81,21 +76,16 @@ async def test_sending_moves_the_remote_window_and_the_deflate_table(autojump_cl
 @pytest.mark.parity("B21")
 @both_roles
 async def test_the_outbound_queue_counts_frames(role: Role, autojump_clock: object) -> None:
-    stalls: list[StallableStream] = []
-
-    def wrap(transport: trio.abc.Stream) -> trio.abc.Stream:
-        stalls.append(StallableStream(transport))
-        return stalls[0]
-
-    async with session_of(role, wrap=wrap) as (session, peer):
+    wall = Wrapped(StallableStream)
+    async with session_of(role, wrap=wall) as (session, peer):
         await peer.ping()
         assert session.state.outbound_queue_size == 0
-        stalls[0].stall_send()
+        wall.stream.stall_send()
         for number in range(1, 4):
             await session.goaway(debug_data=bytes(1000 * number))
             await settle()  # the first one is in a write that does not end, the others wait behind it
             assert session.state.outbound_queue_size == number
-        stalls[0].resume()
+        wall.stream.resume()
         await settle()
         assert session.state.outbound_queue_size == 0
         await peer.ping()

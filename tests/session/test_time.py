@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import pytest
 import trio
 
-from tests.session.scripted import connected, forever, hello, served, settle
+from tests.session.scripted import Wrapped, connected, forever, hello, served, settle
 from trio_h2 import ClientConfig, ErrorCode, Initiator, KeepaliveTimeoutError, ServerConfig, ServerStream
 from trio_h2.testing import BlackHoleStream, GoAwayFrame, PingFrame, WindowUpdateFrame
 
@@ -15,19 +16,14 @@ from trio_h2.testing import BlackHoleStream, GoAwayFrame, PingFrame, WindowUpdat
 @pytest.mark.parametrize("capacity", [None, 0])
 async def test_a_black_hole_is_noticed(capacity: int | None, autojump_clock: object) -> None:
     """Silence for the interval, a PING, silence for its timeout; also if not even the PING can be written."""
-    holes: list[BlackHoleStream] = []
-
-    def wrap(transport: trio.abc.Stream) -> trio.abc.Stream:
-        holes.append(BlackHoleStream(transport, send_capacity=capacity))
-        return holes[0]
-
-    async with connected(wrap=wrap, config=ClientConfig(ping_interval=30, ping_timeout=15)) as (session, peer):
+    hole = Wrapped(partial(BlackHoleStream, send_capacity=capacity))
+    async with connected(wrap=hole, config=ClientConfig(ping_interval=30, ping_timeout=15)) as (session, peer):
         stream = await session.open_stream("POST", end_stream=False)
         await peer.expect_headers(1)
         await trio.sleep(3)
         await peer.send_window_update(0, 1)  # the last sign of life
         await settle()
-        holes[0].go_silent()
+        hole.stream.go_silent()
         start = trio.current_time()
         with pytest.raises(KeepaliveTimeoutError, match="ping_timeout=15 s") as caught:
             await stream.receive_response()
@@ -39,9 +35,9 @@ async def test_a_black_hole_is_noticed(capacity: int | None, autojump_clock: obj
         with pytest.raises(KeepaliveTimeoutError):
             await session.wait_closed()
         assert trio.current_time() - start <= 46
-        swallowed = holes[0].swallowed
+        swallowed = hole.stream.swallowed
         await trio.sleep(1000)
-        assert holes[0].swallowed == swallowed  # the timers are not armed again
+        assert hole.stream.swallowed == swallowed  # the timers are not armed again
 
 
 async def test_a_server_notices_too(autojump_clock: object) -> None:

@@ -7,28 +7,25 @@ where it matters which frames are on the wire.
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import trio
 import trio.testing
 
 import trio_h2
+from tests.session.scripted import as_it_is, connected, served, settle
 from tests.wire.engine_pair import check_books, credits
-from trio_h2.testing import ScriptedPeer, memory_transports, session_pair
+from trio_h2.testing import ScriptedPeer, session_pair
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
-    Handler: TypeAlias = Callable[[trio_h2.ServerStream], Awaitable[object]]
-    PushHandler: TypeAlias = Callable[[trio_h2.PushedStream], Awaitable[object]]
-    Wrapper: TypeAlias = Callable[[trio.abc.Stream], trio.abc.Stream]
+    from tests.session.scripted import Handler, PeerSettings, PushHandler, Wrapper
+
     Sessions: TypeAlias = tuple[trio_h2.ClientSession, trio_h2.ServerSession]
 
 
-def as_it_is(transport: trio.abc.Stream) -> trio.abc.Stream:
-    """Leaves a transport alone."""
-    return transport
+StreamT = TypeVar("StreamT")
 
 
 def check_open(session: trio_h2.Session) -> None:
@@ -49,10 +46,12 @@ def check_over(session: trio_h2.Session) -> None:
     assert numbers.waiting_for_slot == 0
 
 
-def _watched(handler: Handler, errors: list[AssertionError]) -> Handler:
+def watched(
+    handler: Callable[[StreamT], Awaitable[object]], errors: list[AssertionError]
+) -> Callable[[StreamT], Awaitable[None]]:
     """Makes failed assertions of a handler fail the test: the session would only log them."""
 
-    async def watched(stream: trio_h2.ServerStream) -> None:
+    async def watched(stream: StreamT) -> None:
         try:
             await handler(stream)
         except AssertionError as exc:
@@ -77,7 +76,7 @@ async def pair(
     """As `session_pair`; every stream must be closed before the block ends, or with it."""
     errors: list[AssertionError] = []
     async with session_pair(
-        _watched(handler, errors),
+        watched(handler, errors),
         client_config=client_config,
         server_config=server_config,
         capacity=capacity,
@@ -99,20 +98,16 @@ async def pair(
 async def scripted_server(
     *,
     config: trio_h2.ClientConfig | None = None,
-    settings: Mapping[trio_h2.SettingCode, int] | None = None,
+    settings: PeerSettings | None = None,
     capacity: int | None = None,
     push_handler: PushHandler | None = None,
 ) -> AsyncGenerator[tuple[trio_h2.ClientSession, ScriptedPeer], None]:
     """A client session whose server is a script, after the handshake."""
-    client_end, server_end = memory_transports(capacity)
-    async with ScriptedPeer(server_end, client=False) as peer:
-        async with trio_h2.connect(
-            "http://localhost", transport=client_end, config=config, push_handler=push_handler
-        ) as session:
-            await peer.handshake(settings or {})
-            yield session, peer
-            check_open(session)
-        check_over(session)
+    script = connected(config=config, settings=settings, capacity=capacity, push_handler=push_handler)
+    async with script as (session, peer):
+        yield session, peer
+        check_open(session)
+    check_over(session)
 
 
 @asynccontextmanager
@@ -120,25 +115,22 @@ async def scripted_client(
     handler: Handler,
     *,
     config: trio_h2.ServerConfig | None = None,
-    settings: Mapping[trio_h2.SettingCode, int] | None = None,
+    settings: PeerSettings | None = None,
     capacity: int | None = None,
     cancel_handler_on_reset: bool = True,
 ) -> AsyncGenerator[tuple[trio_h2.ServerSession, ScriptedPeer], None]:
     """A server session whose client is a script, after the handshake."""
-    client_end, server_end = memory_transports(capacity)
     errors: list[AssertionError] = []
-    serve = partial(
-        trio_h2.serve_stream,
-        _watched(handler, errors),
-        server_end,
+    script = served(
+        watched(handler, errors),
         config=config,
+        settings=settings,
+        capacity=capacity,
         cancel_handler_on_reset=cancel_handler_on_reset,
     )
-    async with trio.open_nursery() as nursery, ScriptedPeer(client_end, client=True) as peer:
-        session: trio_h2.ServerSession = await nursery.start(serve)
-        await peer.handshake(settings or {})
+    async with script as (peer, session):
         yield session, peer
-        await trio.testing.wait_all_tasks_blocked()
+        await settle()
         check_open(session)
     for error in errors:
         raise error

@@ -199,95 +199,58 @@ async def test_the_session_ends_while_they_wait(autojump_clock: MockClock) -> No
         await line.peer.aclose()
 
 
-async def test_they_wait_while_too_much_is_queued(autojump_clock: MockClock) -> None:
-    exchanges = Exchanges()
-    config = trio_h2.ServerConfig(send_date=False, max_queued_control=1000)
-    async with (
-        scripted_client(exchanges.handle, config=config, capacity=10) as (session, peer),
-        trio.open_nursery() as on,
-    ):
-        await peer.request("GET", "/")
-        parent = await exchanges.next()
-        first = await parent.push()
-        await settle()  # the transport takes no more
-        await parent.push({"x-large": "x" * 3000})
-
-        @on.start_soon
-        async def respond() -> None:
-            await first.respond()
-
-        await settle()
-        assert session.statistics().waiting_for_slot == 1
-        await peer.until(PushPromiseFrame, promised_stream_id=4)
-        await peer.expect_headers(2)
-        exchanges.finish()
-        await peer.until(HeadersFrame, stream_id=1)
-
-
-async def test_a_response_after_an_interim_one_waits_for_room_only(autojump_clock: MockClock) -> None:
+@asynccontextmanager
+async def _crowded(*, interim: bool = False) -> AsyncIterator[_Line]:
+    """A promise on its way to a client that allows one response and reads nothing, and one that fills the queue."""
     exchanges = Exchanges()
     config = trio_h2.ServerConfig(send_date=False, max_queued_control=1000)
     settings = {SettingCode.MAX_CONCURRENT_STREAMS: 1}
-    async with (
-        scripted_client(exchanges.handle, config=config, settings=settings, capacity=10) as (session, peer),
-        trio.open_nursery() as on,
-    ):
+    async with scripted_client(exchanges.handle, config=config, settings=settings, capacity=10) as (session, peer):
         await peer.request("GET", "/")
         parent = await exchanges.next()
         first = await parent.push()
-        await first.send_informational(103)
+        if interim:
+            await first.send_informational(103)
         await settle()  # the transport takes no more
         await parent.push({"x-large": "x" * 3000})
-        on.start_soon(first.respond)
-        await settle()
-        assert not first.headers_sent
-        assert session.statistics().waiting_for_slot == 0
-        await peer.until(PushPromiseFrame, promised_stream_id=4)
-        await peer.expect_headers(2)
+        yield _Line(session, peer, parent, [first])
         exchanges.finish()
         await peer.until(HeadersFrame, stream_id=1)
+
+
+@pytest.mark.parametrize("interim", [False, True])
+async def test_they_wait_while_too_much_is_queued(interim: bool, autojump_clock: MockClock) -> None:
+    """In the line; after an interim response, which has taken the turn, for room only."""
+    async with _crowded(interim=interim) as line, trio.open_nursery() as nursery:
+        nursery.start_soon(line.pushes[0].respond)
+        await settle()
+        assert not line.pushes[0].headers_sent
+        assert line.session.statistics().waiting_for_slot == (0 if interim else 1)
+        await line.peer.until(PushPromiseFrame, promised_stream_id=4)
+        await line.peer.expect_headers(2)
 
 
 async def test_promises_wait_while_too_much_is_queued(autojump_clock: MockClock) -> None:
-    exchanges = Exchanges()
-    config = trio_h2.ServerConfig(send_date=False, max_queued_control=1000)
-    async with scripted_client(exchanges.handle, config=config, capacity=10) as (_session, peer):
-        await peer.request("GET", "/")
-        parent = await exchanges.next()
-        await parent.push()
-        await settle()  # the transport takes no more
-        await parent.push({"x-large": "x" * 3000})
+    async with _crowded() as line:
         with trio.move_on_after(1) as scope:
-            await parent.push({":path": "/cancelled"})
+            await line.parent.push({":path": "/cancelled"})
         assert scope.cancelled_caught
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(parent.push, {":path": "/last"})
-            await peer.until(PushPromiseFrame, promised_stream_id=4)
-            assert (await peer.expect(PushPromiseFrame, promised_stream_id=6)).get(":path") == "/last"
-        exchanges.finish()
-        await peer.until(HeadersFrame, stream_id=1)
+            nursery.start_soon(line.parent.push, {":path": "/last"})
+            await line.peer.until(PushPromiseFrame, promised_stream_id=4)
+            assert (await line.peer.expect(PushPromiseFrame, promised_stream_id=6)).get(":path") == "/last"
 
 
 async def test_the_client_forbids_a_push_that_waits(autojump_clock: MockClock) -> None:
-    exchanges = Exchanges()
-    config = trio_h2.ServerConfig(send_date=False, max_queued_control=1000)
-    async with scripted_client(exchanges.handle, config=config, capacity=10) as (_session, peer):
-        await peer.request("GET", "/")
-        parent = await exchanges.next()
-        await parent.push()
-        await settle()  # the transport takes no more
-        await parent.push({"x-large": "x" * 3000})
-        async with trio.open_nursery() as nursery:
+    async with _crowded() as line, trio.open_nursery() as nursery:
 
-            @nursery.start_soon
-            async def push() -> None:
-                late = await parent.push()
-                assert late.closed
+        @nursery.start_soon
+        async def push() -> None:
+            late = await line.parent.push()
+            assert late.closed
 
-            await settle()
-            await peer.send_settings({SettingCode.ENABLE_PUSH: 0})
-            await settle()
-            await peer.until(PushPromiseFrame, promised_stream_id=4)
-            await peer.ping()
-        exchanges.finish()
-        await peer.until(HeadersFrame, stream_id=1)
+        await settle()
+        await line.peer.send_settings({SettingCode.ENABLE_PUSH: 0})
+        await settle()
+        await line.peer.until(PushPromiseFrame, promised_stream_id=4)
+        await line.peer.ping()

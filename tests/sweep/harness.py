@@ -17,15 +17,25 @@ import trio.testing
 
 from tests.sweep.exchanges import BODIES, handler, plain
 from tests.sweep.robots import RobotClient, RobotServer
-from tests.sweep.wirelog import CLIENT, SERVER, WireLog
+from tests.sweep.wirelog import CANCEL, CLIENT, SERVER, WireLog
 from tests.wire.engine_pair import credits
-from trio_h2 import ClientConfig, ClientSession, ServerConfig, ServerSession, Session, connect, serve_stream
+from trio_h2 import (
+    ClientConfig,
+    ClientSession,
+    ServerConfig,
+    ServerSession,
+    Session,
+    StreamResetError,
+    connect,
+    serve_stream,
+)
 from trio_h2.testing import CancellationSweep, SweepRun, memory_transports
 
 if TYPE_CHECKING:
     import types
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from tests.sweep.exchanges import Exchange
     from trio_h2 import PushedStream, ServerStream
 
     Handler = Callable[[ServerStream], Awaitable[object]]
@@ -58,6 +68,57 @@ async def sweep(one_run: Callable[[SweepRun], Awaitable[None]], *, more_than: in
 async def settle() -> None:
     """Waits until nobody has anything to do; the clock stands still."""
     await trio.testing.wait_all_tasks_blocked()
+
+
+async def goes_on(both: Pair | WithRobotServer) -> None:
+    """What holds after whatever was cancelled: the books balance, the next request succeeds, and nothing is left."""
+    both.check_books()
+    await next_request(both.client)
+    await settle()
+    both.check_idle()
+
+
+async def sweep_client(exchange: Exchange, *, capacity: int | None = None, more_than: int = 10) -> None:
+    """Cancels an exchange of our client with our server at every moment."""
+
+    async def one_run(run: SweepRun) -> None:
+        async with pair(capacity=capacity) as both:
+            async with run:
+                await exchange(both.client)
+            await goes_on(both)
+
+    await sweep(one_run, more_than=more_than)
+
+
+async def sweep_handler(exchange: Exchange, *, capacity: int | None = None, more_than: int = 10) -> int:
+    """Cancels the handler of an exchange at every moment of it, and returns how often there was one to cancel.
+
+    The client hears of it by CANCEL, and by nothing else.
+    """
+    hits = 0
+
+    async def one_run(run: SweepRun) -> None:
+        nonlocal hits
+        async with pair(capacity=capacity) as both:
+            cancel = HandlerCancel(both.server, run)
+            async with run:
+                try:
+                    await exchange(both.client)
+                except* StreamResetError as group:
+                    _all_cancelled(group)
+            hits += cancel.hits
+            await goes_on(both)
+
+    await sweep(one_run, more_than=more_than)
+    return hits
+
+
+def _all_cancelled(group: ExceptionGroup[StreamResetError]) -> None:
+    for exc in group.exceptions:
+        if isinstance(exc, ExceptionGroup):
+            _all_cancelled(exc)
+        else:
+            assert exc.code == CANCEL
 
 
 # ---- Connections ----

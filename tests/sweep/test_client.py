@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.sweep.exchanges import EXCHANGES, wide_and_narrow
-from tests.sweep.harness import next_request, pair, settle, sweep, with_robot_server
+from tests.sweep.harness import (
+    goes_on,
+    sweep,
+    sweep_client,
+    with_robot_server,
+)
 
 if TYPE_CHECKING:
     from trio.testing import MockClock
@@ -18,16 +23,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize(("exchange", "capacity"), wide_and_narrow(EXCHANGES))
 async def test_against_our_server(exchange: Exchange, capacity: int | None, autojump_clock: MockClock) -> None:
-    async def one_run(run: SweepRun) -> None:
-        async with pair(capacity=capacity) as both:
-            async with run:
-                await exchange(both.client)
-            both.check_books()
-            await next_request(both.client)
-            await settle()
-            both.check_idle()
-
-    await sweep(one_run)
+    await sweep_client(exchange, capacity=capacity)
 
 
 @pytest.mark.parametrize("exchange", EXCHANGES)
@@ -36,9 +32,6 @@ async def test_against_a_scripted_server(exchange: Exchange, autojump_clock: Moc
         async with with_robot_server() as both:
             async with run:
                 await exchange(both.client)
-            both.check_books()
-            await next_request(both.client)
-            await settle()
-            both.check_idle()
+            await goes_on(both)
 
     await sweep(one_run)

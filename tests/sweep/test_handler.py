@@ -12,9 +12,14 @@ import pytest
 
 from tests.sweep import exchanges
 from tests.sweep.exchanges import BODIES, EXCHANGES, HELLO, TRAILERS, wide_and_narrow
-from tests.sweep.harness import HandlerCancel, next_request, pair, settle, sweep, with_robot_client
+from tests.sweep.harness import (
+    HandlerCancel,
+    settle,
+    sweep,
+    sweep_handler,
+    with_robot_client,
+)
 from tests.sweep.wirelog import CANCEL, NO_ERROR
-from trio_h2 import StreamResetError
 
 if TYPE_CHECKING:
     from trio.testing import MockClock
@@ -28,33 +33,7 @@ LONG_EXCHANGES = [exchange for exchange in EXCHANGES if exchange not in (exchang
 
 @pytest.mark.parametrize(("exchange", "capacity"), wide_and_narrow(LONG_EXCHANGES))
 async def test_against_our_client(exchange: Exchange, capacity: int | None, autojump_clock: MockClock) -> None:
-    hits = 0
-
-    async def one_run(run: SweepRun) -> None:
-        nonlocal hits
-        async with pair(capacity=capacity) as both:
-            cancel = HandlerCancel(both.server, run)
-            async with run:
-                try:
-                    await exchange(both.client)
-                except* StreamResetError as group:
-                    _all_cancelled(group)
-            hits += cancel.hits
-            both.check_books()
-            await next_request(both.client)
-            await settle()
-            both.check_idle()
-
-    await sweep(one_run)
-    assert hits > 30
-
-
-def _all_cancelled(group: ExceptionGroup[StreamResetError]) -> None:
-    for exc in group.exceptions:
-        if isinstance(exc, ExceptionGroup):
-            _all_cancelled(exc)
-        else:
-            assert exc.code == CANCEL
+    assert await sweep_handler(exchange, capacity=capacity) > 30
 
 
 @pytest.mark.parametrize("path", ["/upload", "/download", "/echo", "/trailers", "/early"])

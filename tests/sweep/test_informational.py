@@ -8,15 +8,13 @@ import pytest
 import trio
 
 from tests.sweep.exchanges import HELLO, LONG, PIECES, SHORT, TRAILERS, expect_response, read_all
-from tests.sweep.harness import HandlerCancel, next_request, pair, settle, sweep
-from trio_h2 import StreamResetError
+from tests.sweep.harness import sweep_client, sweep_handler
 
 if TYPE_CHECKING:
     from trio.testing import MockClock
 
     from tests.sweep.exchanges import Exchange
     from trio_h2 import ClientSession
-    from trio_h2.testing import SweepRun
 
 
 async def expecting(session: ClientSession) -> None:
@@ -74,37 +72,10 @@ _EXCHANGES: tuple[Exchange, ...] = (expecting, expecting_in_pieces, informed, hi
 @pytest.mark.parity("C4", "D3")
 @pytest.mark.parametrize("exchange", _EXCHANGES)
 async def test_cancelled_clients(exchange: Exchange, autojump_clock: MockClock) -> None:
-    async def one_run(run: SweepRun) -> None:
-        async with pair() as both:
-            async with run:
-                await exchange(both.client)
-            both.check_books()
-            await next_request(both.client)
-            await settle()
-            both.check_idle()
-
-    await sweep(one_run)
+    await sweep_client(exchange)
 
 
 @pytest.mark.parity("C4", "F2")
 @pytest.mark.parametrize("exchange", _EXCHANGES)
 async def test_cancelled_handlers(exchange: Exchange, autojump_clock: MockClock) -> None:
-    hits = 0
-
-    async def one_run(run: SweepRun) -> None:
-        nonlocal hits
-        async with pair() as both:
-            cancel = HandlerCancel(both.server, run)
-            async with run:
-                try:
-                    await exchange(both.client)
-                except* StreamResetError:
-                    pass
-            hits += cancel.hits
-            both.check_books()
-            await next_request(both.client)
-            await settle()
-            both.check_idle()
-
-    await sweep(one_run)
-    assert hits > 30
+    assert await sweep_handler(exchange) > 30

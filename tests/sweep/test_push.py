@@ -9,7 +9,14 @@ import pytest
 import trio
 
 from tests.sweep.exchanges import HANDLERS, HELLO, LONG, PIECES, expect_response, read_all
-from tests.sweep.harness import CLIENT_CONFIG, HandlerCancel, next_request, pair, settle, sweep
+from tests.sweep.harness import (
+    CLIENT_CONFIG,
+    HandlerCancel,
+    goes_on,
+    pair,
+    settle,
+    sweep,
+)
 from trio_h2 import ErrorCode, StreamResetError
 
 if TYPE_CHECKING:
@@ -89,10 +96,7 @@ async def test_cancelled_requests(handler: PushHandler, limit: int, autojump_clo
         async with pair(handler=pushing, push_handler=handler, client=config) as both:
             async with run:
                 await ask(both.client)
-            both.check_books()
-            await next_request(both.client)
-            await settle()
-            both.check_idle()
+            await goes_on(both)
 
     await sweep(one_run)
 
@@ -111,10 +115,7 @@ async def test_cancelled_push_handlers(handler: PushHandler, autojump_clock: Moc
         async with pair(handler=pushing, push_handler=swept) as both:
             await ask(both.client)
             await settle()
-            both.check_books()
-            await next_request(both.client)
-            await settle()
-            both.check_idle()
+            await goes_on(both)
 
     await sweep(one_run, more_than=10 if handler is take else 1)
 
@@ -136,10 +137,7 @@ async def test_cancelled_pushes(capacity: int | None, autojump_clock: MockClock)
 
         async with pair(handler=handler, push_handler=take, client=ONE_PUSH, capacity=capacity) as both:
             await ask(both.client)
-            both.check_books()
-            await next_request(both.client)
-            await settle()
-            both.check_idle()
+            await goes_on(both)
 
     await sweep(one_run)
 
@@ -192,10 +190,7 @@ async def test_cancelled_handlers(limit: int, autojump_clock: MockClock) -> None
                     await ask(both.client)
             hits += cancel.hits
             await settle()
-            both.check_books()
-            await next_request(both.client)
-            await settle()
-            both.check_idle()
+            await goes_on(both)
 
     await sweep(one_run)
     assert hits > 30

@@ -10,7 +10,16 @@ import pytest
 import trio
 
 from tests.sweep.exchanges import LONG, plain, read_all
-from tests.sweep.harness import CLIENT_CONFIG, SERVER_CONFIG, Pair, next_request, pair, settle, sweep
+from tests.sweep.harness import (
+    CLIENT_CONFIG,
+    SERVER_CONFIG,
+    Pair,
+    goes_on,
+    next_request,
+    pair,
+    settle,
+    sweep,
+)
 from tests.sweep.wirelog import CLIENT, SERVER
 from trio_h2 import AltSvcReceived, GoAwayError, PingReceived, RemoteSettingsReceived, Role, Session, Settings, Stream
 
@@ -138,10 +147,7 @@ async def test_cancelled_waits(
             ours: Session = both.client if role is Role.CLIENT else both.server
             async with run:
                 await operation(ours, both)
-            both.check_books()
-            await next_request(both.client)
-            await settle()
-            both.check_idle()
+            await goes_on(both)
             for session in both.client, both.server:
                 check_nothing_waits(session)
                 await session.ping()

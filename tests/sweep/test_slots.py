@@ -18,7 +18,15 @@ from tests.sweep.exchanges import (
     trailers,
     upload,
 )
-from tests.sweep.harness import SERVER_CONFIG, next_request, pair, settle, sweep, with_robot_server
+from tests.sweep.harness import (
+    SERVER_CONFIG,
+    goes_on,
+    next_request,
+    pair,
+    settle,
+    sweep,
+    with_robot_server,
+)
 
 if TYPE_CHECKING:
     from trio.testing import MockClock
@@ -85,10 +93,7 @@ async def test_line_in_front_of_a_scripted_server(autojump_clock: MockClock) -> 
 
             nursery.start_soon(release)
             await _hold_and_sweep(both.client, run, let_go)
-            both.check_books()
-            await next_request(both.client)
-            await settle()
-            both.check_idle()
+            await goes_on(both)
 
     await sweep(one_run)
 
@@ -116,9 +121,6 @@ async def test_several_share_one_slot(exchange: Exchange, autojump_clock: MockCl
             async with run, trio.open_nursery() as nursery:
                 for _ in range(2):
                     nursery.start_soon(exchange, both.client)
-            both.check_books()
-            await next_request(both.client)
-            await settle()
-            both.check_idle()
+            await goes_on(both)
 
     await sweep(one_run)

@@ -14,13 +14,14 @@ import trio
 import trio.testing
 
 import trio_h2
-from tests.stream.harness import as_it_is, pair
+from tests.session.scripted import as_it_is
+from tests.stream.harness import pair
 from trio_h2.websocket import Deflate, WebSocket, WebSocketConfig, WebSocketHandler, open_websocket
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
 
-    from tests.stream.harness import Wrapper
+    from tests.session.scripted import Wrapper
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 OFFERING = trio_h2.ServerConfig(enable_connect_protocol=True)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import weakref
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -25,18 +23,6 @@ from tests.wire.engine_pair import (
 )
 from trio_h2._wire._codes import ErrorCode, Role
 from trio_h2._wire._events import DataReceived, RequestReceived
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture
-def no_collector() -> Iterator[None]:
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
-
 
 ENDINGS: dict[str, list[bytes]] = {
     "nothing": [],
