@@ -172,14 +172,6 @@ async def test_updates_that_are_refused_at_the_call() -> None:
         await peer.expect_nothing()
 
 
-async def test_acknowledgements_that_nobody_waits_for(autojump_clock: object) -> None:
-    async with served(hello) as (peer, session):
-        await peer.send_settings(ack=True)
-        await peer.send_settings(ack=True)
-        await peer.ping()
-        assert not session.closed
-
-
 # -- other protocols ---------------------------------------------------------------------------------------------------
 
 

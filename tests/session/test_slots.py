@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import trio
 
-from tests.session.scripted import connected, settle
-from trio_h2 import ClientConfig, ClientSession, ClientStream, LocalProtocolError, PushedStream, SessionError
+from tests.session.scripted import Wrapped, connected, settle
+from trio_h2 import ClientConfig, ClientSession, ClientStream, PushedStream, SessionError
 from trio_h2.testing import HeadersFrame, ScriptedPeer, StallableStream
 
 MAX_STREAMS = 0x3
@@ -146,27 +146,13 @@ async def test_ids_that_are_used_up(autojump_clock: object) -> None:
         await answer(peer, last)
 
 
-async def test_headers_too_large_for_the_server_take_no_slot(autojump_clock: object) -> None:
-    async with connected(settings={MAX_STREAMS: 1, 0x6: 200}) as (session, peer):
-        with pytest.raises(LocalProtocolError, match="at most 200"):
-            await session.open_stream("GET", headers={"x": "y" * 200})
-        stream = await session.open_stream("GET")
-        assert stream.id == 1
-        await peer.expect_headers(1)
-
-
 async def test_requests_wait_for_room_among_the_control_bytes(autojump_clock: object) -> None:
     """And are woken when the transport takes them, though no stream ends meanwhile."""
-    walls: list[StallableStream] = []
-
-    def wrap(transport: trio.abc.Stream) -> trio.abc.Stream:
-        walls.append(StallableStream(transport))
-        return walls[0]
-
+    wall = Wrapped(StallableStream)
     config = ClientConfig(max_queued_control=1000)
-    async with connected(wrap=wrap, config=config) as (session, peer), trio.open_nursery() as nursery:
+    async with connected(wrap=wall, config=config) as (session, peer), trio.open_nursery() as nursery:
         await settle()
-        walls[0].stall_send()
+        wall.stream.stall_send()
         opened: list[ClientStream] = []
 
         async def open_one(number: int) -> None:
@@ -176,7 +162,7 @@ async def test_requests_wait_for_room_among_the_control_bytes(autojump_clock: ob
             nursery.start_soon(open_one, number)
         await settle()
         assert 0 < len(opened) < 10
-        walls[0].resume_send()
+        wall.stream.resume_send()
         await settle()
         assert len(opened) == 10
         for stream_id in sorted(stream.id for stream in opened):

@@ -63,26 +63,6 @@ async def test_a_push(autojump_clock: MockClock) -> None:
         await peer.expect_nothing()
 
 
-@pytest.mark.parity("D11")
-async def test_its_states(autojump_clock: MockClock) -> None:
-    taker = PushTaker()
-    async with scripted_server(push_handler=taker.handle) as (session, peer):
-        await asked(session, peer)
-        await peer.send_push_promise(1, 2, STYLE)
-        pushed = await taker.next()
-        states = [pushed.state]
-        await peer.send_headers(2, {":status": "200"})
-        await pushed.receive_response()
-        states.append(pushed.state)
-        await peer.send_data(2, end_stream=True)
-        assert await pushed.receive_some() == b""
-        states.append(pushed.state)
-        assert [state.name for state in states] == ["reserved (remote)", "half-closed (local)", "closed"]
-        assert states[0].local_window_size == session.config.stream_window
-        assert session.statistics().running_handlers == 1
-        taker.finish()
-
-
 @pytest.mark.parity("B9")
 async def test_each_promise_has_a_task_with_a_name(autojump_clock: MockClock) -> None:
     names = []

@@ -42,20 +42,6 @@ async def test_trailers_go_both_ways(autojump_clock: MockClock) -> None:
             assert trailers.get_all("second") == ["a", "b"]
 
 
-@pytest.mark.parity("C6", "D5")
-async def test_trailers_without_a_body(autojump_clock: MockClock) -> None:
-    async with scripted_server() as (client, peer), client.request("POST", end_stream=False) as stream:
-        await stream.send_trailers({"sent": "1"})
-        stream_id = (await peer.expect_headers(end_stream=False)).stream_id
-        await peer.expect_headers(stream_id, end_stream=True, fields={"sent": "1"})
-        await peer.send_headers(stream_id, {":status": "200"})
-        await peer.send_headers(stream_id, {"received": "1"}, end_stream=True)
-        assert await stream.receive_some() == b""
-        trailers = await stream.receive_trailers()
-        assert trailers is not None
-        assert trailers.raw == [(b"received", b"1")]
-
-
 @pytest.mark.parity("D5", "K2")
 @pytest.mark.parametrize("given", [True, False])
 async def test_trailers_wait_for_a_blocked_body(autojump_clock: MockClock, given: bool) -> None:

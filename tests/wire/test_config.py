@@ -8,6 +8,7 @@ import math
 import pytest
 
 from trio_h2._wire._config import MIB, ClientConfig, ServerConfig, SessionConfig
+from trio_h2._wire._padding import PaddingStrategy
 
 CONFIGS: list[type[SessionConfig]] = [ServerConfig, ClientConfig]
 TIMEOUTS = [
@@ -127,6 +128,7 @@ def test_numbers_of_one_role() -> None:
         ServerConfig(max_concurrent_streams=2.0)  # type: ignore[arg-type]  # the point of the test
 
 
+@pytest.mark.parity("H1", "H3", "H4", "H6", "H7", "H8", "H9", "H11")
 def test_defaults() -> None:
     """Whoever changes one changes it here, too."""
     server, client = ServerConfig(), ClientConfig()
@@ -140,8 +142,12 @@ def test_defaults() -> None:
     assert (server.upload_grace_bytes, server.upload_grace_timeout, server.body_timeout) == (256 * 1024, 1.0, 120.0)
     assert (server.handler_timeout, server.handler_wait_timeout) == (math.inf, 1.0)
     assert server.goaway_timeout == 2.0
+    assert server.unknown_protocol_timeout == 10.0
+    assert (server.max_session_invalid_frames, server.max_session_rejected_streams) == (1000, 100)
     assert (server.reset_burst, server.reset_rate, server.drain_timeout) == (1000, 33.0, 30.0)
     for config in server, client:
+        assert (config.max_encoder_table_size, config.max_send_header_block_length) == (4096, None)
+        assert config.padding is PaddingStrategy.NONE
         assert (config.max_frame_size, config.max_header_list_size, config.max_header_fields) == (16_384, 65_535, 128)
         assert (config.handshake_timeout, config.settings_timeout, config.max_outstanding_pings) == (10.0, 10.0, 10)
         assert config.session_memory == config.receive_budget + 16 * MIB

@@ -21,7 +21,6 @@ from tests.wire.engine_pair import (
     reset,
     server_peer,
     stream_windows,
-    the,
 )
 from trio_h2._wire._codes import ErrorCode, Role
 from trio_h2._wire._config import ClientConfig, ServerConfig, SessionConfig
@@ -206,33 +205,6 @@ def test_the_whole_budget_is_announced_at_the_start() -> None:
         assert room.owed < room.window  # what is owed is less than what the peer has
 
 
-def test_thousand_cancelled_downloads_leak_nothing() -> None:
-    """Cancel 1000 half-read downloads, then download 10 MB."""
-    sender = Sender(ClientConfig())
-    engine = sender.engine
-    for number in range(1000):
-        stream_id = sender.open()
-        size = sender.send(stream_id, 16_000, padding=number % 256)
-        engine.take(stream_id, size // 2)
-        if number % 3 == 0:
-            sender.peer.feed(reset(stream_id))
-        elif number % 3 == 1:
-            engine.reset(stream_id, ErrorCode.CANCEL)
-            sender.send(stream_id, 5000)
-        else:
-            assert of_type(sender.peer.feed(sender.peer.headers(stream_id, OK, end=False)), StreamFailed)
-        engine.discard(stream_id, size - size // 2)
-        sender.absorb()
-    assert engine.windows.budget.window + engine.windows.budget.owed == engine.windows.budget.size
-    assert not credits(engine)
-    stream_id = sender.open()
-    for _ in range(10_000_000 // 16_000):
-        size = sender.send(stream_id, 16_000)
-        assert size == 16_000
-        engine.take(stream_id, size)
-        sender.absorb()
-
-
 def test_stream_credit_goes_back_at_half_a_window() -> None:
     sender = Sender(ServerConfig(stream_window=10_000))
     engine = sender.engine
@@ -265,57 +237,6 @@ def test_padding_of_the_last_frame_is_credited_to_the_session_only() -> None:
     sender.send(stream_id, 0, padding=255, end=True)
     assert stream_windows(sender.absorb(), stream_id) == 0
     assert sender.engine.windows.budget.ledger.discarded == 256
-
-
-def test_taking_nothing_is_nothing() -> None:
-    peer = server_peer()
-    peer.engine.take(1, 0)
-    peer.engine.discard(99, 0)
-
-
-def test_padding_is_credited_at_once() -> None:
-    """Credit by flow_controlled_length; the pad length byte counts, too."""
-    sender = Sender(ServerConfig(stream_window=1000))
-    stream_id = sender.open()
-    total = 0
-    for _ in range(100):
-        sender.send(stream_id, 0, padding=255)
-        total += stream_windows(sender.absorb(), stream_id)
-    assert total == 100 * 256 - sender.engine.streams[stream_id].owed
-    sender.send(stream_id, 10, padding=0)
-    ledger = sender.engine.windows.budget.ledger
-    assert (ledger.received, ledger.discarded, ledger.held) == (100 * 256 + 11, 100 * 256 + 1, 10)
-    sender.engine.discard(stream_id, 10)
-
-
-def test_a_stream_may_not_send_more_than_its_window() -> None:
-    peer = server_peer(ServerConfig(stream_window=10_000))
-    peer.feed(peer.headers(1, POST, end=False))
-    assert not of_type(peer.feed(data(1, bytes(9990), padding=9)), StreamFailed)
-    assert the(peer.feed(data(1, b"", padding=0)), StreamFailed).failure.code == ErrorCode.FLOW_CONTROL_ERROR
-    peer.engine.discard(1, 9990)
-    assert peer.engine.windows.budget.ledger.discarded == 9990 + 10 + 1
-
-
-def test_a_session_may_not_send_more_than_its_window() -> None:
-    peer = server_peer(ServerConfig(max_concurrent_streams=2, stream_window=40_000, receive_budget=80_000))
-    peer.feed(peer.headers(1, POST, end=False), peer.headers(3, POST, end=False))
-    for _ in range(5):
-        assert not of_type(peer.feed(data(1, bytes(8000)), data(3, bytes(8000))), SessionFailed)
-    events = peer.feed(data(1, b"x"))
-    assert the(events, SessionFailed).failure.code == ErrorCode.FLOW_CONTROL_ERROR
-    assert peer.engine.windows.budget.ledger.held == 80_000
-
-
-def test_slots_of_a_client_are_bounded_by_its_budget() -> None:
-    """A client whose peer allows more streams than B / window waits for a slot at that count."""
-    peer = client_peer(ClientConfig(stream_window=10_000, receive_budget=100_000))
-    for _ in range(10):
-        assert peer.engine.has_slot()
-        peer.open()
-    assert not peer.engine.has_slot()
-    peer.feed(peer.headers(1, OK))
-    assert peer.engine.has_slot()
 
 
 def test_unread_bytes_of_closed_streams_take_their_own_room_only() -> None:

@@ -6,8 +6,8 @@ import pytest
 from hyperframe.frame import RstStreamFrame
 
 from tests.wire.engine_pair import (
-    GET,
     OK,
+    POST,
     PROMISED,
     Fields,
     Pair,
@@ -20,52 +20,12 @@ from tests.wire.engine_pair import (
 )
 from trio_h2._wire._codes import ErrorCode, SettingCode
 from trio_h2._wire._config import ClientConfig
-from trio_h2._wire._events import (
-    InformationalReceived,
-    PushPromised,
-    ResponseReceived,
-    StreamClosed,
-    TrailersReceived,
-)
+from trio_h2._wire._events import PushPromised
 
 
 def allowed(pair: Pair) -> tuple[bool, bool]:
     """Whether the server may promise, and whether the client takes it."""
     return pair.server.push_allowed, pair.client.takes_pushes
-
-
-@pytest.mark.parity("C5", "E3", "B9")
-@pytest.mark.parametrize("chunk", [None, 1])
-def test_a_push_is_a_promise_and_a_response(chunk: int | None) -> None:
-    pair = Pair(chunk=chunk, push=True)
-    parent = pair.client.open_stream(b"GET", GET, end_stream=True)
-    pair.exchange()
-    assert pair.server.push_allowed
-    assert pair.server.can_promise_on(parent)
-    promised = pair.server.push(parent, b"GET", PROMISED)
-    assert promised == 2
-    assert pair.server.streams[2].reserved
-    event = the(pair.exchange()[0], PushPromised)
-    assert (event.stream_id, event.promised_id, event.flags) == (parent, 2, 0x4)
-    assert event.headers.raw == PROMISED
-    assert pair.client.streams[2].reserved
-
-    pair.server.send_informational(2, [(b":status", b"103")])
-    assert the(pair.exchange()[0], InformationalReceived).stream_id == 2
-    for engine, state in (pair.client, "half-closed (local)"), (pair.server, "half-closed (remote)"):
-        stream = engine.streams[2]
-        assert (stream.reserved, stream.state) == (False, state)
-    pair.server.send_response(2, OK, end_stream=False)
-    pair.server.send_data(2, b"body", end_stream=False)
-    pair.server.send_trailers(2, [(b"digest", b"x")])
-    events, _ = pair.exchange()
-    assert the(events, ResponseReceived).stream_id == the(events, TrailersReceived).stream_id == 2
-    assert pair.read(pair.client, events, 2) == b"body"
-    assert the(events, StreamClosed).stream_id == 2
-    assert pair.server_closed == [2]
-    for engine in pair.client, pair.server:
-        assert list(engine.streams) == [parent]
-        assert len(engine.pushes) == 0
 
 
 def test_a_released_engine_refers_to_nobody_above_it() -> None:
@@ -88,6 +48,17 @@ def test_push_is_allowed_until_the_client_says_otherwise() -> None:
         assert allowed(pair) == (bool(value), bool(value))
     pair.server.goaway(ErrorCode.NO_ERROR, 2**31 - 1)
     assert allowed(pair) == (True, True)  # it is about streams of the client
+
+
+def test_where_a_promise_may_be_sent() -> None:
+    """RFC 9113 §6.6: on a stream of the client that the server has not ended, and on no pushed one."""
+    peer = server_peer()
+    peer.feed(peer.headers(1, POST, end=False))
+    assert peer.engine.can_promise_on(1)
+    assert not peer.engine.can_promise_on(peer.engine.push(1, b"GET", PROMISED))
+    assert not peer.engine.can_promise_on(3)
+    peer.engine.send_response(1, OK, end_stream=True)
+    assert not peer.engine.can_promise_on(1)
 
 
 # -- what a client takes for a promise ---------------------------------------------------------------------------------

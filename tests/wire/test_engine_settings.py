@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from hyperframe.frame import RstStreamFrame, SettingsFrame
+from hyperframe.frame import SettingsFrame
 
 from tests.wire.engine_pair import (
     GET,
-    OK,
     POST,
     Fields,
     RawPeer,
@@ -18,7 +17,6 @@ from tests.wire.engine_pair import (
     server_peer,
     settings,
     settings_sent,
-    stream_windows,
     the,
 )
 from trio_h2._wire._codes import ErrorCode, Role
@@ -26,66 +24,13 @@ from trio_h2._wire._config import ClientConfig, ServerConfig
 from trio_h2._wire._events import (
     DataReceived,
     RequestReceived,
-    SettingsAcknowledged,
     SettingsReceived,
-    StreamFailed,
     WindowOpened,
 )
 from trio_h2._wire._receiver import MAX_UNKNOWN_SETTINGS
 
 TABLE, PUSH, STREAMS, WINDOW, FRAME, LIST = 1, 2, 3, 4, 5, 6
 CONNECT_PROTOCOL, NO_PRIORITIES = 8, 9
-
-
-def test_initial_settings_are_what_the_configuration_says() -> None:
-    """Also what is not the default of the protocol."""
-    server = RawPeer(
-        Role.SERVER,
-        ServerConfig(
-            stream_window=70_000,
-            max_frame_size=20_000,
-            max_header_list_size=3000,
-            header_table_size=100,
-            max_concurrent_streams=5,
-        ),
-    )
-    client = RawPeer(Role.CLIENT)
-    for peer in server, client:
-        peer.start()
-    assert settings_sent(server.output()) == [
-        {TABLE: 100, WINDOW: 70_000, FRAME: 20_000, LIST: 3000, NO_PRIORITIES: 1, STREAMS: 5}
-    ]
-    assert settings_sent(client.output()) == [
-        {TABLE: 4096, WINDOW: 512 * 1024, FRAME: 16_384, LIST: 65_535, NO_PRIORITIES: 1, PUSH: 0}
-    ]
-
-
-def test_settings_are_in_force_before_and_after_the_acknowledgement() -> None:
-    peer = RawPeer(Role.SERVER)
-    peer.handshake(acknowledge=False)
-    pending = [peer.engine.settings_pending]
-    assert peer.engine.local_settings[WINDOW] == 128 * 1024
-    events = peer.feed(settings(ack=True))
-    pending.append(peer.engine.settings_pending)
-    assert pending == [True, False]
-    assert the(events, SettingsAcknowledged).values == peer.engine.local_settings
-    assert peer.feed(settings(ack=True)) == []  # for nothing
-
-
-def test_one_settings_frame_is_in_flight_and_the_others_wait_their_turn() -> None:
-    """An acknowledgement says which SETTINGS are applied: those of one frame, not all that were asked for."""
-    peer = server_peer()
-    updates = [{WINDOW: 100_000}, {WINDOW: 90_000, FRAME: 17_000}, {STREAMS: 7}]
-    for update in updates:
-        peer.engine.update_settings(update)
-    for update in updates:
-        assert settings_sent(peer.output()) == [update]
-        assert peer.engine.settings_pending
-        assert the(peer.feed(settings(ack=True)), SettingsAcknowledged).values == update
-        assert peer.engine.local_settings.items() >= update.items()
-    assert not peer.engine.settings_pending
-    assert peer.output() == []
-    assert peer.engine.windows.initial == 90_000
 
 
 def test_update_during_the_handshake_waits_for_the_first_acknowledgement() -> None:
@@ -100,56 +45,7 @@ def test_update_during_the_handshake_waits_for_the_first_acknowledgement() -> No
     assert settings_sent(peer.output()) == [{WINDOW: 1000}]
 
 
-def test_custom_settings_above_255_are_sent_whole() -> None:
-    """Hyperframe cuts their numbers."""
-    peer = server_peer()
-    peer.engine.update_settings({0xF0E0: 2**32 - 1, 0x1_00: 7})
-    assert settings_sent(peer.output()) == [{0xF0E0: 2**32 - 1, 0x100: 7}]
-
-
 # -- windows of our own ------------------------------------------------------------------------------------------------
-
-
-def test_small_window_is_enforced_from_the_acknowledgement_on() -> None:
-    """RFC 9113 §6.5.3: until then, the peer may still go by the protocol's default of 65 535."""
-    peer = RawPeer(Role.SERVER, ServerConfig(stream_window=1000))
-    peer.handshake(acknowledge=False)
-    peer.feed(peer.headers(1, POST, end=False), peer.headers(3, POST, end=False))
-    assert the(peer.feed(data(1, bytes(16_000))), DataReceived).stream_id == 1
-    peer.feed(settings(ack=True))
-    assert peer.engine.inbound_window(1) == 1000 - 16_000
-    assert the(peer.feed(data(3, bytes(1001))), StreamFailed).failure.code == ErrorCode.FLOW_CONTROL_ERROR
-    assert not of_type(peer.feed(data(1, b"")), StreamFailed)  # empty DATA needs no window
-    peer.output()
-    peer.engine.take(1, 16_000)
-    assert stream_windows(peer.output(), 1) == 16_000
-    assert peer.engine.inbound_window(1) == 1000
-    assert not of_type(peer.feed(data(1, bytes(1000))), StreamFailed)
-    assert the(peer.feed(data(1, bytes(1))), StreamFailed).stream_id == 1
-    peer.engine.discard(1, 1000)
-
-
-def test_larger_window_counts_from_the_sending_on() -> None:
-    peer = server_peer(ServerConfig(stream_window=1000))
-    peer.feed(peer.headers(1, POST, end=False))
-    peer.engine.update_settings({WINDOW: 3000})
-    assert not of_type(peer.feed(data(1, bytes(2500)), peer.headers(3, POST, end=False)), StreamFailed)
-    assert not of_type(peer.feed(data(3, bytes(3000)), settings(ack=True)), StreamFailed)
-    assert peer.engine.streams[1].target == 3000
-    assert the(peer.feed(data(1, bytes(501))), StreamFailed).stream_id == 1
-    peer.engine.discard(1, 2500)
-    peer.engine.discard(3, 3000)
-
-
-def test_smaller_window_counts_from_the_acknowledgement_on() -> None:
-    """Negative windows of our own; empty DATA still ends the body."""
-    peer = server_peer(ServerConfig(stream_window=3000))
-    peer.feed(peer.headers(1, POST, end=False), data(1, bytes(2000)))
-    peer.engine.update_settings({WINDOW: 500})
-    peer.feed(data(1, bytes(1000)), settings(ack=True))
-    assert peer.engine.inbound_window(1) == -2500
-    assert the(peer.feed(data(1, b"", end=True)), DataReceived).end_stream
-    peer.engine.take(1, 3000)
 
 
 def test_an_update_that_changes_nothing() -> None:
@@ -162,23 +58,6 @@ def test_an_update_that_changes_nothing() -> None:
 
 
 # -- other limits of our own -------------------------------------------------------------------------------------------
-
-
-def test_more_streams_count_from_the_sending_on_fewer_from_the_acknowledgement_on() -> None:
-    peer = server_peer(ServerConfig(max_concurrent_streams=1))
-    peer.engine.update_settings({STREAMS: 2})
-    assert len(of_type(peer.feed(peer.headers(1, GET), peer.headers(3, GET)), RequestReceived)) == 2
-    peer.feed(settings(ack=True))
-    peer.engine.update_settings({STREAMS: 3})
-    peer.engine.update_settings({STREAMS: 0})
-    peer.feed(settings(ack=True))
-    assert of_type(peer.feed(peer.headers(5, GET)), RequestReceived)
-    peer.feed(settings(ack=True))
-    peer.engine.send_response(1, OK, end_stream=True)
-    peer.engine.handler_done(1)
-    peer.output()
-    assert peer.feed(peer.headers(7, GET)) == []
-    assert the(peer.output(), RstStreamFrame).error_code == ErrorCode.REFUSED_STREAM
 
 
 def test_larger_frames_count_from_the_sending_on_smaller_from_the_acknowledgement_on() -> None:

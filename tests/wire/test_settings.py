@@ -93,6 +93,7 @@ def test_ranges(name: str, code: int, low: int, high: int) -> None:
             _settings(name, wrong)
 
 
+@pytest.mark.parity("I2", "I7")
 @pytest.mark.parametrize(("name", "code"), SWITCHES)
 def test_switches(name: str, code: int) -> None:
     for value in (False, True):
