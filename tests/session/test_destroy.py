@@ -10,7 +10,7 @@ import trio.testing
 
 from tests.session.ends import both_roles, session_of
 from tests.session.scripted import Wrapped, connected, served, settle
-from trio_h2 import ErrorCode, LocalProtocolError, Role, ServerStream
+from trio_h2 import ClientConfig, ErrorCode, LocalProtocolError, Role, ServerStream
 from trio_h2.testing import GoAwayFrame, StallableStream
 
 _OOPS = RuntimeError("oops")
@@ -223,11 +223,46 @@ async def test_wrong_arguments_of_goaway_send_nothing(role: Role, autojump_clock
         ]:
             with pytest.raises(error, match=name):
                 await session.goaway(**{name: value})  # type: ignore[arg-type]  # that is what is tested
-        await session.goaway(last_stream_id=0)
-        with pytest.raises(LocalProtocolError, match="higher"):
-            await session.goaway(last_stream_id=2)
-        await peer.expect_goaway(ErrorCode.NO_ERROR, last_stream_id=0)
         await peer.expect_nothing(1)
+
+
+@both_roles
+async def test_the_last_id_of_goaway_never_grows(role: Role, autojump_clock: object) -> None:
+    """RFC 9113 §6.8: "Endpoints MUST NOT increase the value they send in the last stream identifier"."""
+    async with session_of(role) as (session, peer):
+        for last_id in 6, 6, 0:
+            await session.goaway(2**32 - 1, last_stream_id=last_id)
+            await peer.expect_goaway(2**32 - 1, last_stream_id=last_id)
+        with pytest.raises(LocalProtocolError, match="last_stream_id 1 is higher than the 0 of an earlier GOAWAY"):
+            await session.goaway(last_stream_id=1)
+        await peer.expect_nothing(1)
+
+
+async def test_goaway_waits_for_room_and_not_to_tell_what_is_wrong(autojump_clock: object) -> None:
+    """A transport that takes nothing, and all that may wait for it does."""
+    wall = Wrapped(StallableStream)
+    config = ClientConfig(max_queued_control=1000)
+    async with connected(wrap=wall, config=config) as (session, _), trio.open_nursery() as nursery:
+        await settle()
+        wall.stream.stall_send()
+        await session.open_stream("GET")  # the write that does not end
+        await settle()
+        await session.goaway(debug_data=bytes(2000))
+        with trio.testing.assert_no_checkpoints(), pytest.raises(ValueError, match="debug_data"):
+            await session.goaway(debug_data=bytes(16_377))
+
+        @nursery.start_soon
+        async def wait() -> None:
+            with pytest.raises(trio.ClosedResourceError):
+                await session.goaway()
+
+        await settle()
+        queued = session.statistics().queued_output
+        session.destroy()
+        with trio.testing.assert_no_checkpoints(), pytest.raises(trio.ClosedResourceError):
+            await session.goaway()
+        await settle()
+        assert queued > 2000
 
 
 async def test_goaway_is_a_checkpoint_and_raises_when_it_is_over(autojump_clock: object) -> None:

@@ -69,6 +69,37 @@ async def test_it_waits_for_the_transport(autojump_clock: MockClock) -> None:
                     received += len((await peer.expect_data(stream_id)).data)
 
 
+@pytest.mark.parametrize("half", [3, 10_000])  # framed at once, and by the writer
+async def test_more_than_the_announced_length_is_refused(half: int, autojump_clock: MockClock) -> None:
+    """At the call, with nothing of it sent; what fits is still taken."""
+    headers = {"content-length": 2 * half}
+    async with scripted_server() as (client, peer), client.request("POST", headers=headers, end_stream=False) as stream:
+        stream_id = await _request(peer)
+        await stream.send_all(bytes(half))
+        reason = f"content-length is {2 * half}, with this the body would have {2 * half + 1} bytes"
+        with pytest.raises(trio_h2.LocalProtocolError, match=reason):
+            await stream.send_all(bytes(half + 1))
+        assert stream.buffer_size == 0
+        await stream.send_all(bytes(half))
+        await stream.send_eof()
+        assert await peer.collect_body(stream_id) == bytes(2 * half)
+
+
+async def test_no_byte_is_taken_where_content_is_not_allowed(autojump_clock: MockClock) -> None:
+    refused: list[str] = []
+
+    async def handler(stream: trio_h2.ServerStream) -> None:
+        await stream.respond(204)
+        await stream.send_all(b"")
+        with pytest.raises(trio_h2.LocalProtocolError) as caught:
+            await stream.send_all(b"x")
+        refused.append(str(caught.value))
+
+    async with scripted_client(handler) as (_, peer):
+        await peer.expect_headers(await peer.request(), status=204, end_stream=True)
+    assert refused == ["a response with status 204 has no content (stream 1)"]
+
+
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
 async def test_it_takes_whatever_is_like_bytes(
     autojump_clock: MockClock, kind: type[bytes] | type[bytearray] | type[memoryview]

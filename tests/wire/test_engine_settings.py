@@ -162,6 +162,15 @@ def test_distinct_unknown_settings_are_bounded() -> None:
     assert peer.engine.peer_settings[NO_PRIORITIES] == 1
 
 
+def test_the_last_value_counts_though_there_is_no_more_room() -> None:
+    """RFC 9113 §6.5.3: "The values in the SETTINGS frame MUST be processed in the order they appear"."""
+    peer = server_peer(values={STREAMS: 1})
+    peer.feed(settings({code: 1 for code in range(0x100, 0x100 + MAX_UNKNOWN_SETTINGS - 2)}))
+    peer.feed(settings([(0x200, 1), (0x200, 2), (0x201, 1)]))
+    assert peer.engine.peer_settings[0x200] == 2
+    assert 0x201 not in peer.engine.peer_settings
+
+
 def test_window_changes_of_the_peer_are_reported() -> None:
     """h2 emits no event for it; writers would wait for ever."""
     peer = client_peer()
