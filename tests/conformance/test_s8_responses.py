@@ -207,7 +207,7 @@ async def test_8_5_answer_that_refuses_a_tunnel_is_an_ordinary_message(client: C
     trailers = await stream.receive_trailers()
     assert trailers is not None
     assert trailers["x-trailer"] == "yes"
-    await client.expect_ignored()
+    await client.expect_stream_error(stream.id, ErrorCode.NO_ERROR)  # our side of the tunnel leads nowhere
 
 
 # ---- §8.6 ----
