@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, cast
 
 import trio
 
+from .._util import interrupt_safe
+
 if TYPE_CHECKING:
     TlsStream = trio.SSLStream[trio.abc.Stream]
 
@@ -34,6 +36,7 @@ class _Witness:
         return self._context.wrap_bio(incoming, outgoing, server_side=server_side, server_hostname=server_hostname)
 
 
+@interrupt_safe
 class BelowTls(trio.abc.HalfCloseableStream):
     """A transport to speak TLS over: see `wrap`.
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from .._util import interrupt_safe
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -60,6 +62,7 @@ class _Pipe:
         self._waiting.unpark_all()
 
 
+@interrupt_safe
 class MemoryTransport(trio.abc.HalfCloseableStream):
     """One end of a pair made by `memory_transports`."""
 
