@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import socket
 import ssl
 import struct
@@ -19,6 +18,7 @@ import trio_h2
 from tests.http1.client import RawClient
 from tests.interop.app import HELLO
 from tests.interop.bodies import MIB, body, sha256
+from tests.interop.nginx import nginx_command
 from tests.interop.processes import free_port, run, running
 
 if TYPE_CHECKING:
@@ -135,20 +135,6 @@ async def test_httpx(both_server: OurServer, tls_files: TlsFiles, peers: PeerFin
 
 
 _NGINX = """
-daemon off;
-worker_processes 1;
-pid {folder}/nginx.pid;
-error_log stderr warn;
-{user}
-events {{ }}
-http {{
-    access_log off;
-    client_max_body_size 100m;
-    client_body_temp_path {folder}/bodies;
-    proxy_temp_path {folder}/proxied;
-    fastcgi_temp_path {folder}/fastcgi;
-    scgi_temp_path {folder}/scgi;
-    uwsgi_temp_path {folder}/uwsgi;
     upstream ours {{ server {ours}; keepalive 2; }}
     server {{
         listen 127.0.0.1:{port};
@@ -159,7 +145,6 @@ http {{
             proxy_request_buffering off;
         }}
     }}
-}}
 """
 
 
@@ -167,11 +152,8 @@ http {{
 async def test_nginx_in_front(both_server: OurServer, peers: PeerFinder, tmp_path: Path) -> None:
     """As a reverse proxy that keeps its connections to us."""
     port = free_port()
-    user = "user root;" if os.geteuid() == 0 else ""
     ours = both_server.url.partition("://")[2]
-    configuration = tmp_path / "nginx.conf"
-    configuration.write_text(_NGINX.format(folder=tmp_path, port=port, ours=ours, user=user))
-    command = [peers.program("nginx"), "-p", str(tmp_path), "-c", str(configuration), "-e", "stderr"]
+    command = nginx_command(peers, tmp_path, _NGINX.format(port=port, ours=ours))
     async with running(*command) as program:
         await program.wait_for_port(port)
         url = f"http://127.0.0.1:{port}"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 import trio
 
+from tests.interop.nginx import nginx_command
 from tests.interop.processes import free_port, run, running
 from trio_h2 import Server, ServerStream, serve_ssl_over_tcp, serve_tcp, server_ssl_context
 
@@ -18,20 +18,7 @@ if TYPE_CHECKING:
     from tests.interop.conftest import TlsFiles
     from tests.interop.processes import PeerFinder
 
-_CONFIGURATION = """
-daemon off;
-worker_processes 1;
-pid {folder}/nginx.pid;
-error_log stderr warn;
-{user}
-events {{ }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/bodies;
-    proxy_temp_path {folder}/proxied;
-    fastcgi_temp_path {folder}/fastcgi;
-    scgi_temp_path {folder}/scgi;
-    uwsgi_temp_path {folder}/uwsgi;
+_HTTP = """
     server {{
         listen 127.0.0.1:{port};
         location / {{
@@ -39,7 +26,6 @@ http {{
             proxy_http_version 1.1;
         }}
     }}
-}}
 """
 
 
@@ -67,10 +53,7 @@ async def test_a_client_that_leaves_ends_its_long_poll(
         url = server.urls[0]
         if way.startswith("nginx"):
             port = free_port()
-            user = "user root;" if os.geteuid() == 0 else ""  # who may read the folder of the test
-            configuration = _CONFIGURATION.format(folder=tmp_path, port=port, url=url, user=user)
-            (tmp_path / "nginx.conf").write_text(configuration)
-            command = [peers.program("nginx"), "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf"), "-e", "stderr"]
+            command = nginx_command(peers, tmp_path, _HTTP.format(port=port, url=url))
             async with running(*command) as program:
                 await program.wait_for_port(port)
                 await _leave(curl, f"http://127.0.0.1:{port}/", begun)

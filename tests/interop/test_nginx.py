@@ -12,6 +12,7 @@ import trio
 import trio_h2
 from tests.interop.bodies import MIB, body, sha256
 from tests.interop.fetching import checked_session, download_sum, fetch
+from tests.interop.nginx import nginx_command
 from tests.interop.processes import free_port, running
 
 if TYPE_CHECKING:
@@ -24,21 +25,7 @@ if TYPE_CHECKING:
 MAX_STREAMS = 8
 KEEPALIVE_REQUESTS = 30
 
-_CONFIGURATION = """
-daemon off;
-worker_processes 1;
-pid {folder}/nginx.pid;
-error_log stderr warn;
-{user}
-events {{ }}
-http {{
-    access_log off;
-    client_max_body_size 100m;
-    client_body_temp_path {folder}/bodies;
-    proxy_temp_path {folder}/proxied;
-    fastcgi_temp_path {folder}/fastcgi;
-    scgi_temp_path {folder}/scgi;
-    uwsgi_temp_path {folder}/uwsgi;
+_HTTP = """
     http2_max_concurrent_streams {streams};
     server {{
         # With nginx 1.25 and later `http2 on;` is the name of this, and this still works.
@@ -51,7 +38,6 @@ http {{
         location /slow/ {{ alias {folder}/files/; limit_rate 2m; }}
         location /refused {{ return 403; }}
     }}
-}}
 """
 
 
@@ -83,17 +69,15 @@ async def nginx(
     (tmp_path / "files" / "medium").write_bytes(body(4 * MIB))
     (tmp_path / "files" / "large").write_bytes(body(50 * MIB))
     port = free_port()
-    configuration = _CONFIGURATION.format(
+    http = _HTTP.format(
         folder=tmp_path,
         port=port,
         certificate=tls_files.certificate,
         key=tls_files.key,
         streams=MAX_STREAMS,
         keepalive_requests=keepalive_requests,
-        user="user root;" if os.geteuid() == 0 else "",  # who may read the folder of the test
     )
-    (tmp_path / "nginx.conf").write_text(configuration)
-    command = [peers.program("nginx"), "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf"), "-e", "stderr"]
+    command = nginx_command(peers, tmp_path, http)
     async with running(*command) as program:
         await program.wait_for_port(port)
         yield Nginx(program, tmp_path, port)
