@@ -582,7 +582,7 @@ class Engine:
         return len(self.pushes.open) < self.peer_max_streams
 
     def push(self, parent_id: int, method: bytes, fields: Sequence[RawField]) -> int:
-        """Sends PUSH_PROMISE; the caller has seen `push_allowed` and `can_promise_on`.
+        """Sends PUSH_PROMISE; the caller has seen `push_allowed`, and that our side of the parent has not ended.
 
         The promised stream takes the commands of a request's response; the first one needs `has_push_slot`.
 
