@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 
@@ -14,17 +15,11 @@ from trio_h2.tunnel import ConnectProxy
 async def main(port: int) -> None:
     logging.basicConfig(format="%(message)s", level=logging.INFO)  # a line for every tunnel
     proxy = ConnectProxy(["127.0.0.1:*", "[::1]:*"], idle_timeout=60)
-    async with trio.open_nursery() as nursery:
-        server: trio_h2.Server = await nursery.start(serve, proxy, port)
+    async with trio_h2.open_server(proxy, port) as server:
         print("Listening on", *server.urls, flush=True)
-
-
-async def serve(proxy: ConnectProxy, port: int, *, task_status: trio.TaskStatus[trio_h2.Server]) -> None:
-    await trio_h2.serve_tcp(proxy, port, host="localhost", task_status=task_status)
+        await trio.sleep_forever()
 
 
 if __name__ == "__main__":
-    try:
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C
         trio.run(main, int(sys.argv[1]) if len(sys.argv) > 1 else 8080)
-    except* KeyboardInterrupt:  # Ctrl-C; from a nursery of main() it comes in a group
-        pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import TYPE_CHECKING
 
@@ -26,23 +27,17 @@ async def send_source(stream: trio_h2.ServerStream) -> None:
     await respond_with_file(stream, __file__, headers, stat_check=add_size, on_error=sorry)
 
 
-async def serve(directory: str, port: int, *, task_status: trio.TaskStatus[trio_h2.Server]) -> None:
+async def main(directory: str, port: int) -> None:
     files = DirectoryHandler(directory, cache_control="max-age=60")
 
     async def handler(stream: trio_h2.ServerStream) -> None:
         await (send_source if stream.path == "/source" else files)(stream)
 
-    await trio_h2.serve_tcp(handler, port, host="localhost", task_status=task_status)
-
-
-async def main(directory: str, port: int) -> None:
-    async with trio.open_nursery() as nursery:
-        server: trio_h2.Server = await nursery.start(serve, directory, port)
+    async with trio_h2.open_server(handler, port) as server:
         print("Listening on", *server.urls, flush=True)
+        await trio.sleep_forever()
 
 
 if __name__ == "__main__":
-    try:
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C
         trio.run(main, sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 8080)
-    except* KeyboardInterrupt:  # Ctrl-C; from a nursery of main() it comes in a group
-        pass

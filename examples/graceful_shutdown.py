@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 
@@ -17,27 +18,15 @@ async def work(stream: trio_h2.ServerStream) -> None:
         await trio.sleep(0.1)
 
 
-async def drain_on_signal(server: trio_h2.Server) -> None:
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        await anext(signals)
-        print("draining", flush=True)
-        await server.aclose(grace=10)
-
-
 async def main(port: int) -> None:
-    async with trio.open_nursery() as nursery:
-        server: trio_h2.Server = await nursery.start(serve, port)
-        print("Listening on", *server.urls, flush=True)
-        await drain_on_signal(server)
+    async with trio_h2.open_server(work, port, grace=10) as server:
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            print("Listening on", *server.urls, flush=True)
+            await anext(signals)
+        print("draining", flush=True)
     print("done", flush=True)
 
 
-async def serve(port: int, *, task_status: trio.TaskStatus[trio_h2.Server]) -> None:
-    await trio_h2.serve_tcp(work, port, host="localhost", task_status=task_status)
-
-
 if __name__ == "__main__":
-    try:
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C
         trio.run(main, int(sys.argv[1]) if len(sys.argv) > 1 else 8080)
-    except* KeyboardInterrupt:  # Ctrl-C; from a nursery of main() it comes in a group
-        pass

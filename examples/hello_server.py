@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 
 import trio
@@ -14,17 +15,11 @@ async def hello(stream: trio_h2.ServerStream) -> None:
 
 
 async def main(port: int) -> None:
-    async with trio.open_nursery() as nursery:
-        server: trio_h2.Server = await nursery.start(serve, port)
+    async with trio_h2.open_server(hello, port) as server:
         print("Listening on", *server.urls, flush=True)
-
-
-async def serve(port: int, *, task_status: trio.TaskStatus[trio_h2.Server]) -> None:
-    await trio_h2.serve_tcp(hello, port, host="localhost", task_status=task_status)
+        await trio.sleep_forever()
 
 
 if __name__ == "__main__":
-    try:
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C
         trio.run(main, int(sys.argv[1]) if len(sys.argv) > 1 else 8080)
-    except* KeyboardInterrupt:  # Ctrl-C; from a nursery of main() it comes in a group
-        pass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+import contextlib
 
 import trio
 
@@ -31,16 +31,12 @@ async def app(request: Request, response: Response) -> None:
 
 
 async def main() -> None:
-    async with trio.open_nursery() as nursery:
-        serve = functools.partial(trio_h2.serve_tcp, request_handler(app), 0, host="localhost")
-        server: trio_h2.Server = await nursery.start(serve)
-        async with trio_h2.connect(server.urls[0]) as session:
-            await show(session, "POST", "/notes", b'"buy milk"')
-            await show(session, "POST", "/notes", b'"unfinished')
-            await show(session, "GET", "/notes")
-            await show(session, "POST", "/upload", FORM, "multipart/form-data; boundary=cut")
-            await show(session, "GET", "/elsewhere")
-        await server.aclose()
+    async with trio_h2.open_server(request_handler(app)) as server, trio_h2.connect(server.url) as session:
+        await show(session, "POST", "/notes", b'"buy milk"')
+        await show(session, "POST", "/notes", b'"unfinished')
+        await show(session, "GET", "/notes")
+        await show(session, "POST", "/upload", FORM, "multipart/form-data; boundary=cut")
+        await show(session, "GET", "/elsewhere")
 
 
 FORM = b'--cut\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\nhello\r\n--cut--\r\n'
@@ -55,7 +51,5 @@ async def show(session: trio_h2.ClientSession, method: str, path: str, body: byt
 
 
 if __name__ == "__main__":
-    try:
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C
         trio.run(main)
-    except* KeyboardInterrupt:  # Ctrl-C; from a nursery of main() it comes in a group
-        pass

@@ -24,19 +24,14 @@ async def take(stream: trio_h2.PushedStream) -> None:
 
 
 async def main() -> None:
-    async with trio.open_nursery() as nursery:
-        server: trio_h2.Server = await nursery.start(trio_h2.serve_tcp, page, 0)
-        async with trio_h2.connect(f"http://localhost:{server.port}", push_handler=take) as session:
-            async with session.request("GET", "/") as stream:
-                response = await stream.receive_response()
-                await stream.receive_trailers()
-            await session.aclose()  # waits for the pushes
-            print(f"page: {response.status}")
-        await server.aclose()
+    async with trio_h2.open_server(page) as server, trio_h2.connect(server.url, push_handler=take) as session:
+        async with session.request("GET", "/") as stream:
+            response = await stream.receive_response()
+            await stream.receive_trailers()
+        await session.aclose()  # waits for the pushes
+        print(f"page: {response.status}")
 
 
 if __name__ == "__main__":
-    try:
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C
         trio.run(main)
-    except* KeyboardInterrupt:  # Ctrl-C; from a nursery of main() it comes in a group
-        pass

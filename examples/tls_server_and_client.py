@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+import contextlib
 
 import trio
 
@@ -16,20 +16,15 @@ async def whoami(stream: trio_h2.ServerStream) -> None:
 
 async def main() -> None:
     authority = ThrowawayAuthority()
-    async with trio.open_nursery() as nursery:
-        serve = functools.partial(trio_h2.serve_ssl_over_tcp, whoami, 0, authority.server_context(), host="localhost")
-        server: trio_h2.Server = await nursery.start(serve)
-        async with (
-            trio_h2.connect(server.urls[0], ssl_context=authority.client_context()) as session,
-            session.request("GET", "/me") as stream,
-        ):
-            response = await stream.receive_response()
-            print(response.status, (await stream.receive_some()).decode().replace(str(server.port), "PORT"))
-        await server.aclose()
+    async with (
+        trio_h2.open_server(whoami, ssl_context=authority.server_context()) as server,
+        trio_h2.connect(server.url, ssl_context=authority.client_context()) as session,
+        session.request("GET", "/me") as stream,
+    ):
+        response = await stream.receive_response()
+        print(response.status, (await stream.receive_some()).decode().replace(str(server.port), "PORT"))
 
 
 if __name__ == "__main__":
-    try:
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C
         trio.run(main)
-    except* KeyboardInterrupt:  # Ctrl-C; from a nursery of main() it comes in a group
-        pass

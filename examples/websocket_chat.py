@@ -5,9 +5,9 @@ In cleartext a browser speaks HTTP/1.1, and asks for an upgrade; a client of tri
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from dataclasses import dataclass
-from functools import partial
 
 import trio
 
@@ -82,14 +82,11 @@ async def page(stream: trio_h2.ServerStream) -> None:
 async def main(port: int) -> None:
     handler = WebSocketHandler(Room().chat, fallback=page)
     config = trio_h2.ServerConfig(enable_connect_protocol=True)
-    serve = partial(trio_h2.serve_tcp, handler, port, host="localhost", config=config, allow_http1=True)
-    async with trio.open_nursery() as nursery:
-        server: trio_h2.Server = await nursery.start(serve)
+    async with trio_h2.open_server(handler, port, config=config, allow_http1=True) as server:
         print("Listening on", *server.urls, flush=True)
+        await trio.sleep_forever()
 
 
 if __name__ == "__main__":
-    try:
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C
         trio.run(main, int(sys.argv[1]) if len(sys.argv) > 1 else 8080)
-    except* KeyboardInterrupt:  # Ctrl-C; from a nursery of main() it comes in a group
-        pass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+import contextlib
 
 import trio
 
@@ -17,21 +17,16 @@ async def echo(ws: WebSocket) -> None:
 
 async def main() -> None:
     config = trio_h2.ServerConfig(enable_connect_protocol=True)
-    serve = partial(trio_h2.serve_tcp, WebSocketHandler(echo), 0, host="localhost", config=config)
-    async with trio.open_nursery() as nursery:
-        server: trio_h2.Server = await nursery.start(serve)
-        async with trio_h2.connect(server.urls[0]) as session:
-            async with open_websocket(session, "/echo") as ws:
-                for message in ("text", b"octets"):
-                    await ws.send_message(message)
-                    print(repr(await ws.receive_message()))
-                print("a ping was answered:", await ws.ping() > 0)
-            print("closed with", ws.close_code)
-        await server.aclose()
+    handler = WebSocketHandler(echo)
+    async with trio_h2.open_server(handler, config=config) as server, trio_h2.connect(server.url) as session:
+        async with open_websocket(session, "/echo") as ws:
+            for message in ("text", b"octets"):
+                await ws.send_message(message)
+                print(repr(await ws.receive_message()))
+            print("a ping was answered:", await ws.ping() > 0)
+        print("closed with", ws.close_code)
 
 
 if __name__ == "__main__":
-    try:
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C
         trio.run(main)
-    except* KeyboardInterrupt:  # Ctrl-C; from a nursery of main() it comes in a group
-        pass

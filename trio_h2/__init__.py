@@ -26,6 +26,8 @@ from ._http1._exchange import Http1Exchange as Http1Exchange
 from ._net._connect import connect as connect
 from ._net._contexts import client_ssl_context as client_ssl_context
 from ._net._contexts import server_ssl_context as server_ssl_context
+from ._net._open_server import OpenServer as OpenServer
+from ._net._open_server import open_server as open_server
 from ._net._serve import serve_listeners as serve_listeners
 from ._net._serve import serve_ssl_over_tcp as serve_ssl_over_tcp
 from ._net._serve import serve_stream as serve_stream

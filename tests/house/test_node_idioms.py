@@ -36,7 +36,7 @@ def sections() -> dict[str, tuple[str, str]]:
 
 
 SECTIONS = sections()
-OVER_TCP = {name for name, (program, _) in SECTIONS.items() if "serve_tcp" in program}
+OVER_TCP = {name for name, (program, _) in SECTIONS.items() if re.search("serve_tcp|open_server", program)}
 
 
 async def default_handler(stream: trio_h2.ServerStream) -> None:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import os
 import ssl
 from typing import TYPE_CHECKING
 
 import trio
 
-from .._checks import check_int
-from .._util import construct, host_and_port, plain_interrupt
+from .._util import construct, plain_interrupt
 from ._contexts import ALPN, ALPN_HTTP1
+from ._listening import open_listeners, unix_listener, urls_of
 from ._options import checked_options
 from ._proxy_protocol import accept_proxied
 from ._server import Server, alpn_of, choose, run
 from ._tls import unknown_protocol
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Sequence
 
     from .._http1._connection import Http1Connection
@@ -27,8 +25,6 @@ if TYPE_CHECKING:
     from .._session._supervision import Handler
     from .._wire._config import ServerConfig
     from ._options import ErrorHook, UnknownProtocolHook
-
-_FREE_PORT_ATTEMPTS = 20
 
 
 @trio.lowlevel.enable_ki_protection
@@ -85,8 +81,8 @@ async def serve_tcp(
         allow_http1=allow_http1,
         proxy_protocol=proxy_protocol,
     )
-    listeners = await _open_listeners(port, host, backlog)
-    server = construct(Server, listeners, _urls("http", listeners, host), options)
+    listeners = await open_listeners(port, host, backlog)
+    server = construct(Server, listeners, urls_of("http", listeners, host), options)
     await run(server, task_status=task_status)
 
 
@@ -151,8 +147,8 @@ async def serve_ssl_over_tcp(
         proxy_protocol=proxy_protocol,
         origins=origins,
     )
-    listeners = await _open_listeners(port, host, backlog)
-    server = construct(Server, listeners, _urls("https", listeners, host), options)
+    listeners = await open_listeners(port, host, backlog)
+    server = construct(Server, listeners, urls_of("https", listeners, host), options)
     await run(server, task_status=task_status)
 
 
@@ -200,27 +196,9 @@ async def serve_unix(
         allow_http1=allow_http1,
         proxy_protocol=proxy_protocol,
     )
-    if mode is not None:
-        check_int("mode", mode, 0, 0o777)
-    name = os.fspath(path)
-    sock = trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_STREAM)
-    try:
-        await sock.bind(name)
-        made = os.stat(name)
-    except BaseException:
-        sock.close()
-        raise
-    try:
-        if mode is not None:
-            os.chmod(name, mode)  # nobody can connect before it listens
-        sock.listen(backlog if backlog is not None else 128)
-        server = construct(Server, [trio.SocketListener(sock)], [f"unix:{name}"], options)
+    async with unix_listener(path, mode=mode, backlog=backlog) as (listener, url):
+        server = construct(Server, [listener], [url], options)
         await run(server, task_status=task_status)
-    finally:
-        sock.close()
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.stat(name), made):  # else it is another server's by now
-                os.unlink(name)
 
 
 @trio.lowlevel.enable_ki_protection
@@ -273,7 +251,7 @@ async def serve_listeners(
         origins=origins,
     )
     scheme = "http" if ssl_context is None else "https"
-    server = construct(Server, listeners, _urls(scheme, listeners, None), options)
+    server = construct(Server, listeners, urls_of(scheme, listeners, None), options)
     await run(server, task_status=task_status)
 
 
@@ -332,38 +310,3 @@ async def serve_stream(
     connection = await choose(transport, options, options.config, alpn=alpn)
     with plain_interrupt():
         await connection.run(task_status=task_status)
-
-
-async def _open_listeners(port: int, host: str | bytes | None, backlog: int | None) -> list[trio.SocketListener]:
-    """Opens the TCP listeners; a free port (0) is the same for every address of *host*."""
-    check_int("port", port, 0, 65_535)  # getaddrinfo() would take it modulo 65536
-    listeners = await trio.open_tcp_listeners(port, host=host, backlog=backlog)
-    if port != 0 or len(listeners) < 2:
-        return listeners
-    for attempt in range(_FREE_PORT_ATTEMPTS):
-        free: int = listeners[0].socket.getsockname()[1]
-        for listener in listeners:
-            listener.socket.close()
-        try:
-            return await trio.open_tcp_listeners(free, host=host, backlog=backlog)
-        except OSError as exc:  # taken on one of the other addresses
-            if exc.errno != errno.EADDRINUSE or attempt == _FREE_PORT_ATTEMPTS - 1:
-                raise
-        listeners = await trio.open_tcp_listeners(0, host=host, backlog=backlog)
-    raise AssertionError("the loop returns or raises")
-
-
-def _urls(scheme: str, listeners: Sequence[trio.abc.Listener[trio.abc.Stream]], host: str | bytes | None) -> list[str]:
-    """Returns a URL for every distinct address that is listened on."""
-    urls: dict[str, None] = {}
-    for listener in listeners:
-        if not isinstance(listener, trio.SocketListener):
-            continue
-        address: object = listener.socket.getsockname()
-        if not isinstance(address, tuple):
-            continue
-        name = host.decode("ascii") if isinstance(host, bytes) else host
-        if name is None:
-            name = "localhost" if address[0] in ("0.0.0.0", "::") else str(address[0])
-        urls[f"{scheme}://{host_and_port(name, address[1])}"] = None
-    return list(urls)

@@ -39,7 +39,7 @@ logger = logging.getLogger("trio_h2.server")
 
 @interrupt_safe
 class Server(metaclass=NoPublicConstructor):
-    """A server that accepts connections; the ``serve_*`` functions hand it to ``task_status.started()``."""
+    """A server that accepts connections: of a block of `open_server`, or what ``serve_*`` hand to ``started()``."""
 
     def __init__(
         self,
@@ -77,6 +77,17 @@ class Server(metaclass=NoPublicConstructor):
         if self._port is None:
             raise RuntimeError("this server does not listen on a TCP port")
         return self._port
+
+    @property
+    def url(self) -> str:
+        """Where the server can be reached: the first of `urls`.
+
+        Raises:
+            RuntimeError: the server listens on nothing that has a URL.
+        """
+        if not self._urls:
+            raise RuntimeError("this server listens on nothing that has a URL")
+        return self._urls[0]
 
     @property
     def urls(self) -> list[str]:
