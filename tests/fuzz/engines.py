@@ -53,6 +53,7 @@ from trio_h2._wire._events import (
     GoAwayReceived,
     PriorityUpdated,
     PushPromised,
+    RequestAnswered,
     RequestReceived,
     ResponseReceived,
     SessionFailed,
@@ -352,6 +353,10 @@ class Player:
                 require(self._case.role is Role.SERVER and stream_id not in self._open, f"unexpected {event!r}")
                 self._open[stream_id] = Open(answered=False, ended=False, receiving=not event.end_stream)
                 self._running.append(stream_id)
+            case RequestAnswered(stream_id=stream_id):
+                require(self._case.role is Role.SERVER and stream_id not in self._open, f"unexpected {event!r}")
+                self._open[stream_id] = Open(answered=True, ended=True, receiving=True)
+                self.engine.handler_done(stream_id)
             case PushPromised(promised_id=stream_id):
                 require(self._case.role is Role.CLIENT and stream_id not in self._open, f"unexpected {event!r}")
                 self._open[stream_id] = Open(answered=True, ended=True, receiving=True, promised=True)

@@ -99,6 +99,29 @@ async def test_the_500_of_a_handler_that_failed_is_seen_as_well(
         assert trio.current_time() - start == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize(("more", "after"), [(0, 1.0), (256 * _KIB, 0.0), (100, None)])
+async def test_the_answer_of_the_library_to_too_many_fields_is_seen_as_well(
+    more: int, after: float | None, autojump_clock: MockClock
+) -> None:
+    """With a body of which nothing, too much, or the whole comes; then the same session serves the next request."""
+    config = trio_h2.ServerConfig(max_header_fields=5)
+    async with scripted_client(_too_large, config=config) as (session, peer):
+        stream_id = await peer.request("POST", headers=[(f"x-{n}", "y") for n in range(9)], end_stream=False)
+        await peer.expect_headers(stream_id, status=431, end_stream=True)
+        start = trio.current_time()
+        if more:
+            await peer.send_body(stream_id, bytes(more), end_stream=after is None)
+        if after is None:
+            await peer.expect_nothing(10)
+        else:
+            if more:
+                await peer.send_data(stream_id, b"x")
+            await peer.until(RstStreamFrame, stream_id=stream_id, code=ErrorCode.NO_ERROR)
+            assert trio.current_time() - start == pytest.approx(after)
+        assert session.statistics().open_streams == 0
+        await _answers_with(peer, 413, b"too large")
+
+
 async def test_the_second_begins_when_the_response_is_written(autojump_clock: MockClock) -> None:
     async def answer(stream: trio_h2.ServerStream) -> None:
         await stream.respond(200, body=bytes(70_000))

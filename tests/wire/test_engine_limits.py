@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hyperframe.frame import GoAwayFrame, HeadersFrame, PingFrame, RstStreamFrame, SettingsFrame
+from hyperframe.frame import GoAwayFrame, HeadersFrame, PingFrame, SettingsFrame
 
 from tests.wire.engine_pair import (
     GET,
@@ -32,6 +32,7 @@ from trio_h2._wire._config import ClientConfig, ServerConfig
 from trio_h2._wire._events import (
     DataReceived,
     Event,
+    RequestAnswered,
     RequestReceived,
     SessionFailed,
     StreamClosed,
@@ -385,20 +386,21 @@ def test_resets_and_431_that_nobody_reads_are_bounded() -> None:
 @pytest.mark.parametrize("end", [True, False])
 @pytest.mark.parametrize("reason", ["fields", "octets"])
 def test_header_list_too_large_is_answered_with_431(reason: str, end: bool) -> None:
-    """On that stream, session alive, and nobody above hears of it."""
+    """On that stream, session alive; whoever is above hears only that more of a body may come."""
     peer = server_peer(ServerConfig(max_header_fields=20, max_header_list_size=2000))
     extra: Fields = [(b"x", b"y")] * 17 if reason == "fields" else [(b"x-large", bytes(b"y" * 2000))]
-    assert peer.feed(peer.headers(1, [*GET, *extra], end=end)) == []
-    assert not peer.engine.streams
-    assert not peer.engine.slots
-    frames = peer.output()
-    answer = the(frames, HeadersFrame)
+    assert peer.feed(peer.headers(1, [*GET, *extra], end=end)) == ([] if end else [RequestAnswered(1)])
+    answer = the(peer.output(), HeadersFrame)
     assert peer.fields(answer) == [(b":status", b"431"), (b"content-length", b"0")]
     assert "END_STREAM" in answer.flags
-    assert [frame.error_code for frame in of_type(frames, RstStreamFrame)] == ([] if end else [ErrorCode.NO_ERROR])
-    late = peer.feed(data(1, b"body", end=True)) if not end else []
-    assert late == []
+    if not end:
+        peer.engine.handler_done(1)
+        assert the(peer.feed(data(1, b"body")), DataReceived).data == b"body"
+        peer.engine.discard(1, 4)
+        assert of_type(peer.feed(data(1, b"", end=True)), StreamClosed)
     assert peer.output() == []
+    assert not peer.engine.streams
+    assert not peer.engine.slots
     assert the(peer.feed(peer.headers(3, GET)), RequestReceived).stream_id == 3
     exact: Fields = [*GET, *[(b"x", b"y")] * 16]
     assert the(peer.feed(peer.headers(5, exact)), RequestReceived).stream_id == 5
@@ -425,6 +427,7 @@ def test_431_on_a_stream_between_others_in_one_read() -> None:
     )
     assert [(type(event), getattr(event, "stream_id", None)) for event in events] == [
         (RequestReceived, 1),
+        (RequestAnswered, 3),
         (RequestReceived, 5),
         (StreamFailed, 1),
         (StreamClosed, 1),

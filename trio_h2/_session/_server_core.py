@@ -17,7 +17,7 @@ from .._stream._request import RequestView
 from .._stream._server import ServerStream
 from .._util import construct, interrupt_safe, interruptible
 from .._wire._codes import ErrorCode, Initiator, Role, code_name
-from .._wire._events import PriorityUpdated, RequestReceived, SettingsReceived, StreamFailed
+from .._wire._events import PriorityUpdated, RequestAnswered, RequestReceived, SettingsReceived, StreamFailed
 from .._wire._extframes import ORIGIN, origin_payloads
 from .._wire._failure import Cause, SessionFailure, StreamFailure
 from .._wire._headers import Headers
@@ -330,6 +330,14 @@ class ServerCore(SessionCore):
         elif stream.id in self.queue and self.nursery is not None:
             self.watcher.queued(stream.id, self._handler_wait_timeout)
 
+    def _answered(self, event: RequestAnswered) -> None:
+        """A request was answered without a handler, before its body: that is treated as after any other response."""
+        stream = StreamCore(self, event.stream_id)
+        self.stream_opened(stream)
+        self.engine.handler_done(stream.id)
+        stream.outbox.end_with_headers()
+        stream.close(refuse=ErrorCode.NO_ERROR)
+
     def _stream_failed(self, event: StreamFailed) -> None:
         stream = self.streams.get(event.stream_id)
         if stream is None:
@@ -357,6 +365,7 @@ class ServerCore(SessionCore):
         {
             **RULES,
             RequestReceived: _request,
+            RequestAnswered: _answered,
             StreamFailed: _stream_failed,
             SettingsReceived: _settings_received,
             PriorityUpdated: _priority_updated,

@@ -25,6 +25,13 @@ class RequestReceived:
 
 
 @dataclass(slots=True)
+class RequestAnswered:
+    """A client opened a stream, which has been answered to its end; what it still sends is not wanted (server only)."""
+
+    stream_id: int
+
+
+@dataclass(slots=True)
 class PushPromised:
     """The server promised a response on ``promised_id`` to a request that it made itself (client only, RFC 9113 §8.4).
 
@@ -171,6 +178,7 @@ class SessionFailed:
 
 Event: TypeAlias = (
     RequestReceived
+    | RequestAnswered
     | PushPromised
     | ResponseReceived
     | InformationalReceived

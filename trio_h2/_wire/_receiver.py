@@ -22,6 +22,7 @@ from ._events import (
     PingReceived,
     PriorityUpdated,
     PushPromised,
+    RequestAnswered,
     RequestReceived,
     ResponseReceived,
     SessionFailed,
@@ -97,6 +98,9 @@ MERGED_SIZE = 4096
 SAFE_METHODS: Final = frozenset((b"GET", b"HEAD"))
 """RFC 9113 §8.4: "Promised requests MUST be safe (see Section 9.2.1 of [HTTP]) and cacheable (see Section 9.2.3 of
 [HTTP])": RFC 9110 has only these two that are both."""
+UNCHECKED: Final = MessageHead(None, None, None, None)
+"""What is known of a request whose header section was not even looked at."""
+
 _HIGHEST_KNOWN_SETTING: Final = max(SettingCode)
 
 
@@ -392,21 +396,24 @@ class Receiver:
             raise StreamRejectedError(stream_id, ErrorCode.ENHANCE_YOUR_CALM, f"the session holds more than {limit}")
 
     def _answer_431(self, stream_id: int, end_stream: bool) -> None:
-        """Answers a request that nobody above hears of.
+        """Answers a request for which no handler is started; above, only the rest of it is waited for.
 
         RFC 9113 §10.5.1: "A server that receives a larger field block than it is willing to handle can send an HTTP
         431 (Request Header Fields Too Large) status code".
         """
         engine = self._engine
         engine.guard.count_reset(self._now)
-        block = engine.encoder.encode([(b":status", b"431"), (b"content-length", b"0")])
-        engine.output.headers(stream_id, block, end_stream=True)
-        if not end_stream:
-            # RFC 9113 §8.1: a server that does not need the rest of a request "MAY request that the client abort
-            # transmission of a request without error by sending a RST_STREAM with an error code of NO_ERROR".
-            engine.resets.add_ours(stream_id, engine.windows.enforced_initial)
-            engine.output.reset(stream_id, ErrorCode.NO_ERROR)
         engine.guard.count_reply()
+        fields = [(b":status", b"431"), (b"content-length", b"0")]
+        if end_stream:
+            engine.output.headers(stream_id, engine.encoder.encode(fields), end_stream=True)
+            return
+        # Its body may be on its way, and to refuse that at once would hide the answer from many clients.
+        stream = engine.make_stream(stream_id, b"")
+        stream.receive_request(UNCHECKED, end_stream=False)
+        engine.accept_stream(stream)
+        engine.send_response(stream_id, fields, end_stream=True)
+        self._events.append(RequestAnswered(stream_id))
 
     def _response(self, stream: WireStream, frame: Frame, block: Block) -> None:
         end_stream = bool(frame.flags & END_STREAM)
