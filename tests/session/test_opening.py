@@ -133,3 +133,11 @@ async def test_a_request_that_is_refused_is_a_checkpoint(autojump_clock: MockClo
                 await client.open_stream("GET")
         assert passes >= before + 9
         nursery.cancel_scope.cancel()
+
+
+async def test_a_request_without_a_method_is_a_get() -> None:
+    async with scripted_server() as (client, peer), client.request() as one, await client.open_stream() as other:
+        for stream in (one, other):
+            frame = await peer.expect_headers(stream.id)
+            assert dict(frame.fields)[b":method"] == b"GET"
+            assert dict(frame.fields)[b":path"] == b"/"

@@ -46,7 +46,7 @@ class ClientSession(Session):
 
     def request(
         self,
-        method: str,
+        method: str = "GET",
         path: str = "/",
         *,
         headers: HeadersInput | None = None,
@@ -67,8 +67,8 @@ class ClientSession(Session):
         usable.
 
         Args:
-            method: the request method, e.g. ``"GET"``.
-            path: path and query.
+            method: the request method, ``"GET"`` by default.
+            path: path and query, ``"/"`` by default.
             headers: a mapping or pairs; ``":scheme"`` and ``":authority"`` override those of the session.
             body: bytes that are sent while the response is already being read. What is not sent when the response has
                 ended is left out, and the stream reset with NO_ERROR.
@@ -116,7 +116,7 @@ class ClientSession(Session):
 
     async def open_stream(
         self,
-        method: str,
+        method: str = "GET",
         path: str = "/",
         *,
         headers: HeadersInput | None = None,
