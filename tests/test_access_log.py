@@ -236,6 +236,18 @@ async def test_what_was_refused_in_formats_of_other_servers(caplog: Log, autojum
     assert line == f'- - - [{came(caplog)}] "GET no HTTP/2.0" - 0 "-" "-"{reason}'
 
 
+async def test_what_the_library_answers_for_the_handler_is_told(caplog: Log) -> None:
+    async def handler(stream: ServerStream) -> None:
+        await stream.json(max_size=5)
+
+    async with session_pair(access_log(handler)) as (client, _):
+        for body, status in ((b"no", 400), (b"far too long", 413)):
+            async with client.request("POST", body=body) as stream:
+                assert (await stream.receive_response()).status == status
+                await stream.wait_closed()
+    assert [told["status"] for told in fields(caplog)] == [400, 413]
+
+
 @pytest.mark.parametrize(("path", "ended"), [("/raises", "raised"), ("/forgets", "returned")])
 async def test_what_goes_wrong_is_500(path: str, ended: str, caplog: Log) -> None:
     async with session_pair(access_log(app)) as (client, _), client.request("GET", path) as stream:

@@ -6,6 +6,12 @@ it; `_net` connects and listens. Only the names below are public.
 
 from __future__ import annotations
 
+from ._content import JSONValue as JSONValue
+from ._errors import AnySession as AnySession
+from ._errors import AnyStream as AnyStream
+from ._errors import BodyDecodeError as BodyDecodeError
+from ._errors import BodyError as BodyError
+from ._errors import BodyTooLargeError as BodyTooLargeError
 from ._errors import ExtendedConnectError as ExtendedConnectError
 from ._errors import GoAwayError as GoAwayError
 from ._errors import H2Error as H2Error

@@ -8,7 +8,8 @@ value is a `TypeError` or `ValueError` at the call, an object that you closed yo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+import weakref
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import trio
 
@@ -23,6 +24,37 @@ _SHOWN_DEBUG_BYTES = 64
 """How much of a peer's debug data a message quotes: enough for a reason, too little to flood a log."""
 
 
+class AnySession(Protocol):
+    """What every session, of either role, and every connection of HTTP/1.1 has; the type of `H2Error.session`."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether the session takes no new streams."""
+
+    @property
+    def draining(self) -> bool:
+        """Whether the session has begun to shut down."""
+
+    async def wait_closed(self) -> None:
+        """Waits until the session is over."""
+
+
+class AnyStream(Protocol):
+    """What every stream of either role and HTTP version has; the type of `H2Error.stream`."""
+
+    @property
+    def id(self) -> int:
+        """Its number in the session."""
+
+    @property
+    def session(self) -> AnySession:
+        """Its session."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is over."""
+
+
 class H2Error(Exception):
     """The root of all errors of this library.
 
@@ -34,7 +66,13 @@ class H2Error(Exception):
         debug_data: What the peer put into its GOAWAY. It is untrusted input.
         retryable: Whether the peer is known not to have acted on the request, so that sending it again, on this
             session or a new one, is safe whatever its method. `None` takes the default of the class.
+        stream: The stream whose error it is.
+        session: The session whose error it is; by default that of *stream*.
     """
+
+    # Not in the `__dict__`, which is pickled. Weak, for an error may outlive what it tells of, and may even be kept
+    # by it, as the reason why it was destroyed.
+    __slots__ = ("_session", "_stream")
 
     code: ErrorCode | int | None
     """The error code that was sent or received; an unknown one is a plain `int`."""
@@ -58,6 +96,8 @@ class H2Error(Exception):
         stream_id: int | None = None,
         debug_data: bytes = b"",
         retryable: bool | None = None,
+        stream: AnyStream | None = None,
+        session: AnySession | None = None,
     ) -> None:
         # The message alone goes into `args`: pickle and copy rebuild an exception from its `args` and then
         # restore its `__dict__`, which is where everything else lives.
@@ -67,6 +107,27 @@ class H2Error(Exception):
         self.stream_id = stream_id
         self.debug_data = bytes(debug_data)
         self.retryable = self._retryable_by_default if retryable is None else retryable
+        if session is None and stream is not None:
+            session = stream.session
+        self._stream = None if stream is None else weakref.ref(stream)
+        self._session = None if session is None else weakref.ref(session)
+
+    @property
+    def stream(self) -> AnyStream | None:
+        """The stream whose error it is: the object that the failed operation was called on.
+
+        ``None`` if it is no stream's, or nobody has the stream any more: an error keeps no stream and no session alive
+        (its traceback may). It is not pickled, and not copied; `stream_id` is.
+        """
+        return None if self._stream is None else self._stream()
+
+    @property
+    def session(self) -> AnySession | None:
+        """The session whose error it is, or that of `stream`; ``None`` as there.
+
+        A program that speaks with several peers, a gateway say, can tell by it which of them failed.
+        """
+        return None if self._session is None else self._session()
 
     def __str__(self) -> str:
         details = []
@@ -115,6 +176,41 @@ def headers_too_large(section: OversizedSection, stream_id: int | None) -> Heade
     error = HeadersTooLargeError(message, stream_id=stream_id)
     error.limit = section.limit
     return error
+
+
+class BodyError(H2Error):
+    """A body that was wanted as a whole, by `Stream.read`, `Stream.text` or `Stream.json`, is not as it should be.
+
+    The stream is as it was. What to do: on a server nothing, for if it escapes from the handler of the request whose
+    body it is, the client gets `status` with `reason`, and nothing is logged above INFO. On a client it is the server's
+    mistake, or a reason to ask for more with ``max_size``.
+    """
+
+    status: int = 400
+    """What a server answers with, if the error escapes from the handler: 400, 413 or 415."""
+    reason: str = ""
+    """What a server tells the client then."""
+
+
+class BodyTooLargeError(BodyError):
+    """The body has more bytes than were asked for, or its ``content-length`` says so: then none of it was read.
+
+    What to do: on a server nothing, the client gets 413. If larger bodies are all right, give the call a larger
+    ``max_size``, or receive the body piece by piece with `Stream.receive_some`, which has no limit. What was received
+    is not lost: another call of either kind has it.
+    """
+
+    status = 413
+    limit: int = 0
+    """The bytes that would not have been too many."""
+
+
+class BodyDecodeError(BodyError):
+    """The body is no text in its charset (`status` 400), or in none that is known (415); or it is no JSON (400).
+
+    What to do: on a server nothing, the client gets that status. On a client, `Stream.read` has the bytes; the
+    ``encoding`` of `Stream.text` helps where the server names the wrong charset, or none.
+    """
 
 
 class ExtendedConnectError(LocalProtocolError):

@@ -109,6 +109,8 @@ class LoggedHandler:
             stream.call_when_closed(functools.partial(self._closed, stream, fields))
 
     def _closed(self, stream: ServerStream, fields: Fields) -> None:
+        if stream.sent_status is not None:  # what the library has answered for the handler
+            fields["status"] = stream.sent_status
         fields["octets"] = stream.body_framed
         fields["reset"] = _reset_code(stream)
         self._log(fields)

@@ -98,7 +98,7 @@ async def test_a_multipart_form(version: str) -> None:
         assert (first.name, first.filename, first.content_type, first.size) == ("f", "grüße.txt", "text/css", 3)
         assert first.headers["x-y"] == "z"
         assert (second.filename, second.content_type, second.size, second.in_memory) == ("", "text/plain", 0, True)
-        assert repr(first) == "<UploadedFile 'grüße.txt' of 3 octets>"
+        assert repr(first) == "<UploadedFile 'grüße.txt' of 3 bytes>"
         assert await first.read() == b"abc"
         assert await second.read() == b""
         await response.end("fine")
@@ -282,20 +282,20 @@ async def test_garbage_is_400_however_it_is_cut() -> None:
     ("body", "kind", "reason"),
     [
         (b"a=1&b=2&c=3", URLENCODED, "more than 2 fields"),
-        (b"a=" + b"x" * 500, URLENCODED, "more than 500 octets"),
+        (b"a=" + b"x" * 500, URLENCODED, "more than 500 bytes"),
         (
             multipart(part('name="a"', b""), part('name="b"', b""), part('name="c"', b"")),
             MULTIPART,
             "more than 2 parts",
         ),
         (multipart(upload(b""), upload(b"")), MULTIPART, "more than 1 files"),
-        (multipart(part('name="a"', b"x" * 200)), MULTIPART, "more than 200 octets of text"),
+        (multipart(part('name="a"', b"x" * 200)), MULTIPART, "more than 200 bytes of text"),
         (
             multipart(part('name="a"', b"x" * 100), part('name="a"', b"x" * 99)),
             MULTIPART,
-            "more than 200 octets of text",
+            "more than 200 bytes of text",
         ),
-        (multipart(upload(b"x" * 500)), MULTIPART, "more than 500 octets"),
+        (multipart(upload(b"x" * 500)), MULTIPART, "more than 500 bytes"),
     ],
 )
 @pytest.mark.parametrize("announced", [True, False])
@@ -316,7 +316,7 @@ async def test_text_is_limited_whatever_the_form_may_have() -> None:
         await request.form(max_size=1000)
 
     reply = await post(compat.request_handler(app, max_body_size=200), b"a=" + b"x" * 200, URLENCODED)
-    assert (reply.status, reply.body) == (413, b"the body has more than 200 octets")
+    assert (reply.status, reply.body) == (413, b"the body has more than 200 bytes")
 
 
 async def test_what_is_just_enough() -> None:

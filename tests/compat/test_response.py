@@ -59,7 +59,7 @@ async def test_only_octets_and_text(wrong: object) -> None:
     async def app(request: Request, response: Response) -> None:
         data = cast("bytes", wrong)
         for call in (response.write, response.end):
-            with pytest.raises(TypeError, match="made of octets or str"):
+            with pytest.raises(TypeError, match="made of bytes or str"):
                 await call(data)
         assert not response.writable_ended
         await response.end("well")

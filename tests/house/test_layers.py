@@ -25,6 +25,7 @@ _LAYERS = {
     "_checks": 0,
     "_url": 0,
     "_wire": 1,
+    "_content": 2,
     "_errors": 2,
     "_tcp": 2,
     "_util": 2,
@@ -37,7 +38,7 @@ _LAYERS = {
 }
 _TOP_LAYER = 6
 # Small internals that have one home, for the parts on layer 6 as well.
-_SHARED = {"_checks", "_refused", "_tcp", "_url", "_util"}
+_SHARED = {"_checks", "_content", "_refused", "_tcp", "_url", "_util"}
 # The sans-IO parts: no event loop, no clock, no sockets, no threads.
 _SANS_IO = {"_checks", "_url", "_wire"}
 # `python -m trio_h2` is the command line under another name.

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from .._errors import HeadersTooLargeError
-from .._util import interruptible
+from .._errors import BodyError, HeadersTooLargeError
+from .._stream._response_head import response_head
+from .._util import http_date, interruptible
 from .._wire._codes import ErrorCode, Initiator
+from .._wire._config import ServerConfig
 from ._handlers import tells_of_end
 
 if TYPE_CHECKING:
@@ -63,14 +65,14 @@ async def supervise(stream: ServerStream, core: StreamCore, handler: Handler, la
         errors, others = group.split(Exception)
         try:
             if errors is not None:
-                _raised(core, errors, label)
+                _raised(stream, core, errors, label)
                 settled = True
             if others is not None:  # Cancelled, say, which belongs to a scope outside
                 raise others from None
         finally:
             del errors, others  # their tracebacks know this frame
     except Exception as exc:  # one of the two places that supervise: a handler must not end its session
-        _raised(core, exc, label)
+        _raised(stream, core, exc, label)
         settled = True
     finally:
         if not settled:
@@ -99,23 +101,38 @@ def _returned(stream: StreamCore, label: str) -> None:
         outbox.finish()
 
 
-def _raised(stream: StreamCore, error: Exception, label: str) -> None:
+def _raised(exchange: ServerStream, stream: StreamCore, error: Exception, label: str) -> None:
     if not stream.alive and tells_of_end(
         stream, error, cancelled=stream.scope is not None and stream.scope.cancel_called
     ):
         logger.debug("%s: the stream of %s ended first: %s", label, _name(stream), error)
         return
-    unwanted = _unwanted(stream, error)
-    if unwanted is not None:
+    unwanted, wrong_body = _unwanted(stream, error), _wrong_body(exchange, error)
+    if wrong_body is not None:
+        reason = "%s: the body of %s was refused with %d: %s"
+        logger.info(reason, label, _name(stream), wrong_body.status, wrong_body.reason)
+    elif unwanted is not None:
         logger.info("%s: the client does not take the response to %s: %s", label, _name(stream), unwanted)
     else:
         logger.error("%s: the handler of %s raised", label, _name(stream), exc_info=error)
     if not stream.alive:
         return
     if stream.sent_headers is None:
-        _respond_500(stream)
+        if wrong_body is not None:
+            _respond_with_reason(stream, wrong_body)
+        else:
+            _respond_500(stream)
     elif not stream.outbox.framed_end:
         stream.reset(ErrorCode.INTERNAL_ERROR, Initiator.LIBRARY, "the handler failed")
+
+
+def _wrong_body(exchange: ServerStream, error: BaseException) -> BodyError | None:
+    """Returns the error that says what is wrong with the body of this request, and not with what a handler got from
+    elsewhere, if *error* is that: it is the client's mistake.
+    """
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error if isinstance(error, BodyError) and error.stream is exchange else None
 
 
 def _unwanted(stream: StreamCore, error: BaseException) -> HeadersTooLargeError | None:
@@ -132,4 +149,20 @@ def _respond_500(stream: StreamCore) -> None:
     port = stream.port
     port.engine.send_response(stream.id, [(b":status", b"500"), (b"content-length", b"0")], end_stream=True)
     stream.outbox.end_with_headers()
+    port.wake_writer()
+
+
+def _respond_with_reason(stream: StreamCore, error: BodyError) -> None:
+    port, request = stream.port, stream.request
+    assert request is not None
+    content, head = error.reason.encode(), request.method == "HEAD"
+    date = http_date() if isinstance(port.config, ServerConfig) and port.config.send_date else None
+    fields = {":status": str(error.status), "content-type": "text/plain; charset=utf-8"}
+    response = response_head(fields, len(content), end_stream=False, head=head, date=date, stream_id=stream.id)
+    stream.sent_headers = response.headers
+    port.engine.send_response(stream.id, response.fields, end_stream=head)
+    if head:
+        stream.outbox.drop_content()
+    else:
+        stream.outbox.send_whole(content, response.length)
     port.wake_writer()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from .._checks import check_int, check_seconds
+from .._content import DEFAULT_MAX_BODY_SIZE, check_encoding, decode_json, decode_text
 from .._errors import from_failure, headers_too_large
 from .._util import NoPublicConstructor, interrupt_safe
 from .._wire._codes import ErrorCode, Initiator
@@ -19,13 +20,16 @@ from .._wire._extframes import PRIORITY
 from .._wire._failure import StreamFailure
 from .._wire._headers import Headers
 from .._wire._outbound import trailer_fields
+from ._inbox import DEFAULT_RECEIVE
 from ._priority import check_not_itself, check_priority, check_signalled, dependency_of
 from ._state import stream_state
+from ._whole import WholeBody, body_too_large
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
+    from .._content import JSONValue
     from .._wire._headers import HeadersInput, RawField
     from .._wire._schedule import Priority
     from ._core import StreamCore
@@ -46,6 +50,7 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
     def __init__(self, core: StreamCore) -> None:
         self._core = core
         self._on_idle: Callable[[Stream], object] | None = None
+        self._whole: WholeBody | None = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} #{self._core.id}>"
@@ -238,7 +243,92 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
             SessionError: the session broke.
             trio.ClosedResourceError: this side closed the stream. trio.BusyResourceError: another task is receiving.
         """
+        whole = self._whole
+        if whole is not None and whole.left:  # by a read() that was cancelled, or found too much
+            limit = DEFAULT_RECEIVE if max_bytes is None else check_int("max_bytes", max_bytes, 1)
+            await trio.lowlevel.checkpoint()
+            return whole.take(limit)
         return await self._core.inbox.receive(max_bytes, self._about_to_wait)
+
+    async def read(self, *, max_size: int = DEFAULT_MAX_BODY_SIZE) -> bytes:
+        """Waits for the whole body, or what is left of it, and returns it; another call returns the same again.
+
+        On a client it waits for the response first; raises what that raises, and looks at no status. What is too large
+        by its ``content-length`` is refused before any of it is read, and before 100 asks for it. Gives the peer credit
+        for what it takes, as `receive_some` does.
+
+        Cancelled: nothing is lost; the call can be repeated, or `receive_some` takes what was collected.
+
+        Args:
+            max_size: the bytes that are not too many, 1 MiB by default.
+
+        Raises:
+            BodyTooLargeError: there are more. Unless a handler catches it, the client gets 413.
+            TypeError, ValueError: *max_size* is no int, or negative.
+            StreamResetError: the stream was reset before the end of the body.
+            SessionError: the session broke.
+            trio.ClosedResourceError: this side closed the stream. trio.BusyResourceError: another task is receiving.
+        """
+        check_int("max_size", max_size, 0)
+        if self._whole is None:
+            self._whole = WholeBody()
+        body = self._whole.known
+        if body is not None:
+            await trio.lowlevel.checkpoint()
+            return body
+        await self._wait_for_message()
+        length = self._announced_length()
+        if length is not None and length > max_size:
+            raise body_too_large(max_size, self)
+        return await self._whole.collect(self._core.inbox, self._about_to_wait, max_size, self)
+
+    async def text(self, *, max_size: int = DEFAULT_MAX_BODY_SIZE, encoding: str | None = None) -> str:
+        """Waits for the whole body, as `read` does, and returns it as text.
+
+        Cancelled: as `read`.
+
+        Args:
+            max_size: the bytes that are not too many, 1 MiB by default.
+            encoding: the charset of the text; by default the one that ``content-type`` names, UTF-8 if it names none.
+
+        Raises:
+            BodyDecodeError: the charset is not known (the client of a handler that does not catch it gets 415), or the
+                body is not in it (400).
+            TypeError, ValueError: *encoding* is no codec of text, or *max_size* is no int, or negative.
+            BodyTooLargeError, StreamResetError, SessionError, trio.ClosedResourceError, trio.BusyResourceError: as
+                `read`.
+        """
+        if encoding is not None:
+            check_encoding(encoding)
+        body = await self.read(max_size=max_size)
+        assert self._core.received_headers is not None
+        return decode_text(body, self._core.received_headers, encoding, self)
+
+    async def json(self, *, max_size: int = DEFAULT_MAX_BODY_SIZE) -> JSONValue:
+        """Waits for the whole body, as `read` does, and returns what it says as JSON, whatever ``content-type`` says.
+
+        Cancelled: as `read`.
+
+        Args:
+            max_size: the bytes that are not too many, 1 MiB by default.
+
+        Raises:
+            BodyDecodeError: it is not JSON (RFC 8259). Unless a handler catches it, the client gets 400.
+            BodyTooLargeError, StreamResetError, SessionError, trio.ClosedResourceError, trio.BusyResourceError: as
+                `read`.
+        """
+        return decode_json(await self.read(max_size=max_size), self)
+
+    async def _wait_for_message(self) -> None:
+        """Waits for the headers before the body, if they are not there yet."""
+
+    def _announced_length(self) -> int | None:
+        """Returns how many bytes the body has that comes, if the peer has told."""
+        headers = self._core.received_headers
+        if headers is None or self._core.end_after_headers:
+            return None
+        length = headers.first(b"content-length")
+        return None if length is None else int(length)
 
     async def receive_trailers(self) -> Headers | None:
         """Waits for the end of the body, discarding (and crediting) what is unread, and returns the trailers.
@@ -253,6 +343,8 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
             SessionError: the session broke.
             trio.ClosedResourceError: this side closed the stream. trio.BusyResourceError: another task is receiving.
         """
+        if self._whole is not None:
+            self._whole.clear()
         await self._core.inbox.drain(self._about_to_wait)
         return self._core.trailers
 

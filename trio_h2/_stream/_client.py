@@ -72,6 +72,13 @@ class ClientStream(Stream):
         """
         return await self._response.receive()
 
+    async def _wait_for_message(self) -> None:
+        await self._response.receive()
+
+    def _announced_length(self) -> int | None:
+        length = super()._announced_length()
+        return length if length_counts(self.sent_headers.first(b":method"), self._core) else None
+
     def _check_can_send_trailers(self) -> None:
         if self.sent_headers[":method"] == "CONNECT":
             # RFC 9113 §8.5: of what is sent on a connected stream, HEADERS "MUST NOT be".
@@ -81,6 +88,19 @@ class ClientStream(Stream):
     def _signal_priority(self, priority: Priority, *, silent: bool) -> None:
         if not silent:
             send_priority_update(self._core, priority)
+
+
+def length_counts(method: str | None, stream: StreamCore) -> bool:
+    """Whether the ``content-length`` of a response is that of its body.
+
+    RFC 9110 §8.6: in answer to HEAD, and with 304, it is that of another response. §9.3.6: a client "MUST ignore any
+    Content-Length […] fields received in a successful response to CONNECT".
+    """
+    headers = stream.received_headers
+    assert headers is not None
+    if method == "HEAD" or headers.status == 304:
+        return False
+    return method != "CONNECT" or headers.status >= 300
 
 
 def send_priority_update(stream: StreamCore, priority: Priority) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from .._content import DEFAULT_MAX_BODY_SIZE
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from .._content import JSONValue
     from .._wire._headers import Headers, HeadersInput
     from ._port import StreamSession
     from ._proxied import Address
@@ -22,6 +25,10 @@ class ServerExchange(Protocol):
     bodies. `Http1Exchange` is a `ServerStream` as well, so that whatever takes one serves both; what it cannot do over
     HTTP/1.1, push and priorities, does nothing or says that the client allows none.
     """
+
+    @property
+    def id(self) -> int:
+        """The stream identifier; over HTTP/1.1, the number of the request on its connection."""
 
     # -- the request -----------------------------------------------------------------------------------------------
 
@@ -79,6 +86,15 @@ class ServerExchange(Protocol):
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """Receives bytes of the request's body; ``b""`` at its end."""
+
+    async def read(self, *, max_size: int = DEFAULT_MAX_BODY_SIZE) -> bytes:
+        """Waits for the whole body, up to *max_size* bytes."""
+
+    async def text(self, *, max_size: int = DEFAULT_MAX_BODY_SIZE, encoding: str | None = None) -> str:
+        """Waits for the whole body, up to *max_size* bytes, and returns it as text."""
+
+    async def json(self, *, max_size: int = DEFAULT_MAX_BODY_SIZE) -> JSONValue:
+        """Waits for the whole body, up to *max_size* bytes, and returns what it says as JSON."""
 
     async def receive_trailers(self) -> Headers | None:
         """Discards what is unread of the body, and waits for the trailers; ``None`` if there are none."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from .._errors import LocalProtocolError
 from .._util import interrupt_safe
 from ._base import Stream
-from ._client import send_priority_update
+from ._client import length_counts, send_priority_update
 
 if TYPE_CHECKING:
     from .._wire._headers import Headers
@@ -79,6 +79,13 @@ class PushedStream(Stream):
         return await self._response.receive()
 
     # -- inside ----------------------------------------------------------------------------------------------------
+
+    async def _wait_for_message(self) -> None:
+        await self._response.receive()
+
+    def _announced_length(self) -> int | None:
+        length = super()._announced_length()
+        return length if length_counts(self._request.method, self._core) else None
 
     def _signal_priority(self, priority: Priority, *, silent: bool) -> None:
         if not silent:

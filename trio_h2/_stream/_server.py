@@ -117,6 +117,10 @@ class ServerStream(Stream):
         sent = self._core.sent_headers
         return None if sent is None else sent.status
 
+    def _announced_length(self) -> int | None:
+        # RFC 9110 §9.3.6: a CONNECT has no content, so nobody has looked whether this is a number.
+        return None if self._request.method == "CONNECT" else super()._announced_length()
+
     # -- responding ------------------------------------------------------------------------------------------------
 
     def _check_can_respond(self) -> None:

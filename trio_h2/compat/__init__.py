@@ -10,7 +10,8 @@
 
 from __future__ import annotations
 
-from ._content import JSONValue as JSONValue
+from trio_h2 import JSONValue as JSONValue
+
 from ._errors import HTTPError as HTTPError
 from ._fields import HeaderValue as HeaderValue
 from ._form import Form as Form

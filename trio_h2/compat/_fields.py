@@ -54,7 +54,7 @@ def check_field(name: str, value: HeaderValue) -> tuple[str, HeaderValue]:
     values = Headers([(lower, value)]).get_all(lower)
     if lower == "content-length":
         if not all(one.isascii() and one.isdecimal() and len(one.lstrip("0")) < 20 for one in values):
-            raise ValueError("header field 'content-length' must be a number of octets, in decimal digits, 19 at most")
+            raise ValueError("header field 'content-length' must be a number of bytes, in decimal digits, 19 at most")
         if len({int(one) for one in values}) > 1:
             raise ValueError("header field 'content-length' must not have several values")
     if lower == "te" and any(one.lower() != "trailers" for one in values):

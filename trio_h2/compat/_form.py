@@ -6,11 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, final
 from urllib.parse import parse_qsl
 
+from .._content import content_type
 from .._util import NoPublicConstructor
-from ._content import content_type
 from ._errors import HTTPError
 
 if TYPE_CHECKING:
+    import email.message
+
     from trio_h2 import Headers
 
     from ._upload import UploadedFile
@@ -74,15 +76,26 @@ def decode_urlencoded(body: bytes, max_fields: int) -> list[tuple[str, str]]:
         raise HTTPError(400, "the form is not in UTF-8") from exc
 
 
-def boundary_of(headers: Headers) -> bytes:
+def kind_of(headers: Headers) -> email.message.Message:
+    """Returns the ``content-type`` of a form, taken apart.
+
+    Raises:
+        HTTPError: 415, it has far too many parameters.
+    """
+    message = content_type(headers)
+    if message is None:
+        raise HTTPError(415, "the content-type of the body has too many parameters")
+    return message
+
+
+def boundary_of(kind: email.message.Message) -> bytes:
     """Returns what separates the parts of a multipart body.
 
     Raises:
-        HTTPError: 400, the ``content-type`` does not say it; 415, it has far too many parameters.
+        HTTPError: 400, the ``content-type`` does not say it.
     """
-    message = content_type(headers)
     try:
-        boundary = message.get_boundary()
+        boundary = kind.get_boundary()
     except (LookupError, ValueError):  # in a charset (RFC 2231) that is none
         boundary = None
     # RFC 2046 §5.1.1: "Boundary delimiters must not appear within the encapsulated material", and have 1 to 70

@@ -9,9 +9,10 @@ import trio
 from trio_h2 import Headers
 
 from .._checks import check_int, takes
+from .._content import DEFAULT_MAX_BODY_SIZE
 from .._util import construct, interruptible
 from ._errors import HTTPError
-from ._request import DEFAULT_MAX_BODY_SIZE, Request
+from ._request import Request
 from ._response import Response
 
 if TYPE_CHECKING:

@@ -237,7 +237,7 @@ class FormReader:
     def _count_text(self, size: int) -> None:
         self._text += size
         if self._text > self._max_text:
-            raise HTTPError(413, f"the form has more than {self._max_text} octets of text")
+            raise HTTPError(413, f"the form has more than {self._max_text} bytes of text")
 
     def _end_field(self) -> None:
         try:

@@ -6,28 +6,29 @@ It belongs to the task that runs the handler; what is received and not read wait
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import parse_qsl
 
 import trio
 
-from trio_h2 import Headers, ServerExchange, ServerStream, SessionError, StreamError, TransportView
+from trio_h2 import BodyError, Headers, ServerExchange, ServerStream, SessionError, StreamError, TransportView
 
 from .._checks import check_int
+from .._content import DEFAULT_MAX_BODY_SIZE, check_encoding
 from .._util import NoPublicConstructor, construct, interrupt_safe, percent_encoded
-from ._content import content_type, decode_json, decode_text
 from ._errors import HTTPError
-from ._form import MULTIPART, URLENCODED, Form, boundary_of, decode_urlencoded
+from ._form import MULTIPART, URLENCODED, Form, boundary_of, decode_urlencoded, kind_of
 from ._multipart import FormReader, PartParser
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
-    from ._content import JSONValue
+    from trio_h2 import JSONValue
+
     from ._spool import Spool
 
-DEFAULT_MAX_BODY_SIZE: Final = 1024 * 1024
-_CHUNK: Final = 64 * 1024
+T = TypeVar("T")
+
 _CLOSING: Final = 5.0
 """Seconds that the handler's end waits for temporary files to be removed; the thread that does it goes on."""
 
@@ -48,7 +49,6 @@ class Request(metaclass=NoPublicConstructor):
     def __init__(self, exchange: ServerExchange, max_body_size: int = DEFAULT_MAX_BODY_SIZE) -> None:
         self._exchange = exchange
         self._read_to_end = False
-        self._partial = bytearray()
         self._body: bytes | None = None
         self._form: Form | None = None
         self._spools: list[Spool] = []
@@ -170,11 +170,6 @@ class Request(metaclass=NoPublicConstructor):
             StreamError, SessionError: the exchange broke.
             trio.ClosedResourceError: this side destroyed it. trio.BusyResourceError: another task is receiving.
         """
-        if self._partial and (max_bytes is None or max_bytes > 0):  # of a read() that was cancelled
-            await trio.lowlevel.checkpoint()
-            data = bytes(self._partial[: _CHUNK if max_bytes is None else max_bytes])
-            del self._partial[: len(data)]
-            return data
         data = await self._exchange.receive_some(max_bytes)
         if not data:
             self._read_to_end = True
@@ -198,7 +193,6 @@ class Request(metaclass=NoPublicConstructor):
             StreamError, SessionError: the exchange broke.
             trio.ClosedResourceError: this side destroyed it. trio.BusyResourceError: another task is receiving.
         """
-        self._partial.clear()
         await self._exchange.receive_trailers()
         self._read_to_end = True
         return self.trailers
@@ -231,32 +225,26 @@ class Request(metaclass=NoPublicConstructor):
             StreamError, SessionError: the exchange broke.
             trio.ClosedResourceError: this side destroyed it. trio.BusyResourceError: another task is receiving.
         """
-        limit = self._limit(max_size)
-        if self._body is not None:
-            await trio.lowlevel.checkpoint()
-            return self._body
-        self._refuse_announced(limit)
-        while chunk := await self._exchange.receive_some():
-            self._partial += chunk
-            if len(self._partial) > limit:
-                raise _too_large(limit)
-        if len(self._partial) > limit:  # of a call before that was refused, or allowed more
-            raise _too_large(limit)
+        self._body = await _as_response(self._exchange.read(max_size=self._limit(max_size)))
         self._read_to_end = True
-        self._body = bytes(self._partial)
-        self._partial.clear()
         return self._body
 
-    async def text(self, *, max_size: int | None = None) -> str:
-        """Returns the body as text, in the charset that its ``content-type`` names, UTF-8 if it names none.
+    async def text(self, *, max_size: int | None = None, encoding: str | None = None) -> str:
+        """Returns the body as text. Cancelled: as `read`.
 
-        Cancelled: as `read`.
+        Args:
+            max_size: bytes that are not too many; `max_body_size` by default.
+            encoding: the charset of the text; by default the one that ``content-type`` names, UTF-8 if it names none.
 
         Raises:
             HTTPError: 413, the body is too large; 415, the charset is not known; 400, the body is not in it.
+            TypeError, ValueError: *encoding* is no codec of text.
             StreamError, SessionError, trio.ClosedResourceError, trio.BusyResourceError: as `read`.
         """
-        return decode_text(await self.read(max_size=max_size), self._exchange.headers)
+        if encoding is not None:
+            check_encoding(encoding)
+        await self.read(max_size=max_size)
+        return await _as_response(self._exchange.text(max_size=self._limit(max_size), encoding=encoding))
 
     async def json(self, *, max_size: int | None = None) -> JSONValue:
         """Returns what the body says as JSON, whatever its ``content-type`` is. Cancelled: as `read`.
@@ -265,7 +253,8 @@ class Request(metaclass=NoPublicConstructor):
             HTTPError: 413, the body is too large; 400, it is not JSON (RFC 8259).
             StreamError, SessionError, trio.ClosedResourceError, trio.BusyResourceError: as `read`.
         """
-        return decode_json(await self.read(max_size=max_size))
+        await self.read(max_size=max_size)
+        return await _as_response(self._exchange.json(max_size=self._limit(max_size)))
 
     async def form(self, *, max_size: int | None = None, max_fields: int = 1000, max_files: int = 100) -> Form:
         """Returns the form in the body; another call returns the same. With files, it needs the extra ``forms``.
@@ -291,13 +280,14 @@ class Request(metaclass=NoPublicConstructor):
             await trio.lowlevel.checkpoint()
             return self._form
         headers = self._exchange.headers
-        kind = content_type(headers).get_content_type()
+        content_type = kind_of(headers)
+        kind = content_type.get_content_type()
         if kind == URLENCODED:
             body = await self.read(max_size=min(limit, self.max_body_size))
             self._form = construct(Form, decode_urlencoded(body, max_fields))
         elif kind == MULTIPART:
             self._refuse_announced(limit)
-            parser = PartParser(boundary_of(headers), max_parts=max_fields)
+            parser = PartParser(boundary_of(content_type), max_parts=max_fields)
             reader = FormReader(parser, self._spools.append, max_text=self.max_body_size, max_files=max_files)
             await self._read_form(reader, limit)
             self._form = construct(Form, reader.fields, reader.files)
@@ -395,4 +385,12 @@ def _close_all(spools: Sequence[Spool]) -> None:
 
 
 def _too_large(limit: int) -> HTTPError:
-    return HTTPError(413, f"the body has more than {limit} octets")
+    return HTTPError(413, f"the body has more than {limit} bytes")
+
+
+async def _as_response(body: Awaitable[T]) -> T:
+    """Makes what is wrong with the body of a request the response to it."""
+    try:
+        return await body
+    except BodyError as exc:
+        raise HTTPError(exc.status, exc.reason) from exc

@@ -502,5 +502,5 @@ def _encoded(data: bytes | bytearray | memoryview | str) -> bytes | bytearray | 
     if isinstance(data, str):
         return encode_text(data)
     if not isinstance(data, bytes | bytearray | memoryview):
-        raise TypeError(f"the body of a response is made of octets or str, not {type(data).__name__}")
+        raise TypeError(f"the body of a response is made of bytes or str, not {type(data).__name__}")
     return data

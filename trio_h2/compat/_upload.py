@@ -32,7 +32,7 @@ class UploadedFile(metaclass=NoPublicConstructor):
         self._spool = spool
 
     def __repr__(self) -> str:
-        return f"<UploadedFile {self._filename!r} of {self.size} octets>"
+        return f"<UploadedFile {self._filename!r} of {self.size} bytes>"
 
     @property
     def name(self) -> str:
