@@ -14,7 +14,7 @@ nox.options.reuse_venv = "yes"
 nox.options.error_on_external_run = True
 
 # Peers of the interop tests: Python libraries, and programs with the Debian package that has them.
-PEER_LIBRARIES = ["httpx[http2]>=0.28", "hypercorn[trio]>=0.17"]
+PEER_LIBRARIES = ["grpcio>=1.80", "httpx[http2]>=0.28", "hypercorn[trio]>=0.17"]
 PEER_PROGRAMS = {
     "chromium": "chromium",
     "curl": "curl",
@@ -68,7 +68,7 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Checks the types of the package, its tests and its examples."""
     session.install("-e", ".[cli,testing]", *tools("hypothesis", "mypy", "pytest", "pytest-timeout"), *PEER_LIBRARIES)
-    session.run("mypy", *(session.posargs or ["trio_h2", "tests", "examples"]))
+    session.run("mypy", *(session.posargs or ["trio_h2", "tests", "examples", "docs/code"]))
 
 
 @nox.session

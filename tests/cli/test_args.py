@@ -29,6 +29,7 @@ def test_serve_takes_everything() -> None:
     argv = ["serve", "--unix", "a:600", "--bind", ":80", "--fd", "3", "--port", "1"]
     binds = (Bind("localhost", 1), Bind(path="a", mode=0o600), Bind(None, 80), Bind(descriptor=3))
     assert parse(argv) == ServeOptions(directory=".", binds=binds)
+    assert parse(["serve", "--fallback", "index.html"]) == ServeOptions(directory=".", fallback="index.html")
     assert parse(["serve", "--hidden", "--listing"]) == ServeOptions(directory=".", hidden=True, listing=True)
 
 
@@ -93,6 +94,7 @@ def test_demo_has_no_options() -> None:
         ("serve --workers 0", "--workers"),
         ("serve --app f.py:n --hidden", "--hidden"),
         ("serve --app f.py:n --listing", "--listing"),
+        ("serve --app f.py:n --fallback index.html", "--fallback"),
         ("serve --access-log xml", "--access-log"),
         ("get u -v", "-v"),
         ("get u --proxy", "--proxy"),
@@ -143,7 +145,8 @@ def test_help_promises_nothing_that_is_not_there(capfd: pytest.CaptureFixture[st
             "--self-signed",
         ],
         *["--write-ca", "--workers"],
-        *["--allow-http1", "--proxy-protocol", "--trusted-proxy", "--access-log", "--hidden", "--listing"],
+        *["--allow-http1", "--proxy-protocol", "--trusted-proxy", "--access-log"],
+        *["--hidden", "--listing", "--fallback"],
         *["-X", "-H", "-d", "-o", "-i", "--ca", "--insecure", "--proxy", "--fail"],
         "--allow",
     }

@@ -48,6 +48,8 @@ class ServeOptions(ListenOptions):
     """FILE.py:NAME of the handler to serve with; `None` with a directory."""
     hidden: bool = False
     listing: bool = False
+    fallback: str | None = None
+    """The file below the directory that is sent for paths without a file."""
     workers: int | None = None
     """How many processes serve; `None` for this one alone."""
     allow_http1: bool = False
@@ -124,14 +126,16 @@ def parse(argv: Sequence[str]) -> ServeOptions | ProxyOptions | GetOptions | Dem
 def _serve_options(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> ServeOptions:
     if arguments.app is not None and arguments.directory is not None:
         parser.error("serve either DIRECTORY or --app, not both")
-    if arguments.app is not None and (arguments.hidden or arguments.listing):
-        parser.error(f"{'--hidden' if arguments.hidden else '--listing'} is for a DIRECTORY, not for --app")
+    for name in ("hidden", "listing", "fallback"):
+        if arguments.app is not None and getattr(arguments, name):
+            parser.error(f"--{name} is for a DIRECTORY, not for --app")
     directory = "." if arguments.app is None and arguments.directory is None else arguments.directory
     return ServeOptions(
         directory=directory,
         app=arguments.app,
         hidden=arguments.hidden,
         listing=arguments.listing,
+        fallback=arguments.fallback,
         workers=arguments.workers,
         allow_http1=arguments.allow_http1,
         proxy_protocol=arguments.proxy_protocol,
@@ -218,6 +222,11 @@ def _add_serve(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--hidden", action="store_true", help="serve names that begin with a dot, too, not only those below .well-known"
     )
     serve.add_argument("--listing", action="store_true", help="list the files of directories without an index.html")
+    serve.add_argument(
+        "--fallback",
+        metavar="FILE",
+        help="send FILE of the directory for paths without a dot that do not exist: for single-page applications",
+    )
     _add_listening(serve)
     serve.add_argument(
         "--workers",

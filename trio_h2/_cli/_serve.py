@@ -56,7 +56,7 @@ def prepare(options: ServeOptions) -> Service:
         handler = load_app(options.app)
     else:
         assert options.directory is not None
-        handler = _directory(options.directory, hidden=options.hidden, listing=options.listing)
+        handler = _directory(options.directory, options)
     if options.access_log != "off":
         handler = _logged(handler, options.access_log)
     try:
@@ -84,13 +84,15 @@ def _logged(handler: Handler, format: Format) -> Handler:
     return access_log(handler, format=format)
 
 
-def _directory(path: str, *, hidden: bool, listing: bool) -> DirectoryHandler:
+def _directory(path: str, options: ServeOptions) -> DirectoryHandler:
     try:
-        return DirectoryHandler(path, hidden=hidden, listing=listing)
+        return DirectoryHandler(path, hidden=options.hidden, listing=options.listing, fallback=options.fallback)
     except (NotADirectoryError, FileNotFoundError):
         raise UsageError(f"cannot serve {path}: it is not a directory") from None
     except OSError as exc:
         raise UsageError(f"cannot serve {path}: {reason(exc)}") from exc
+    except ValueError as exc:
+        raise UsageError(str(exc).replace("fallback", "--fallback")) from exc
 
 
 def tls_context(options: ListenOptions, *, allow_http1: bool = False) -> ssl.SSLContext | None:

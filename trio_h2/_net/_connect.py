@@ -13,13 +13,14 @@ from .._session._client_core import ClientCore
 from .._session._services import run_services
 from .._util import interrupt_safe, interruptible, plain_interrupt, unwrap_body_error
 from .._wire._config import ClientConfig
+from .._wire._first_settings import with_settings
 from ._address import Origin, parse_url
 from ._contexts import client_ssl_context
 from ._keepalive import keep_alive
 from ._tls import wrap_client
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
     from contextlib import AbstractAsyncContextManager
     from types import TracebackType
     from typing import TypeAlias
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from .._session._client import ClientSession
     from .._session._pushes import PushHandler
     from .._url import Url
+    from .._wire._settings import Settings
 
     Transport: TypeAlias = trio.abc.Stream | Callable[[str], Awaitable[trio.abc.Stream]]
 
@@ -40,6 +42,7 @@ def connect(
     server_hostname: str | None = None,
     scheme: str = "https",
     config: ClientConfig | None = None,
+    settings: Settings | None = None,
     push_handler: PushHandler | None = None,
 ) -> Connect:
     """Prepares a client session; ``async with`` connects it and gives a `ClientSession`.
@@ -60,6 +63,8 @@ def connect(
         server_hostname: the name the certificate must have; the URL's host by default.
         scheme: the scheme of a *url* that has none.
         config: limits and timeouts.
+        settings: what the first SETTINGS frame says; goes before what *config* says of the same, and may have custom
+            settings. ``max_concurrent_streams`` is for pushes.
         push_handler: lets the server push (RFC 9113 §8.4), which is off without one: an async function that is called
             with a `PushedStream` for every promise, in a task of its own inside the block. It belongs to the session,
             not to the request that was pushed on. When it returns before the end of the response, the stream is reset
@@ -92,14 +97,16 @@ def connect(
         raise TypeError(f"unix_path must be a str, bytes or path, not {unix_path!r}")
     if config is not None and not isinstance(config, ClientConfig):
         raise TypeError(f"config must be a ClientConfig, not {config!r}")
-    config = config or ClientConfig()
+    if push_handler is not None and not callable(push_handler):
+        raise TypeError(f"push_handler must be an async function, not {push_handler!r}")
+    config, first = with_settings(config or ClientConfig(), settings, push=push_handler is not None)
     if push_handler is not None:
-        if not callable(push_handler):
-            raise TypeError(f"push_handler must be an async function, not {push_handler!r}")
         config.check_push()
     if origin.scheme == "https" and transport is None and ssl_context is None:
         ssl_context = client_ssl_context()
-    return Connect(origin, transport, unix_path, ssl_context, server_hostname or origin.host, config, push_handler)
+    return Connect(
+        origin, transport, unix_path, ssl_context, server_hostname or origin.host, config, first, push_handler
+    )
 
 
 @interrupt_safe
@@ -114,6 +121,7 @@ class Connect:
         ssl_context: ssl.SSLContext | None,
         server_hostname: str,
         config: ClientConfig,
+        settings: Mapping[int, int],
         push_handler: PushHandler | None,
     ) -> None:
         self._origin = origin
@@ -122,6 +130,7 @@ class Connect:
         self._ssl_context = ssl_context
         self._server_hostname = server_hostname
         self._config = config
+        self._settings = settings
         self._push_handler = push_handler
         self._block: AbstractAsyncContextManager[ClientSession] | None = None
 
@@ -156,6 +165,7 @@ class Connect:
             scheme=origin.scheme,
             authority=origin.authority,
             push_handler=self._push_handler,
+            settings=self._settings,
         )
         async with trio.open_nursery() as nursery:
             if core.pushes is not None:

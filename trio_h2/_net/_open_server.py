@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .._session._server import SessionHook
     from .._session._supervision import Handler
     from .._wire._config import ServerConfig
+    from .._wire._settings import Settings
     from ._options import ErrorHook, ServerOptions, UnknownProtocolHook
 
 _LOCALHOST = "localhost"
@@ -40,6 +41,7 @@ def open_server(
     backlog: int | None = None,
     ssl_context: ssl.SSLContext | None = None,
     config: ServerConfig | None = None,
+    settings: Settings | None = None,
     on_session: SessionHook | None = None,
     on_session_error: ErrorHook | None = None,
     on_unknown_protocol: UnknownProtocolHook | None = None,
@@ -72,6 +74,7 @@ def open_server(
         backlog: connections that wait to be accepted.
         ssl_context: speaks TLS with it, see `serve_ssl_over_tcp`; ``None`` serves cleartext.
         config: limits and timeouts.
+        settings: what the first SETTINGS say, see `serve_tcp`.
         on_session: async function that gets every new session, see `serve_tcp`.
         on_session_error: called with the `ServerSession` (or ``None``) and the error that ended a connection.
         on_unknown_protocol: over TLS, async function that gets the streams of clients that speak something else.
@@ -97,6 +100,7 @@ def open_server(
     options = checked_options(
         handler,
         config=config,
+        settings=settings,
         ssl_context=ssl_context,
         on_session=on_session,
         on_session_error=on_session_error,

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from .._checks import check_bool, check_handler
 from .._session._extensions import encode_origins
 from .._wire._config import ServerConfig
+from .._wire._first_settings import with_settings
 from ._contexts import check_server_context
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
     from typing import TypeAlias
 
     import trio
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from .._session._extensions import OriginLike
     from .._session._server import ServerSession, SessionHook
     from .._session._supervision import Handler
+    from .._wire._settings import Settings
 
     ErrorHook: TypeAlias = Callable[[ServerSession | None, Exception], object]
     UnknownProtocolHook: TypeAlias = Callable[[trio.SSLStream[trio.abc.Stream]], Awaitable[object]]
@@ -39,12 +41,14 @@ class ServerOptions:
     allow_http1: bool
     proxy_protocol: bool
     origins: Sequence[bytes]
+    settings: Mapping[int, int]
 
 
 def checked_options(
     handler: Handler,
     *,
     config: ServerConfig | None = None,
+    settings: Settings | None = None,
     ssl_context: ssl.SSLContext | None = None,
     on_session: SessionHook | None = None,
     on_session_error: ErrorHook | None = None,
@@ -58,8 +62,8 @@ def checked_options(
 
     Raises:
         TypeError: an argument has the wrong type.
-        ValueError: an entry of *origins* has no origin, or *ssl_context* does not offer HTTP/2 by ALPN, or
-            HTTP/1.1 where it is not served, or the other way round.
+        ValueError: *settings* do not fit, an entry of *origins* has no origin, or *ssl_context* does not offer HTTP/2
+            by ALPN, or HTTP/1.1 where it is not served, or the other way round.
     """
     check_handler(handler)
     hooks: dict[str, object] = {
@@ -75,9 +79,10 @@ def checked_options(
     for name, flag in (("allow_http1", allow_http1), ("proxy_protocol", proxy_protocol)):
         check_bool(name, flag)
     named = encode_origins(origins)
+    merged, first = with_settings(ServerConfig() if config is None else config, settings)
     options = ServerOptions(
         handler=handler,
-        config=ServerConfig() if config is None else config,
+        config=merged,
         ssl_context=ssl_context,
         on_session=on_session,
         on_session_error=on_session_error,
@@ -86,6 +91,7 @@ def checked_options(
         allow_http1=allow_http1,
         proxy_protocol=proxy_protocol,
         origins=named,
+        settings=first,
     )
     if ssl_context is not None:
         check_context(ssl_context, options)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .._session._server import ServerSession, SessionHook
     from .._session._supervision import Handler
     from .._wire._config import ServerConfig
+    from .._wire._settings import Settings
     from ._options import ErrorHook, UnknownProtocolHook
 
 
@@ -35,6 +36,7 @@ async def serve_tcp(
     host: str | bytes | None = "localhost",
     backlog: int | None = None,
     config: ServerConfig | None = None,
+    settings: Settings | None = None,
     on_session: SessionHook | None = None,
     on_session_error: ErrorHook | None = None,
     cancel_handler_on_reset: bool = True,
@@ -56,6 +58,8 @@ async def serve_tcp(
         host: a name or address; ``None`` listens on every interface.
         backlog: connections that wait to be accepted.
         config: limits and timeouts.
+        settings: what the first SETTINGS frame of every session says; goes before what *config* says of the same, and
+            may have custom settings.
         on_session: async function that gets every new `ServerSession` before its first stream; handlers inherit its
             context variables. What it raises ends the session with INTERNAL_ERROR.
         on_session_error: called with the `ServerSession` (or ``None``) and the error that ended a connection.
@@ -69,12 +73,13 @@ async def serve_tcp(
 
     Raises:
         TypeError: an argument has the wrong type.
-        ValueError: *port* is out of range.
+        ValueError: *port* is out of range, or *settings* do not fit.
         OSError: the port cannot be bound.
     """
     options = checked_options(
         handler,
         config=config,
+        settings=settings,
         on_session=on_session,
         on_session_error=on_session_error,
         cancel_handler_on_reset=cancel_handler_on_reset,
@@ -95,6 +100,7 @@ async def serve_ssl_over_tcp(
     host: str | bytes | None = "localhost",
     backlog: int | None = None,
     config: ServerConfig | None = None,
+    settings: Settings | None = None,
     on_session: SessionHook | None = None,
     on_session_error: ErrorHook | None = None,
     on_unknown_protocol: UnknownProtocolHook | None = None,
@@ -114,6 +120,7 @@ async def serve_ssl_over_tcp(
         host: a name or address.
         backlog: connections that wait to be accepted.
         config: limits and timeouts.
+        settings: what the first SETTINGS say.
         on_session: async function that gets every new session.
         on_session_error: called with the error that ended a connection.
         on_unknown_protocol: async function that gets the `trio.SSLStream` of a client with which ALPN gave nothing we
@@ -128,9 +135,9 @@ async def serve_ssl_over_tcp(
 
     Raises:
         TypeError: an argument has the wrong type.
-        ValueError: *port* is out of range, an entry of *origins* has no origin, or *ssl_context* does not offer by ALPN
-            what is served: HTTP/2, and HTTP/1.1 if and only if there is *allow_http1* (without it,
-            *on_unknown_protocol* may take clients of HTTP/1.1); found before the port is bound.
+        ValueError: *port* is out of range, *settings* do not fit, an entry of *origins* has no origin, or *ssl_context*
+            does not offer by ALPN what is served: HTTP/2, and HTTP/1.1 if and only if there is *allow_http1* (without
+            it, *on_unknown_protocol* may take clients of HTTP/1.1); found before the port is bound.
         OSError: the port cannot be bound.
     """
     if not isinstance(ssl_context, ssl.SSLContext):
@@ -138,6 +145,7 @@ async def serve_ssl_over_tcp(
     options = checked_options(
         handler,
         config=config,
+        settings=settings,
         ssl_context=ssl_context,
         on_session=on_session,
         on_session_error=on_session_error,
@@ -160,6 +168,7 @@ async def serve_unix(
     mode: int | None = None,
     backlog: int | None = None,
     config: ServerConfig | None = None,
+    settings: Settings | None = None,
     on_session: SessionHook | None = None,
     on_session_error: ErrorHook | None = None,
     cancel_handler_on_reset: bool = True,
@@ -175,6 +184,7 @@ async def serve_unix(
         mode: who may connect, like ``0o660``; by default what the umask leaves.
         backlog: connections that wait to be accepted.
         config: limits and timeouts.
+        settings: what the first SETTINGS say.
         on_session: async function that gets every new session.
         on_session_error: called with the error that ended a connection.
         cancel_handler_on_reset: whether handlers end with their stream.
@@ -190,6 +200,7 @@ async def serve_unix(
     options = checked_options(
         handler,
         config=config,
+        settings=settings,
         on_session=on_session,
         on_session_error=on_session_error,
         cancel_handler_on_reset=cancel_handler_on_reset,
@@ -208,6 +219,7 @@ async def serve_listeners(
     *,
     ssl_context: ssl.SSLContext | None = None,
     config: ServerConfig | None = None,
+    settings: Settings | None = None,
     on_session: SessionHook | None = None,
     on_session_error: ErrorHook | None = None,
     on_unknown_protocol: UnknownProtocolHook | None = None,
@@ -224,6 +236,7 @@ async def serve_listeners(
         listeners: any `trio.abc.Listener` objects whose streams carry HTTP/2.
         ssl_context: TLS to be spoken over the accepted streams; ``None`` takes them as they are.
         config: limits and timeouts.
+        settings: what the first SETTINGS say.
         on_session: async function that gets every new session.
         on_session_error: called with the error that ended a connection.
         on_unknown_protocol: over TLS, async function that gets the streams of clients that speak something else.
@@ -241,6 +254,7 @@ async def serve_listeners(
     options = checked_options(
         handler,
         config=config,
+        settings=settings,
         ssl_context=ssl_context,
         on_session=on_session,
         on_session_error=on_session_error,
@@ -261,6 +275,7 @@ async def serve_stream(
     transport: trio.abc.Stream,
     *,
     config: ServerConfig | None = None,
+    settings: Settings | None = None,
     on_session: SessionHook | None = None,
     cancel_handler_on_reset: bool = True,
     allow_http1: bool = False,
@@ -276,6 +291,7 @@ async def serve_stream(
         handler: async function that gets a `ServerStream`, in a task of its own for every stream.
         transport: the bytes below.
         config: limits and timeouts.
+        settings: what the first SETTINGS say.
         on_session: async function that gets the session before its first stream. What it raises ends the session and
             is raised here, in a group.
         cancel_handler_on_reset: whether handlers end with their stream.
@@ -293,6 +309,7 @@ async def serve_stream(
     options = checked_options(
         handler,
         config=config,
+        settings=settings,
         on_session=on_session,
         cancel_handler_on_reset=cancel_handler_on_reset,
         allow_http1=allow_http1,

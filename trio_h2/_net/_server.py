@@ -355,6 +355,7 @@ async def choose(
         on_session=options.on_session,
         cancel_handler_on_reset=options.cancel_handler_on_reset,
         origins=options.origins if isinstance(transport, trio.SSLStream) else (),
+        settings=options.settings,
     )
     if early:
         received(session, early)

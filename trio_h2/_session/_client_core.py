@@ -30,6 +30,8 @@ from ._reader import RULES
 from ._reset_pace import ResetPace
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .._wire._config import ClientConfig
     from .._wire._extframes import Dependency
     from ._core import Rules
@@ -52,8 +54,9 @@ class ClientCore(SessionCore):
         scheme: str,
         authority: str,
         push_handler: PushHandler | None = None,
+        settings: Mapping[int, int] | None = None,
     ) -> None:
-        super().__init__(below, config, label=label, push=push_handler is not None)
+        super().__init__(below, config, label=label, push=push_handler is not None, settings=settings)
         self._expect_continue_timeout = config.expect_continue_timeout
         self._reset_pace = ResetPace(config.cancel_burst, config.cancel_rate)
         self.scheme = scheme

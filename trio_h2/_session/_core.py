@@ -61,6 +61,7 @@ class SessionCore:
         config: limits and timeouts.
         label: names the session in the log.
         push: whether a client lets the server push.
+        settings: what the first SETTINGS say beside or instead of what *config* does, by number.
     """
 
     role: ClassVar[Role]
@@ -71,12 +72,20 @@ class SessionCore:
     goaway_timeout = math.inf
     """Seconds that the peer has to answer the PING of a drain; only a server sends one."""
 
-    def __init__(self, below: trio.abc.Stream, config: SessionConfig, *, label: str, push: bool = False) -> None:
+    def __init__(
+        self,
+        below: trio.abc.Stream,
+        config: SessionConfig,
+        *,
+        label: str,
+        push: bool = False,
+        settings: Mapping[int, int] | None = None,
+    ) -> None:
         self.below = below
         self.config = config
         self.label = label
         self.transport: TransportView = construct(TransportView, below, proxies=trusted_proxies(config))
-        self.engine = Engine(self.role, config, self.stream_closed, push=push)
+        self.engine = Engine(self.role, config, self.stream_closed, push=push, settings=settings)
         self.streams: dict[int, StreamCore] = {}
         """Those that are open on the wire."""
         self.handlers = RunningHandlers()

@@ -30,7 +30,7 @@ from ._services import run_services
 from ._supervision import supervise
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from .._wire._config import ServerConfig
     from .._wire._headers import RawField
@@ -60,8 +60,9 @@ class ServerCore(SessionCore):
         on_session: SessionHook | None,
         cancel_handler_on_reset: bool,
         origins: Sequence[bytes] = (),
+        settings: Mapping[int, int] | None = None,
     ) -> None:
-        super().__init__(below, config, label=label)
+        super().__init__(below, config, label=label, settings=settings)
         self._handler = handler
         self._on_session = on_session
         self._cancel_handler_on_reset = cancel_handler_on_reset

@@ -31,7 +31,7 @@ from ._stream import WireStream
 from ._windows import Windows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ._events import Event
     from ._extframes import Dependency
@@ -62,13 +62,20 @@ class Engine:
         on_closed: called with the id of a stream that a *command* has closed; those that received bytes close are
             reported as `StreamClosed` events, in their order.
         push: whether a client lets the server push (SETTINGS_ENABLE_PUSH).
+        settings: what the first SETTINGS say beside or instead of what *config* does, by number.
 
     Raises:
         ValueError: the windows of pushed streams do not fit the receive budget, see `ClientConfig.check_push`.
     """
 
     def __init__(
-        self, role: Role, config: SessionConfig, on_closed: Callable[[int], None], *, push: bool = False
+        self,
+        role: Role,
+        config: SessionConfig,
+        on_closed: Callable[[int], None],
+        *,
+        push: bool = False,
+        settings: Mapping[int, int] | None = None,
     ) -> None:
         self.role = role
         self.config = config
@@ -90,7 +97,7 @@ class Engine:
         self.guard = Guard(config)
         self.shutdown = Shutdown()
         self.resets = Resets()
-        self._settings = LocalSettings(config, push=push)
+        self._settings = LocalSettings(config, push=push, given=settings)
         self.max_streams = self._settings.planned(SettingCode.MAX_CONCURRENT_STREAMS)
         """How many streams the peer may have open: requests, or pushes."""
         self.max_header_list_size = config.max_header_list_size

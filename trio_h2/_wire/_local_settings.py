@@ -13,7 +13,7 @@ from ._codes import SettingCode
 from ._config import ClientConfig, ServerConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from ._config import SessionConfig
 
@@ -24,12 +24,13 @@ class LocalSettings:
     Args:
         config: the configuration of the session.
         push: whether a client lets the server push.
+        given: what the first SETTINGS say beside or instead of that, by number.
     """
 
     __slots__ = ("_in_flight", "_queue", "in_force")
 
-    def __init__(self, config: SessionConfig, *, push: bool = False) -> None:
-        self.in_force = _initial_settings(config, push=push)
+    def __init__(self, config: SessionConfig, *, push: bool = False, given: Mapping[int, int] | None = None) -> None:
+        self.in_force = {**_initial_settings(config, push=push), **(given or {})}
         """What counts for this side: before the first acknowledgement, what was sent."""
         self._in_flight: dict[int, int] | None = self.in_force
         self._queue: deque[dict[int, int]] = deque()

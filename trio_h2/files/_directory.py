@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from trio_h2 import Headers
 
@@ -71,6 +72,9 @@ class DirectoryHandler:
         root: the directory, or a link to it. A link is followed with each request: set it to another directory, and new
             requests get what is there.
         index: the file that stands for the directory it is in; ``None``: there is none.
+        fallback: the file below the directory, like ``"index.html"``, that is sent, with 200, for a path that does not
+            exist, if its last part has no dot: what single-page applications want, whose pages are paths that only
+            their script knows. A missing ``/app.js`` is still 404. ``None``: there is none.
         listing: whether a directory without its index gets a page that lists what is served of it, at most 10 000
             entries; if not, 404.
         follow_symlinks: whether links may lead out of the directory. If not, those that stay below it are still
@@ -92,6 +96,7 @@ class DirectoryHandler:
         root: str | os.PathLike[str],
         *,
         index: str | None = "index.html",
+        fallback: str | None = None,
         listing: bool = False,
         follow_symlinks: bool = False,
         hidden: bool = False,
@@ -102,6 +107,12 @@ class DirectoryHandler:
     ) -> None:
         if index is not None and (index in ("", ".", "..") or os.path.basename(index) != index or "\0" in index):
             raise ValueError(f"index must be the name of a file, not {index!r}")
+        self._fallback: tuple[str, ...] | None = None
+        if fallback is not None:
+            file = parse_target(f"/{quote(fallback)}", hidden=True)
+            if file is None or file.directory:
+                raise ValueError(f"fallback must be the path of a file below the directory, not {fallback!r}")
+            self._fallback = file.segments
         if check_bool("listing", listing) and os.scandir not in os.supports_fd:
             raise ValueError("listing=True needs a system that can list an open directory")
         self._root = Root(root, follow_symlinks=follow_symlinks, hidden=hidden)
@@ -127,7 +138,7 @@ class DirectoryHandler:
         with OpenFile() as file:
             try:
                 target = self._target(stream)
-                find = partial(self._find, target, self._codings(stream.headers))
+                find = partial(self._find_or_fall_back, target, self._codings(stream.headers))
                 found = await file.open(find, ahead=CHUNK if _wants_all(stream) else 0)
             except _RefusalError as refusal:
                 await _refuse(stream, refusal.status, refusal.headers)
@@ -155,6 +166,20 @@ class DirectoryHandler:
     def _codings(self, request: Headers) -> Sequence[str]:
         values = request.get_all("accept-encoding") if self._precompressed else None
         return acceptable(", ".join(values) if values else None)
+
+    def _find_or_fall_back(self, target: Target, codings: Sequence[str]) -> tuple[int, _Found | bytes]:
+        """Like `_find`, but opens the fallback for a path that is none of a file."""
+        try:
+            return self._find(target, codings)
+        except _RefusalError as exc:
+            if self._fallback is None or exc.status != 404:
+                raise
+        except OSError as exc:
+            if self._fallback is None or isinstance(exc, RootError) or not is_absent(exc):
+                raise
+        if target.segments and "." in target.segments[-1]:
+            raise _RefusalError(404)  # a picture or script that is missing: no page
+        return self._chosen(self._fallback, codings)
 
     def _find(self, target: Target, codings: Sequence[str]) -> tuple[int, _Found | bytes]:
         """Opens the file that is meant, or the directory, and lists it. For a worker thread.

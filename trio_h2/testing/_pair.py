@@ -35,6 +35,8 @@ def session_pair(
     *,
     client_config: trio_h2.ClientConfig | None = None,
     server_config: trio_h2.ServerConfig | None = None,
+    client_settings: trio_h2.Settings | None = None,
+    server_settings: trio_h2.Settings | None = None,
     capacity: int | None = None,
     wrap_client: Wrapper = _as_it_is,
     wrap_server: Wrapper = _as_it_is,
@@ -59,6 +61,8 @@ def session_pair(
         handler: the server's handler.
         client_config: limits and timeouts of the client.
         server_config: limits and timeouts of the server.
+        client_settings: what the first SETTINGS of the client say, as ``settings`` of `connect`.
+        server_settings: the same of the server, as ``settings`` of `serve_stream`.
         capacity: how many bytes each transport holds before `send_all` waits; ``None`` for no bound.
         wrap_client: makes the client's transport of the end of a memory transport, e.g. a faulty one.
         wrap_server: the same for the server's.
@@ -68,13 +72,18 @@ def session_pair(
     """
     client_end, server_end = memory_transports(capacity)
     connect = trio_h2.connect(
-        "http://localhost", transport=wrap_client(client_end), config=client_config, push_handler=push_handler
+        "http://localhost",
+        transport=wrap_client(client_end),
+        config=client_config,
+        settings=client_settings,
+        push_handler=push_handler,
     )
     serve = partial(
         trio_h2.serve_stream,
         handler,
         wrap_server(server_end),
         config=server_config,
+        settings=server_settings,
         on_session=on_session,
         cancel_handler_on_reset=cancel_handler_on_reset,
     )

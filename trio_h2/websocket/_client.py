@@ -183,6 +183,7 @@ def connect_websocket(
     unix_path: str | bytes | os.PathLike[str] | None = None,
     scheme: str = "wss",
     session_config: trio_h2.ClientConfig | None = None,
+    session_settings: trio_h2.Settings | None = None,
     headers: trio_h2.HeadersInput | None = None,
     subprotocols: Iterable[str] = (),
     compression: Deflate | None = None,
@@ -200,6 +201,7 @@ def connect_websocket(
         unix_path: the path of a Unix socket.
         scheme: the scheme of a *url* that has none.
         session_config: limits and timeouts of the session.
+        session_settings: what its first SETTINGS say, as ``settings`` of `trio_h2.connect`.
         headers: as for `open_websocket`, like all that follows.
         subprotocols: names, the best first.
         compression: how to compress.
@@ -235,6 +237,7 @@ def connect_websocket(
         transport=transport,
         unix_path=unix_path,
         config=session_config,
+        settings=session_settings,
     )
     if "#" in text:
         # RFC 6455 §3: "Fragment identifiers are meaningless in the context of WebSocket URIs and MUST NOT be used".
