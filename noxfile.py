@@ -66,9 +66,10 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Checks the types of the package, its tests and its examples."""
-    session.install("-e", ".[cli,testing]", *tools("hypothesis", "mypy", "pytest", "pytest-timeout"), *PEER_LIBRARIES)
-    session.run("mypy", *(session.posargs or ["trio_h2", "tests", "examples", "docs/code"]))
+    """Checks the types of the package, its tests, its examples and the programs of its pages."""
+    checkers = tools("hypothesis", "mypy", "pytest", "pytest-timeout", "types-docutils")
+    session.install("-e", ".[cli,docs,testing]", *checkers, *PEER_LIBRARIES)
+    session.run("mypy", *(session.posargs or ["trio_h2", "tests", "examples", "docs"]))
 
 
 @nox.session
@@ -76,6 +77,15 @@ def examples(session: nox.Session) -> None:
     """Runs the examples."""
     session.install("-e", ".[cli,testing]", *tools("pytest", "pytest-timeout"))
     session.run("python", "-m", "pytest", "tests/examples", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Builds the site, with warnings as errors: `docs/_build/html/index.html`."""
+    session.install("-e", ".[cli,docs,testing]")
+    where = ["docs", "docs/_build/html"]
+    session.run("python", "-m", "sphinx", "-b", "html", "-W", "--keep-going", "-E", "-q", *where, *session.posargs)
+    session.log("the site is in docs/_build/html/index.html")
 
 
 @nox.session

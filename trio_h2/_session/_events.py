@@ -49,7 +49,9 @@ class GoAwayReceived:
     """The peer sent GOAWAY: it takes no streams above ``last_stream_id``; those up to it finish (RFC 9113 §6.8)."""
 
     last_stream_id: int
+    """The highest stream that the peer may still have processed, or may still process."""
     code: ErrorCode | int
+    """Why: NO_ERROR for an ordinary departure."""
     debug_data: bytes
     """Whatever the peer wanted to tell; untrusted input."""
 
@@ -75,6 +77,7 @@ class PingReceived:
     """The peer sent a PING, which has been answered already; answers to our own PINGs are no events."""
 
     payload: bytes
+    """The 8 bytes of the PING."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -82,6 +85,7 @@ class SessionIdle:
     """Nothing happened for ``idle_timeout`` seconds; what comes of it is `Session.on_idle`'s to say."""
 
     idle_timeout: float
+    """The seconds of silence, as `Session.idle_timeout` had them."""
 
 
 @dataclass(slots=True, frozen=True)

@@ -18,7 +18,9 @@ class PingResult:
     """The answer to a PING: ``round_trip`` in seconds, and the 8 bytes of its ``payload``."""
 
     round_trip: float
+    """Seconds from when the PING was written to its answer."""
     payload: bytes
+    """The 8 bytes that were sent, and came back."""
 
 
 class PendingPing:

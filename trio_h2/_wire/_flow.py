@@ -30,8 +30,11 @@ class Ledger:
     """Every flow-controlled byte a session has received, padding included: taken, discarded or still held."""
 
     received: int = 0
+    """Bytes of DATA frames that have arrived."""
     taken: int = 0
+    """Bytes that the application has read."""
     discarded: int = 0
+    """Bytes that nobody will read: padding, and bodies of streams that were reset or closed."""
 
     @property
     def held(self) -> int:

@@ -108,19 +108,16 @@ class Priority:
 
 @dataclasses.dataclass(slots=True, repr=False)
 class Frame:
-    """A received frame; each type has a subclass with its decoded parts.
-
-    Attributes:
-        type: The number of the frame type, see `FrameType`.
-        flags: All flag bits as they came, see `FrameFlag`.
-        stream_id: The stream, 0 for the connection.
-        payload: The whole payload, padding included.
-    """
+    """A received frame; each type has a subclass with its decoded parts."""
 
     type: int
+    """The number of the frame type, see `FrameType`."""
     flags: int
+    """All flag bits as they came, see `FrameFlag`."""
     stream_id: int
+    """The stream, 0 for the connection."""
     payload: bytes
+    """The whole payload, padding included."""
 
     _hidden: ClassVar[frozenset[str]] = frozenset({"type", "flags", "payload", "fragment", "continuations"})
 
@@ -160,10 +157,15 @@ class _FieldBlockFrame(Frame):
     """A frame that starts a field block. It is handed out when the block is complete."""
 
     fragment: bytes
+    """This frame's own part of the encoded block."""
     end_headers: bool
+    """Whether the block ends with this frame; if not, it goes on in `continuations`."""
     pad_length: int | None
+    """The bytes of padding; ``None`` without the flag PADDED."""
     fields: tuple[Field, ...] = ()
+    """The decoded fields in order; those that came as never indexed are ``hpack.NeverIndexedHeaderTuple``."""
     continuations: list[ContinuationFrame] = dataclasses.field(default_factory=list)
+    """The frames with the other parts."""
 
     def get(self, name: str) -> str | None:
         """Returns the first value of a field, decoded as latin-1, or None if there is no such field."""
@@ -173,14 +175,7 @@ class _FieldBlockFrame(Frame):
 
 @dataclasses.dataclass(slots=True, kw_only=True, repr=False)
 class HeadersFrame(_FieldBlockFrame):
-    """HEADERS (RFC 9113 §6.2) with the fields of its whole block, over CONTINUATION if need be.
-
-    Attributes:
-        fields: The decoded fields in order; those that came as never indexed are
-            `hpack.NeverIndexedHeaderTuple`.
-        fragment: This frame's own part of the encoded block.
-        continuations: The frames with the other parts.
-    """
+    """HEADERS (RFC 9113 §6.2) with the fields of its whole block, over CONTINUATION if need be."""
 
     end_stream: bool
     priority: Priority | None
