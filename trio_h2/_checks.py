@@ -7,6 +7,7 @@ checked, or raises `TypeError` or `ValueError` with the name of the argument in 
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Iterable
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Final
@@ -99,6 +100,22 @@ def check_seconds(name: str, value: object, unit: str = "seconds") -> float:
     if not seconds > 0:  # refuses NaN, too
         raise ValueError(f"{name} must be more than 0 {unit} (math.inf turns it off), not {value}")
     return seconds
+
+
+def check_timeout(name: str, value: object) -> float:
+    """Checks a timeout that may be off: 0 and ``None`` say so, as `math.inf` does, which is returned for them."""
+    if value is None:
+        return math.inf
+    seconds = _number(name, value, "seconds")
+    if not seconds >= 0:  # refuses NaN, too
+        raise ValueError(f"{name} must be 0 seconds or more (0 and None turn it off), not {value}")
+    return seconds or math.inf
+
+
+def check_hook(name: str, hook: object) -> None:
+    """Checks a function that may be left out."""
+    if hook is not None and not callable(hook):
+        raise TypeError(f"{name} must be a function or None, not {hook!r}")
 
 
 def check_grace(name: str, value: object) -> float:

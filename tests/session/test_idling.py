@@ -111,10 +111,10 @@ async def test_what_a_hook_raises_is_a_bug(autojump_clock: object) -> None:
 
 async def test_wrong_values(autojump_clock: object) -> None:
     async with session_of(Role.CLIENT) as (session, _):
-        for wrong in (True, "1", None):
+        for wrong in (True, "1"):
             with pytest.raises(TypeError, match="idle_timeout"):
                 session.idle_timeout = wrong  # type: ignore[assignment]  # that is what is tested
-        for number in (0, -1, math.nan):
+        for number in (-1, math.nan):
             with pytest.raises(ValueError, match="idle_timeout"):
                 session.idle_timeout = number
         with pytest.raises(TypeError, match="on_idle"):

@@ -150,7 +150,7 @@ async def test_a_hook_that_raises_harms_its_stream_only(
 
 
 @pytest.mark.parity("D4", "K1")
-@pytest.mark.parametrize("value", [0, -1, math.nan, "5", None, True])
+@pytest.mark.parametrize("value", [-1, math.nan, "5", True])
 async def test_what_is_no_timeout(value: object, autojump_clock: MockClock) -> None:
     async with scripted_server() as (session, _peer), session.request("GET") as stream:
         with pytest.raises((TypeError, ValueError), match="idle_timeout"):

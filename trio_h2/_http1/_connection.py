@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .._checks import check_hook, check_timeout
 from .._errors import from_failure
 from .._util import NoPublicConstructor, interrupt_safe
 from .._wire._codes import Initiator
 from .._wire._failure import Cause, SessionFailure
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .._stream._transport import TransportView
     from .._wire._codes import ErrorCode
     from .._wire._config import ServerConfig
@@ -58,6 +61,42 @@ class Http1Connection(metaclass=NoPublicConstructor):
     def draining(self) -> bool:
         """Whether the connection will end with the current request, or with one more."""
         return self._core.draining_begun.is_set()
+
+    @property
+    def idle_timeout(self) -> float:
+        """Seconds without a request after which the connection ends, and for which the client may take no bytes.
+
+        Starts as the configuration's; may be set, 0 and ``None`` turn it off, which reads as `math.inf`. What the
+        connection has idled already counts.
+        """
+        return self._core.idle_timeout
+
+    @idle_timeout.setter
+    def idle_timeout(self, seconds: float | None) -> None:
+        self._core.set_connection_timeout(check_timeout("idle_timeout", seconds))
+
+    @property
+    def on_idle(self) -> Callable[[Http1Connection], object] | None:
+        """A function to call with the connection when it has idled; ``None``, the default, ends it: `Session.on_idle`.
+
+        Before the first request, the client has ``handshake_timeout``, whatever the hook wants.
+        """
+        return self._core.on_idle
+
+    @on_idle.setter
+    def on_idle(self, hook: Callable[[Http1Connection], object] | None) -> None:
+        check_hook("on_idle", hook)
+        self._core.on_idle = hook
+
+    def set_idle_timeout(self, seconds: float | None, on_idle: Callable[[], object] | None = None) -> None:
+        """Sets `idle_timeout` and `on_idle` in one go, for a hook that needs no argument: `Session.set_idle_timeout`.
+
+        Raises:
+            TypeError, ValueError: *seconds* is no number, or negative; *on_idle* is no function.
+        """
+        check_hook("on_idle", on_idle)
+        self.idle_timeout = seconds
+        self.on_idle = None if on_idle is None else lambda _: on_idle()
 
     async def wait_draining(self) -> None:
         """Waits until the connection is going to end, see `draining`, or is over."""

@@ -87,6 +87,11 @@ class Http1Core:
         self._output = Http1Output(self.engine)
         self._arrivals = Arrivals()
         self._idle = IdleClock(self._arrivals)
+        """Of the exchange."""
+        self.idle_timeout = config.idle_timeout
+        """Seconds that the connection may have no request."""
+        self.on_idle: Callable[[Http1Connection], object] | None = None
+        """Called then, instead of the end."""
         self.held = 0
         """Bytes of the request that are received and not read."""
         self._dropped = 0
@@ -164,18 +169,15 @@ class Http1Core:
     async def _next_request(self) -> bool:
         """Waits for a request; ``False`` if none will come."""
         engine = self.engine
-        seconds = self.config.idle_timeout if engine.number else self.config.handshake_timeout
         self._head_deadline = math.inf
         since = trio.current_time()
         while True:
-            with trio.move_on_after(seconds) as scope:
+            with trio.CancelScope() as scope:
                 self._head_scope = scope
                 self._head_begun()
                 while self._exchange is None and not (self._eof or self._discarding):
-                    if self.draining_begun.is_set() and not engine.begun:
-                        # The client may just be sending one: it is told by its response that it was the last.
-                        last = max(since, self._drained_at) + self.config.last_request_timeout
-                        scope.deadline = min(scope.deadline, last)
+                    if not engine.begun:
+                        scope.deadline = self._request_due(since)
                     await self._changed.park()
             self._head_scope = None
             if scope.cancelled_caught:
@@ -186,10 +188,37 @@ class Http1Core:
                     continue
             if self._exchange is not None:
                 return True
+            if scope.cancelled_caught and not engine.begun:
+                if trio.current_time() < self._request_due(since):
+                    continue  # it has more time by now
+                if self._idled():
+                    since = trio.current_time()
+                    continue
             if scope.cancelled_caught and engine.begun:
                 limit = self.config.timeout("handshake_timeout")
                 self._refuse(BadMessageError(408, f"the head of a request was not complete within {limit}"))
             return False
+
+    def _request_due(self, since: float) -> float:
+        """When the next request must have begun, where none was there since *since*."""
+        due = since + (self.idle_timeout if self.engine.number else self.config.handshake_timeout)
+        if self.draining_begun.is_set():
+            # The client may just be sending one: it is told by its response that it was the last.
+            due = min(due, max(since, self._drained_at) + self.config.last_request_timeout)
+        return due
+
+    def _idled(self) -> bool:
+        """No request has come for too long; returns whether the connection stays all the same, as the hook wants."""
+        hook = self.on_idle
+        if hook is None or not self.engine.number or self.draining_begun.is_set():
+            return False
+        hook(self.session)
+        return True
+
+    def set_connection_timeout(self, seconds: float) -> None:
+        """Changes how long the connection may have no request; what it has idled already counts."""
+        self.idle_timeout = seconds
+        self._changed.unpark_all()
 
     def _head_begun(self) -> None:
         """The head of a request has so many seconds from its first byte on."""
@@ -444,7 +473,7 @@ class Http1Core:
 
     async def _transmit(self, send: Callable[[], Awaitable[None]]) -> None:
         self._output.writing = True
-        with trio.move_on_after(self.config.idle_timeout) as scope:
+        with trio.move_on_after(self.idle_timeout) as scope:
             try:
                 await send()
             except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
@@ -509,6 +538,7 @@ class Http1Core:
     def _release(self) -> None:
         """All has ended: lets go of what refers back here, so that nothing waits for the garbage collector."""
         self._exchange = self._stream = None
+        self.on_idle = None  # it may well refer back
         self._output.body_gone()
         self.engine.release()
         self.over.set()

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import math
 from typing import TYPE_CHECKING
 
 import trio
 
-from .._checks import check_grace
+from .._checks import check_grace, check_hook, check_timeout
 from .._errors import HandshakeError, from_failure
 from .._http1._connection import Http1Connection
 from .._http1._core import Http1Core
@@ -29,10 +28,13 @@ from ._tls import negotiated, say_closed, unknown_protocol, wrap_server
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from typing import TypeAlias
 
     from .._wire._config import ServerConfig
     from ._options import ServerOptions
+
+    IdleHook: TypeAlias = Callable[[ServerSession | Http1Connection], object]
 
 logger = logging.getLogger("trio_h2.server")
 
@@ -55,6 +57,7 @@ class Server(metaclass=NoPublicConstructor):
         self._ssl_context = options.ssl_context
         self._connections: dict[ServerCore | Http1Core, ServerSession | Http1Connection] = {}
         """What is served, and what applications see of it."""
+        self._on_idle: IdleHook | None = None
         self._handshakes: set[trio.CancelScope] = set()
         self._hooks: set[trio.CancelScope] = set()
         self._places = Places(options.config.max_connections)
@@ -106,7 +109,8 @@ class Server(metaclass=NoPublicConstructor):
 
     @property
     def idle_timeout(self) -> float:
-        """Seconds without a request after which a connection ends; `math.inf`, 0 or ``None`` turn it off.
+        """Seconds without a request after which a connection ends, or `on_idle` is called; 0 and ``None`` turn it off,
+        which reads as `math.inf`.
 
         By default ``idle_timeout`` of the configuration; a change is for connections that are accepted afterwards.
         """
@@ -114,7 +118,36 @@ class Server(metaclass=NoPublicConstructor):
 
     @idle_timeout.setter
     def idle_timeout(self, seconds: float | None) -> None:
-        self._config = self._config.evolve(idle_timeout=seconds or math.inf)
+        self._config = self._config.evolve(idle_timeout=check_timeout("idle_timeout", seconds))
+
+    @property
+    def on_idle(self) -> IdleHook | None:
+        """A function to call with each connection that has idled, a `ServerSession` or an `Http1Connection`.
+
+        ``None``, the default, ends it. Connections that are accepted afterwards have it as their own `Session.on_idle`,
+        which says more.
+        """
+        return self._on_idle
+
+    @on_idle.setter
+    def on_idle(self, hook: IdleHook | None) -> None:
+        check_hook("on_idle", hook)
+        self._on_idle = hook
+
+    def set_idle_timeout(self, seconds: float | None, on_idle: IdleHook | None = None) -> None:
+        """Sets `idle_timeout` and `on_idle` in one go, for connections that are accepted afterwards.
+
+        Args:
+            seconds: the time; 0 and ``None`` turn it off.
+            on_idle: called with the `ServerSession` or `Http1Connection` that has idled, instead of its end; ``None``
+                lets it end.
+
+        Raises:
+            TypeError, ValueError: *seconds* is no number, or negative; *on_idle* is no function.
+        """
+        check_hook("on_idle", on_idle)
+        self.idle_timeout = seconds
+        self._on_idle = on_idle
 
     @property
     def ssl_context(self) -> ssl.SSLContext | None:
@@ -213,6 +246,7 @@ class Server(metaclass=NoPublicConstructor):
             if isinstance(ready, ServerCore):
                 session = ready.session
             self._connections[ready] = ready.session
+            self._watch_idling(ready.session)
             try:
                 if self._draining:
                     ready.session.shutdown()
@@ -240,6 +274,11 @@ class Server(metaclass=NoPublicConstructor):
             self._connection_failed(session, exc)
         finally:
             self._places.free()
+
+    def _watch_idling(self, connection: ServerSession | Http1Connection) -> None:
+        hook = self._on_idle
+        if hook is not None:
+            connection.on_idle = lambda _: hook(connection)
 
     def _connection_failed(self, session: ServerSession | None, error: Exception) -> None:
         logger.error("a connection ended with an error", exc_info=error)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from .._checks import bytes_of, check_grace, check_int, check_seconds
+from .._checks import bytes_of, check_grace, check_hook, check_int, check_timeout
 from .._errors import LocalProtocolError, from_failure
 from .._util import NoPublicConstructor, interrupt_safe
 from .._wire._codes import ErrorCode, Initiator, error_code
@@ -118,14 +118,30 @@ class Session(metaclass=NoPublicConstructor):
     def idle_timeout(self) -> float:
         """Seconds without a stream, and without any frame but PINGs, after which the session ends gracefully.
 
-        Starts as the configuration's; may be set, `math.inf` turns it off. What the session has idled already counts.
+        Starts as the configuration's; may be set, 0 and ``None`` turn it off, which reads as `math.inf`. What the
+        session has idled already counts.
         """
         return self._core.watcher.idle_timeout
 
     @idle_timeout.setter
-    def idle_timeout(self, seconds: float) -> None:
-        check_seconds("idle_timeout", seconds)
-        self._core.watcher.set_idle_timeout(seconds)
+    def idle_timeout(self, seconds: float | None) -> None:
+        self._core.watcher.set_idle_timeout(check_timeout("idle_timeout", seconds))
+
+    def set_idle_timeout(self, seconds: float | None, on_idle: Callable[[], object] | None = None) -> None:
+        """Sets `idle_timeout` and `on_idle` in one go, for a hook that needs no argument.
+
+        Streams, requests, responses and servers have the same method.
+
+        Args:
+            seconds: the time; 0 and ``None`` turn it off.
+            on_idle: called instead of the graceful end; ``None`` lets the session end.
+
+        Raises:
+            TypeError, ValueError: *seconds* is no number, or negative; *on_idle* is no function.
+        """
+        check_hook("on_idle", on_idle)
+        self.idle_timeout = seconds
+        self.on_idle = None if on_idle is None else lambda _: on_idle()
 
     @property
     def on_idle(self) -> Callable[[Session], object] | None:
@@ -138,8 +154,7 @@ class Session(metaclass=NoPublicConstructor):
 
     @on_idle.setter
     def on_idle(self, hook: Callable[[Session], object] | None) -> None:
-        if hook is not None and not callable(hook):
-            raise TypeError(f"on_idle must be a function or None, not {hook!r}")
+        check_hook("on_idle", hook)
         self._core.on_idle = hook
 
     @property

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from .._checks import check_int, check_seconds
+from .._checks import check_hook, check_int, check_timeout
 from .._content import DEFAULT_MAX_BODY_SIZE, check_encoding, decode_json, decode_text
 from .._errors import from_failure, headers_too_large
 from .._util import NoPublicConstructor, interrupt_safe
@@ -515,32 +515,33 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
     @property
     def idle_timeout(self) -> float:
         """Seconds without a frame sent or received on the stream, of whatever kind, after which it is reset with CANCEL
-        (`StreamResetError` here), or `on_idle` is called; `math.inf` turns it off.
+        (`StreamResetError` here), or `on_idle` is called; 0 and ``None`` turn it off, which reads as `math.inf`.
 
         Set at any time, it counts anew from then. By default ``stream_idle_timeout`` of the configuration.
         """
         return self._core.idle_timeout
 
     @idle_timeout.setter
-    def idle_timeout(self, seconds: float) -> None:
-        check_seconds("idle_timeout", seconds)
+    def idle_timeout(self, seconds: float | None) -> None:
+        seconds = check_timeout("idle_timeout", seconds)
         core = self._core
         core.idle_timeout = seconds
         if core.alive:
             core.port.set_idle_timeout(core.id, seconds)
 
-    def set_idle_timeout(self, seconds: float, on_idle: Callable[[], object] | None = None) -> None:
+    def set_idle_timeout(self, seconds: float | None, on_idle: Callable[[], object] | None = None) -> None:
         """Sets `idle_timeout` and `on_idle` in one go, for a hook that needs no argument.
 
+        Sessions, connections, requests, responses and servers have the same method.
+
         Args:
-            seconds: the time; `math.inf` turns it off.
+            seconds: the time; 0 and ``None`` turn it off.
             on_idle: called instead of the reset; ``None`` lets the stream be reset.
 
         Raises:
-            TypeError, ValueError: *seconds* is no number, or not more than 0; *on_idle* is no function.
+            TypeError, ValueError: *seconds* is no number, or negative; *on_idle* is no function.
         """
-        if on_idle is not None and not callable(on_idle):
-            raise TypeError(f"on_idle must be a function or None, not {on_idle!r}")
+        check_hook("on_idle", on_idle)
         self.idle_timeout = seconds
         self.on_idle = None if on_idle is None else lambda _: on_idle()
 
@@ -556,8 +557,7 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
 
     @on_idle.setter
     def on_idle(self, hook: Callable[[Stream], object] | None) -> None:
-        if hook is not None and not callable(hook):
-            raise TypeError(f"on_idle must be a function or None, not {hook!r}")
+        check_hook("on_idle", hook)
         self._on_idle = hook
         self._core.on_idle = None if hook is None or self._core.over.is_set else partial(hook, self)
 

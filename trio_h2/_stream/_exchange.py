@@ -163,11 +163,20 @@ class ServerExchange(Protocol):
     def transport(self) -> TransportView:
         """The transport, to look at: addresses, certificates, what ALPN agreed on."""
 
-    idle_timeout: float
-    """Seconds without an byte in either direction after which the exchange ends; `math.inf` turns it off."""
+    @property
+    def idle_timeout(self) -> float:
+        """Seconds without a byte in either direction after which the exchange ends; 0 and ``None`` turn it off, which
+        reads as `math.inf`.
+        """
 
-    def set_idle_timeout(self, seconds: float, on_idle: Callable[[], object] | None = None) -> None:
-        """Sets `idle_timeout`; *on_idle* is called instead of ending the exchange, and the time begins anew."""
+    @idle_timeout.setter
+    def idle_timeout(self, seconds: float | None) -> None: ...
+
+    def set_idle_timeout(self, seconds: float | None, on_idle: Callable[[], object] | None = None) -> None:
+        """Sets `idle_timeout`; *on_idle* is called instead of ending the exchange, and the time begins anew.
+
+        0 and ``None`` turn it off.
+        """
 
     # -- its end ---------------------------------------------------------------------------------------------------
 

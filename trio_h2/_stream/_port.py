@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from .._wire._codes import ErrorCode
     from .._wire._config import SessionConfig
@@ -59,6 +59,9 @@ class StreamSession(Protocol):
 
     async def wait_closed(self) -> None:
         """Waits until the session is over."""
+
+    def set_idle_timeout(self, seconds: float | None, on_idle: Callable[[], object] | None = None) -> None:
+        """Says how long the session may have no stream; *on_idle* is called instead of ending it. 0: no limit."""
 
     def shutdown(self) -> None:
         """Begins to drain."""

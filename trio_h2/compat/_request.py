@@ -135,21 +135,22 @@ class Request(metaclass=NoPublicConstructor):
 
     @property
     def idle_timeout(self) -> float:
-        """Seconds without a byte in either direction after which the exchange is reset; `math.inf` turns it off.
+        """Seconds without a byte in either direction after which the exchange is reset; 0 and ``None`` turn
+        it off, which reads as `math.inf`.
 
         Set at any time, it counts anew from then.
         """
         return self._exchange.idle_timeout
 
     @idle_timeout.setter
-    def idle_timeout(self, seconds: float) -> None:
+    def idle_timeout(self, seconds: float | None) -> None:
         self._exchange.idle_timeout = seconds
 
-    def set_idle_timeout(self, seconds: float, on_idle: Callable[[], object] | None = None) -> None:
+    def set_idle_timeout(self, seconds: float | None, on_idle: Callable[[], object] | None = None) -> None:
         """Sets `idle_timeout`; *on_idle*, a plain function, is called instead of the reset, and the time begins anew.
 
         Raises:
-            TypeError, ValueError: *seconds* is not a positive number.
+            TypeError, ValueError: *seconds* is no number, or negative; *on_idle* is no function.
         """
         self._exchange.set_idle_timeout(seconds, on_idle)
 

@@ -474,10 +474,10 @@ class Response(metaclass=NoPublicConstructor):
         return self._request.idle_timeout
 
     @idle_timeout.setter
-    def idle_timeout(self, seconds: float) -> None:
+    def idle_timeout(self, seconds: float | None) -> None:
         self._request.idle_timeout = seconds
 
-    def set_idle_timeout(self, seconds: float, on_idle: Callable[[], object] | None = None) -> None:
+    def set_idle_timeout(self, seconds: float | None, on_idle: Callable[[], object] | None = None) -> None:
         """The same as `Request.set_idle_timeout`."""
         self._request.set_idle_timeout(seconds, on_idle)
 
