@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlsplit
 
 import trio
 
@@ -19,7 +20,8 @@ BACKLOG = 100
 PAGE = b"""<!doctype html><meta charset="utf-8"><title>chat</title>
 <form><input autofocus autocomplete="off"></form><pre></pre>
 <script>
-const ws = new WebSocket("ws://" + location.host + "/chat?name=" + encodeURIComponent(prompt("Your name?") || "me"));
+const name = encodeURIComponent(prompt("Your name?") || "me");
+const ws = new WebSocket(location.origin.replace("http", "ws") + "/chat?name=" + name);
 const [form, text, log] = ["form", "input", "pre"].map(name => document.querySelector(name));
 form.onsubmit = () => { ws.send(text.value); text.value = ""; return false };
 ws.onmessage = event => log.textContent += event.data + "\\n";
@@ -55,7 +57,8 @@ class Room:
         """The handler of each WebSocket."""
         lines, to_send = trio.open_memory_channel[str](BACKLOG)
         with trio.CancelScope() as scope:
-            member = Member(ws.path.partition("name=")[2] or "somebody", lines, scope)
+            name = dict(parse_qsl(urlsplit(ws.path).query)).get("name", "somebody")
+            member = Member(name, lines, scope)
             self._members.add(member)
             self.say(f"{member.name} has come")
             try:

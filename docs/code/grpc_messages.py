@@ -5,7 +5,8 @@ from urllib.parse import quote, unquote
 
 import trio_h2
 
-OK, CANCELLED, INVALID_ARGUMENT, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL = 0, 1, 3, 4, 12, 13
+# Some of the statuses of gRPC.
+OK, UNKNOWN, INVALID_ARGUMENT, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNIMPLEMENTED, INTERNAL = 0, 2, 3, 4, 8, 12, 13
 MAX_MESSAGE = 4 * 1024 * 1024
 
 
@@ -40,7 +41,7 @@ class Messages:
         if compressed:
             raise GrpcError(UNIMPLEMENTED, "compressed messages are not supported")
         if length > MAX_MESSAGE:
-            raise GrpcError(8, f"a message has at most {MAX_MESSAGE} bytes")  # RESOURCE_EXHAUSTED
+            raise GrpcError(RESOURCE_EXHAUSTED, f"a message has at most {MAX_MESSAGE} bytes")
         if not await self.has(length):
             raise GrpcError(INTERNAL, "the body ends within a message")
         return self.take(length)
@@ -74,9 +75,9 @@ def status_fields(status: int, message: str) -> dict[str, str]:
 def check_status(response: trio_h2.Headers, trailers: trio_h2.Headers | None) -> None:
     """Raises `GrpcError` unless the call went well."""
     if response.status != 200:
-        raise GrpcError(2, f"HTTP status {response.status}")  # UNKNOWN
+        raise GrpcError(UNKNOWN, f"HTTP status {response.status}")
     # A call that fails at once has its status in the response, and no trailers.
     fields = trailers if trailers is not None else response
-    status = int(fields.get("grpc-status", "2"))
+    status = int(fields.get("grpc-status", UNKNOWN))
     if status != OK:
         raise GrpcError(status, unquote(fields.get("grpc-message", "")))

@@ -4,7 +4,7 @@ import math
 from collections.abc import Awaitable, Callable
 
 import trio
-from grpc_messages import DEADLINE_EXCEEDED, UNIMPLEMENTED, GrpcError, Messages, pack, status_fields
+from grpc_messages import DEADLINE_EXCEEDED, OK, UNIMPLEMENTED, GrpcError, Messages, pack, status_fields
 
 import trio_h2
 
@@ -72,7 +72,7 @@ async def handler(stream: trio_h2.ServerStream) -> None:
     except trio.TooSlowError:
         await stream.send_trailers(status_fields(DEADLINE_EXCEEDED, "the deadline is over"))
     else:
-        await stream.send_trailers(status_fields(0, ""))
+        await stream.send_trailers(status_fields(OK, ""))
 
 
 def timeout_of(headers: trio_h2.Headers) -> float:

@@ -18,7 +18,7 @@ async def main(url: str, context: ssl.SSLContext | None) -> None:
             print(response.status, response["location"])
         async with session.request("GET", "/notes") as stream:
             response = await stream.receive_response()
-            print(json.loads(b"".join([chunk async for chunk in stream])))
+            print(await stream.json())
 
 
 if __name__ == "__main__":

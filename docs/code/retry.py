@@ -24,7 +24,7 @@ async def order(url: str, body: bytes) -> bytes:
                 response = await stream.receive_response()
                 if response.status != 201:
                     raise ValueError(f"status {response.status}")
-                return b"".join([chunk async for chunk in stream])
+                return await stream.read()
         except (OSError, trio_h2.StreamError, trio_h2.SessionError) as error:
             if delay is None or not may_be_sent_again(error, "POST"):
                 raise

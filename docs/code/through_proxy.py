@@ -18,7 +18,7 @@ async def fetch(proxy_url: str, url: str, ssl_context: ssl.SSLContext | None) ->
     ):
         response = await stream.receive_response()
         print(response.status)
-        return b"".join([chunk async for chunk in stream])
+        return await stream.read()
 
 
 if __name__ == "__main__":

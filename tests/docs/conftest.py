@@ -19,7 +19,8 @@ from trio_h2.testing import ThrowawayAuthority
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
-CODE = Path(__file__).parents[2] / "docs" / "code"
+ROOT = Path(__file__).parents[2]
+CODE = ROOT / "docs" / "code"
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,6 @@ async def serving(
     options = trio_h2.open_server(handler, host="127.0.0.1", config=config, allow_http1=allow_http1, grace=1)
     async with options as server:
         yield server
-
-
-async def body_of(stream: trio_h2.ClientStream) -> bytes:
-    """Reads a body to its end."""
-    return b"".join([chunk async for chunk in stream])
 
 
 def contents(folder: Path) -> dict[str, bytes]:

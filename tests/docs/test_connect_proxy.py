@@ -9,6 +9,7 @@ import pytest
 import through_proxy
 import tiny_proxy
 import trio
+import tunnel_client
 
 import trio_h2
 from tests.docs.conftest import Certificates, serving
@@ -48,3 +49,18 @@ async def test_what_the_tiny_proxy_refuses() -> None:
 
 def test_the_ready_proxy_is_a_program() -> None:
     assert callable(ready.main)
+
+
+async def test_any_protocol_goes_through(capsys: pytest.CaptureFixture[str]) -> None:
+    async def echo(stream: trio.SocketStream) -> None:
+        async for chunk in stream:
+            await stream.send_all(bytes(chunk).upper())
+
+    async with trio.open_nursery() as nursery:
+        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        nursery.start_soon(trio.serve_listeners, echo, [listener])
+        async with serving(tiny_proxy.proxy) as proxy:
+            target = f"127.0.0.1:{listener.socket.getsockname()[1]}"
+            await tunnel_client.main(proxy.url, target)
+        nursery.cancel_scope.cancel()
+    assert capsys.readouterr().out == "HELLO\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from typing import TYPE_CHECKING
 
 import json_api
@@ -11,7 +10,7 @@ import json_client
 import pytest
 import trio
 
-from tests.docs.conftest import Certificates, body_of, contents, program, serving
+from tests.docs.conftest import Certificates, contents, program, serving
 from trio_h2.compat import request_handler
 from trio_h2.testing import session_pair
 
@@ -31,7 +30,7 @@ def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 async def ask(session: trio_h2.ClientSession, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
     async with session.request(method, path, body=body) as stream:
-        return (await stream.receive_response()).status, await body_of(stream)
+        return (await stream.receive_response()).status, await stream.read()
 
 
 HANDLER = request_handler(json_api.app, max_body_size=json_api.MAX_JSON)
@@ -42,7 +41,7 @@ async def test_notes_come_and_go() -> None:
         async with session.request("POST", "/notes", body=b'{"text": "buy milk"}') as stream:
             response = await stream.receive_response()
             assert response.status == 201
-            assert json.loads(await body_of(stream)) == {"text": "buy milk"}
+            assert await stream.json() == {"text": "buy milk"}
         note = response["location"]
         assert await ask(session, "GET", note) == (200, b'{"text":"buy milk"}')
         assert await ask(session, "HEAD", note) == (200, b"")
