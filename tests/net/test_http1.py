@@ -474,7 +474,7 @@ async def test_a_limit_that_is_none() -> None:
     with pytest.raises(TypeError, match="max_connections"):
         ServerConfig(max_connections=1.5)  # type: ignore[arg-type]  # that is the point
     with pytest.raises(ValueError, match="unknown_protocol_timeout"):
-        ServerConfig(unknown_protocol_timeout=0)
+        ServerConfig(unknown_protocol_timeout=-1)
 
 
 # -- the end -------------------------------------------------------------------------------------------------------

@@ -342,7 +342,9 @@ def test_arguments_that_are_not_right() -> None:
         with pytest.raises(TypeError, match="authenticate"):
             ConnectProxy(["a:1"], authenticate=wrong_type)  # type: ignore[arg-type]
     for name in ("connect_timeout", "idle_timeout"):
-        for seconds in (0, -1, float("nan")):
+        for off in (0, None, float("inf")):
+            ConnectProxy(["a:1"], **{name: off})  # type: ignore[arg-type]
+        for seconds in (-1, float("nan")):
             with pytest.raises(ValueError, match=name):
                 ConnectProxy(["a:1"], **{name: seconds})  # type: ignore[arg-type]
         with pytest.raises(TypeError, match=name):

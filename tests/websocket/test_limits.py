@@ -319,7 +319,7 @@ async def test_a_hundred_websockets_in_one_session(autojump_clock: MockClock) ->
         ("max_message_size", True, TypeError),
         ("max_fragments", 0, ValueError),
         ("max_fragments", 1.5, TypeError),
-        ("close_timeout", 0, ValueError),
+        ("close_timeout", -2, ValueError),
         ("keepalive_interval", -1, ValueError),
         ("keepalive_timeout", "1", TypeError),
         ("close_on_drain", 1, TypeError),

@@ -17,14 +17,12 @@ TIMEOUTS = [
     "ping_interval",
     "ping_timeout",
     "idle_timeout",
-    "drain_timeout",
-    "close_timeout",
-    "linger_timeout",
     "stream_idle_timeout",
     "tcp_keepalive_idle",
-    "tcp_keepalive_interval",
     "tcp_user_timeout",
 ]
+GRACES = ["drain_timeout", "linger_timeout"]
+MORE_THAN_NONE = ["close_timeout", "tcp_keepalive_interval"]
 RATES = ["reset_rate", "overhead_rate"]
 RANGES: dict[str, tuple[int, int]] = {
     "stream_window": (0, 2**31 - 1),
@@ -62,7 +60,7 @@ def test_every_number_is_checked(config: type[SessionConfig]) -> None:
     own |= {"handler_timeout", "handler_wait_timeout", "goaway_timeout", "unknown_protocol_timeout"}
     own |= {"max_reserved_remote_streams", "max_concurrent_pushes", "expect_continue_timeout"}
     own |= {"cancel_burst", "cancel_rate"}
-    assert numbers - own == {*TIMEOUTS, *RATES, *RANGES}
+    assert numbers - own == {*TIMEOUTS, *GRACES, *MORE_THAN_NONE, *RATES, *RANGES}
 
 
 @pytest.mark.parametrize("config", CONFIGS)
@@ -80,12 +78,39 @@ def test_ranges(config: type[SessionConfig], name: str) -> None:
             with_value(config, name, wrong)
 
 
+OF_BOTH = [(config, name) for config in CONFIGS for name in [*TIMEOUTS, *GRACES]]
+OF_SERVERS = [
+    (ServerConfig, name)
+    for name in (
+        *("handler_timeout", "unknown_protocol_timeout", "body_timeout", "goaway_timeout", "handler_wait_timeout"),
+        *("upload_grace_timeout", "last_request_timeout"),
+    )
+]
+NO_TIME_AT_ALL = {*GRACES, "goaway_timeout", "handler_wait_timeout", "upload_grace_timeout", "last_request_timeout"}
+"""Where 0 gives no time; elsewhere it sets no limit."""
+
+
+@pytest.mark.parametrize(("config", "name"), [*OF_BOTH, *OF_SERVERS, (ClientConfig, "expect_continue_timeout")])
+def test_timeouts(config: type[SessionConfig], name: str) -> None:
+    for value in 1, 0.001, math.inf:
+        assert getattr(with_value(config, name, value), name) == value
+    assert getattr(with_value(config, name, None), name) == math.inf
+    off = with_value(config, name, 0)
+    assert getattr(off, name) == getattr(off.evolve(), name) == (0 if name in NO_TIME_AT_ALL else math.inf)
+    for value in -1, -math.inf, math.nan:
+        with pytest.raises(ValueError, match=f"{name} must be 0 seconds or more"):
+            with_value(config, name, value)
+    for wrong in "1", True:
+        with pytest.raises(TypeError, match=f"{name} must be seconds as"):
+            with_value(config, name, wrong)
+
+
 @pytest.mark.parametrize("config", CONFIGS)
-@pytest.mark.parametrize("name", [*TIMEOUTS, *RATES])
+@pytest.mark.parametrize("name", [*MORE_THAN_NONE, *RATES])
 def test_seconds_and_rates(config: type[SessionConfig], name: str) -> None:
     for value in 1, 0.001, math.inf:
         assert getattr(with_value(config, name, value), name) == value
-    unit = "seconds" if name in TIMEOUTS else "frames per second"
+    unit = "seconds" if name in MORE_THAN_NONE else "frames per second"
     for value in 0, -1, -math.inf, math.nan:
         with pytest.raises(ValueError, match=f"{name} must be more than 0 {unit}"):
             with_value(config, name, value)
@@ -104,22 +129,8 @@ def test_numbers_of_one_role() -> None:
     for value in -1, 2**32:
         with pytest.raises(ValueError, match="max_concurrent_streams"):
             ServerConfig(max_concurrent_streams=value)
-    with pytest.raises(ValueError, match="handler_timeout"):
-        ServerConfig(handler_timeout=0)
-    with pytest.raises(ValueError, match="unknown_protocol_timeout"):
-        ServerConfig(unknown_protocol_timeout=0)
-    with pytest.raises(ValueError, match="handler_wait_timeout"):
-        ServerConfig(handler_wait_timeout=0)
     with pytest.raises(TypeError, match="rfc7540_priorities"):
         ClientConfig(rfc7540_priorities=1)  # type: ignore[arg-type]  # the point of the test
-    with pytest.raises(ValueError, match="body_timeout"):
-        ServerConfig(body_timeout=0)
-    with pytest.raises(ValueError, match="upload_grace_timeout"):
-        ServerConfig(upload_grace_timeout=0)
-    with pytest.raises(ValueError, match="expect_continue_timeout"):
-        ClientConfig(expect_continue_timeout=0)
-    with pytest.raises(ValueError, match="goaway_timeout"):
-        ServerConfig(goaway_timeout=0)
     for value in -1, 2**32:
         for name in "max_reserved_remote_streams", "max_concurrent_pushes":
             with pytest.raises(ValueError, match=name):

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import TypeVar
 
-from .._checks import check_bool, check_grace, check_int, check_networks, check_seconds
+from .._checks import check_bool, check_grace, check_int, check_networks, check_seconds, check_timeout
 from ._padding import PaddingStrategy
 
 _C = TypeVar("_C", bound="SessionConfig")
@@ -27,6 +27,19 @@ def _check_int(config: SessionConfig, low: int, high: int, *names: str) -> None:
         check_int(name, getattr(config, name), low, high)
 
 
+def _check_timeouts(config: SessionConfig, *names: str) -> None:
+    """Checks timeouts, which 0 and ``None`` turn off."""
+    for name in names:
+        object.__setattr__(config, name, check_timeout(name, getattr(config, name)))
+
+
+def _check_graces(config: SessionConfig, *names: str) -> None:
+    """Checks times that something still gets: 0 is none, and ``None`` no limit."""
+    for name in names:
+        value: object = getattr(config, name)
+        object.__setattr__(config, name, math.inf if value is None else check_grace(name, value))
+
+
 def _check_numbers(config: SessionConfig, unit: str, *names: str) -> None:
     for name in names:
         check_seconds(name, getattr(config, name), unit)
@@ -34,7 +47,10 @@ def _check_numbers(config: SessionConfig, unit: str, *names: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionConfig:
-    """What `ClientConfig` and `ServerConfig` have in common. Sizes are octets, timeouts seconds (`math.inf` = off).
+    """What `ClientConfig` and `ServerConfig` have in common. Sizes are bytes, timeouts seconds.
+
+    Timeouts are turned off by 0, ``None`` and `math.inf`, and read as `math.inf` then. Of the times that something
+    still gets, which their descriptions call a grace, 0 gives none at all, and ``None`` and `math.inf` set no limit.
 
     Raises:
         TypeError: a value has the wrong type.
@@ -92,10 +108,10 @@ class SessionConfig:
     """Silence after that PING, or one of `Session.ping`, which ends the session."""
     tcp_keepalive_idle: float = 45.0
     """Silence on a TCP connection after which the system begins to probe whether the peer's host is there
-    (SO_KEEPALIVE); `math.inf` leaves that off. This and the next three are for the sockets that `connect` opens and a
+    (SO_KEEPALIVE); 0 leaves that off. This and the next three are for the sockets that `connect` opens and a
     server accepts, as far as the system has them. The system counts whole seconds."""
     tcp_keepalive_interval: float = 15.0
-    """From one such probe to the next."""
+    """From one such probe to the next; more than 0."""
     tcp_keepalive_count: int = 3
     """So many probes without an answer break the connection."""
     tcp_user_timeout: float = 90.0
@@ -108,9 +124,10 @@ class SessionConfig:
     drain_timeout: float = 30.0
     """The grace that `aclose()` gives running streams."""
     close_timeout: float = 1.0
-    """How long GOAWAY and the transport's own goodbye may take when a session ends."""
+    """How long GOAWAY and the transport's own goodbye may take when a session ends; more than 0, or nothing could be
+    said."""
     linger_timeout: float = 5.0
-    """After `Stream.aclose()`: how long the peer may take to end its side before RST_STREAM."""
+    """A grace after `Stream.aclose()`: how long the peer may take to end its side before RST_STREAM."""
     _budget_follows: bool = dataclasses.field(default=False, init=False, repr=False, compare=False)
     """Whether the receive budget was not given; `evolve` then works it out anew."""
 
@@ -129,11 +146,11 @@ class SessionConfig:
         _check_int(self, 1, 2**31, "max_queued_control", "max_queued_replies", "reset_burst", "overhead_burst")
         _check_int(self, 1, 2**31, "max_outstanding_pings")
         _check_int(self, 1, 2**32 - 1, "peer_max_concurrent_streams")
-        _check_numbers(self, "seconds", "handshake_timeout", "settings_timeout", "ping_interval", "ping_timeout")
-        _check_numbers(self, "seconds", "idle_timeout", "drain_timeout", "close_timeout", "linger_timeout")
+        _check_timeouts(self, "handshake_timeout", "settings_timeout", "ping_interval", "ping_timeout")
+        _check_timeouts(self, "idle_timeout", "stream_idle_timeout", "tcp_keepalive_idle", "tcp_user_timeout")
+        _check_graces(self, "drain_timeout", "linger_timeout")
         _check_numbers(self, "frames per second", "reset_rate", "overhead_rate")
-        _check_numbers(self, "seconds", "stream_idle_timeout", "tcp_user_timeout")
-        _check_numbers(self, "seconds", "tcp_keepalive_idle", "tcp_keepalive_interval")
+        _check_numbers(self, "seconds", "close_timeout", "tcp_keepalive_interval")
         _check_int(self, 1, 127, "tcp_keepalive_count")
         if self.receive_budget == 0 and not isinstance(self.receive_budget, bool):
             object.__setattr__(self, "_budget_follows", True)
@@ -188,7 +205,7 @@ class SessionConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerConfig(SessionConfig):
-    """Limits and timeouts of server sessions. Sizes are octets, timeouts seconds (`math.inf` = off)."""
+    """Limits and timeouts of server sessions. Sizes are bytes, timeouts seconds; `SessionConfig` says what 0 means."""
 
     max_concurrent_streams: int = 128
     """SETTINGS_MAX_CONCURRENT_STREAMS; running handlers count, even when their stream is gone."""
@@ -202,10 +219,10 @@ class ServerConfig(SessionConfig):
     handler_timeout: float = math.inf
     """How long one handler may run before its stream is reset with CANCEL."""
     goaway_timeout: float = 2.0
-    """How long the client may take to answer the PING of a drain, before the GOAWAY that refuses further streams goes
-    out without an answer."""
+    """A grace: how long the client may take to answer the PING of a drain, before the GOAWAY that refuses further
+    streams goes out without an answer."""
     handler_wait_timeout: float = 1.0
-    """How long a request may wait for a handler whose stream is gone to end, before it is refused."""
+    """A grace: how long a request may wait for a handler whose stream is gone to end, before it is refused."""
     body_timeout: float = 120.0
     """How long nothing may come of the body of a request, though there is room for it, before it is answered with 408
     and given up. Over HTTP/2, that counts until the response has begun; a stream with an ``idle_timeout`` has that
@@ -215,14 +232,14 @@ class ServerConfig(SessionConfig):
     RST_STREAM(NO_ERROR) refuses the rest: clients that are busy sending would lose the response. 0 refuses it at once.
     Over HTTP/1.1 the connection closes after so many bytes."""
     upload_grace_timeout: float = 1.0
-    """How long it is received, see ``upload_grace_bytes``; over HTTP/1.1 ``linger_timeout`` counts."""
+    """A grace: how long it is received, see ``upload_grace_bytes``; over HTTP/1.1 ``linger_timeout`` counts."""
     send_date: bool = True
     """Whether responses carry a ``date`` field."""
     enable_connect_protocol: bool = False
     """SETTINGS_ENABLE_CONNECT_PROTOCOL: whether clients may send an extended CONNECT (RFC 8441), as for WebSocket."""
     last_request_timeout: float = 1.0
-    """While a server shuts down: how long an HTTP/1.1 connection without a request may take to begin one more, and a
-    connection in its handshake to finish it. 0 closes them at once."""
+    """A grace while a server shuts down: how long an HTTP/1.1 connection without a request may take to begin one more,
+    and a connection in its handshake to finish it. 0 closes them at once."""
     allow_half_open: bool = False
     """Over HTTP/1.1 without TLS: whether a client that ends its side still waits for its response, as ``nc`` does.
     Otherwise it has left, as a client behind a proxy has whose connection the proxy closes, and its handler is
@@ -245,9 +262,8 @@ class ServerConfig(SessionConfig):
         _check_int(self, 0, 2**32 - 1, "max_concurrent_streams")
         if self.max_connections is not None:
             _check_int(self, 1, 2**31, "max_connections")
-        _check_numbers(self, "seconds", "handler_timeout", "handler_wait_timeout", "unknown_protocol_timeout")
-        _check_numbers(self, "seconds", "goaway_timeout")
-        _check_numbers(self, "seconds", "upload_grace_timeout", "body_timeout")
+        _check_timeouts(self, "handler_timeout", "unknown_protocol_timeout", "body_timeout")
+        _check_graces(self, "goaway_timeout", "handler_wait_timeout", "upload_grace_timeout", "last_request_timeout")
         _check_int(self, 0, 2**31, "max_session_invalid_frames", "max_session_rejected_streams", "upload_grace_bytes")
         object.__setattr__(
             self, "trusted_proxies", check_networks("trusted_proxies", self.trusted_proxies, TRUSTED_UNIX)
@@ -258,7 +274,6 @@ class ServerConfig(SessionConfig):
             )
         check_bool("enable_connect_protocol", self.enable_connect_protocol)
         check_bool("allow_half_open", self.allow_half_open)
-        check_grace("last_request_timeout", self.last_request_timeout)
         SessionConfig.__post_init__(self)
 
     def _fitting_budget(self) -> int:
@@ -272,7 +287,7 @@ class ServerConfig(SessionConfig):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientConfig(SessionConfig):
-    """Limits and timeouts of client sessions. Sizes are octets, timeouts seconds (`math.inf` = off)."""
+    """Limits and timeouts of client sessions. Sizes are bytes, timeouts seconds; `SessionConfig` says what 0 means."""
 
     stream_window: int = 512 * 1024
     """SETTINGS_INITIAL_WINDOW_SIZE: what the server may send on one stream before the application reads."""
@@ -296,7 +311,7 @@ class ClientConfig(SessionConfig):
     tells the server that they are not used (RFC 9218 §2.1), and it ignores them."""
     expect_continue_timeout: float = 1.0
     """How long a request with ``expect_continue=True`` holds its body for the server's 100 before it sends it anyway:
-    many servers and proxies never send one."""
+    many servers and proxies never send one. Off, it waits for an answer of whatever kind."""
     cancel_burst: int = 800
     """Requests that may be given up with RST_STREAM at once; after them, new ones wait so that no more than
     ``cancel_rate`` per second are given up. Servers end a session over more than they tolerate: nghttp2, Node and this
@@ -306,7 +321,7 @@ class ClientConfig(SessionConfig):
 
     def __post_init__(self) -> None:
         _check_int(self, 0, 2**31, "max_reserved_remote_streams")
-        _check_numbers(self, "seconds", "expect_continue_timeout")
+        _check_timeouts(self, "expect_continue_timeout")
         _check_int(self, 1, 2**31, "cancel_burst")
         _check_numbers(self, "requests per second", "cancel_rate")
         check_bool("rfc7540_priorities", self.rfc7540_priorities)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 import trio
 
-from .._checks import check_seconds
+from .._checks import check_timeout
 from .._util import interrupt_safe, plain_interrupt
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ async def join(
     left: HalfCloseable,
     right: HalfCloseable,
     *,
-    idle_timeout: float = math.inf,
+    idle_timeout: float | None = None,
     traffic: Traffic | None = None,
 ) -> Traffic:
     """Carries bytes both ways until both streams have ended; the end of either is passed on with `send_eof`.
@@ -66,7 +65,7 @@ async def join(
         left: one stream; nobody else may use it meanwhile.
         right: the other one.
         idle_timeout: seconds after which it gives up if nothing was received, and no chunk (64 KiB at most) was taken
-            whole by the other stream, in either direction; `math.inf` for never.
+            whole by the other stream, in either direction; 0 and ``None`` for never.
         traffic: where to count; a new one by default.
 
     Returns:
@@ -76,10 +75,9 @@ async def join(
         trio.BrokenResourceError: a stream broke, `Traffic.broken` says which.
         trio.ClosedResourceError: a stream was closed.
         trio.TooSlowError: *idle_timeout* is over.
-        ValueError: *idle_timeout* is not more than 0.
+        TypeError, ValueError: *idle_timeout* is no number, or negative.
     """
-    check_seconds("idle_timeout", idle_timeout)
-    joint = _Joint(idle_timeout, Traffic() if traffic is None else traffic)
+    joint = _Joint(check_timeout("idle_timeout", idle_timeout), Traffic() if traffic is None else traffic)
     await joint.run(left, right)
     return joint.traffic
 

@@ -10,7 +10,7 @@ import trio
 
 import trio_h2
 
-from .._checks import check_seconds, is_int
+from .._checks import check_timeout, is_int
 from .._tcp import probe_when_silent
 from .._util import interrupt_safe
 from ._auth import CHALLENGE, checker, is_authentic
@@ -78,7 +78,7 @@ class ConnectProxy:
         realm: what the credentials are for, as the client is told.
         connect_timeout: seconds for looking the target up and connecting to it.
         idle_timeout: seconds in which nothing moves in either direction, as for `join`; then a tunnel is reset with
-            CANCEL. `math.inf` turns it off.
+            CANCEL. 0 and ``None`` turn these times off.
         max_tunnels: how many may be open at once, in all sessions.
 
     Raises:
@@ -91,8 +91,8 @@ class ConnectProxy:
         *,
         authenticate: Mapping[str, str] | CredentialCheck | None = None,
         realm: str = "proxy",
-        connect_timeout: float = 10.0,
-        idle_timeout: float = 300.0,
+        connect_timeout: float | None = 10.0,
+        idle_timeout: float | None = 300.0,
         max_tunnels: int = 1000,
     ) -> None:
         self._allow = allow if isinstance(allow, AllowList) else AllowList(allow)
@@ -100,8 +100,8 @@ class ConnectProxy:
         if not _REALM_CHARACTERS.issuperset(realm):
             raise ValueError(f"realm must be printable ASCII without quotation marks and backslashes, not {realm!r}")
         self._challenge = CHALLENGE.format(realm)
-        self._connect_timeout = check_seconds("connect_timeout", connect_timeout)
-        self._idle_timeout = check_seconds("idle_timeout", idle_timeout)
+        self._connect_timeout = check_timeout("connect_timeout", connect_timeout)
+        self._idle_timeout = check_timeout("idle_timeout", idle_timeout)
         if not is_int(max_tunnels):
             raise TypeError(f"max_tunnels must be an int, not {max_tunnels!r}")
         if max_tunnels < 1:

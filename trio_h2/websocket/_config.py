@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .._checks import check_bool, check_int, check_seconds
+from .._checks import check_bool, check_int, check_timeout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebSocketConfig:
-    """Limits and timeouts of a WebSocket. Sizes are bytes, times seconds (`math.inf` = off).
+    """Limits and timeouts of a WebSocket. Sizes are bytes, times seconds; 0, ``None`` and `math.inf` turn a time off,
+    but for ``keepalive_interval``, where ``None`` leaves it to the HTTP version.
 
     Raises:
         TypeError, ValueError: a value is not allowed.
@@ -33,10 +34,11 @@ class WebSocketConfig:
     def __post_init__(self) -> None:
         check_int("max_message_size", self.max_message_size, 1, 2**31 - 1)
         check_int("max_fragments", self.max_fragments, 1, 2**31 - 1)
-        check_seconds("close_timeout", self.close_timeout)
+        names = ["close_timeout", "keepalive_timeout"]
         if self.keepalive_interval is not None:
-            check_seconds("keepalive_interval", self.keepalive_interval)
-        check_seconds("keepalive_timeout", self.keepalive_timeout)
+            names.append("keepalive_interval")
+        for name in names:
+            object.__setattr__(self, name, check_timeout(name, getattr(self, name)))
         check_bool("close_on_drain", self.close_on_drain)
 
 
