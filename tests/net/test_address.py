@@ -7,7 +7,7 @@ from urllib.parse import urlparse, urlsplit
 
 import pytest
 
-from trio_h2._net._address import Origin, parse_url
+from trio_h2._address import Origin, parse_url
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
+from urllib.parse import urlsplit
 
 import pytest
 import trio
@@ -19,8 +20,10 @@ from trio_h2 import (
     LocalProtocolError,
     OriginReceived,
     Server,
+    ServerSession,
     Session,
     connect,
+    open_server,
     serve_listeners,
     serve_ssl_over_tcp,
 )
@@ -29,7 +32,7 @@ from trio_h2.testing import MemoryTransport, ScriptedPeer, ThrowawayAuthority, U
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from trio_h2 import PushedStream
+    from trio_h2 import PushedStream, ServerStream
 
     PushHandler = Callable[[PushedStream], Awaitable[object]]
 
@@ -117,6 +120,12 @@ async def served_by_tls(authority: ThrowawayAuthority, origins: list[str]) -> As
         ("http://[::1]:8080", b"http://[::1]:8080"),
         ("https://bücher.example", b"https://xn--bcher-kva.example"),
         (SimpleNamespace(origin="https://example.org:81"), b"https://example.org:81"),
+        ("example.org", b"https://example.org"),
+        ("Example.org:8443/", b"https://example.org:8443"),
+        ("[::1]:8443", b"https://[::1]:8443"),
+        ("//example.org/a", b"https://example.org"),
+        ("http://example.org:80/", b"http://example.org"),
+        (urlsplit("https://example.org:81/a?b"), b"https://example.org:81"),
     ],
 )
 async def test_altsvc_for_an_origin(url: str, origin: bytes, autojump_clock: object) -> None:
@@ -146,8 +155,8 @@ async def test_altsvc_for_a_stream(autojump_clock: object) -> None:
 async def test_altsvc_that_is_wrong(autojump_clock: object) -> None:
     """Nothing is sent."""
     async with served(hello) as (peer, session):
-        for origin in "example.org", "ftp://example.org", "https://", "https://a b", "https://a:99999", "https://a:b":
-            with pytest.raises(ValueError, match="has no origin"):
+        for origin in "", "ftp://example.org", "https://", "https://a b", "https://a:99999", "https://a:b", "a:b@c":
+            with pytest.raises(ValueError, match="bad URL '"):
                 await session.altsvc("clear", origin)
         for number in 0, -1, 2**31, True:
             with pytest.raises(ValueError, match="stream id"):
@@ -224,8 +233,12 @@ async def test_origin(autojump_clock: object) -> None:
         assert frame.payload == entries(b"https://example.org", b"https://b.example:444")
         await session.origin()
         assert (await peer.expect(UnknownFrame, type=ORIGIN)).payload == b""
-        with pytest.raises(ValueError, match="has no origin"):
-            await session.origin("https://example.org", "example.com")
+        with pytest.raises(ValueError, match="bad URL 'example com'"):
+            await session.origin("https://example.org", "example com")
+        await session.origin("example.com", "localhost:8443/")
+        assert (await peer.expect(UnknownFrame, type=ORIGIN)).payload == entries(
+            b"https://example.com", b"https://localhost:8443"
+        )
         with pytest.raises(TypeError, match="origin must be"):
             await session.origin(cast("str", 1))
         await peer.expect_nothing()
@@ -362,6 +375,29 @@ async def test_a_client_learns_the_origins_over_tcp(authority: ThrowawayAuthorit
         await server.aclose()
 
 
+@pytest.mark.parity("B17")
+async def test_what_a_server_has_announced(authority: ThrowawayAuthority) -> None:
+    """Over TLS; in the clear, clients heed none."""
+    sets: list[list[str] | None] = []
+    announced = ["https://example.org", "https://c.example:81", "https://b.example"]
+
+    async def handler(stream: ServerStream) -> None:
+        session = stream.session
+        assert isinstance(session, ServerSession)
+        await session.origin("https://b.example", "example.org:443")
+        sets.append(session.origin_set)
+        await stream.respond()
+
+    secure = open_server(handler, ssl_context=authority.server_context(), origins=["example.org", "c.example:81/"])
+    async with secure as one, open_server(handler) as other:
+        for url in one.url, other.url:
+            context = authority.client_context() if url.startswith("https") else None
+            async with connect(url, ssl_context=context) as session, session.request("GET") as stream:
+                await stream.receive_response()
+                assert session.origin_set == ([url, *announced] if context else None)
+    assert sets == [announced, None]
+
+
 @pytest.mark.parity("A4")
 async def test_without_tls_no_origins_are_sent(autojump_clock: object) -> None:
     listener = MemoryListener()
@@ -374,14 +410,16 @@ async def test_without_tls_no_origins_are_sent(autojump_clock: object) -> None:
 
 
 @pytest.mark.parity("A4")
-@pytest.mark.parametrize("origins", [["example.org"], ["https://example.org", ""]])
+@pytest.mark.parametrize("origins", [["example org"], ["https://example.org", ""]])
 async def test_origins_that_are_none(authority: ThrowawayAuthority, origins: list[str]) -> None:
-    with pytest.raises(ValueError, match="has no origin"):
+    with pytest.raises(ValueError, match="bad URL '"):
         await serve_listeners(hello, [], origins=origins)
-    with pytest.raises(ValueError, match="has no origin"):
+    with pytest.raises(ValueError, match="bad URL '"):
         await serve_ssl_over_tcp(hello, 0, authority.server_context(), origins=origins)
     with pytest.raises(TypeError, match="several"):
         await serve_listeners(hello, [], origins="https://example.org")
+    with pytest.raises(TypeError, match="several"):
+        await serve_listeners(hello, [], origins=cast("list[str]", 5))
 
 
 # -- bounds ------------------------------------------------------------------------------------------------------------

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from .._address import Origin, parse_url
 from .._session._client_core import ClientCore
 from .._session._services import run_services
 from .._util import interrupt_safe, interruptible, plain_interrupt, unwrap_body_error
 from .._wire._config import ClientConfig
 from .._wire._first_settings import with_settings
-from ._address import Origin, parse_url
 from ._contexts import client_ssl_context
 from ._keepalive import keep_alive
 from ._tls import wrap_client

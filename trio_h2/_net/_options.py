@@ -62,7 +62,7 @@ def checked_options(
 
     Raises:
         TypeError: an argument has the wrong type.
-        ValueError: *settings* do not fit, an entry of *origins* has no origin, or *ssl_context* does not offer HTTP/2
+        ValueError: *settings* do not fit, an entry of *origins* is no URL, or *ssl_context* does not offer HTTP/2
             by ALPN, or HTTP/1.1 where it is not served, or the other way round.
     """
     check_handler(handler)

@@ -130,12 +130,13 @@ async def serve_ssl_over_tcp(
         cancel_handler_on_reset: whether handlers end with their stream.
         allow_http1: whether HTTP/1.1 is served, too: to clients that choose it, or nothing, by ALPN.
         proxy_protocol: whether every connection begins with a header of the PROXY protocol, before TLS.
-        origins: origins that every new TLS session names to its client at once (RFC 8336), see `ServerSession.origin`.
+        origins: origins that every new TLS session names to its client at once (RFC 8336), as for
+            `ServerSession.origin`.
         task_status: ``started(server)``.
 
     Raises:
         TypeError: an argument has the wrong type.
-        ValueError: *port* is out of range, *settings* do not fit, an entry of *origins* has no origin, or *ssl_context*
+        ValueError: *port* is out of range, *settings* do not fit, an entry of *origins* is no URL, or *ssl_context*
             does not offer by ALPN what is served: HTTP/2, and HTTP/1.1 if and only if there is *allow_http1* (without
             it, *on_unknown_protocol* may take clients of HTTP/1.1); found before the port is bound.
         OSError: the port cannot be bound.
@@ -248,7 +249,7 @@ async def serve_listeners(
 
     Raises:
         TypeError: an argument has the wrong type.
-        ValueError: an entry of *origins* has no origin, or *ssl_context* does not offer by ALPN what is served, see
+        ValueError: an entry of *origins* is no URL, or *ssl_context* does not offer by ALPN what is served, see
             `serve_ssl_over_tcp`.
     """
     options = checked_options(

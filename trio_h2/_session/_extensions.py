@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import Protocol, TypeAlias, cast
 
 import idna
 
+from .._address import parse_url
+from .._url import Url
 from .._wire._extframes import altsvc_payload
 from .._wire._fields import parse_authority
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 _URL = re.compile(r"(https?)://(?:[^/?#@]*@)?([^/?#@]+)", re.ASCII | re.IGNORECASE)
 _UNSAFE = re.compile(r"[\x00-\x20\x7f\\]")
@@ -60,20 +60,35 @@ class HasOrigin(Protocol):
         """The origin, or a URL that has it."""
 
 
-OriginLike: TypeAlias = str | HasOrigin
-"""A URL whose origin counts, or an object with an ``origin``."""
+OriginLike: TypeAlias = Url | HasOrigin
+"""A URL whose origin counts, as `connect` takes it, or an object with an ``origin`` that is one."""
 
 
-def origin_of(url: OriginLike) -> str:
-    """Returns the ASCII origin of a URL: ``https://example.org`` for ``https://example.org:443/foo`` (RFC 6454 §6.2).
+def named_origin(url: OriginLike) -> str:
+    """Returns the ASCII origin of a URL that an application names: ``https://example.org`` for ``"example.org:443/"``.
 
     Raises:
-        TypeError: *url* is neither text nor has an ``origin`` that is.
+        TypeError: *url* is no URL, and has no ``origin`` that is one.
+        ValueError: it is not one that `connect` would take.
+    """
+    if isinstance(url, str):
+        return str(parse_url(url))
+    if isinstance(getattr(url, "scheme", None), str):
+        return str(parse_url(cast("Url", url)))
+    origin: object = getattr(url, "origin", None)
+    if not isinstance(origin, str):
+        raise TypeError(f"an origin must be a URL, as text or an object, or have an origin that is one, not {url!r}")
+    return str(parse_url(origin))
+
+
+def origin_of(text: str) -> str:
+    """Returns the ASCII origin of a URL that a peer names: ``https://example.org`` for ``https://example.org:443/foo``.
+
+    RFC 6454 §6.2. Unlike an application, a peer must say the scheme.
+
+    Raises:
         ValueError: it has no origin: it must begin with ``http://`` or ``https://`` and a host.
     """
-    text = url if isinstance(url, str) else getattr(url, "origin", None)
-    if not isinstance(text, str):
-        raise TypeError(f"an origin must be a str or have an origin that is one, not {url!r}")
     match = _URL.match(text)
     if match is None or _UNSAFE.search(text):
         raise ValueError(f"{text!r} has no origin: that is http:// or https://, a host, and perhaps a port")
@@ -94,10 +109,10 @@ def origin_of(url: OriginLike) -> str:
 
 
 def encode_origins(origins: Iterable[OriginLike]) -> list[bytes]:
-    """Returns the origins of several URLs as ORIGIN carries them; raises like `origin_of`."""
-    if isinstance(origins, str):
+    """Returns the origins of several URLs as ORIGIN carries them; raises like `named_origin`."""
+    if isinstance(origins, str) or not isinstance(origins, Iterable):
         raise TypeError(f"origins must be several, as in [{origins!r}]")
-    return [origin_of(origin).encode("ascii") for origin in origins]
+    return [named_origin(origin).encode("ascii") for origin in origins]
 
 
 def encode_altsvc(alt: str, origin: str, limit: int) -> bytes:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import trio
+
 from .._errors import LocalProtocolError
 from .._util import interrupt_safe
 from .._wire._engine import HIGHEST_STREAM_ID
 from .._wire._extframes import ALTSVC
 from ._base import Session
-from ._extensions import encode_altsvc, encode_origins, origin_of
+from ._extensions import encode_altsvc, encode_origins, named_origin
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -29,6 +31,15 @@ class ServerSession(Session):
         super().__init__(core)
         self._core: ServerCore = core
 
+    @property
+    def origin_set(self) -> list[str] | None:
+        """The origins that this session has named to its client, by ``origins=`` of its server and by `origin`, in
+        their order; ``None`` without TLS, where clients heed none (RFC 8336 §2.1).
+
+        The client adds the one that it has connected to.
+        """
+        return list(self._core.announced) if isinstance(self._core.below, trio.SSLStream) else None
+
     # -- what the application can announce -------------------------------------------------------------------------
 
     async def altsvc(self, alt: str, origin_or_stream: OriginLike | int) -> None:
@@ -38,12 +49,12 @@ class ServerSession(Session):
 
         Args:
             alt: an ``Alt-Svc`` field value, ASCII, e.g. ``'h2=":8000"'``; ``"clear"`` withdraws. Not checked further.
-            origin_or_stream: whom they are for: a URL, whose origin counts, or an object with an ``origin``; or the id
-                of an open stream, for the origin of its request.
+            origin_or_stream: whom they are for: a URL as `connect` takes it, ``"example.org"`` say, whose origin
+                counts, or an object with an ``origin``; or the id of an open stream, for the origin of its request.
 
         Raises:
             TypeError: an argument has the wrong type.
-            ValueError: *alt* is not ASCII or too long, there is no origin, or no stream can have that id.
+            ValueError: *alt* is not ASCII or too long, the URL is not right, or no stream can have that id.
             LocalProtocolError: the stream is not open.
             SessionError: the session broke.
             trio.ClosedResourceError: this side closed the session.
@@ -54,7 +65,7 @@ class ServerSession(Session):
             if isinstance(stream_id, bool) or not 0 < stream_id <= HIGHEST_STREAM_ID:
                 raise ValueError(f"a stream id is in 1..{HIGHEST_STREAM_ID}, not {stream_id}")
         else:
-            origin = origin_of(origin_or_stream)
+            origin = named_origin(origin_or_stream)
         core, engine = self._core, self._core.engine
         encode_altsvc(alt, origin, engine.max_outbound_frame_size)
         core.check_usable()
@@ -72,12 +83,12 @@ class ServerSession(Session):
         Clients heed them on TLS only. Cancelled: nothing was sent.
 
         Args:
-            origins: URLs, whose origins count, or objects with an ``origin``. None at all says that there is only
-                the one that the client has connected to.
+            origins: URLs as `connect` takes them, whose origins count, or objects with an ``origin``. None at all says
+                that there is only the one that the client has connected to.
 
         Raises:
             TypeError: an argument has the wrong type.
-            ValueError: a URL has no origin.
+            ValueError: a URL is not right.
             SessionError: the session broke.
             trio.ClosedResourceError: this side closed the session.
         """

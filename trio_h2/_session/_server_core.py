@@ -85,6 +85,8 @@ class ServerCore(SessionCore):
         self.pushes = SentPushes()
         self.pushes_were_allowed = False
         """Whether the client has ever allowed pushes, by its SETTINGS or by having none that forbid them."""
+        self.announced: dict[str, None] = {}
+        """The origins that were named to the client, in order."""
         self.engine.on_refused = self._refused
         self.session = construct(ServerSession, self)
         if origins:
@@ -92,6 +94,7 @@ class ServerCore(SessionCore):
 
     def send_origins(self, origins: Sequence[bytes]) -> None:
         """Sends ORIGIN frames (RFC 8336)."""
+        self.announced.update(dict.fromkeys(origin.decode("ascii") for origin in origins))
         for payload in origin_payloads(origins, self.engine.max_outbound_frame_size):
             self.engine.send_extension(ORIGIN, 0, payload)
         self.wake_writer()

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 import idna
 
-from .._url import shown_url, url_text
-from .._util import bracketed, host_and_port
+from ._url import shown_url, url_text
+from ._util import bracketed, host_and_port
 
 if TYPE_CHECKING:
-    from .._url import Url
+    from ._url import Url
 
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 """The schemes that a session can have, and the ports that an authority leaves out."""
