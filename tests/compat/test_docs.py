@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
-import inspect
-import re
-import uuid
 from functools import partial
-from pathlib import Path
-from types import FunctionType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
+import continue_check
 import h11
+import own_request
 import pytest
+import request_response
+import response_deadlines
 import trio
+import upload_form
 
 import trio_h2
 from tests.compat.clients import Client, every_version, served
@@ -23,32 +22,11 @@ from trio_h2.testing import memory_transports
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
+    from pathlib import Path
 
     from trio.testing import MockClock
 
-    from tests.compat.clients import StreamHandler
     from trio_h2.compat import Request, Response
-
-PAGE = Path(__file__).parents[2] / "docs" / "request-response.md"
-FIRST, RAISES, CUTS, FORM, CONTINUE, CLASSES = re.findall(
-    r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL
-)
-START = "trio.run(trio_h2.serve_tcp, request_handler(app), 8080)"
-
-
-def namespace() -> dict[str, object]:
-    """Returns the names that the first program defines, which does not start its server."""
-    assert START in FIRST
-    names: dict[str, object] = {}
-    exec(FIRST.replace(START, "from trio_h2.compat import HTTPError"), names)
-    return names
-
-
-def handler_of(source: str) -> StreamHandler:
-    """Returns the handler that a program makes."""
-    names = namespace()
-    exec(source, names)
-    return cast("StreamHandler", names["handler"])
 
 
 async def text_of(client: Client, path: str = "/", **headers: str) -> str:
@@ -61,35 +39,38 @@ def saved_in(folder: Path) -> list[bytes]:
 
 @every_version
 async def test_the_first_program(version: str) -> None:
-    async with served(version, handler_of("handler = request_handler(app)")) as client:
+    async with served(version, request_handler(request_response.app)) as client:
         reply = await client.fetch("GET", "/you?x=y")
         assert (reply.body, reply.headers["cache-control"]) == (b"hello, /you", "no-store")
 
 
 @every_version
 async def test_the_hook(version: str) -> None:
-    async with served(version, handler_of(CONTINUE)) as client:
+    async with served(version, continue_check.handler) as client:
         for method, status in (("POST", 417), ("PUT", 200)):
             assert (await client.fetch(method, body=b"body", expect_continue=True)).status == status
 
 
 @every_version
-@pytest.mark.parametrize("program", [RAISES, CUTS])
+@pytest.mark.parametrize("program", [response_deadlines.report, response_deadlines.live])
 @pytest.mark.parametrize("sent", [0, 3])
 async def test_a_deadline_that_cuts_a_body_is_seen(
-    version: str, program: str, sent: int, complaints: pytest.LogCaptureFixture, autojump_clock: MockClock
+    version: str,
+    program: Callable[[Request, Response], Awaitable[None]],
+    sent: int,
+    complaints: pytest.LogCaptureFixture,
+    autojump_clock: MockClock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def parts() -> AsyncIterator[bytes]:
         for _ in range(sent):
             yield b"part"
         await trio.sleep_forever()
 
-    name = "report" if program is RAISES else "live"
-    names = namespace()
-    names["parts"] = parts
-    exec(f"{program}\nhandler = request_handler({name})", names)
-    async with served(version, cast("StreamHandler", names["handler"])) as client:
-        if program is RAISES and not sent:
+    monkeypatch.setattr(response_deadlines, "parts", parts)
+    raises = program is response_deadlines.report
+    async with served(version, request_handler(program)) as client:
+        if raises and not sent:
             assert (await client.fetch()).status == 500
         else:
             # h11 says it in a nursery of the client: nothing at all, or a body without its last chunk.
@@ -98,7 +79,7 @@ async def test_a_deadline_that_cuts_a_body_is_seen(
             if isinstance(cut.value, ExceptionGroup):
                 assert cut.group_contains((h11.RemoteProtocolError, EOFError, trio.BrokenResourceError))
             await client.give_up()
-    assert ("TooSlowError" in complaints.text) == (program is RAISES)
+    assert ("TooSlowError" in complaints.text) == raises
 
 
 @every_version
@@ -158,26 +139,22 @@ async def test_a_body_with_content_length_never_looks_whole(
 
 
 async def test_a_class_of_ones_own() -> None:
-    async with served("2.0", handler_of(CLASSES)) as client:
+    async with served("2.0", own_request.handler) as client:
         assert await text_of(client) == "nobody"
         assert await text_of(client, "/", **{"x-user": "me"}) == "me"
 
 
-async def test_the_form(tmp_path: Path) -> None:
-    @request_handler
-    async def app(request: Request, response: Response) -> None:
-        code = compile(FORM, str(PAGE), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-        names: dict[str, object] = {"request": request, "folder": tmp_path, "uuid": uuid}
-        program = FunctionType(code, names)()
-        assert inspect.iscoroutine(program)
-        await cast("Awaitable[object]", program)
-        await response.end(str(names["name"]))
-
+async def test_the_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upload_form, "folder", tmp_path)
     body = (
         b'--cut\r\ncontent-disposition: form-data; name="name"\r\n\r\nme\r\n'
         b'--cut\r\ncontent-disposition: form-data; name="file"; filename="../x"\r\n\r\nfile\r\n--cut--\r\n'
     )
-    async with served("2.0", app) as client:
+    async with served("2.0", request_handler(upload_form.upload)) as client:
         headers = {"content-type": "multipart/form-data; boundary=cut"}
-        assert (await client.fetch("POST", headers=headers, body=body)).body == b"me"
+        assert (await client.fetch("POST", headers=headers, body=body)).body == b"thank you, me"
     assert saved_in(tmp_path) == [b"file"]
+
+
+async def test_the_parts_of_a_report(autojump_clock: MockClock) -> None:
+    assert [part async for part in response_deadlines.parts()][:2] == [b"part 0\n", b"part 1\n"]

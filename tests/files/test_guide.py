@@ -2,49 +2,42 @@
 
 from __future__ import annotations
 
-import re
+import runpy
 from email.utils import formatdate
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
+
+import one_file
+import open_file
+import trio
 
 import trio_h2
 from tests.files.tools import ask, session_with
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     import pytest
 
     from tests.session.scripted import Handler
 
-PAGE = Path(__file__).parents[2] / "docs" / "files.md"
-DIRECTORY, ONE_FILE, OPEN_FILE = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
 REPORT = b"%PDF-1.7"
 
 
-def defined_by(source: str) -> dict[str, object]:
-    """Runs a program; returns what it defines."""
-    names: dict[str, object] = {}
-    exec(compile(source, str(PAGE), "exec"), names)
-    return names
-
-
 async def test_a_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = Path(one_file.__file__).with_name("directory.py")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "public").mkdir()
     (tmp_path / "public" / "x.txt").write_bytes(b"hello")
     made: list[Handler] = []
-    start = "trio.run(trio_h2.serve_tcp, DirectoryHandler("
-    assert start in DIRECTORY
-    names: dict[str, object] = {"use": lambda handler, _port: made.append(handler)}
-    exec(DIRECTORY.replace(start, "use(DirectoryHandler("), names)
+    monkeypatch.setattr(trio, "run", lambda serve, handler, port: made.append(handler))
+    runpy.run_path(str(program), run_name="__main__")
+    monkeypatch.undo()
     async with session_with(made[0]) as session:
         assert (await ask(session, "/x.txt")).body == b"hello"
 
 
 async def test_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    async with session_with(cast("Handler", defined_by(ONE_FILE)["handler"])) as session:
+    async with session_with(one_file.handler) as session:
         answer = await ask(session)
         assert (answer.status, answer.body) == (404, b"no such report\n")
         file = tmp_path / "report.pdf"
@@ -57,7 +50,8 @@ async def test_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 async def test_an_open_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "report.pdf").write_bytes(REPORT)
+    file = tmp_path / "report.pdf"
+    file.write_bytes(REPORT)
     answered = False
 
     async def serve_tcp(handler: Handler, _port: int) -> None:
@@ -67,7 +61,7 @@ async def test_an_open_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
                 assert (await ask(session)).body == REPORT
         answered = True
 
-    names = defined_by(OPEN_FILE)
     monkeypatch.setattr(trio_h2, "serve_tcp", serve_tcp)
-    await cast("Callable[[], Awaitable[None]]", names["main"])()
+    with file.open("rb") as opened:
+        await open_file.serve(opened)
     assert answered

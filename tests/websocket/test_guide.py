@@ -6,59 +6,48 @@ import dataclasses
 import re
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import pytest
 import trio
+import websocket_clients
+import websocket_server
 
 import trio_h2
 from trio_h2.testing import ThrowawayAuthority
 from trio_h2.websocket import WebSocketConfig, WebSocketHandler, connect_websocket
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from trio_h2.websocket import WebSocket
+    import ssl
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "websockets.md").read_text(encoding="utf-8")
 pytestmark = pytest.mark.parity("L3")
 
 
-def programs() -> dict[str, object]:
-    """Runs every Python block, which only defines functions; returns what they have defined."""
-    names: dict[str, object] = {}
-    for block in re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL):
-        exec(compile(block, "docs/websockets.md", "exec"), names)
-    return names
-
-
-async def test_the_programs_of_the_guide() -> None:
-    names = programs()
-    echo = cast("Callable[[WebSocket], Awaitable[None]]", names["echo"])
-    pages = cast("Callable[[trio_h2.ServerStream], Awaitable[None]]", names["pages"])
-    beside = cast("Callable[[trio_h2.ClientSession], Awaitable[float]]", names["beside_other_requests"])
-    assert {"serve", "one"} <= set(names)
+async def test_the_programs_of_the_guide(monkeypatch: pytest.MonkeyPatch) -> None:
     authority = ThrowawayAuthority()
-    serve = partial(
-        trio_h2.serve_ssl_over_tcp,
-        WebSocketHandler(echo, fallback=pages, subprotocols=["echo"]),
-        0,
-        authority.server_context(["h2", "http/1.1"]),
-        host="127.0.0.1",
-        config=trio_h2.ServerConfig(enable_connect_protocol=True),
-        allow_http1=True,
-    )
-    async with trio.open_nursery() as nursery:
-        server: trio_h2.Server = await nursery.start(serve)
-        url = f"127.0.0.1:{server.port}"
-        async with trio_h2.connect(f"https://{url}", ssl_context=authority.client_context()) as session:
-            assert await beside(session) > 0
-            async with session.request("GET") as stream:
-                assert await stream.receive_some() == b"a page\n"
-        async with connect_websocket(f"wss://{url}", ssl_context=authority.client_context()) as ws:
-            await ws.send_message("hello")
-            assert await ws.receive_message() == "hello"
-        nursery.cancel_scope.cancel()
+    serve_ssl_over_tcp = trio_h2.serve_ssl_over_tcp
+    ran = False
+
+    async def on_a_free_port(handler: WebSocketHandler, port: int, context: ssl.SSLContext, **options: object) -> None:
+        nonlocal ran
+        assert port == 8443
+        async with trio.open_nursery() as nursery:
+            serve = partial(serve_ssl_over_tcp, handler, 0, context, **options)  # type: ignore[arg-type]  # as they came
+            server: trio_h2.Server = await nursery.start(serve)
+            async with trio_h2.connect(server.url, ssl_context=authority.client_context()) as session:
+                assert await websocket_clients.beside_other_requests(session) > 0
+                async with session.request("GET") as stream:
+                    assert await stream.receive_some() == b"a page\n"
+            connect = partial(connect_websocket, ssl_context=authority.client_context())
+            monkeypatch.setattr(websocket_clients, "connect_websocket", connect)
+            assert await websocket_clients.one(server.url.replace("https:", "wss:")) == "hello"
+            nursery.cancel_scope.cancel()
+            ran = True
+
+    monkeypatch.setattr(trio_h2, "serve_ssl_over_tcp", on_a_free_port)
+    await websocket_server.serve(authority.server_context(["h2", "http/1.1"]))
+    assert ran
 
 
 def test_the_table_of_limits() -> None:

@@ -1,0 +1,31 @@
+from collections.abc import Iterable
+
+import trio_h2
+
+
+async def fetch_notes(session: trio_h2.ClientSession) -> trio_h2.JSONValue:
+    async with session.request(path="/notes") as stream:
+        response = await stream.receive_response()
+        if response.status != 200:
+            raise RuntimeError(f"no notes: {response.status}")
+        return await stream.json()
+
+
+async def upload(session: trio_h2.ClientSession, chunks: Iterable[bytes]) -> int:
+    async with session.request("POST", "/upload", end_stream=False) as stream:
+        for chunk in chunks:
+            if stream.send_unwanted:
+                break
+            await stream.send_all(chunk)
+        await stream.send_eof()
+        response = await stream.receive_response()
+        return response.status
+
+
+attentive = trio_h2.ClientConfig(ping_interval=20, ping_timeout=10)
+
+
+async def fetch_film(url: str) -> bytes:
+    config = trio_h2.ClientConfig(rfc7540_priorities=True)
+    async with trio_h2.connect(url, config=config) as session, session.request(path="/film", weight=200) as stream:
+        return await stream.read(max_size=100 * 1024 * 1024)
