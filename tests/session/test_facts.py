@@ -155,4 +155,4 @@ async def test_the_transport_cannot_be_used(role: Role, autojump_clock: object) 
         await peer.expect_nothing(1)
         assert not session.closed
     with pytest.raises(TypeError, match="no public constructor"):
-        TransportView(memory_transports()[0])
+        TransportView()  # type: ignore[call-arg]  # as users would try it

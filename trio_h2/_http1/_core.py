@@ -21,6 +21,7 @@ import trio
 
 from .._session._supervision import supervise
 from .._stream._alerts import alert_of, meaning_of
+from .._stream._byte_count import ByteCount
 from .._stream._core import StreamCore
 from .._stream._forwarded import trusted_proxies
 from .._stream._port import HEADERS
@@ -76,7 +77,9 @@ class Http1Core:
         self.label = label
         self._handler = handler
         self._cancel_handler_on_reset = cancel_handler_on_reset
-        self.transport = construct(TransportView, below, cleartext=None, proxies=trusted_proxies(config))
+        self._count = ByteCount()
+        proxies = trusted_proxies(config)
+        self.transport = construct(TransportView, below, self._count, cleartext=None, proxies=proxies)
         scheme = b"https" if self.transport.encrypted else b"http"
         self.engine = Http1Wire(config, scheme, self._stream_closed)
         self._exchange: StreamCore | None = None
@@ -332,6 +335,7 @@ class Http1Core:
 
     def _received(self, data: bytes) -> None:
         self._arrivals.count += 1
+        self._count.received += len(data)
         if data and not self._discarding:
             self._idle.touch()
             self.engine.receive(data)
@@ -451,12 +455,16 @@ class Http1Core:
     async def _write_all(self) -> None:
         transport = self.below
         while self._alive and (data := self._output.take()):
-            await self._transmit(partial(transport.send_all, data))
+            await self._transmit(partial(self._send, data))
         if self._alive and self._output.take_end():
             if isinstance(transport, trio.abc.HalfCloseableStream):
                 await self._transmit(transport.send_eof)
             else:
                 self._end_tunnel()
+
+    async def _send(self, data: bytes) -> None:
+        await self.below.send_all(data)
+        self._count.sent += len(data)
 
     def _end_tunnel(self) -> None:
         """Ends both sides of a tunnel over TLS, where one cannot be ended alone.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 import trio
 
 from .._errors import from_failure
+from .._stream._byte_count import ByteCount
 from .._stream._forwarded import trusted_proxies
 from .._stream._port import HEADERS
 from .._stream._transport import TransportView
@@ -84,7 +85,8 @@ class SessionCore:
         self.below = below
         self.config = config
         self.label = label
-        self.transport: TransportView = construct(TransportView, below, proxies=trusted_proxies(config))
+        self.count = ByteCount()
+        self.transport: TransportView = construct(TransportView, below, self.count, proxies=trusted_proxies(config))
         self.engine = Engine(self.role, config, self.stream_closed, push=push, settings=settings)
         self.streams: dict[int, StreamCore] = {}
         """Those that are open on the wire."""

@@ -63,6 +63,7 @@ async def read(core: SessionCore) -> None:
 def received(core: SessionCore, data: bytes) -> None:
     """Books bytes of the peer."""
     engine, watcher, ending, rules = core.engine, core.watcher, core.ending, core.rules
+    core.count.received += len(data)
     now = trio.current_time()
     watcher.heard(now)
     active = False

@@ -82,7 +82,9 @@ async def _last_words(core: SessionCore) -> None:
         return
     # Whatever goes wrong now, it is the bug that is to be raised.
     with trio.move_on_after(core.config.close_timeout, shield=True), contextlib.suppress(Exception):
-        await core.below.send_all(core.engine.take_output())
+        output = core.engine.take_output()
+        await core.below.send_all(output)
+        core.count.sent += len(output)
 
 
 @trio.lowlevel.enable_ki_protection

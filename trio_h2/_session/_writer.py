@@ -104,6 +104,7 @@ class Writer:
                         slow = trio.current_time() - before >= SLOW_WRITE
                         self._batch = max(self._batch // 2, SMALL_BATCH) if slow else min(2 * self._batch, LARGE_BATCH)
                     self.writing = False
+                    core.count.sent += len(batch)
                     core.output_written()
                 if self._idle:
                     self._idle.unpark_all()

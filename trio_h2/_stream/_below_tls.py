@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 import trio
 
 from .._util import interrupt_safe
+from ._byte_count import ByteCount
 
 if TYPE_CHECKING:
     TlsStream = trio.SSLStream[trio.abc.Stream]
@@ -48,6 +49,8 @@ class BelowTls(trio.abc.HalfCloseableStream):
         self.below = below
         self.asked_name: str | None = None
         """The name that a client asked for (SNI), on a server."""
+        self.count = ByteCount()
+        """Records of TLS, those of the handshake included."""
         self.shaken = False
         """The handshake is over."""
         self._spoken = False
@@ -131,19 +134,22 @@ class BelowTls(trio.abc.HalfCloseableStream):
             trio.BrokenResourceError: the transport broke.
         """
         await self.send_eof()
-        while await self.below.receive_some():
+        while await self.receive_some():
             pass
 
     # -- the stream ------------------------------------------------------------------------------------------------
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         """Receives as the transport below does."""
-        return await self.below.receive_some(max_bytes)
+        data = await self.below.receive_some(max_bytes)
+        self.count.received += len(data)
+        return data
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Sends as the transport below does."""
         self._cut = True
         await self.below.send_all(data)
+        self.count.sent += len(data)
         self._cut = False
         self._spoken = self.shaken
         if self._sent is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Final, NoReturn, TypeVar, cast, overload
 
 import trio
 
@@ -10,13 +10,14 @@ from .._errors import LocalProtocolError
 from .._util import NoPublicConstructor
 from ._below_tls import below_tls
 from ._forwarded import ForwardedClient
-from ._proxied import proxy_header, socket_below
+from ._proxied import proxy_header, socket_below, without_tls
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
     from .._wire._headers import Headers
+    from ._byte_count import ByteCount
     from ._forwarded import TrustedProxies
     from ._proxied import Address
 
@@ -31,12 +32,18 @@ class TransportView(metaclass=NoPublicConstructor):
     """
 
     def __init__(
-        self, transport: trio.abc.Stream, *, cleartext: str | None = "h2c", proxies: TrustedProxies | None = None
+        self,
+        transport: trio.abc.Stream,
+        count: ByteCount,
+        *,
+        cleartext: str | None = "h2c",
+        proxies: TrustedProxies | None = None,
     ) -> None:
         self._transport = transport
         self._cleartext = cleartext
         self._tls = transport if isinstance(transport, trio.SSLStream) else None
         tls = below_tls(transport)
+        self._count = count if tls is None else tls.count
         self._asked_name = None if tls is None else tls.asked_name
         told = proxy_header(transport)
         below = socket_below(transport)
@@ -82,6 +89,71 @@ class TransportView(metaclass=NoPublicConstructor):
     def forwarded_client(self, headers: Headers) -> ForwardedClient:
         """Returns what a request says of the client behind the peer, if the peer is one of ``trusted_proxies``."""
         return _NOBODY if self._proxies is None else self._proxies.client(headers)
+
+    # -- the socket ------------------------------------------------------------------------------------------------
+
+    @property
+    def bytes_received(self) -> int:
+        """How many bytes have come from the transport: with TLS those of its records, the handshake included.
+
+        Not counted are a header of the PROXY protocol, and what is thrown away while the connection closes.
+        """
+        return self._count.received
+
+    @property
+    def bytes_sent(self) -> int:
+        """How many bytes the transport has taken: with TLS those of its records, the handshake included."""
+        return self._count.sent
+
+    @overload
+    def getsockopt(self, level: int, option: int) -> int: ...
+    @overload
+    def getsockopt(self, level: int, option: int, length: int) -> bytes: ...
+    def getsockopt(self, level: int, option: int, length: int | None = None) -> int | bytes:
+        """Asks for an option of the socket, as `socket.socket.getsockopt` does.
+
+        Args:
+            level: the level, `socket.SOL_SOCKET` say.
+            option: the option, `socket.SO_RCVBUF` say.
+            length: of a value that is a structure, its bytes; ``None`` for an int.
+
+        Returns:
+            The value, of the type that *length* asks for.
+
+        Raises:
+            RuntimeError: there is no socket below, but a transport in memory, say, or a stream of another session.
+            trio.ClosedResourceError: it is closed.
+            OSError: the system does not know the option.
+        """
+        sock = self._socket()
+        return sock.getsockopt(level, option) if length is None else sock.getsockopt(level, option, length)
+
+    def setsockopt(self, level: int, option: int, value: int | bytes) -> None:
+        """Sets an option of the socket, as `socket.socket.setsockopt` does: a buffer's size, for instance.
+
+        TCP_NODELAY is set already, and what the ``tcp_`` options of the configuration say. Those that change how bytes
+        are read, written or closed are for you to leave alone.
+
+        Args:
+            level: the level, `socket.SOL_SOCKET` say.
+            option: the option, `socket.SO_SNDBUF` say.
+            value: an int, or the bytes of a structure.
+
+        Raises:
+            RuntimeError: there is no socket below, but a transport in memory, say, or a stream of another session.
+            trio.ClosedResourceError: it is closed.
+            OSError: the system does not take it.
+        """
+        self._socket().setsockopt(level, option, value)
+
+    def _socket(self) -> trio.socket.SocketType:
+        below = socket_below(self._transport)
+        if below is None:
+            kind = type(without_tls(self._transport)).__name__
+            raise RuntimeError(f"this session has no socket of its own: its transport is a {kind}")
+        if below.socket.fileno() < 0:
+            raise trio.ClosedResourceError("the socket is closed")
+        return below.socket
 
     # -- TLS -------------------------------------------------------------------------------------------------------
 

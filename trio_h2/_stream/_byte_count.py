@@ -1,0 +1,14 @@
+"""How many bytes have passed a transport."""
+
+from __future__ import annotations
+
+
+class ByteCount:
+    """Bytes in both directions; counted by whoever is the only one to read, or to write."""
+
+    __slots__ = ("received", "sent")
+
+    def __init__(self) -> None:
+        self.received = 0
+        self.sent = 0
+        """Bytes that the transport has taken."""
