@@ -167,13 +167,19 @@ class HeadersTooLargeError(LocalProtocolError):
     """The peer's SETTINGS_MAX_HEADER_LIST_SIZE, in bytes."""
 
 
-def headers_too_large(section: OversizedSection, stream_id: int | None) -> HeadersTooLargeError:
+def headers_too_large(
+    section: OversizedSection,
+    stream_id: int | None,
+    *,
+    stream: AnyStream | None = None,
+    session: AnySession | None = None,
+) -> HeadersTooLargeError:
     """Returns what is raised for a header section that the peer would not take."""
     message = (
         f"the headers have {section.size} bytes, the peer accepts at most {section.limit} "
         f"(its SETTINGS_MAX_HEADER_LIST_SIZE)"
     )
-    error = HeadersTooLargeError(message, stream_id=stream_id)
+    error = HeadersTooLargeError(message, stream_id=stream_id, stream=stream, session=session)
     error.limit = section.limit
     return error
 
@@ -320,8 +326,15 @@ _SESSION_ERRORS: dict[Cause, type[SessionError]] = {
 }
 
 
-def from_failure(failure: StreamFailure | SessionFailure) -> Exception:
+def from_failure(
+    failure: StreamFailure | SessionFailure, *, stream: AnyStream | None = None, session: AnySession | None = None
+) -> Exception:
     """Makes the public exception for what ended a stream or a session, a new one for every raise.
+
+    Args:
+        failure: What ended it.
+        stream: The stream whose operation raises it, if it is one of a stream.
+        session: The session whose operation raises it, if it is not one of a stream.
 
     Returns:
         A `StreamError`, a `SessionError` with the transport's own error as its cause, or `trio.ClosedResourceError` if
@@ -336,6 +349,8 @@ def from_failure(failure: StreamFailure | SessionFailure) -> Exception:
             stream_id=failure.stream_id,
             debug_data=failure.debug_data,
             retryable=failure.retryable or failure.refused,
+            stream=stream,
+            session=session,
         )
     if failure.cause is Cause.CLOSED:
         closed = trio.ClosedResourceError(failure.reason)
@@ -347,6 +362,8 @@ def from_failure(failure: StreamFailure | SessionFailure) -> Exception:
         initiator=failure.initiator,
         debug_data=failure.debug_data,
         retryable=failure.retryable,
+        stream=stream,
+        session=session,
     )
     error.__cause__ = failure.error
     return error

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import trio
 
-from ._errors import H2Error
+from ._errors import AnyStream, H2Error
 from ._wire._headers import Headers
 
 if TYPE_CHECKING:
@@ -18,6 +18,13 @@ _REASON_SECONDS: Final = 1.0
 """How long a peer that has refused may take to say why."""
 
 
+class RefusedStream(AnyStream, Protocol):
+    """A stream with the response that refuses something."""
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """Receives bytes of its body."""
+
+
 class RefusedError(H2Error):
     """The peer answered with a status other than 2xx.
 
@@ -26,6 +33,7 @@ class RefusedError(H2Error):
         status: The status.
         headers: The headers of the response.
         body: The start of its body.
+        stream: The stream of the request.
     """
 
     status: int
@@ -36,21 +44,27 @@ class RefusedError(H2Error):
     """The start of its body, at most 16 KiB and what came within a second. Untrusted input."""
 
     def __init__(
-        self, message: str = "", *, status: int = 0, headers: Headers | None = None, body: bytes = b""
+        self,
+        message: str = "",
+        *,
+        status: int = 0,
+        headers: Headers | None = None,
+        body: bytes = b"",
+        stream: AnyStream | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, stream_id=None if stream is None else stream.id, stream=stream)
         self.status = status
         self.headers = Headers() if headers is None else headers
         self.body = body
 
     @classmethod
-    async def read(cls, what: str, response: Headers, stream: trio.abc.ReceiveStream) -> Self:
+    async def read(cls, what: str, response: Headers, stream: RefusedStream) -> Self:
         """Makes the error from a response; of its body, reads what comes soon. Cancelled: nothing is kept.
 
         Args:
             what: Who refused what.
             response: The headers of the response.
-            stream: Where its body comes from.
+            stream: The stream of the request.
         """
         body = bytearray()
         with trio.move_on_after(_REASON_SECONDS):
@@ -59,4 +73,5 @@ class RefusedError(H2Error):
                     body += chunk
             except trio.BrokenResourceError:
                 pass  # the status has said enough
-        return cls(f"{what} with status {response.status}", status=response.status, headers=response, body=bytes(body))
+        message = f"{what} with status {response.status}"
+        return cls(message, status=response.status, headers=response, body=bytes(body), stream=stream)

@@ -120,7 +120,10 @@ async def test_a_refusal_says_what_the_proxy_said(autojump_clock: MockClock) -> 
                 error = info.value
                 assert (error.status, error.headers["x-why"], error.body) == (status, "so", body[: 16 * 1024])
                 assert isinstance(error, trio_h2.H2Error)
-                assert str(error) == f"the proxy refused a tunnel to a:1 with status {status}"
+                assert (
+                    str(error) == f"the proxy refused a tunnel to a:1 with status {status} (stream {error.stream_id})"
+                )
+                assert error.session is session
                 copy = pickle.loads(pickle.dumps(error))
                 assert (copy.status, copy.body, str(copy)) == (error.status, error.body, str(error))
 

@@ -111,7 +111,7 @@ class Http1Connection(metaclass=NoPublicConstructor):
         await self._core.over.wait()
         failure = self._core.failure
         if failure is not None and failure.cause is not Cause.CLOSED:
-            raise from_failure(failure)
+            raise from_failure(failure, session=self)
 
     def shutdown(self) -> None:
         """Lets the current request finish, whose response will say ``connection: close``. Never waits; idempotent.

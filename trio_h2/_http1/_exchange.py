@@ -108,14 +108,14 @@ class Http1Exchange(ServerStream):
             core.sent_headers = Headers.from_raw([(b":status", b"101"), *fields])
             self._no_trailers = True
             core.end_after_headers = False
-            core.inbox = Inbox(core.port, core.id)  # the old one has ended with the request
+            core.inbox = Inbox(core.port, core.id, core.whose)  # the old one has ended with the request
             wire.switch_protocols(core.id, protocol.encode("latin-1"), fields)
             core.port.wake_writer()
 
     def _check_can_switch(self) -> None:
         self._check_can_respond()
         if not self._wire.request_complete:
-            raise LocalProtocolError("the request's body must be received first", stream_id=self._core.id)
+            raise LocalProtocolError("the request's body must be received first", stream_id=self._core.id, stream=self)
 
     def _about_to_wait(self) -> None:
         super()._about_to_wait()

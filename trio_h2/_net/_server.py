@@ -245,8 +245,9 @@ class Server(metaclass=NoPublicConstructor):
                 return
             if isinstance(ready, ServerCore):
                 session = ready.session
-            self._connections[ready] = ready.session
-            self._watch_idling(ready.session)
+            user_side = ready.session
+            self._connections[ready] = user_side
+            self._watch_idling(user_side)
             try:
                 if self._draining:
                     ready.session.shutdown()
@@ -257,7 +258,7 @@ class Server(metaclass=NoPublicConstructor):
             # Many clients that are done close their sockets with bytes unread. TCP turns that into a reset: not worth
             # reporting.
             if failure is not None and not lost_nothing(failure):
-                self._report(session, from_failure(failure))
+                self._report(session, from_failure(failure, session=user_side))
         except HandshakeError as exc:
             logger.info("a connection could not be served: %s", exc)
             self._report(None, exc)

@@ -242,7 +242,9 @@ class Session(metaclass=NoPublicConstructor):
             raise ValueError(f"the library itself sends PINGs with the payload {payload!r}")
         core.check_usable()
         if len(core.pings) >= core.config.max_outstanding_pings:
-            raise LocalProtocolError(f"{len(core.pings)} pings have no answer yet (max_outstanding_pings)")
+            raise LocalProtocolError(
+                f"{len(core.pings)} pings have no answer yet (max_outstanding_pings)", session=self
+            )
         await trio.lowlevel.checkpoint_if_cancelled()
         pending = core.pings.add(payload)
         core.marks.add(pending.written)
@@ -350,7 +352,8 @@ class Session(metaclass=NoPublicConstructor):
         sent = core.engine.shutdown.sent_last_id
         if last_stream_id is not None and sent is not None and last_stream_id > sent:
             # RFC 9113 §6.8: "Endpoints MUST NOT increase the value they send in the last stream identifier".
-            raise LocalProtocolError(f"last_stream_id {last_stream_id} is higher than the {sent} of an earlier GOAWAY")
+            reason = f"last_stream_id {last_stream_id} is higher than the {sent} of an earlier GOAWAY"
+            raise LocalProtocolError(reason, session=self)
         core.engine.goaway(code, last_stream_id, debug_data)
         core.watcher.active()
         core.wake_writer()
@@ -431,7 +434,7 @@ class Session(metaclass=NoPublicConstructor):
         await self._core.ending.closed.wait()
         failure = self._core.ending.failure
         if failure is not None and not is_clean(failure):
-            raise from_failure(failure)
+            raise from_failure(failure, session=self)
 
     async def wait_draining(self) -> None:
         """Waits until either side begins to shut down, or the session is over."""

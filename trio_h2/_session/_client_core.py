@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
@@ -67,6 +68,7 @@ class ClientCore(SessionCore):
         self.engine.authoritative = self.origins.speaks_for
         self.pushes = None if push_handler is None else ReceivedPushes(push_handler)
         self.session = construct(ClientSession, self)
+        self.whose = weakref.ref(self.session)
 
     # -- opening streams -------------------------------------------------------------------------------------------
 
@@ -103,11 +105,11 @@ class ClientCore(SessionCore):
             check_not_itself(dependency, engine.next_stream_id)
         too_large = engine.section_too_large(fields)
         if too_large is not None:
-            raise headers_too_large(too_large, None)
+            raise headers_too_large(too_large, None, session=self.whose())
         reason = engine.block_too_large(fields)
         if reason is not None:
             self.frame_not_sent(None, reason)
-            raise LocalProtocolError(reason)
+            raise LocalProtocolError(reason, session=self.whose())
         ends_now = end_stream and not body
         method = fields[0][1]  # comes first
         stream = StreamCore(self, engine.open_stream(method, fields, end_stream=ends_now, dependency=dependency))
@@ -143,7 +145,7 @@ class ClientCore(SessionCore):
         if not self.engine.peer_settings.get(SettingCode.ENABLE_CONNECT_PROTOCOL):
             # RFC 8441 §3: "Upon receipt of SETTINGS_ENABLE_CONNECT_PROTOCOL with a value of 1, a client MAY use the
             # Extended CONNECT".
-            raise ExtendedConnectError("the server does not offer extended CONNECT (RFC 8441)")
+            raise ExtendedConnectError("the server does not offer extended CONNECT (RFC 8441)", session=self.whose())
 
     @property
     def free_streams(self) -> int:
@@ -173,7 +175,9 @@ class ClientCore(SessionCore):
     def _check_can_open(self) -> bool:
         """Raises what keeps new streams from being opened, now and later; else a request wants to be sent."""
         if self.ending.failure is not None:
-            raise from_failure(replace(self.ending.failure, retryable=True))  # nothing of it was sent
+            raise from_failure(
+                replace(self.ending.failure, retryable=True), session=self.whose()
+            )  # nothing of it was sent
         if self.ending.leaving:
             raise trio.ClosedResourceError("this session is being closed on this side")
         leaving = self.engine.shutdown
@@ -184,12 +188,16 @@ class ClientCore(SessionCore):
                 initiator=Initiator.REMOTE,
                 debug_data=leaving.received_debug,
                 retryable=True,
+                session=self.whose(),
             )
         if self.engine.next_stream_id is None:
             # RFC 9113 §5.1.1: "A client that is unable to establish a new stream identifier can establish a new
             # connection for new streams."
             raise SessionError(
-                "the stream ids of this session are used up, connect again", initiator=Initiator.LIBRARY, retryable=True
+                "the stream ids of this session are used up, connect again",
+                initiator=Initiator.LIBRARY,
+                retryable=True,
+                session=self.whose(),
             )
         return True
 

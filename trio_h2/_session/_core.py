@@ -34,6 +34,7 @@ from ._write_marks import WriteMarks
 from ._writer import Writer
 
 if TYPE_CHECKING:
+    import weakref
     from collections.abc import Callable, Mapping
     from typing import TypeAlias
 
@@ -70,6 +71,8 @@ class SessionCore:
     """What the role does about each event of the engine; see `_reader.py`."""
     session: Session
     """What the application sees of it, until `release`."""
+    whose: weakref.ref[Session]
+    """The same for errors, which may be raised after it."""
     goaway_timeout = math.inf
     """Seconds that the peer has to answer the PING of a drain; only a server sends one."""
 
@@ -290,7 +293,7 @@ class SessionCore:
     def check_usable(self) -> None:
         """Raises why the session is over, if it is."""
         if self.ending.failure is not None:
-            raise from_failure(self.ending.failure)
+            raise from_failure(self.ending.failure, session=self.whose())
 
     def ended(self, failure: SessionFailure) -> None:
         """The session is over, and its streams, too: settles the rest. For `Ending.end`."""
@@ -298,7 +301,7 @@ class SessionCore:
         self.updates.end()
         self.marks.end(trio.current_time())
         self.no_more_slots()
-        self.events.end(None if is_clean(failure) else from_failure(failure))
+        self.events.end(None if is_clean(failure) else from_failure(failure, session=self.whose()))
 
     def release(self) -> None:
         """Everything has ended: lets go of what refers back here, so that nothing waits for the garbage collector."""

@@ -73,9 +73,10 @@ def tells_of_end(stream: StreamCore, error: BaseException, *, cancelled: bool) -
     if isinstance(error, BaseExceptionGroup):
         return all(tells_of_end(stream, member, cancelled=cancelled) for member in error.exceptions)
     if isinstance(error, SessionError):
-        return stream.port.failure is not None  # else it is the error of another session
+        # Else it is the error of another session.
+        return stream.port.failure is not None and error.session in (None, stream.session)
     # Besides those of streams, the errors of what is on top of this one: of a WebSocket that was closed.
     ended = isinstance(error, trio.BrokenResourceError | trio.ClosedResourceError)
     if ended and isinstance(error, H2Error) and error.stream_id == stream.id:
-        return True
+        return error.stream in (None, stream.whose.stream)
     return cancelled and isinstance(error, trio.ClosedResourceError)

@@ -73,7 +73,7 @@ class ServerSession(Session):
         core.check_usable()
         payload = encode_altsvc(alt, origin, engine.max_outbound_frame_size)  # the client may accept less by now
         if stream_id and stream_id not in engine.streams:
-            raise LocalProtocolError(f"stream {stream_id} is not open", stream_id=stream_id)
+            raise LocalProtocolError(f"stream {stream_id} is not open", stream_id=stream_id, session=self)
         engine.send_extension(ALTSVC, stream_id, payload)
         core.wake_writer()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import logging
 import math
+import weakref
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
@@ -89,6 +90,7 @@ class ServerCore(SessionCore):
         """The origins that were named to the client, in order."""
         self.engine.on_refused = self._refused
         self.session = construct(ServerSession, self)
+        self.whose = weakref.ref(self.session)
         if origins:
             self.send_origins(origins)
 

@@ -107,7 +107,7 @@ def _raised(exchange: ServerStream, stream: StreamCore, error: Exception, label:
     ):
         logger.debug("%s: the stream of %s ended first: %s", label, _name(stream), error)
         return
-    unwanted, wrong_body = _unwanted(stream, error), _wrong_body(exchange, error)
+    unwanted, wrong_body = _unwanted(exchange, error), _wrong_body(exchange, error)
     if wrong_body is not None:
         reason = "%s: the body of %s was refused with %d: %s"
         logger.info(reason, label, _name(stream), wrong_body.status, wrong_body.reason)
@@ -135,12 +135,12 @@ def _wrong_body(exchange: ServerStream, error: BaseException) -> BodyError | Non
     return error if isinstance(error, BodyError) and error.stream is exchange else None
 
 
-def _unwanted(stream: StreamCore, error: BaseException) -> HeadersTooLargeError | None:
+def _unwanted(exchange: ServerStream, error: BaseException) -> HeadersTooLargeError | None:
     """Returns the error that says that the client takes smaller headers than others do, if *error* is that."""
     if isinstance(error, BaseExceptionGroup):
-        found = [_unwanted(stream, member) for member in error.exceptions]
+        found = [_unwanted(exchange, member) for member in error.exceptions]
         return found[0] if None not in found else None
-    if isinstance(error, HeadersTooLargeError) and error.stream_id == stream.id and error.limit < USUAL_HEADERS:
+    if isinstance(error, HeadersTooLargeError) and error.stream is exchange and error.limit < USUAL_HEADERS:
         return error
     return None
 

@@ -49,6 +49,7 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
 
     def __init__(self, core: StreamCore) -> None:
         self._core = core
+        core.whose.belongs_to(self)
         self._on_idle: Callable[[Stream], object] | None = None
         self._whole: WholeBody | None = None
 
@@ -207,7 +208,7 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
         broken = self._core.failure
         if broken is None or broken.initiator is Initiator.LOCAL:
             return
-        raise from_failure(broken)
+        raise from_failure(broken, stream=self)
 
     def call_when_closed(self, hook: Callable[[], object]) -> None:
         """Lets *hook* be called, once, when the stream is `closed`: at once if it is already.
@@ -448,11 +449,12 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
         core, engine = self._core, self._core.port.engine
         too_large = engine.section_too_large(fields)
         if too_large is not None:
-            raise headers_too_large(too_large, core.id)
+            raise headers_too_large(too_large, core.id, stream=self)
         reason = engine.block_too_large(fields)
         if reason is not None:
             core.port.frame_not_sent(core.id, reason)
-            raise from_failure(StreamFailure(core.id, ErrorCode.INTERNAL_ERROR, Initiator.LIBRARY, reason))
+            failure = StreamFailure(core.id, ErrorCode.INTERNAL_ERROR, Initiator.LIBRARY, reason)
+            raise from_failure(failure, stream=self)
 
     # -- priority --------------------------------------------------------------------------------------------------
 

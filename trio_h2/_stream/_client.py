@@ -82,7 +82,7 @@ class ClientStream(Stream):
     def _check_can_send_trailers(self) -> None:
         if self.sent_headers[":method"] == "CONNECT":
             # RFC 9113 §8.5: of what is sent on a connected stream, HEADERS "MUST NOT be".
-            raise LocalProtocolError("a tunnel has no trailers", stream_id=self._core.id)
+            raise LocalProtocolError("a tunnel has no trailers", stream_id=self._core.id, stream=self)
         super()._check_can_send_trailers()
 
     def _signal_priority(self, priority: Priority, *, silent: bool) -> None:

@@ -20,6 +20,7 @@ from .._wire._failure import Cause, SessionFailure, StreamFailure
 from .._wire._schedule import DEFAULT_WEIGHT
 from ._inbox import Inbox
 from ._outbox import Outbox
+from ._whose import Whose
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,14 +69,16 @@ class StreamCore:
         "session",
         "trailers",
         "weight",
+        "whose",
     )
 
     def __init__(self, port: StreamPort, stream_id: int) -> None:
         self.port = port
         self.session = port.session
         self.id = stream_id
-        self.inbox = Inbox(port, stream_id)
-        self.outbox = Outbox(port, stream_id)
+        self.whose = Whose()
+        self.inbox = Inbox(port, stream_id, self.whose)
+        self.outbox = Outbox(port, stream_id, self.whose)
         self.idle_timeout = port.config.stream_idle_timeout
         self.on_idle: Callable[[], object] | None = None
         """Called when nothing has happened for `idle_timeout`, instead of the reset with CANCEL."""

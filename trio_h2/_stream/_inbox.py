@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from .._wire._failure import SessionFailure, StreamFailure
     from ._port import StreamPort
+    from ._whose import Whose
 
 DEFAULT_RECEIVE = 64 * 1024
 """What `receive_some()` returns at most when it is not told a number of bytes."""
@@ -45,11 +46,13 @@ class Inbox:
         "destroyed_by",
         "ended",
         "failure",
+        "whose",
     )
 
-    def __init__(self, port: StreamPort, stream_id: int) -> None:
+    def __init__(self, port: StreamPort, stream_id: int, whose: Whose) -> None:
         self._port = port
         self._stream_id = stream_id
+        self.whose = whose
         self._chunk: bytes | memoryview = b""
         """What is taken first; what the channel holds came after it."""
         self._send: trio.MemorySendChannel[bytes] | None = None
@@ -119,7 +122,7 @@ class Inbox:
                 raise self.closed_error()
             data = self._take(max_bytes)
             if not data and self.failure is not None:
-                raise from_failure(self.failure)
+                raise from_failure(self.failure, stream=self.whose.stream)
             return data
         finally:
             self._busy = False
@@ -170,7 +173,7 @@ class Inbox:
             if self.closed:
                 raise self.closed_error()
             if self.failure is not None:
-                raise from_failure(self.failure)
+                raise from_failure(self.failure, stream=self.whose.stream)
         finally:
             self._busy = False
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .._wire._failure import SessionFailure, StreamFailure
     from .._wire._headers import RawField
     from ._port import StreamPort
+    from ._whose import Whose
 
 DIRECT_SIZE = 4 * 1024
 """Up to so many bytes are framed at once, if nothing else waits for its turn, instead of by the writer."""
@@ -67,11 +68,13 @@ class Outbox:
         "reset_after_end",
         "turn",
         "unwanted",
+        "whose",
     )
 
-    def __init__(self, port: StreamPort, stream_id: int) -> None:
+    def __init__(self, port: StreamPort, stream_id: int, whose: Whose) -> None:
         self._port = port
         self._stream_id = stream_id
+        self.whose = whose
         self._chunks: list[_Chunk] = []
         self.turn = ConflictDetector("another task is sending on this stream")
         """A block that only one task may be in: the one that sends."""
@@ -149,14 +152,17 @@ class Outbox:
         if self.closed:
             raise closed_here(self.destroyed_by)
         if self._failure is not None:
-            raise from_failure(self._failure)
+            raise from_failure(self._failure, stream=self.whose.stream)
         if self._torn:
             raise LocalProtocolError(
                 "a cancelled send_all left the body incomplete; only reset() or aclose() remain",
                 stream_id=self._stream_id,
+                stream=self.whose.stream,
             )
         if self.ended and not self._lenient:
-            raise LocalProtocolError("the send side of this stream has ended", stream_id=self._stream_id)
+            raise LocalProtocolError(
+                "the send side of this stream has ended", stream_id=self._stream_id, stream=self.whose.stream
+            )
 
     def queue(self, data: bytes | bytearray | memoryview, done: trio.Event | None = None) -> _Chunk | None:
         """Accepts bytes, to be framed in their turn; returns their chunk, ``None`` if there is nothing to frame."""
@@ -166,7 +172,7 @@ class Outbox:
             reason = f"content-length is {self._promised}, with this the body would have {total} bytes"
             if self._without_content is not None:
                 reason = f"a response with status {self._without_content} has no content"
-            raise LocalProtocolError(reason, stream_id=self._stream_id)
+            raise LocalProtocolError(reason, stream_id=self._stream_id, stream=self.whose.stream)
         if self._lenient or not view:
             return None
         self._accepted += len(view)
@@ -264,6 +270,7 @@ class Outbox:
             raise LocalProtocolError(
                 f"content-length is {self._promised}, but the body has {self._accepted} bytes",
                 stream_id=self._stream_id,
+                stream=self.whose.stream,
             )
         self.ended = True
         self._trailers = trailers

@@ -96,5 +96,5 @@ class PushedStream(Stream):
         if outbox.closed:
             outbox.check()
         raise LocalProtocolError(
-            "a pushed stream brings a response; nothing can be sent on it", stream_id=self._core.id
+            "a pushed stream brings a response; nothing can be sent on it", stream_id=self._core.id, stream=self
         )

@@ -92,4 +92,4 @@ class ResponseInbox:
         if self._inbox.closed:
             raise self._inbox.closed_error()
         assert self._failure is not None
-        raise from_failure(self._failure)
+        raise from_failure(self._failure, stream=self._inbox.whose.stream)

@@ -10,6 +10,7 @@ from .._wire._headers import Headers
 from .._wire._outbound import content_length_of, may_be_remembered, plain_key, response_fields
 
 if TYPE_CHECKING:
+    from .._errors import AnyStream
     from .._wire._headers import HeadersInput, RawField
 
 _MAX_REMEMBERED: Final = 256
@@ -40,6 +41,7 @@ def response_head(
     head: bool,
     date: bytes | None,
     stream_id: int,
+    stream: AnyStream | None = None,
 ) -> ResponseHead:
     """Returns the header section of a response.
 
@@ -53,6 +55,7 @@ def response_head(
         head: Whether it answers a HEAD.
         date: The field ``date``, which is added unless it is given; ``None``: not at all.
         stream_id: For errors.
+        stream: For errors.
 
     Raises:
         TypeError, ValueError: A header or the status is not allowed, or ``content-length`` contradicts the body.
@@ -60,11 +63,11 @@ def response_head(
     """
     key = plain_key(headers)
     if key is None:
-        return _make(headers, size, end_stream=end_stream, head=head, date=date, stream_id=stream_id)
+        return _make(headers, size, end_stream=end_stream, head=head, date=date, stream_id=stream_id, stream=stream)
     whole_key = (key, size, end_stream, head, date)
     found = _remembered.get(whole_key)
     if found is None:
-        found = _make(headers, size, end_stream=end_stream, head=head, date=date, stream_id=stream_id)
+        found = _make(headers, size, end_stream=end_stream, head=head, date=date, stream_id=stream_id, stream=stream)
         if may_be_remembered(found.fields):
             if len(_remembered) >= _MAX_REMEMBERED:
                 _remembered.clear()
@@ -80,10 +83,11 @@ def _make(
     head: bool,
     date: bytes | None,
     stream_id: int,
+    stream: AnyStream | None = None,
 ) -> ResponseHead:
     fields = response_fields(headers)
     status = int(fields[0][1])
-    length = _settle_length(fields, status, size, end_stream=end_stream, head=head, stream_id=stream_id)
+    length = _settle_length(fields, status, size, end_stream=end_stream, head=head, stream_id=stream_id, stream=stream)
     # RFC 9110 §6.6.1: "An origin server with a clock MUST generate a Date header field in all 2xx (Successful),
     # 3xx (Redirection), and 4xx (Client Error) responses".
     if date is not None and not any(name == b"date" for name, _ in fields):
@@ -92,14 +96,23 @@ def _make(
 
 
 def _settle_length(
-    fields: list[RawField], status: int, size: int | None, *, end_stream: bool, head: bool, stream_id: int
+    fields: list[RawField],
+    status: int,
+    size: int | None,
+    *,
+    end_stream: bool,
+    head: bool,
+    stream_id: int,
+    stream: AnyStream | None,
 ) -> int | None:
     """Returns content-length, which is added if a body is given, and checked against it."""
     named = content_length_of(fields)
     expected = 0 if size is None and end_stream else size
     if status in NO_CONTENT:
         if size:
-            raise LocalProtocolError(f"a response with status {status} has no content", stream_id=stream_id)
+            raise LocalProtocolError(
+                f"a response with status {status} has no content", stream_id=stream_id, stream=stream
+            )
         if status == 304:
             return named  # RFC 9110 §8.6: what a 200 response would have had
         expected = 0

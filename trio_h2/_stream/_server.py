@@ -127,7 +127,7 @@ class ServerStream(Stream):
         sent = self._core.sent_headers
         if sent is not None:
             reason = f"the response headers, with status {sent.status}, have been sent already"
-            raise LocalProtocolError(reason, stream_id=self._core.id)
+            raise LocalProtocolError(reason, stream_id=self._core.id, stream=self)
         self._core.outbox.check()
 
     async def respond(
@@ -173,6 +173,7 @@ class ServerStream(Stream):
             head=head,
             date=http_date() if send_date and isinstance(port.config, ServerConfig) and port.config.send_date else None,
             stream_id=core.id,
+            stream=self,
         )
         status = response.status
         # RFC 9110 §9.3.6: "Any 2xx (Successful) response indicates that the sender […] will switch to tunnel mode".
@@ -332,11 +333,11 @@ class ServerStream(Stream):
         pushes = self._check_can_push()
         too_large = port.engine.section_too_large(fields)
         if too_large is not None:
-            raise headers_too_large(too_large, core.id)
+            raise headers_too_large(too_large, core.id, stream=self)
         reason = port.engine.block_too_large(fields)
         if reason is not None:
             port.frame_not_sent(None, reason, PUSH_PROMISE)  # no stream is lost
-            raise LocalProtocolError(reason, stream_id=core.id)
+            raise LocalProtocolError(reason, stream_id=core.id, stream=self)
         return construct(ServerStream, pushes.push(core, fields), pushes)
 
     def _check_can_push(self) -> PushPort:
@@ -345,7 +346,7 @@ class ServerStream(Stream):
             outbox.check()
         reason = self._push_objection()
         if reason is not None:
-            raise LocalProtocolError(reason, stream_id=self._core.id)
+            raise LocalProtocolError(reason, stream_id=self._core.id, stream=self)
         assert self._pushes is not None
         return self._pushes
 
@@ -369,11 +370,11 @@ class ServerStream(Stream):
     def _check_can_send(self) -> None:
         super()._check_can_send()
         if self._core.sent_headers is None:
-            raise LocalProtocolError("respond() must come before the body", stream_id=self._core.id)
+            raise LocalProtocolError("respond() must come before the body", stream_id=self._core.id, stream=self)
 
     def _check_can_send_trailers(self) -> None:
         if self._no_trailers:
-            raise LocalProtocolError("a tunnel has no trailers", stream_id=self._core.id)
+            raise LocalProtocolError("a tunnel has no trailers", stream_id=self._core.id, stream=self)
         super()._check_can_send_trailers()
 
     def _signal_priority(self, priority: Priority, *, silent: bool) -> None:

@@ -188,13 +188,16 @@ class Response(metaclass=NoPublicConstructor):
 
     def _check_headers_open(self) -> None:
         if self.headers_sent:
-            raise LocalProtocolError("the headers of the response have been sent already")
+            raise self._misuse("the headers of the response have been sent already")
         if self._ended:
-            raise LocalProtocolError("the response has ended")
+            raise self._misuse("the response has ended")
 
     def _check_open(self) -> None:
         if self._ended:
-            raise LocalProtocolError("the response has ended")
+            raise self._misuse("the response has ended")
+
+    def _misuse(self, reason: str) -> LocalProtocolError:
+        return LocalProtocolError(reason, stream_id=self._exchange.id, stream=self._exchange)
 
     @property
     def _bodiless(self) -> bool:
@@ -254,7 +257,7 @@ class Response(metaclass=NoPublicConstructor):
         """
         stream = self._request.stream
         if stream is None:
-            raise LocalProtocolError("there is no push over HTTP/1.1")
+            raise self._misuse("there is no push over HTTP/1.1")
         exchange = await stream.push(headers)
         request = construct(type(self._request), exchange, self._request.max_body_size)
         response = construct(type(self), exchange, request)

@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 import trio
 
-from trio_h2 import Headers, LocalProtocolError, SessionError, StreamError
+from trio_h2 import Headers, LocalProtocolError, SessionError, Stream, StreamError
 
 from .._checks import NO_CONTENT, check_int
 from ._body import WholeBody, end_body, send_span
@@ -91,7 +91,7 @@ async def respond_with_file(
             if fields is None or stream.headers_sent:
                 return
             final = _final_headers(fields, given, size)
-            _check_status(final)
+            _check_status(final, stream)
             empty = not size and trailers is None and end_stream
             await stream.respond(final, end_stream=empty or stream.method == "HEAD")
         except _NOBODY_THERE:
@@ -151,7 +151,7 @@ async def respond_with_fd(
         if fields is None or stream.headers_sent:
             return
         final = _final_headers(fields, given, None)
-        _check_status(final)
+        _check_status(final, stream)
     await stream.respond(final, end_stream=stream.method == "HEAD")
     if stream.method == "HEAD":
         return
@@ -241,16 +241,22 @@ def _check_arguments(
     given = Headers({":status": headers} if isinstance(headers, int) else () if headers is None else headers)
     if trailers is not None and any(name.startswith(":") for name in Headers(trailers)):
         raise ValueError("a pseudo-header is not allowed in trailers")
-    _check_status(given)
+    _check_status(given, stream)
     if stream.headers_sent:
-        raise LocalProtocolError("the response headers have been sent already")
+        raise _misuse("the response headers have been sent already", stream)
     return given
 
 
-def _check_status(headers: Headers) -> None:
+def _check_status(headers: Headers, stream: FileExchange) -> None:
     status = headers.get(":status") or "200"
     if status.isdecimal() and int(status) in NO_CONTENT:
-        raise LocalProtocolError(f"a response with status {status} has no content, so no file can be sent with it")
+        raise _misuse(f"a response with status {status} has no content, so no file can be sent with it", stream)
+
+
+def _misuse(reason: str, stream: FileExchange) -> LocalProtocolError:
+    if isinstance(stream, Stream):
+        return LocalProtocolError(reason, stream_id=stream.id, stream=stream)
+    return LocalProtocolError(reason)
 
 
 def _descriptor(fd: int | HasFileno) -> int:

@@ -100,8 +100,8 @@ class _Wish:
             fields.append(("sec-websocket-extensions", offer(compression)))
         self.headers = trio_h2.Headers(fields, sensitive=given.sensitive)
 
-    def granted(self, response: trio_h2.Headers) -> Opening:
-        """Returns what *response* opens.
+    def granted(self, response: trio_h2.Headers, stream: trio_h2.ClientStream) -> Opening:
+        """Returns what *response* opens on *stream*.
 
         Raises:
             WebSocketHandshakeError: it has what was not asked for.
@@ -111,12 +111,13 @@ class _Wish:
             # RFC 6455 §4.1: "If the response includes a |Sec-WebSocket-Protocol| header field and this header field
             # indicates the use of a subprotocol that was not present in the client's handshake […], the client MUST
             # _Fail the WebSocket Connection_."
-            raise WebSocketHandshakeError(f"the server chose a subprotocol that was not offered: {subprotocol[:64]!r}")
+            reason = f"the server chose a subprotocol that was not offered: {subprotocol[:64]!r}"
+            raise WebSocketHandshakeError(reason, stream_id=stream.id, stream=stream)
         try:
             extensions = parse_extensions(response.get_all("sec-websocket-extensions"))
             agreement = agreed(self.compression, extensions)
         except ValueError as exc:
-            raise WebSocketHandshakeError(str(exc)) from None
+            raise WebSocketHandshakeError(str(exc), stream_id=stream.id, stream=stream) from None
         return Opening(self.path, response, subprotocol, agreement)
 
 
@@ -151,7 +152,7 @@ class OpenWebSocket:
             if response.status >= 300:
                 what = f"the server refused a WebSocket at {self._wish.path}"
                 raise await WebSocketRefusedError.read(what, response, stream)
-            opening = self._wish.granted(response)
+            opening = self._wish.granted(response, stream)
         except BaseException:
             stream.destroy()
             raise

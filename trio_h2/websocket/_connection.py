@@ -104,7 +104,7 @@ class WebSocketConnection:
             WebSocketClosedError: it has.
         """
         if self.end is not None:
-            raise self.end.error(self.stream.id)
+            raise self.end.error(self.stream)
 
     # -- for the application's tasks -------------------------------------------------------------------------------
 

@@ -41,7 +41,7 @@ class End:
         said = f"{self.code} ({self.reason[:64]})" if self.reason else str(self.code)
         return self.failure or f"{who} closed the WebSocket with {said}"
 
-    def error(self, stream_id: int) -> WebSocketClosedError:
+    def error(self, stream: trio_h2.Stream) -> WebSocketClosedError:
         """Returns a new exception for it."""
         kind = WebSocketClosedHereError if self.here else WebSocketBrokenError
         error = kind(
@@ -49,7 +49,8 @@ class End:
             close_code=self.code,
             close_reason=self.reason,
             initiator=self.initiator,
-            stream_id=stream_id,
+            stream_id=stream.id,
+            stream=stream,
         )
         error.__cause__ = self.cause
         return error

@@ -46,7 +46,8 @@ class WebSocketClosedError(WebSocketError):
         close_code: the code (RFC 6455 §7.4).
         close_reason: the reason that was given.
         initiator: who ended it.
-        stream_id: the stream below.
+        stream_id: the id of the stream below.
+        stream: the stream below.
     """
 
     close_code: int
@@ -63,8 +64,9 @@ class WebSocketClosedError(WebSocketError):
         close_reason: str = "",
         initiator: trio_h2.Initiator | None = None,
         stream_id: int | None = None,
+        stream: trio_h2.AnyStream | None = None,
     ) -> None:
-        super().__init__(message, initiator=initiator, stream_id=stream_id)
+        super().__init__(message, initiator=initiator, stream_id=stream_id, stream=stream)
         self.close_code = close_code
         self.close_reason = close_reason
 

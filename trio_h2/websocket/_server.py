@@ -180,7 +180,9 @@ def check_offered(stream: trio_h2.ServerStream) -> None:
     config = stream.session.config
     if isinstance(config, trio_h2.ServerConfig) and not config.enable_connect_protocol:
         raise trio_h2.LocalProtocolError(
-            "WebSockets need extended CONNECT: serve with config=ServerConfig(enable_connect_protocol=True)"
+            "WebSockets need extended CONNECT: serve with config=ServerConfig(enable_connect_protocol=True)",
+            stream_id=stream.id,
+            stream=stream,
         )
 
 
@@ -200,7 +202,8 @@ class AcceptWebSocket:
         except RefusalError as refusal:
             fields = {":status": str(refusal.status), **_TEXT, **refusal.headers}
             await self._stream.respond(fields, body=f"{refusal}\n".encode())
-            raise WebSocketHandshakeError(f"refused with {refusal.status}: {refusal}") from None
+            reason = f"refused with {refusal.status}: {refusal}"
+            raise WebSocketHandshakeError(reason, stream_id=self._stream.id, stream=self._stream) from None
         self._tasks = WebSocketTasks(self._stream, opening, self._policy.config, server=True)
         return await self._tasks.start()
 
