@@ -10,6 +10,7 @@ import re
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal, TypeAlias, TypeVar, cast, final, overload
 
+from .._checks import NOT_FOR_APPLICATIONS
 from ._hpack import NeverIndexedHeaderTuple
 
 RawField: TypeAlias = tuple[bytes, bytes]
@@ -287,6 +288,57 @@ class Headers(Mapping[str, str | list[str]]):
         if self._sensitive is None:
             self._sensitive = _never_indexed(self._raw)
         return self._sensitive
+
+    def forwarded(self, *, drop: Iterable[str] = (), add: HeadersInput = ()) -> Headers:
+        """Returns what a gateway or proxy passes on of these headers, or trailers.
+
+        What is about one connection is left out (RFC 9110 §7.6.1): ``connection`` and the fields that it names,
+        ``keep-alive``, ``proxy-connection``, ``transfer-encoding``, ``upgrade``, ``http2-settings``, and ``te`` but for
+        ``trailers``. Everything else stays in its order, with duplicates, and what must never be indexed stays marked
+        (RFC 7541 §7.1.3). So do pseudo-headers: the next server is told the authority of the request that came, unless
+        *drop* or *add* names ``:authority``. ``proxy-authorization`` and ``via`` are yours to drop and add.
+
+        Example::
+
+            async def gateway(stream: trio_h2.ServerStream) -> None:
+                headers = stream.headers.forwarded(drop=["proxy-authorization"], add={"via": "2 gateway"})
+                async with session.request(stream.method, headers=headers) as upstream:
+                    response = await upstream.receive_response()
+                    await stream.respond(response.forwarded(), body=await upstream.read())
+
+        Args:
+            drop: Names of further fields to leave out, in any case, pseudo-headers among them.
+            add: Fields to put behind the others; what is there under the same name stays. A pseudo-header takes the
+                place of the one that is there, or goes before the fields.
+
+        Raises:
+            TypeError: *drop* is one string, or a name or a value has the wrong type.
+            ValueError: A name or a value has characters that it may not have.
+        """
+        if isinstance(drop, str | bytes):
+            raise TypeError("drop must be an iterable of header names, not one string")
+        dropped = NOT_FOR_APPLICATIONS | {encode_name(name) for name in drop}
+        added = encode_fields(add)
+        pseudo = {field[0]: field for field in added if field[0][:1] == b":"}
+        for name, value in self._raw:
+            if name.lower() == b"connection":
+                # "Intermediaries MUST parse a received Connection header field before a message is forwarded and, for
+                # each connection-option in this field, remove any header or trailer field(s) from the message with the
+                # same name".
+                dropped |= {option.strip(b" \t") for option in value.lower().split(b",")}
+        passed: list[RawField] = []
+        for field in self._raw:
+            name = field[0].lower()
+            if name in dropped:
+                continue
+            if name == b"te":
+                # RFC 9113 §8.2.2: "it MUST NOT contain any value other than 'trailers'".
+                if b"trailers" in (coding.strip(b" \t") for coding in field[1].lower().split(b",")):
+                    passed.append((b"te", b"trailers"))
+                continue
+            passed.append(pseudo.pop(name, field))
+        fields = [field for field in added if field[0][:1] != b":"]
+        return Headers.from_raw([*pseudo.values(), *passed, *fields])
 
     def get_all(self, name: str) -> list[str]:
         """Returns the values of all fields called *name*, in order; none give an empty list."""
