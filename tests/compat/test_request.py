@@ -349,3 +349,35 @@ async def test_a_timeout_is_a_cancel_scope(version: str, autojump_clock: MockClo
 def test_requests_are_not_made_by_users() -> None:
     with pytest.raises(TypeError, match="Request has no public constructor; request_handler"):
         compat.Request()  # type: ignore[call-arg]
+
+
+@every_version
+async def test_it_tells_when_the_server_shuts_down(version: str, autojump_clock: MockClock) -> None:
+    seen: list[bool] = []
+
+    async def app(request: Request, response: Response) -> None:
+        seen.append(request.draining)
+        with trio.move_on_after(1) as scope:
+            await request.wait_draining()
+        assert scope.cancelled_caught
+        request._exchange.session.shutdown()
+        with trio.testing.assert_checkpoints():
+            await request.wait_draining()
+        seen.append(request.draining)
+        await response.end(b"done")
+
+    async with served(version, compat.request_handler(app)) as client:
+        assert (await client.fetch()).body == b"done"
+    assert seen == [False, True]
+
+
+@every_version
+async def test_a_response_knows_what_it_runs_on(version: str) -> None:
+    async def app(request: Request, response: Response) -> None:
+        assert response.stream is request.stream
+        assert (response.stream is None) == (version == "1.1")
+        assert response.transport is request.transport
+        await response.end(b"done")
+
+    async with served(version, compat.request_handler(app)) as client:
+        assert (await client.fetch()).body == b"done"

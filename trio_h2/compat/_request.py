@@ -134,6 +134,17 @@ class Request(metaclass=NoPublicConstructor):
         return self._exchange.transport
 
     @property
+    def draining(self) -> bool:
+        """Whether the session, or over HTTP/1.1 the connection, has begun to shut down: this request is still answered,
+        but a response without end, such as server-sent events, should come to one.
+        """
+        return self._exchange.session.draining
+
+    async def wait_draining(self) -> None:
+        """Waits until the session, or the connection, begins to shut down, or is over. Cancelled: nothing happened."""
+        await self._exchange.session.wait_draining()
+
+    @property
     def idle_timeout(self) -> float:
         """Seconds without a byte in either direction after which the exchange is reset; 0 and ``None`` turn
         it off, which reads as `math.inf`.

@@ -23,7 +23,7 @@ from ._text import encode_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from trio_h2 import HeadersInput, ServerExchange
+    from trio_h2 import HeadersInput, ServerExchange, ServerStream, TransportView
 
     from ._fields import HeaderValue
     from ._request import Request
@@ -64,6 +64,16 @@ class Response(metaclass=NoPublicConstructor):
     def request(self) -> Request:
         """What this is the response to."""
         return self._request
+
+    @property
+    def stream(self) -> ServerStream | None:
+        """The HTTP/2 stream, that of the request; ``None`` over HTTP/1.1."""
+        return self._request.stream
+
+    @property
+    def transport(self) -> TransportView:
+        """The transport, to look at: addresses, the client's certificate, what TLS agreed on."""
+        return self._exchange.transport
 
     # -- its head --------------------------------------------------------------------------------------------------
 
