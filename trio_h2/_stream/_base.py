@@ -145,9 +145,10 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
 
         So it is after the peer's complete message and its RST_STREAM(NO_ERROR) (RFC 9113 §8.1); for a client also when
         a complete response with status 300 or more came before the end of the request, and when it answered ``expect:
-        100-continue`` with 400 or more. A loop that sends a large body looks here.
+        100-continue`` with 400 or more; for a server in answer to HEAD, from `respond` on. A loop that sends a large
+        or endless body looks here.
         """
-        return self._core.outbox.unwanted
+        return self._core.outbox.unwanted or self._core.outbox.content_dropped
 
     @property
     def sent_headers(self) -> Headers | None:

@@ -128,6 +128,10 @@ class ServerExchange(Protocol):
     def body_sent(self) -> int:
         """Bytes of the response's body accepted for sending so far."""
 
+    @property
+    def send_unwanted(self) -> bool:
+        """Whether what is sent is dropped, since the client wants nothing more: after HEAD, for example."""
+
     async def respond(
         self,
         headers: HeadersInput | int | None = None,

@@ -60,6 +60,7 @@ class Outbox:
         "_trailers",
         "_without_content",
         "closed",
+        "content_dropped",
         "destroyed_by",
         "ended",
         "framed",
@@ -101,6 +102,8 @@ class Outbox:
         self.reset_after_end: int | None = None
         """The code of a RST_STREAM that follows our END_STREAM: the rest of the request is not wanted (RFC 9113
         §8.1)."""
+        self.content_dropped = False
+        """What is sent is dropped, since it answers HEAD."""
         self.unwanted = False
         """The peer does not want the rest, see `discard`."""
 
@@ -123,6 +126,7 @@ class Outbox:
 
     def drop_content(self) -> None:
         """Our side has ended, but nobody need know: what is sent from now on is accepted and dropped."""
+        self.content_dropped = True
         self._promised = None
         self._lenient = True
         self.end_with_headers()
