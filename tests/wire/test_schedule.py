@@ -199,8 +199,27 @@ def test_a_forgotten_stream_leaves_nothing() -> None:
         ("u=1, u=9", 3, False),
         ("i, i=?0", 3, False),
         ("=, ;, u=4", 4, False),
+        ("u=01, i=?1", 1, True),
+        ("u=0000000000000001", 3, False),
+        ("u=1.0", 3, False),
+        ('u=1, x="a,u=5,i"', 1, False),
+        (r'x="\", u=6", u=2', 2, False),
+        ('u="1"', 3, False),
+        ("u=\u0661", 3, False),
     ],
 )
 def test_priority_field(value: str, urgency: int, incremental: bool) -> None:
     """RFC 9218 §4: what is missing or makes no sense has its default."""
-    assert parse_priority(value) == Priority(urgency, incremental)
+    assert parse_priority(value) == Priority.parse(value) == Priority(urgency, incremental)
+
+
+@pytest.mark.parametrize("urgency", range(8))
+@pytest.mark.parametrize("incremental", [True, False])
+def test_a_priority_is_read_as_it_is_written(urgency: int, incremental: bool) -> None:
+    priority = Priority(urgency, incremental)
+    assert Priority.parse(str(priority)) == priority
+
+
+def test_a_priority_is_read_from_text() -> None:
+    with pytest.raises(TypeError, match="must be a str, not b'u=1'"):
+        Priority.parse(b"u=1")  # type: ignore[arg-type]

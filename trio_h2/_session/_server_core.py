@@ -363,8 +363,10 @@ class ServerCore(SessionCore):
 
     def _priority_updated(self, event: PriorityUpdated) -> None:
         stream = self.streams.get(event.stream_id)
-        if stream is not None and not stream.priority_fixed:
-            self.prioritize(stream.id, event.priority)
+        if stream is not None:
+            stream.priority = event.priority
+            if not stream.priority_fixed:
+                self.prioritize(stream.id, event.priority)
 
     rules = cast(  # each rule gets the events of its own type only
         "Rules",

@@ -20,6 +20,7 @@ from .._wire._extframes import PRIORITY
 from .._wire._failure import StreamFailure
 from .._wire._headers import Headers
 from .._wire._outbound import trailer_fields
+from .._wire._schedule import Priority
 from ._inbox import DEFAULT_RECEIVE
 from ._priority import check_not_itself, check_priority, check_signalled, dependency_of
 from ._state import stream_state
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
     from .._content import JSONValue
     from .._wire._headers import HeadersInput, RawField
-    from .._wire._schedule import Priority
     from ._core import StreamCore
     from ._port import StreamSession
     from ._state import StreamState
@@ -458,6 +458,27 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
             raise from_failure(failure, stream=self)
 
     # -- priority --------------------------------------------------------------------------------------------------
+
+    @property
+    def priority(self) -> Priority:
+        """How much the response matters to the client, as far as it has said: on a server what the latest
+        PRIORITY_UPDATE says (RFC 9218 §7.1), else the ``priority`` field of the request, else the default.
+
+        On a client it is what this side has said, by the request or by `prioritize`. Over HTTP/1.1 only the field can
+        tell. A server's own `prioritize` does not change it.
+        """
+        said = self._core.priority
+        if said is None:
+            field = self._request_headers().get("priority")
+            said = Priority() if field is None else Priority.parse(field)
+        return said
+
+    def _request_headers(self) -> Headers:
+        """Returns the headers of the request, whoever has sent it."""
+        request = self._core.request
+        headers = self._core.sent_headers if request is None else request.headers
+        assert headers is not None
+        return headers
 
     def prioritize(
         self,

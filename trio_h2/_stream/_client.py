@@ -87,6 +87,7 @@ class ClientStream(Stream):
 
     def _signal_priority(self, priority: Priority, *, silent: bool) -> None:
         if not silent:
+            self._core.priority = priority
             send_priority_update(self._core, priority)
 
 

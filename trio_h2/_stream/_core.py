@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import trio
 
     from .._wire._headers import Headers
+    from .._wire._schedule import Priority
     from ._port import StreamPort
     from ._promise import Promise
     from ._request import RequestView
@@ -55,6 +56,7 @@ class StreamCore:
         "outbox",
         "over",
         "port",
+        "priority",
         "priority_fixed",
         "promise",
         "reads_until",
@@ -92,6 +94,8 @@ class StreamCore:
         """The scope of the stream's handler."""
         self.cancel_on_reset = False
         """Whether the handler is cancelled when the stream breaks."""
+        self.priority: Priority | None = None
+        """What the client has said of the response since its request."""
         self.priority_fixed = False
         """Our own priority holds, whatever the client says."""
         self.sent_headers: Headers | None = None

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from .._content import JSONValue
     from .._wire._headers import Headers, HeadersInput
+    from .._wire._schedule import Priority
     from ._port import StreamSession
     from ._proxied import Address
     from ._transport import TransportView
@@ -63,6 +64,10 @@ class ServerExchange(Protocol):
     @property
     def peer_address(self) -> Address | None:
         """The client's address, with ``trusted_proxies`` as they tell it; else that of the transport."""
+
+    @property
+    def priority(self) -> Priority:
+        """How much the response matters to the client; over HTTP/1.1, as its ``priority`` field tells."""
 
     @property
     def authority(self) -> str:

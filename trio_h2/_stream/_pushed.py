@@ -89,6 +89,7 @@ class PushedStream(Stream):
 
     def _signal_priority(self, priority: Priority, *, silent: bool) -> None:
         if not silent:
+            self._core.priority = priority
             send_priority_update(self._core, priority)
 
     def _check_can_send(self) -> None:

@@ -11,6 +11,7 @@ turn takes the longer of a common clock, the smaller the weight is, and whose tu
 
 from __future__ import annotations
 
+import re
 from bisect import insort
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
 DEFAULT_URGENCY = 3
 DEFAULT_WEIGHT = 16
 """RFC 7540 §5.3.5."""
-_URGENCIES = frozenset("01234567")
+_is_urgency = re.compile("0{0,14}[0-7]", re.ASCII).fullmatch
+"""An Integer (RFC 9651 §3.3.1) from 0 to 7; it may have 15 digits."""
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+"""A String (RFC 9651 §3.3.3)."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -47,6 +51,23 @@ class Priority:
         if not isinstance(self.incremental, bool):
             raise TypeError(f"incremental must be a bool, not {self.incremental!r}")
 
+    @classmethod
+    def parse(cls, text: str) -> Priority:
+        """Reads the value of a ``priority`` field, or of several, joined by commas (RFC 9218 §§4 and 5).
+
+        What it does not say keeps its default, 3 and ``False``; so does what it says wrongly, for unknown members,
+        "priority parameter values that are out of range, or values of unexpected types" are to be ignored.
+
+        Args:
+            text: The value, e.g. ``"u=1, i"``.
+
+        Raises:
+            TypeError: *text* is no str.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"the value of a priority field must be a str, not {text!r}")
+        return parse_priority(text)
+
     def __str__(self) -> str:
         """The value of a ``priority`` field, e.g. ``"u=1, i"``."""
         return f"u={self.urgency}, i" if self.incremental else f"u={self.urgency}"
@@ -59,10 +80,12 @@ UNSIGNALLED = Priority(DEFAULT_URGENCY, incremental=True)
 def parse_priority(value: str) -> Priority:
     """Reads a ``priority`` field value; what it does not say or says wrongly keeps its default (RFC 9218 §4)."""
     urgency, incremental = DEFAULT_URGENCY, False
+    if '"' in value:  # nothing that is quoted concerns us, though it may have commas
+        value = _QUOTED.sub('""', value)
     for member in value.split(","):
         key, _, text = member.partition(";")[0].strip(" \t").partition("=")
         if key == "u":  # RFC 9651 §4.2.2: of a repeated key, the last value counts
-            urgency = int(text) if text in _URGENCIES else DEFAULT_URGENCY
+            urgency = int(text) if _is_urgency(text) else DEFAULT_URGENCY
         elif key == "i":
             incremental = text in ("", "?1")
     return Priority(urgency, incremental)
