@@ -56,6 +56,33 @@ class ClientStream(Stream):
         """
         return await self._response.receive_informational()
 
+    async def wait_continue(self) -> Headers:
+        """Waits for the server's 100, or for a final response instead of it (RFC 9110 §10.1.1); returns the headers.
+
+        For a request with ``expect_continue=True`` whose body is not made before the server wants it::
+
+            async with session.request("PUT", "/film", end_stream=False, expect_continue=True) as stream:
+                answer = None
+                with trio.move_on_after(1):
+                    answer = await stream.wait_continue()
+                if answer is None or answer.status == 100:  # many servers never send one
+                    await send_film(stream)
+
+        It has no time limit of its own, and does not end with ``expect_continue_timeout``. Takes nothing away from
+        `receive_informational` and `receive_response`; several tasks may wait. Cancelled: nothing happened.
+
+        Returns:
+            The headers of the first 100, at once if it has come before, or of the final response; ``headers.status``
+            tells which.
+
+        Raises:
+            StreamRefusedError: the server did not process the request; a retry is safe.
+            StreamResetError: the stream was reset first.
+            SessionError: the session broke first.
+            trio.ClosedResourceError: this side closed the stream first.
+        """
+        return await self._response.wait_continue()
+
     async def receive_response(self) -> Headers:
         """Waits for the final response headers; later calls return them again.
 

@@ -133,6 +133,9 @@ class ServerExchange(Protocol):
     def body_sent(self) -> int:
         """Bytes of the response's body accepted for sending so far."""
 
+    async def send_continue(self) -> None:
+        """Sends 100 to a client that still waits for it; to others, nothing."""
+
     @property
     def send_unwanted(self) -> bool:
         """Whether what is sent is dropped, since the client wants nothing more: after HEAD, for example."""

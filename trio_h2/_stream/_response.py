@@ -25,7 +25,7 @@ class ResponseInbox:
         self._interim: list[Headers] = []
         self._taken = 0
         self._news: trio.lowlevel.ParkingLot | None = None
-        """Where a task waits for interim responses."""
+        """Where tasks wait for interim responses."""
         self._conflict: ConflictDetector | None = None
         self._response: Headers | None = None
         self._failure: StreamFailure | SessionFailure | None = None
@@ -68,17 +68,33 @@ class ResponseInbox:
         """See `ClientStream.receive_informational`."""
         if self._conflict is None:
             self._conflict = ConflictDetector("another task is receiving informational responses")
-            self._news = trio.lowlevel.ParkingLot()
-        assert self._news is not None
         with self._conflict:
             await trio.lowlevel.checkpoint()
             while self._taken == len(self._interim):
                 if self._known.is_set:
                     self._check()
                     return None
-                await self._news.park()
+                await self._wait_for_news()
             self._taken += 1
             return self._interim[self._taken - 1]
+
+    async def wait_continue(self) -> Headers:
+        """See `ClientStream.wait_continue`."""
+        await trio.lowlevel.checkpoint()
+        seen = 0
+        while True:
+            for interim in self._interim[seen:]:
+                if interim.status == 100:
+                    return interim
+            if self._known.is_set:
+                return self._check()
+            seen = len(self._interim)
+            await self._wait_for_news()
+
+    async def _wait_for_news(self) -> None:
+        if self._news is None:
+            self._news = trio.lowlevel.ParkingLot()
+        await self._news.park()
 
     async def receive(self) -> Headers:
         """See `ClientStream.receive_response`."""

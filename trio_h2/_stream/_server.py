@@ -100,8 +100,8 @@ class ServerStream(Stream):
     def expects_continue(self) -> bool:
         """Whether the client asked for 100 before it sends the body (RFC 9110 §10.1.1).
 
-        The first wait for the body sends it, unless the handler decided before: by `send_informational` with status
-        100, or by responding, with 417 for example.
+        The first wait for the body sends it, unless the handler decided before: by `send_continue`, or by responding,
+        with 417 for example. With ``ServerConfig(auto_continue=False)`` only `send_continue` does.
         """
         expectations = str(self._request.headers.get("expect", "")).lower().split(",")
         return not self._core.end_after_headers and "100-continue" in (one.strip() for one in expectations)
@@ -236,14 +236,41 @@ class ServerStream(Stream):
             self._check_section(fields)
             self._send_informational(fields)
 
+    async def send_continue(self) -> None:
+        """Sends 100 to a client that waits for it before it sends the body (RFC 9110 §10.1.1); to others, nothing.
+
+        So it does nothing if the client did not ask (`expects_continue`), was answered already, or has begun to send
+        the body. Waits as `respond` does. Cancelled: nothing was sent.
+
+        Raises:
+            StreamResetError: the client reset the stream.
+            SessionError: the session broke.
+            trio.ClosedResourceError: this side closed the stream.
+        """
+        core = self._core
+        with core.outbox.turn:
+            if core.sent_headers is None:
+                core.outbox.check()
+            await core.port.control_room()
+            if core.sent_headers is None:
+                core.outbox.check()
+                if self._waits_for_continue():
+                    self._send_informational(informational_fields(100, None))
+
     def _about_to_wait(self) -> None:
+        core = self._core
+        if not self._waits_for_continue() or not core.alive or core.outbox.closed:
+            return
+        if isinstance(core.port.config, ServerConfig) and core.port.config.auto_continue:
+            self._send_informational(informational_fields(100, None))
+
+    def _waits_for_continue(self) -> bool:
+        """Whether the client still waits for 100."""
         core = self._core
         wire = core.port.engine.streams.get(core.id)
         if wire is None or wire.received_length or not self.expects_continue:
-            return  # RFC 9110 §10.1.1: 100 may be omitted if "some or all of the content" has come already
-        answered = core.sent_headers is not None or any(sent.status == 100 for sent in self.sent_info_headers)
-        if not answered and core.alive and not core.outbox.closed:
-            self._send_informational(informational_fields(100, None))
+            return False  # RFC 9110 §10.1.1: 100 may be omitted if "some or all of the content" has come already
+        return core.sent_headers is None and all(sent.status != 100 for sent in self.sent_info_headers)
 
     def _send_informational(self, fields: list[RawField]) -> None:
         core = self._core

@@ -235,6 +235,10 @@ class ServerConfig(SessionConfig):
     """A grace: how long it is received, see ``upload_grace_bytes``; over HTTP/1.1 ``linger_timeout`` counts."""
     send_date: bool = True
     """Whether responses carry a ``date`` field."""
+    auto_continue: bool = True
+    """Whether the first wait for the body of a request sends the 100 that its client waits for (RFC 9110 §10.1.1).
+    Otherwise only `ServerStream.send_continue` does, or ``write_continue`` of a response; a handler that waits for the
+    body without it waits until the client has lost its patience."""
     enable_connect_protocol: bool = False
     """SETTINGS_ENABLE_CONNECT_PROTOCOL: whether clients may send an extended CONNECT (RFC 8441), as for WebSocket."""
     last_request_timeout: float = 1.0
@@ -272,6 +276,7 @@ class ServerConfig(SessionConfig):
             raise ValueError(
                 f"forwarded_field must be 'x-forwarded', 'forwarded' or None, not {self.forwarded_field!r}"
             )
+        check_bool("auto_continue", self.auto_continue)
         check_bool("enable_connect_protocol", self.enable_connect_protocol)
         check_bool("allow_half_open", self.allow_half_open)
         SessionConfig.__post_init__(self)
