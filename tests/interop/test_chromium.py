@@ -9,7 +9,8 @@ from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.interop.processes import run, running
+from tests.interop.browser import open_page
+from tests.interop.processes import running
 
 if TYPE_CHECKING:
     from tests.interop.processes import PeerFinder
@@ -57,18 +58,7 @@ async def test_a_page_with_fifty_assets(tmp_path: Path, peers: PeerFinder) -> No
     assert len(sizes) == ASSETS
     async with running(sys.executable, "-m", "trio_h2", "serve", str(folder), "--self-signed", cwd=ROOT) as server:
         url = (await server.wait_for(r"^Listening on (\S+)$"))[1]
-        done = await run(
-            chromium,
-            "--headless",
-            "--no-sandbox",  # root has none
-            "--disable-gpu",
-            "--disable-dev-shm-usage",
-            "--ignore-certificate-errors",
-            f"--user-data-dir={tmp_path}/profile",
-            "--virtual-time-budget=20000",
-            "--dump-dom",
-            f"{url}/",
-        )
+        done = await open_page(chromium, f"{url}/", tmp_path / "profile", "--ignore-certificate-errors")
         found = re.search(r'<pre id="result">(.*?)</pre>', done.text, re.DOTALL)
         assert found is not None, done.errors
         result = json.loads(unescape(found[1]))

@@ -1,4 +1,4 @@
-"""The command line: `trio-h2 serve`, `get`, `proxy` and `demo`; also `python -m trio_h2`.
+"""The command line: `trio-h2 serve`, `get`, `proxy`, `view` and `demo`; also `python -m trio_h2`.
 
 Every failure ends here, as one line on stderr and an exit code; a traceback is for bugs in an app that is served.
 """
@@ -13,17 +13,20 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from ._args import DemoOptions, GetOptions, ProxyOptions, ServeOptions, parse
+from ._args import DemoOptions, GetOptions, ProxyOptions, ServeOptions, ViewOptions, parse
 from ._demo import demo
 from ._errors import is_bug, report
 from ._get import get
 from ._interrupt import interruptible
 from ._proxy import prepare_proxy
 from ._serve import prepare, serve
+from ._view import view
 from ._workers import serve_with_workers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from ._args import Options
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return _flush(code)
 
 
-def _run(options: ServeOptions | ProxyOptions | GetOptions | DemoOptions) -> int:
+def _run(options: Options) -> int:
     if isinstance(options, GetOptions | DemoOptions):
         # Their failures are told in one line, to which the library's log has nothing to add; without any handler,
         # Python would write warnings to stderr.
@@ -64,6 +67,8 @@ def _run(options: ServeOptions | ProxyOptions | GetOptions | DemoOptions) -> int
             return trio.run(serve, prepare_proxy(options))
         case GetOptions():
             return trio.run(interruptible, get, options)
+        case ViewOptions():
+            return view(options)
         case DemoOptions():
             return trio.run(interruptible, demo, options)
 

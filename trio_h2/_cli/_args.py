@@ -84,11 +84,26 @@ class GetOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ViewOptions:
+    """`trio-h2 view`."""
+
+    trace: str
+    output: str | None = None
+    """Where the page goes; `None` for beside the trace, ``-`` for stdout."""
+    redact: bool = False
+    open: bool = False
+    """Whether to show the page in the browser."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DemoOptions:
     """`trio-h2 demo`."""
 
 
-def parse(argv: Sequence[str]) -> ServeOptions | ProxyOptions | GetOptions | DemoOptions:
+Options = ServeOptions | ProxyOptions | GetOptions | ViewOptions | DemoOptions
+
+
+def parse(argv: Sequence[str]) -> Options:
     """Reads the arguments.
 
     Raises:
@@ -119,6 +134,8 @@ def parse(argv: Sequence[str]) -> ServeOptions | ProxyOptions | GetOptions | Dem
                 proxy=arguments.proxy,
                 fail=arguments.fail,
             )
+        case "view":
+            return _view_options(parser, arguments)
         case _:
             return DemoOptions()
 
@@ -143,6 +160,12 @@ def _serve_options(parser: argparse.ArgumentParser, arguments: argparse.Namespac
         access_log=arguments.access_log,
         **_listen_options(parser, arguments),
     )
+
+
+def _view_options(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> ViewOptions:
+    if arguments.open and arguments.output == "-":
+        parser.error("--open needs a file: a browser cannot open stdout")
+    return ViewOptions(trace=arguments.trace, output=arguments.output, redact=arguments.redact, open=arguments.open)
 
 
 class _Listen(TypedDict):
@@ -198,6 +221,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_serve(commands)
     _add_get(commands)
     _add_proxy(commands)
+    _add_view(commands)
     about = "run a tour: a server and a client that show and check what there is"
     commands.add_parser("demo", help=about, description=f"{about[0].upper()}{about[1:]}.", allow_abbrev=False)
     return parser
@@ -329,6 +353,24 @@ def _add_get(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--proxy", metavar="URL", help="go through this HTTP/2 proxy, by CONNECT; URL may have USER:PASSWORD@"
     )
     get.add_argument("--fail", action="store_true", help="exit with 22 and no body if the status is 400 or more")
+
+
+def _add_view(commands: argparse._SubParsersAction[_Parser]) -> None:
+    view = commands.add_parser(
+        "view",
+        help="make a web page of a trace",
+        description="Makes one web page, which needs no network, of a trace that --trace has written: streams over "
+        "time, their headers, DATA, windows and stalls.",
+        allow_abbrev=False,
+    )
+    view.add_argument("trace", metavar="FILE", help="the trace")
+    view.add_argument("-o", "--output", metavar="FILE.html", help="the page; - is stdout (default: FILE.html)")
+    view.add_argument(
+        "--redact",
+        action="store_true",
+        help="leave out values of header fields, queries, hosts, addresses and debug data, as for a bug report",
+    )
+    view.add_argument("--open", action="store_true", help="open the page in the browser")
 
 
 def _reading(read: Callable[[str], Bind]) -> Callable[[str], Bind]:
