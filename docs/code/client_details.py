@@ -1,4 +1,6 @@
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+
+import trio
 
 import trio_h2
 
@@ -29,3 +31,21 @@ async def fetch_film(url: str) -> bytes:
     config = trio_h2.ClientConfig(rfc7540_priorities=True)
     async with trio_h2.connect(url, config=config) as session, session.request(path="/film", weight=200) as stream:
         return await stream.read(max_size=100 * 1024 * 1024)
+
+
+async def send_if_wanted(session: trio_h2.ClientSession, film: Callable[[], bytes]) -> int:
+    async with session.request("PUT", "/film", end_stream=False, expect_continue=True) as stream:
+        answer = None
+        with trio.move_on_after(1):
+            answer = await stream.wait_continue()
+        if answer is None or answer.status == 100:  # many servers never send one
+            await stream.send_all(film())
+            await stream.send_eof()
+        return (await stream.receive_response()).status
+
+
+async def pass_on(stream: trio_h2.ServerStream, session: trio_h2.ClientSession) -> None:
+    headers = stream.headers.forwarded(drop=["proxy-authorization"], add={"via": "2 gateway"})
+    async with session.request(stream.method, headers=headers, body=await stream.read()) as behind:
+        response = await behind.receive_response()
+        await stream.respond(response.forwarded(), body=await behind.read())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import client_details
@@ -74,3 +75,41 @@ async def test_weights() -> None:
 
 def test_a_client_that_notices_silence_early() -> None:
     assert (client_details.attentive.ping_interval, client_details.attentive.ping_timeout) == (20, 10)
+
+
+@pytest.mark.parametrize(("status", "made"), [(201, 1), (413, 0)])
+async def test_a_body_that_is_made_when_the_server_wants_it(status: int, made: int) -> None:
+    async def handler(stream: trio_h2.ServerStream) -> None:
+        if status == 201:
+            assert await stream.read() == b"film"
+        await stream.respond(status)
+
+    calls = 0
+
+    def film() -> bytes:
+        nonlocal calls
+        calls += 1
+        return b"film"
+
+    async with session_pair(handler) as (session, _):
+        assert await client_details.send_if_wanted(session, film) == status
+    assert calls == made
+
+
+async def test_a_gateway() -> None:
+    async def origin(stream: trio_h2.ServerStream) -> None:
+        assert stream.headers["via"] == "2 gateway"
+        assert "proxy-authorization" not in stream.headers
+        await stream.respond({"x-path": stream.path}, body=await stream.read())
+
+    async with (
+        session_pair(origin) as (behind, _),
+        session_pair(partial(client_details.pass_on, session=behind)) as (
+            front,
+            _,
+        ),
+    ):
+        headers = {"proxy-authorization": "Basic secret"}
+        async with front.request("POST", "/notes", headers=headers, body=b"milk") as stream:
+            assert (await stream.receive_response())["x-path"] == "/notes"
+            assert await stream.read() == b"milk"
