@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import trio
 
 from ._errors import AnyStream, H2Error
 from ._wire._headers import Headers
 
-if TYPE_CHECKING:
-    from typing import Self
+_Error = TypeVar("_Error", bound="RefusedError")
 
 MAX_REASON: Final = 16 * 1024
 """How many bytes of a refusal's body are kept."""
@@ -57,21 +56,22 @@ class RefusedError(H2Error):
         self.headers = Headers() if headers is None else headers
         self.body = body
 
-    @classmethod
-    async def read(cls, what: str, response: Headers, stream: RefusedStream) -> Self:
-        """Makes the error from a response; of its body, reads what comes soon. Cancelled: nothing is kept.
 
-        Args:
-            what: Who refused what.
-            response: The headers of the response.
-            stream: The stream of the request.
-        """
-        body = bytearray()
-        with trio.move_on_after(_REASON_SECONDS):
-            try:
-                while len(body) < MAX_REASON and (chunk := await stream.receive_some(MAX_REASON - len(body))):
-                    body += chunk
-            except trio.BrokenResourceError:
-                pass  # the status has said enough
-        message = f"{what} with status {response.status}"
-        return cls(message, status=response.status, headers=response, body=bytes(body), stream=stream)
+async def read_refusal(kind: type[_Error], what: str, response: Headers, stream: RefusedStream) -> _Error:
+    """Makes the error from a response; of its body, reads what comes soon. Cancelled: nothing is kept.
+
+    Args:
+        kind: The class of the error.
+        what: Who refused what.
+        response: The headers of the response.
+        stream: The stream of the request.
+    """
+    body = bytearray()
+    with trio.move_on_after(_REASON_SECONDS):
+        try:
+            while len(body) < MAX_REASON and (chunk := await stream.receive_some(MAX_REASON - len(body))):
+                body += chunk
+        except trio.BrokenResourceError:
+            pass  # the status has said enough
+    message = f"{what} with status {response.status}"
+    return kind(message, status=response.status, headers=response, body=bytes(body), stream=stream)

@@ -21,16 +21,18 @@ import trio
 from trio_h2 import ErrorCode, code_name
 
 from ._checks import check_handler
+from ._public import publish as _publish
 from ._util import address_name, bracketed
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
-    from trio_h2 import RefusedRequest, ServerStream
+    from trio_h2 import Handler, RefusedRequest, ServerStream
 
-    Handler: TypeAlias = Callable[[ServerStream], Awaitable[object]]
-    Fields: TypeAlias = dict[str, str | int | float | None]
+__all__ = ["FORMATS", "MOST_SHOWN", "Fields", "Format", "LoggedHandler", "access_log"]
 
+Fields: TypeAlias = dict[str, str | int | float | None]
+"""What is logged of a request, by name."""
 Format: TypeAlias = Literal["text", "json", "common", "combined"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 MOST_SHOWN = 1000
@@ -233,3 +235,6 @@ def _shown(sign: str) -> str:
     if sign == '"':
         return '\\"'
     return sign if sign.isprintable() and sign != "\\" else sign.encode("unicode_escape").decode("ascii")
+
+
+_publish(globals())

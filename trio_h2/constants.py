@@ -13,6 +13,7 @@ from . import ErrorCode as ErrorCode
 from . import PaddingStrategy as PaddingStrategy
 from . import Role as Role
 from . import SettingCode as SettingCode
+from ._public import publish as _publish
 
 # -- pseudo-headers (RFC 9113 §8.3, RFC 8441 §4) -----------------------------------------------------------------------
 
@@ -131,3 +132,5 @@ MAX_INITIAL_WINDOW_SIZE: Final = 2**31 - 1
 # -- priorities of RFC 7540 --------------------------------------------------------------------------------------------
 
 DEFAULT_WEIGHT: Final = 16
+
+_publish(globals())

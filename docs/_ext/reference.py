@@ -76,7 +76,7 @@ def _attach_field_docs(app: Sphinx) -> None:
         public = set(public_names(name))
         for source in sources:
             if source is not module:
-                docs = {key: doc for key, doc in source.attr_docs.items() if key[0].split(".")[0] in public}
+                docs = {key: doc for key, doc in source.attr_docs.items() if (key[0].split(".")[0] or key[1]) in public}
                 module.attr_docs = {**docs, **module.attr_docs}
                 module.tagorder = {**source.tagorder, **module.tagorder}
 

@@ -31,7 +31,7 @@ async def test_the_client_goes_on_where_it_was() -> None:
     sessions: list[trio_h2.ServerSession] = []
 
     async def handler(stream: trio_h2.ServerStream) -> None:
-        sessions.append(stream.session)  # type: ignore[arg-type]  # HTTP/2 only here
+        sessions.append(stream.session)
         await event_source.handler(stream)
 
     def handle(event: Event) -> None:

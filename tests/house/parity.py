@@ -16,6 +16,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trio_h2._public import DEFINED_IN
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -161,7 +163,7 @@ def _declared(cls: type) -> dict[str, bool]:
     """
     declared: dict[str, bool] = {}
     for base in reversed(inspect.getmro(cls)):
-        file = getattr(sys.modules.get(base.__module__), "__file__", None) or ""
+        file = getattr(sys.modules.get(DEFINED_IN.get(base, base.__module__)), "__file__", None) or ""
         tree = _classes(file).get(base.__qualname__) if file.endswith(".py") else None
         if tree is None:
             continue  # not written in Python, or inside of something

@@ -2,7 +2,7 @@
 peer of the test kit know h2, only the wire of HTTP/1.1 h11, only `websocket` wsproto.
 
 The layers are those of CONTRIBUTING.md. Every import statement counts, wherever it stands: inside a function,
-behind `TYPE_CHECKING`, relative or absolute.
+behind `TYPE_CHECKING`, relative or absolute. But what a public signature promises may lie higher: `_PROMISED`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ _PACKAGE = "trio_h2"
 _LAYERS = {
     "_version": 0,
     "_checks": 0,
+    "_public": 0,
     "_url": 0,
     "_wire": 1,
     "_content": 2,
@@ -38,8 +39,15 @@ _LAYERS = {
     "files": 6,
 }
 _TOP_LAYER = 6
+# Public names that signatures of lower layers promise to users. They are imported for type checkers only; the code asks
+# no more of these objects than what its own layer knows of them (`StreamSession`). `_public` fills the names in.
+_PROMISED = {
+    "_stream._client": {"ClientSession"},
+    "_stream._pushed": {"ClientSession"},
+    "_stream._server": {"ServerSession"},
+}
 # Small internals that have one home, for the parts on layer 6 as well.
-_SHARED = {"_checks", "_content", "_refused", "_tcp", "_url", "_util"}
+_SHARED = {"_checks", "_content", "_public", "_refused", "_tcp", "_url", "_util"}
 # The sans-IO parts: no event loop, no clock, no sockets, no threads.
 _SANS_IO = {"_checks", "_url", "_wire"}
 # `python -m trio_h2` is the command line under another name.
@@ -78,13 +86,30 @@ def _packages(modules: dict[str, Path]) -> set[str]:
     }
 
 
+def _promises(name: str, tree: ast.Module) -> set[ast.stmt]:
+    """Returns the imports of the module *name* that only say what its signatures promise."""
+    allowed = _PROMISED.get(name.removeprefix(f"{_PACKAGE}."), set())
+    return {
+        statement
+        for block in tree.body
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for statement in block.body
+        if isinstance(statement, ast.ImportFrom) and (statement.module, statement.level) == (_PACKAGE, 0)
+        if all(alias.name in allowed and alias.asname is None for alias in statement.names)
+    }
+
+
 def _imports(name: str, path: Path, known: set[str]) -> Iterator[tuple[int, str, str]]:
-    """Yields (line, imported module, imported name or "") for each import of the module *name*.
+    """Yields (line, imported module, imported name or "") for each import of the module *name*, but for promises.
 
     `from . import x` counts as an import of the module `x`, if there is one.
     """
     package = name.split(".") if path.stem == "__init__" else name.split(".")[:-1]
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), filename=str(path))):
+    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    promises = _promises(name, tree)
+    for node in ast.walk(tree):
+        if node in promises:
+            continue
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield node.lineno, alias.name, ""
@@ -169,6 +194,22 @@ def test_every_private_part_has_a_layer() -> None:
     assert private <= {*_LAYERS, *_SAME_PART.values()}
 
 
+def test_promised_names_are_used_in_annotations_only() -> None:
+    """`cast` takes the name of a type, too, and does nothing."""
+    for name, promised in _PROMISED.items():
+        path = (_ROOT / _PACKAGE).joinpath(*name.split(".")).with_suffix(".py")
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        hints = {
+            node
+            for function in ast.walk(tree)
+            if (hint := getattr(function, "returns", None))
+            for node in ast.walk(hint)
+        }
+        used = {node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id in promised}
+        assert used, f"{name} no longer promises {promised}"
+        assert used <= hints
+
+
 _PLANTED = [
     *["__init__", "_wire/__init__", "_wire/_adapter", "_wire/_engine", "_checks", "_errors", "_refused", "_util"],
     *["_stream/_base", "_session/_base", "_http1/_wire", "_http1/_connection", "_net/_serve"],
@@ -214,6 +255,11 @@ def _plant(root: Path, module: str, source: str) -> None:
         ("_stream/_base", "from .._session import _base"),
         ("_stream/_base", "if TYPE_CHECKING:\n    from .._session._base import Session"),
         ("_stream/_base", "from trio_h2 import Session"),
+        ("_stream/_base", "if TYPE_CHECKING:\n    from trio_h2 import ServerSession"),
+        ("_stream/_server", "from trio_h2 import ServerSession"),
+        ("_stream/_server", "if TYPE_CHECKING:\n    from trio_h2 import Server"),
+        ("_stream/_server", "if TYPE_CHECKING:\n    from .._session._server import ServerSession"),
+        ("_stream/_server", "if TYPE_CHECKING:\n    pass\nelse:\n    from trio_h2 import ServerSession"),
         ("_stream/_base", "from .. import Session"),
         ("_session/_base", "import trio_h2"),
         ("_session/_base", "from .._net import _serve"),
@@ -263,6 +309,7 @@ def test_a_wrong_import_is_found(tmp_path: Path, module: str, source: str) -> No
         ("tunnel/_proxy", "from .._refused import RefusedError\nfrom trio_h2._checks import check_int"),
         ("_errors", "import trio\nfrom ._wire._engine import Engine\nfrom ._util import helper"),
         ("_stream/_base", "from .._wire import _engine\nfrom .. import _errors\nimport time, ssl"),
+        ("_stream/_server", "if TYPE_CHECKING:\n    from trio_h2 import ServerSession"),
         ("_http1/_wire", "import h11\nfrom .._wire import _engine\nfrom .._stream._base import Stream"),
         ("_net/_serve", "from .._session._base import Session\nfrom .._version import __version__"),
         ("__init__", "from ._net._serve import serve_tcp as serve_tcp\nfrom . import _errors"),

@@ -37,7 +37,7 @@ class Scene:
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         async def watched(stream: trio_h2.ServerStream) -> None:
-            assert isinstance(stream.session, trio_h2.Http1Connection)
+            assert isinstance(stream, trio_h2.Http1Exchange)
             self.exchanges.append(stream)
             self.connections.append(stream.session)
             await handler(stream)

@@ -121,7 +121,7 @@ async def test_an_alert_in_the_middle_is_named(authority: ThrowawayAuthority) ->
     connections: list[trio_h2.Http1Connection] = []
 
     async def handler(stream: trio_h2.ServerStream) -> None:
-        assert isinstance(stream.session, trio_h2.Http1Connection)
+        assert isinstance(stream, trio_h2.Http1Exchange)
         connections.append(stream.session)
         await trio.sleep_forever()
 

@@ -44,8 +44,8 @@ from ._wire import BodyReceived, Http1Wire
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from .._session._supervision import Handler
     from .._stream._outbox import Outbox
+    from .._stream._server import Handler
     from .._wire._config import ServerConfig
     from .._wire._schedule import Priority
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from .._errors import LocalProtocolError
 from .._stream._inbox import Inbox
@@ -14,6 +14,7 @@ from .._wire._outbound import informational_fields
 if TYPE_CHECKING:
     from .._stream._core import StreamCore
     from .._wire._headers import HeadersInput
+    from ._connection import Http1Connection
     from ._request import RequestHead
     from ._wire import Http1Wire
 
@@ -38,6 +39,11 @@ class Http1Exchange(ServerStream):
         super().__init__(core, pushes=None)
         self._wire = wire
         self._head = head
+
+    @property
+    def session(self) -> Http1Connection:  # type: ignore[override]  # a stream of HTTP/1.1 has no HTTP/2 session
+        """The connection that the request came on; the same still when it is over."""
+        return cast("Http1Connection", self._core.session)
 
     @property
     def http_version(self) -> str:

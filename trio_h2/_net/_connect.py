@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import ssl
+from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import trio
 
 from .._address import Origin, parse_url
 from .._session._client_core import ClientCore
 from .._session._services import run_services
-from .._util import interrupt_safe, interruptible, plain_interrupt, unwrap_body_error
+from .._util import NoPublicConstructor, construct, interrupt_safe, interruptible, plain_interrupt, unwrap_body_error
 from .._wire._config import ClientConfig
 from .._wire._first_settings import with_settings
 from ._contexts import client_ssl_context
@@ -20,17 +21,17 @@ from ._keepalive import keep_alive
 from ._tls import wrap_client
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncGenerator, Mapping
     from contextlib import AbstractAsyncContextManager
     from types import TracebackType
-    from typing import TypeAlias
 
     from .._session._client import ClientSession
-    from .._session._pushes import PushHandler
+    from .._stream._pushed import PushHandler
     from .._url import Url
     from .._wire._settings import Settings
 
-    Transport: TypeAlias = trio.abc.Stream | Callable[[str], Awaitable[trio.abc.Stream]]
+Transport: TypeAlias = trio.abc.Stream | Callable[[str], Awaitable[trio.abc.Stream]]
+"""What a client speaks over: any Trio stream, or an async function that makes one, given the URL's origin."""
 
 
 def connect(
@@ -104,14 +105,15 @@ def connect(
         config.check_push()
     if origin.scheme == "https" and transport is None and ssl_context is None:
         ssl_context = client_ssl_context()
-    return Connect(
-        origin, transport, unix_path, ssl_context, server_hostname or origin.host, config, first, push_handler
-    )
+    hostname = server_hostname or origin.host
+    return construct(Connect, origin, transport, unix_path, ssl_context, hostname, config, first, push_handler)
 
 
 @interrupt_safe
-class Connect:
+class Connect(metaclass=NoPublicConstructor):
     """The block of one client session: ``async with connect(…) as session``. Use it once."""
+
+    _made_by = "connect() makes it"
 
     def __init__(
         self,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from .._checks import check_grace
-from .._util import construct, interrupt_safe, plain_interrupt, unwrap_body_error
+from .._util import NoPublicConstructor, construct, interrupt_safe, plain_interrupt, unwrap_body_error
 from ._listening import check_mode, check_port, open_listeners, unix_listener, urls_of
 from ._options import checked_options
 from ._server import Server, run
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from .._session._extensions import OriginLike
     from .._session._server import SessionHook
-    from .._session._supervision import Handler
+    from .._stream._server import Handler
     from .._wire._config import ServerConfig
     from .._wire._settings import Settings
     from ._options import ErrorHook, ServerOptions, UnknownProtocolHook
@@ -125,7 +125,7 @@ def open_server(
         raise ValueError(f"path={os.fspath(path)!r} excludes port={port!r} and host={host!r}")
     if grace is not None:
         check_grace("grace", grace)
-    return OpenServer(_Place(port, host, path, mode, backlog), options, grace)
+    return construct(OpenServer, _Place(port, host, path, mode, backlog), options, grace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +140,10 @@ class _Place:
 
 
 @interrupt_safe
-class OpenServer:
+class OpenServer(metaclass=NoPublicConstructor):
     """The block of one server: ``async with open_server(…) as server``. Use it once."""
+
+    _made_by = "open_server() makes it"
 
     def __init__(self, place: _Place, options: ServerOptions, grace: float | None) -> None:
         self._place = place

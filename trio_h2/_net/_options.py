@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
+
+import trio
 
 from .._checks import check_bool, check_handler
 from .._session._extensions import encode_origins
+from .._session._server import ServerSession
 from .._wire._config import ServerConfig
 from .._wire._first_settings import with_settings
 from ._contexts import check_server_context
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-    from typing import TypeAlias
-
-    import trio
+    from collections.abc import Iterable, Mapping, Sequence
 
     from .._session._extensions import OriginLike
-    from .._session._server import ServerSession, SessionHook
-    from .._session._supervision import Handler
+    from .._session._server import SessionHook
+    from .._stream._server import Handler
     from .._wire._settings import Settings
 
-    ErrorHook: TypeAlias = Callable[[ServerSession | None, Exception], object]
-    UnknownProtocolHook: TypeAlias = Callable[[trio.SSLStream[trio.abc.Stream]], Awaitable[object]]
+ErrorHook: TypeAlias = Callable[[ServerSession | None, Exception], object]
+"""What servers call with the error that ended a connection, and its session if it had one."""
+UnknownProtocolHook: TypeAlias = Callable[[trio.SSLStream[trio.abc.Stream]], Awaitable[object]]
+"""What servers run for a client with which ALPN gave no protocol of theirs: an async function."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

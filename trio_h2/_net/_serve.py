@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .._http1._connection import Http1Connection
     from .._session._extensions import OriginLike
     from .._session._server import ServerSession, SessionHook
-    from .._session._supervision import Handler
+    from .._stream._server import Handler
     from .._wire._config import ServerConfig
     from .._wire._settings import Settings
     from ._options import ErrorHook, UnknownProtocolHook

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
 
 import trio
 
@@ -28,13 +29,13 @@ from ._tls import negotiated, say_closed, unknown_protocol, wrap_server
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Sequence
-    from typing import TypeAlias
+    from collections.abc import Sequence
 
     from .._wire._config import ServerConfig
     from ._options import ServerOptions
 
-    IdleHook: TypeAlias = Callable[[ServerSession | Http1Connection], object]
+IdleHook: TypeAlias = Callable[[ServerSession | Http1Connection], object]
+"""What servers call with a connection that idles, instead of ending it."""
 
 logger = logging.getLogger("trio_h2.server")
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._checks import snapshot_of
-from .._stream._client import ClientStream
 from .._stream._priority import check_signalled, dependency_of
 from .._util import construct, interrupt_safe
 from ._base import Session
-from ._request import Request, RequestHead, add_expectation, fields_of, request_head
+from ._request import ClientRequest, RequestHead, add_expectation, fields_of, request_head
 
 if TYPE_CHECKING:
+    from .._stream._client import ClientStream
     from .._wire._headers import HeadersInput
     from .._wire._schedule import Priority
     from ._client_core import ClientCore
@@ -58,7 +58,7 @@ class ClientSession(Session):
         depends_on: int | None = None,
         exclusive: bool = False,
         protocol: str | None = None,
-    ) -> Request:
+    ) -> ClientRequest:
         """Prepares a request; ``async with`` sends it and gives its `ClientStream`.
 
         Waits, first come first served, while the server allows no further stream, or our own receive budget has no room
@@ -112,7 +112,7 @@ class ClientSession(Session):
             dependency = dependency_of(weight, depends_on, exclusive)
             if dependency is not None:
                 check_signalled(core.config)
-        return Request(core, head, content, end_stream, expect_continue, dependency)
+        return construct(ClientRequest, core, head, content, end_stream, expect_continue, dependency)
 
     async def open_stream(
         self,
@@ -169,4 +169,4 @@ class ClientSession(Session):
             exclusive=exclusive,
             protocol=protocol,
         )
-        return construct(ClientStream, await request.send())
+        return await request.__aenter__()

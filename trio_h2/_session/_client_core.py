@@ -33,10 +33,10 @@ from ._reset_pace import ResetPace
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .._stream._pushed import PushHandler
     from .._wire._config import ClientConfig
     from .._wire._extframes import Dependency
     from ._core import Rules
-    from ._pushes import PushHandler
     from ._request import RequestHead
 
 

@@ -17,13 +17,9 @@ from .._wire._codes import ErrorCode, Initiator
 from ._handlers import tells_of_end
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from typing import TypeAlias
-
+    from .._stream._pushed import PushHandler
     from .._wire._events import PushPromised
     from ._client_core import ClientCore
-
-    PushHandler: TypeAlias = Callable[[PushedStream], Awaitable[object]]
 
 logger = logging.getLogger("trio_h2.client")
 

@@ -8,7 +8,7 @@ import trio
 
 from .._stream._client import ClientStream
 from .._stream._priority import check_priority
-from .._util import construct, interrupt_safe
+from .._util import NoPublicConstructor, construct, interrupt_safe
 from .._wire._headers import Headers
 from .._wire._outbound import content_length_of, may_be_remembered, plain_key, request_fields
 
@@ -154,8 +154,10 @@ def add_expectation(fields: list[RawField], *, has_body: bool) -> None:
 
 
 @interrupt_safe
-class Request:
+class ClientRequest(metaclass=NoPublicConstructor):
     """The block of one request: ``async with session.request(…) as stream``. Use it once."""
+
+    _made_by = "ClientSession.request() makes it"
 
     def __init__(
         self,
@@ -191,15 +193,11 @@ class Request:
         if self._used:
             raise RuntimeError("a request block can be entered only once; call request() again")
         self._used = True
-        self._stream = await self.send()
-        self._id = self._stream.id
-        return construct(ClientStream, self._stream)
-
-    async def send(self) -> StreamCore:
-        """Sends the request; returns its stream, which the caller must close."""
-        return await self._core.open(
+        self._stream = await self._core.open(
             self._head, self._body, end_stream=self._end_stream, hold=self._hold, dependency=self._dependency
         )
+        self._id = self._stream.id
+        return construct(ClientStream, self._stream)
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None

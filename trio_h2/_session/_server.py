@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeAlias
 
 import trio
 
@@ -14,13 +15,8 @@ from ._base import Session
 from ._extensions import encode_altsvc, encode_origins, named_origin
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from typing import TypeAlias
-
     from ._extensions import OriginLike
     from ._server_core import ServerCore
-
-    SessionHook: TypeAlias = Callable[["ServerSession"], Awaitable[object]]
 
 
 @interrupt_safe
@@ -98,3 +94,7 @@ class ServerSession(Session):
         await core.control_room()
         core.check_usable()
         core.send_origins(entries)
+
+
+SessionHook: TypeAlias = Callable[[ServerSession], Awaitable[object]]
+"""What servers run for every session before its first stream: an async function."""

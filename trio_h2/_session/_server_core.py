@@ -33,11 +33,11 @@ from ._supervision import supervise
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from .._stream._server import Handler
     from .._wire._config import ServerConfig
     from .._wire._headers import RawField
     from ._core import Rules
     from ._server import SessionHook
-    from ._supervision import Handler
 
 
 logger = logging.getLogger("trio_h2.server")

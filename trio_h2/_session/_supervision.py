@@ -16,13 +16,8 @@ from .._wire._config import ServerConfig
 from ._handlers import tells_of_end
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from typing import TypeAlias
-
     from .._stream._core import StreamCore
-    from .._stream._server import ServerStream
-
-    Handler: TypeAlias = Callable[[ServerStream], Awaitable[object]]
+    from .._stream._server import Handler, ServerStream
 
 logger = logging.getLogger("trio_h2.server")
 

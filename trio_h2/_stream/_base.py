@@ -78,7 +78,7 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
 
     @property
     def pending(self) -> bool:
-        """Whether the stream has no id yet: never, for only `Request` blocks wait for one."""
+        """Whether the stream has no id yet: never, for only `ClientRequest` blocks wait for one."""
         return False
 
     @property

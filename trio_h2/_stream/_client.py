@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from .._errors import LocalProtocolError
 from .._util import interrupt_safe
@@ -10,6 +10,8 @@ from .._wire._extframes import PRIORITY_UPDATE, priority_update_payload
 from ._base import Stream
 
 if TYPE_CHECKING:
+    from trio_h2 import ClientSession
+
     from .._wire._headers import Headers
     from .._wire._schedule import Priority
     from ._core import StreamCore
@@ -26,6 +28,11 @@ class ClientStream(Stream):
         super().__init__(core)
         assert core.response is not None
         self._response = core.response
+
+    @property
+    def session(self) -> ClientSession:
+        """The session that the request was sent on; the same still when it is over."""
+        return cast("ClientSession", self._core.session)
 
     @property
     def sent_headers(self) -> Headers:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import trio
 
 from ._below_tls import BelowTls
 
-if TYPE_CHECKING:
-    Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int] | str | bytes
+Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int] | str | bytes
+"""Of a socket: ``(host, port)``, for IPv6 with two numbers more, or what a Unix socket has."""
 
 
 @dataclass(frozen=True, slots=True)

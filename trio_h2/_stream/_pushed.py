@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from .._errors import LocalProtocolError
 from .._util import interrupt_safe
@@ -10,6 +11,8 @@ from ._base import Stream
 from ._client import length_counts, send_priority_update
 
 if TYPE_CHECKING:
+    from trio_h2 import ClientSession
+
     from .._wire._headers import Headers
     from .._wire._schedule import Priority
     from ._core import StreamCore
@@ -30,6 +33,11 @@ class PushedStream(Stream):
         self._request = core.request
         self._response = core.response
         self._parent_id = parent_id
+
+    @property
+    def session(self) -> ClientSession:
+        """The session that the push came on; the same still when it is over."""
+        return cast("ClientSession", self._core.session)
 
     @property
     def parent_id(self) -> int:
@@ -99,3 +107,7 @@ class PushedStream(Stream):
         raise LocalProtocolError(
             "a pushed stream brings a response; nothing can be sent on it", stream_id=self._core.id, stream=self
         )
+
+
+PushHandler: TypeAlias = Callable[[PushedStream], Awaitable[object]]
+"""What clients run for every push: an async function."""

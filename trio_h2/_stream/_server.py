@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from .._checks import NO_CONTENT, snapshot_of
 from .._errors import LocalProtocolError, headers_too_large
@@ -17,6 +18,8 @@ from ._promise import promise_fields
 from ._response_head import response_head
 
 if TYPE_CHECKING:
+    from trio_h2 import ServerSession
+
     from .._wire._headers import HeadersInput, RawField
     from .._wire._schedule import Priority
     from ._core import StreamCore
@@ -36,6 +39,15 @@ class ServerStream(Stream):
         self._view = core.port.transport
         self._pushes = pushes
         self._no_trailers = False
+
+    @property
+    def session(self) -> ServerSession:
+        """The session that the request came on: how a handler learns that it drains, for instance.
+
+        Over HTTP/1.1 it is the `Http1Connection`, which has what `StreamSession` names. It stays the same when the
+        stream or the session is over, though there is nothing left to do with it then.
+        """
+        return cast("ServerSession", self._core.session)
 
     # -- the request -----------------------------------------------------------------------------------------------
 
@@ -406,3 +418,7 @@ class ServerStream(Stream):
 
     def _signal_priority(self, priority: Priority, *, silent: bool) -> None:
         self._core.priority_fixed = True
+
+
+Handler: TypeAlias = Callable[[ServerStream], Awaitable[object]]
+"""What servers run for every request: an async function, or an object with such a ``__call__``."""

@@ -231,7 +231,7 @@ class Headers(Mapping[str, str | list[str]]):
         self._sensitive |= _never_indexed(self._raw)
 
     @classmethod
-    def from_raw(cls, raw: list[RawField], *, flags: int = 0) -> Headers:
+    def from_raw(cls, raw: list[tuple[bytes, bytes]], *, flags: int = 0) -> Headers:
         """Wraps a list of fields without checking or copying it; whoever calls this gives the list away."""
         self = cls.__new__(cls)
         self._raw = raw
@@ -265,7 +265,7 @@ class Headers(Mapping[str, str | list[str]]):
         return other
 
     @property
-    def raw(self) -> list[RawField]:
+    def raw(self) -> list[tuple[bytes, bytes]]:
         """Every field as a pair of bytes, in order, with duplicates and pseudo-headers. A new list each time."""
         return self._raw.copy()
 
@@ -406,7 +406,14 @@ class Headers(Mapping[str, str | list[str]]):
 
     # hpack's tuples come out of pickle and deepcopy as something else.
     def __reduce__(self) -> tuple[object, ...]:
-        return _restore, ([(name, value) for name, value in self._raw], self.sensitive)
+        return Headers._restore, ([(name, value) for name, value in self._raw], self.sensitive)
+
+    @classmethod
+    def _restore(cls, raw: list[RawField], sensitive: frozenset[str]) -> Headers:
+        names = {name.encode("latin-1") for name in sensitive}
+        headers = cls.from_raw([NeverIndexedHeaderTuple(*field) if field[0] in names else field for field in raw])
+        headers._sensitive = sensitive
+        return headers
 
     def _values(self) -> dict[str, list[str]]:
         index = self._index
@@ -420,10 +427,3 @@ class Headers(Mapping[str, str | list[str]]):
 
 def _never_indexed(raw: Iterable[RawField]) -> frozenset[str]:
     return frozenset(field[0].decode("latin-1").lower() for field in raw if isinstance(field, NeverIndexedHeaderTuple))
-
-
-def _restore(raw: list[RawField], sensitive: frozenset[str]) -> Headers:
-    names = {name.encode("latin-1") for name in sensitive}
-    headers = Headers.from_raw([NeverIndexedHeaderTuple(*field) if field[0] in names else field for field in raw])
-    headers._sensitive = sensitive
-    return headers

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar, overload
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias, TypeVar, overload
 
 import trio
 
-from trio_h2 import Headers
+from trio_h2 import Headers, ServerExchange
 
 from .._checks import check_int, takes
 from .._content import DEFAULT_MAX_BODY_SIZE
@@ -15,13 +16,8 @@ from ._errors import HTTPError
 from ._request import Request
 from ._response import Response
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from typing import TypeAlias
-
-    from trio_h2 import ServerExchange
-
-    StreamHandler: TypeAlias = Callable[[ServerExchange], Awaitable[None]]
+StreamHandler: TypeAlias = Callable[[ServerExchange], Awaitable[None]]
+"""What `request_handler` makes: a handler of streams that asks of them what both HTTP versions have."""
 
 RequestT = TypeVar("RequestT", bound=Request)
 ResponseT = TypeVar("ResponseT", bound=Response)

@@ -10,9 +10,15 @@ closes, however the exchange ends.
 
 from __future__ import annotations
 
+from .._public import publish as _publish
 from ._directory import DirectoryHandler as DirectoryHandler
 from ._exchange import FileExchange as FileExchange
 from ._exchange import HeaderFields as HeaderFields
 from ._reading import TruncatedFileError as TruncatedFileError
+from ._respond import HasFileno as HasFileno
+from ._respond import OnError as OnError
+from ._respond import StatCheck as StatCheck
 from ._respond import respond_with_fd as respond_with_fd
 from ._respond import respond_with_file as respond_with_file
+
+_publish(globals())

@@ -17,16 +17,19 @@ from trio_h2 import Headers, LocalProtocolError, SessionError, Stream, StreamErr
 
 from .._checks import NO_CONTENT, check_int
 from ._body import WholeBody, end_body, send_span
+from ._exchange import HeaderFields
 from ._reading import BorrowedFile, OpenFile, open_regular
 
 if TYPE_CHECKING:
     from trio_h2 import HeadersInput
 
-    from ._exchange import FileExchange, HeaderFields
+    from ._exchange import FileExchange
     from ._reading import Source
 
-    StatCheck: TypeAlias = Callable[[os.stat_result, HeaderFields], object]
-    OnError: TypeAlias = Callable[[Exception], object]
+StatCheck: TypeAlias = Callable[[os.stat_result, HeaderFields], object]
+"""What looks at a file before it is sent, and may change the headers of the response."""
+OnError: TypeAlias = Callable[[Exception], object]
+"""What answers when a file cannot be sent."""
 
 _LARGEST = 2**63 - 1
 """The highest offset that a system has for files."""

@@ -13,10 +13,13 @@ They need no real time: with the autojump clock of Trio or pytest-trio, timeouts
 
 from __future__ import annotations
 
+from .._public import publish as _publish
 from ._certs import ThrowawayAuthority as ThrowawayAuthority
 from ._faults import ChaosStream as ChaosStream
 from ._faults import FaultyStream as FaultyStream
 from ._faults import TrickleStream as TrickleStream
+from ._field_blocks import FieldsInput as FieldsInput
+from ._field_blocks import SettingsInput as SettingsInput
 from ._frames import CLIENT_PREFACE as CLIENT_PREFACE
 from ._frames import ContinuationFrame as ContinuationFrame
 from ._frames import DataFrame as DataFrame
@@ -40,6 +43,8 @@ from ._outages import BlackHoleStream as BlackHoleStream
 from ._outages import CuttingStream as CuttingStream
 from ._outages import StallableStream as StallableStream
 from ._pair import SessionPair as SessionPair
+from ._pair import Sessions as Sessions
+from ._pair import Wrapper as Wrapper
 from ._pair import session_pair as session_pair
 from ._peer import ScriptedPeer as ScriptedPeer
 from ._receiver import PeerClosedError as PeerClosedError
@@ -47,9 +52,12 @@ from ._reference._client import ReferenceClient as ReferenceClient
 from ._reference._client_stream import ReferenceClientStream as ReferenceClientStream
 from ._reference._exchange import ReferenceExchange as ReferenceExchange
 from ._reference._peer import ReferencePeer as ReferencePeer
+from ._reference._server import ReferenceHandler as ReferenceHandler
 from ._reference._server import ReferenceServer as ReferenceServer
 from ._reference._server_stream import ReferenceServerStream as ReferenceServerStream
 from ._reference._stream import ReferenceStream as ReferenceStream
 from ._sweep import CancellationSweep as CancellationSweep
 from ._sweep import SweepRun as SweepRun
 from ._sweep import sweep_cancellation as sweep_cancellation
+
+_publish(globals())

@@ -1,4 +1,4 @@
-"""Fields and settings as tests write them, and as they go into frames."""
+"""FieldsInput and settings as tests write them, and as they go into frames."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import TypeVar
 
 import hpack
 
-Fields = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
+FieldsInput = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
 """Header fields: a mapping, or pairs where order and repetition matter. Text is sent as latin-1."""
 
 Number = TypeVar("Number", bound=int)
-Settings = Mapping[Number, int] | Iterable[tuple[int, int]]
+SettingsInput = Mapping[Number, int] | Iterable[tuple[int, int]]
 """Settings: a mapping, or pairs where order and repetition matter."""
 
 
-def setting_pairs(settings: Settings[Number]) -> tuple[tuple[int, int], ...]:
+def setting_pairs(settings: SettingsInput[Number]) -> tuple[tuple[int, int], ...]:
     """Returns settings as pairs."""
     return tuple(settings.items() if isinstance(settings, Mapping) else settings)
 

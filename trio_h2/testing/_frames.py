@@ -23,8 +23,6 @@ CLIENT_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 FRAME_HEADER_LENGTH = 9
 
-Field = tuple[bytes, bytes]
-
 
 class FrameType(enum.IntEnum):
     """The frame types of RFC 9113 §6, RFC 7838, RFC 8336 and RFC 9218."""
@@ -162,7 +160,7 @@ class _FieldBlockFrame(Frame):
     """Whether the block ends with this frame; if not, it goes on in `continuations`."""
     pad_length: int | None
     """The bytes of padding; ``None`` without the flag PADDED."""
-    fields: tuple[Field, ...] = ()
+    fields: tuple[tuple[bytes, bytes], ...] = ()
     """The decoded fields in order; those that came as never indexed are ``hpack.NeverIndexedHeaderTuple``."""
     continuations: list[ContinuationFrame] = dataclasses.field(default_factory=list)
     """The frames with the other parts."""

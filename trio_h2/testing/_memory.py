@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from .._util import interrupt_safe
+from .._util import NoPublicConstructor, construct, interrupt_safe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,8 +63,10 @@ class _Pipe:
 
 
 @interrupt_safe
-class MemoryTransport(trio.abc.HalfCloseableStream):
+class MemoryTransport(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
     """One end of a pair made by `memory_transports`."""
+
+    _made_by = "memory_transports() makes it"
 
     def __init__(self, outgoing: _Pipe, incoming: _Pipe) -> None:
         self._outgoing = outgoing
@@ -168,4 +170,4 @@ def memory_transports(capacity: int | None = None) -> tuple[MemoryTransport, Mem
     if capacity is not None and capacity < 1:
         raise ValueError("capacity must be at least 1, or None")
     there, back = _Pipe(capacity), _Pipe(capacity)
-    return MemoryTransport(there, back), MemoryTransport(back, there)
+    return construct(MemoryTransport, there, back), construct(MemoryTransport, back, there)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
@@ -10,20 +11,20 @@ import trio
 
 import trio_h2
 
-from .._util import unwrap_body_error
+from .._util import NoPublicConstructor, construct, unwrap_body_error
 from ._memory import memory_transports
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator
     from contextlib import AbstractAsyncContextManager
     from types import TracebackType
 
-    Handler: TypeAlias = Callable[[trio_h2.ServerStream], Awaitable[object]]
-    SessionHook: TypeAlias = Callable[[trio_h2.ServerSession], Awaitable[object]]
-    PushHandler: TypeAlias = Callable[[trio_h2.PushedStream], Awaitable[object]]
-    Wrapper: TypeAlias = Callable[[trio.abc.HalfCloseableStream], trio.abc.Stream]
+    from trio_h2 import Handler, PushHandler, SessionHook
 
+Wrapper: TypeAlias = Callable[[trio.abc.HalfCloseableStream], trio.abc.Stream]
+"""What puts a transport of a pair into another one, with faults for instance."""
 Sessions: TypeAlias = tuple[trio_h2.ClientSession, trio_h2.ServerSession]
+"""Both sides of a pair: the client's, the server's."""
 
 
 def _as_it_is(transport: trio.abc.HalfCloseableStream) -> trio.abc.Stream:
@@ -95,11 +96,13 @@ def session_pair(
             async with connect as client:
                 yield client, server
 
-    return SessionPair(block())
+    return construct(SessionPair, block())
 
 
-class SessionPair:
+class SessionPair(metaclass=NoPublicConstructor):
     """The block of two sessions, made by `session_pair`. Use it once."""
+
+    _made_by = "session_pair() makes it"
 
     def __init__(self, block: AbstractAsyncContextManager[Sessions]) -> None:
         self._block = block

@@ -17,7 +17,7 @@ import hpack
 import trio
 import trio.testing
 
-from ._field_blocks import field_pair, setting_pairs, split_block
+from ._field_blocks import Number, field_pair, setting_pairs, split_block
 from ._frames import (
     CLIENT_PREFACE,
     DataFrame,
@@ -40,7 +40,7 @@ from ._receiver import FrameReceiver, PeerClosedError
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from ._field_blocks import Fields, Number, Settings
+    from ._field_blocks import FieldsInput, SettingsInput
 
 FrameT = TypeVar("FrameT", bound=Frame)
 
@@ -112,7 +112,7 @@ class ScriptedPeer:
 
     # ---- Whole steps of the protocol ----
 
-    async def handshake(self, settings: Settings[Number] = (), *, wait_ack: bool = True) -> SettingsFrame:
+    async def handshake(self, settings: SettingsInput[Number] = (), *, wait_ack: bool = True) -> SettingsFrame:
         """Opens the connection: preface, SETTINGS both ways, acknowledgements both ways.
 
         Other frames that come meanwhile stay for the next receiving call.
@@ -147,7 +147,7 @@ class ScriptedPeer:
         *,
         scheme: str = "https",
         authority: str = "localhost",
-        headers: Fields = (),
+        headers: FieldsInput = (),
         body: bytes | None = None,
         end_stream: bool = True,
     ) -> int:
@@ -175,7 +175,7 @@ class ScriptedPeer:
         stream_id: int,
         status: int = 200,
         *,
-        headers: Fields = (),
+        headers: FieldsInput = (),
         body: bytes | None = None,
         end_stream: bool = True,
     ) -> None:
@@ -296,7 +296,7 @@ class ScriptedPeer:
         """Sends the client's connection preface (RFC 9113 §3.4), without the SETTINGS after it."""
         await self.send_bytes(preface)
 
-    async def send_settings(self, settings: Settings[Number] = (), *, ack: bool = False) -> None:
+    async def send_settings(self, settings: SettingsInput[Number] = (), *, ack: bool = False) -> None:
         """Sends SETTINGS, or its acknowledgement.
 
         Args:
@@ -313,7 +313,7 @@ class ScriptedPeer:
     async def send_headers(
         self,
         stream_id: int,
-        fields: Fields | bytes,
+        fields: FieldsInput | bytes,
         *,
         end_stream: bool = False,
         end_headers: bool = True,
@@ -345,7 +345,7 @@ class ScriptedPeer:
         self,
         stream_id: int,
         promised_stream_id: int,
-        fields: Fields | bytes,
+        fields: FieldsInput | bytes,
         *,
         end_headers: bool = True,
         padding: int | None = None,
@@ -406,7 +406,7 @@ class ScriptedPeer:
         payload = struct.pack(">L", increment)
         await self.send_bytes(pack_frame(FrameType.WINDOW_UPDATE, FrameFlag.NONE, stream_id, payload))
 
-    def encode(self, fields: Fields) -> bytes:
+    def encode(self, fields: FieldsInput) -> bytes:
         """Returns a field block, encoded with this connection's HPACK state.
 
         The block has to be sent, and before any other that is encoded later; else the other side's
@@ -610,7 +610,7 @@ class ScriptedPeer:
         flags: FrameFlag,
         stream_id: int,
         prefix: bytes,
-        fields: Fields | bytes,
+        fields: FieldsInput | bytes,
         end_headers: bool,
         padding: int | None,
         split: int | Sequence[int] | None,
@@ -679,7 +679,7 @@ class ScriptedPeer:
             await self.send_window_update(frame.stream_id, frame.flow_controlled_length)
 
     async def _send_message(
-        self, stream_id: int, pseudo: Mapping[str, str], headers: Fields, body: bytes | None, end_stream: bool
+        self, stream_id: int, pseudo: Mapping[str, str], headers: FieldsInput, body: bytes | None, end_stream: bool
     ) -> None:
         others = headers.items() if isinstance(headers, Mapping) else headers
         pairs: list[tuple[str | bytes, str | bytes]] = [*pseudo.items(), *others]

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from .._public import publish as _publish
 from ._auth import CredentialCheck as CredentialCheck
 from ._client import Tunnel as Tunnel
 from ._client import TunnelRefusedError as TunnelRefusedError
@@ -19,3 +20,7 @@ from ._join import join as join
 from ._proxy import ConnectProxy as ConnectProxy
 from ._proxy import ProxyStatistics as ProxyStatistics
 from ._rules import AllowList as AllowList
+from ._target import IPAddress as IPAddress
+from ._target import Target as Target
+
+_publish(globals())

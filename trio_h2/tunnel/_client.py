@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import trio_h2
 
-from .._refused import RefusedError
-from .._util import interrupt_safe
+from .._refused import RefusedError, read_refusal
+from .._util import NoPublicConstructor, construct, interrupt_safe
 from ._auth import basic_credentials
 from ._target import parse_name
 
@@ -75,12 +75,14 @@ def open_tunnel(
             raise ValueError("credentials and the header field 'proxy-authorization' exclude each other")
         fields.append(("proxy-authorization", basic_credentials(*credentials)))
     request = session.request("CONNECT", headers=trio_h2.Headers(fields, sensitive=given.sensitive), end_stream=False)
-    return Tunnel(request.__aenter__, target)
+    return construct(Tunnel, request.__aenter__, target)
 
 
 @interrupt_safe
-class Tunnel:
+class Tunnel(metaclass=NoPublicConstructor):
     """The block of one tunnel: ``async with open_tunnel(…) as stream``. Use it once."""
+
+    _made_by = "open_tunnel() makes it"
 
     def __init__(self, send_request: Callable[[], Awaitable[trio_h2.ClientStream]], target: str) -> None:
         self._send_request = send_request
@@ -95,7 +97,8 @@ class Tunnel:
             # RFC 9110 §9.3.6: "Any 2xx (Successful) response indicates that the sender (and all inbound proxies) will
             # switch to tunnel mode".
             if response.status >= 300:
-                raise await TunnelRefusedError.read(f"the proxy refused a tunnel to {self._target}", response, stream)
+                what = f"the proxy refused a tunnel to {self._target}"
+                raise await read_refusal(TunnelRefusedError, what, response, stream)
         except BaseException:
             stream.destroy()
             raise

@@ -15,7 +15,7 @@ from .._util import host_and_port
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ._target import Address, Target
+    from ._target import IPAddress, Target
 
     SocketAddress: TypeAlias = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
 
@@ -29,7 +29,7 @@ _ABORT: Final = struct.pack("ii", 1, 0)
 class Candidate:
     """An address of a target, as the socket wants it."""
 
-    address: Address
+    address: IPAddress
     family: int
     sockaddr: SocketAddress
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from ._target import parse_address, parse_name, plain, shown
 
 if TYPE_CHECKING:
-    from ._target import Address, Target
+    from ._target import IPAddress, Target
 
 Network: TypeAlias = IPv4Network | IPv6Network
 
@@ -83,7 +83,7 @@ class Rule:
             here = self.network is not None and _LOOPBACK_6 in self.network
         return here and any(max(a.start, b.start) < min(a.stop, b.stop) for a in self.ports for b in ports)
 
-    def has_address(self, address: Address) -> bool:
+    def has_address(self, address: IPAddress) -> bool:
         """Whether the rule is about this address."""
         return self.network is not None and address in self.network
 
@@ -140,7 +140,7 @@ class AllowList:
             return self.allows(target, target.address)
         return self.names(target) or any(rule.network is not None for rule in self._rules if rule.has_port(target.port))
 
-    def allows(self, target: Target, address: Address) -> bool:
+    def allows(self, target: Target, address: IPAddress) -> bool:
         """Whether *target* may be reached at this address of it."""
         address = plain(address)
         if any(rule.has_address(address) for rule in self._rules if rule.has_port(target.port)):
@@ -148,7 +148,7 @@ class AllowList:
         return is_public(address) and self.names(target)
 
 
-def is_public(address: Address) -> bool:
+def is_public(address: IPAddress) -> bool:
     """Whether an address belongs to the public internet, rather than to this machine or somebody's own network."""
     if isinstance(address, IPv6Address):
         if address in _NAT64:  # RFC 6052 §2.1: the last 32 bits are the IPv4 address that it leads to

@@ -16,7 +16,8 @@ import idna
 
 from .._util import host_and_port
 
-Address: TypeAlias = IPv4Address | IPv6Address
+IPAddress: TypeAlias = IPv4Address | IPv6Address
+"""An address, of either kind."""
 
 _AUTHORITY: Final = re.compile(r"(\[[^\[\]]*\]|[^\[\]:]*):([0-9]{1,5})", re.ASCII)
 _LABEL: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
@@ -34,7 +35,7 @@ class Target:
     """A name in lower case without a dot at its end, or the text of `address`."""
     port: int
     """1 … 65535."""
-    address: Address | None
+    address: IPAddress | None
     """The host, if it is an address; an IPv4 address that was written as an IPv6 one is the IPv4 address."""
 
     def __str__(self) -> str:
@@ -60,7 +61,7 @@ def parse_target(authority: str) -> Target:
     return Target(parse_name(match[1]) if address is None else str(address), port, address)
 
 
-def parse_address(host: str) -> Address | None:
+def parse_address(host: str) -> IPAddress | None:
     """Returns the address that *host* is, ``None`` if it is a name.
 
     Raises:
@@ -105,7 +106,7 @@ def parse_name(host: str) -> str:
     return name
 
 
-def plain(address: Address) -> Address:
+def plain(address: IPAddress) -> IPAddress:
     """Returns the IPv4 address that an IPv6 one stands for (RFC 4291 §2.5.5.2), else the address itself."""
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return address if mapped is None else mapped

@@ -14,6 +14,7 @@ except ModuleNotFoundError as exc:  # pragma: no cover - the tests have it
         "trio_h2.websocket needs wsproto: pip install 'trio-h2[websocket]'", name="wsproto"
     ) from exc
 
+from .._public import publish as _publish
 from ._client import ConnectWebSocket as ConnectWebSocket
 from ._client import OpenWebSocket as OpenWebSocket
 from ._client import connect_websocket as connect_websocket
@@ -26,9 +27,13 @@ from ._errors import WebSocketClosedHereError as WebSocketClosedHereError
 from ._errors import WebSocketError as WebSocketError
 from ._errors import WebSocketHandshakeError as WebSocketHandshakeError
 from ._errors import WebSocketRefusedError as WebSocketRefusedError
+from ._handshake import OriginCheck as OriginCheck
 from ._server import AcceptWebSocket as AcceptWebSocket
 from ._server import WebSocketHandler as WebSocketHandler
 from ._server import accept_websocket as accept_websocket
 from ._server import is_websocket as is_websocket
 from ._socket import WebSocket as WebSocket
+from ._socket import WebSocketFunction as WebSocketFunction
 from ._writer import MessageWriter as MessageWriter
+
+_publish(globals())

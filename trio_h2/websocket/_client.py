@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 import trio_h2
 
+from .._refused import read_refusal
 from .._url import request_target, shown_url, url_text
-from .._util import interrupt_safe
+from .._util import NoPublicConstructor, construct, interrupt_safe
 from ._config import Deflate, WebSocketConfig
 from ._errors import WebSocketHandshakeError, WebSocketRefusedError
 from ._extensions import agreed, offer, parse_extensions
@@ -73,7 +74,7 @@ def open_websocket(
         raise TypeError(f"session must be a ClientSession, not {session!r}")
     wish = _Wish(path, headers, subprotocols, compression, config)
     request = session.request("CONNECT", path, headers=wish.headers, protocol="websocket", end_stream=False)
-    return OpenWebSocket(request.__aenter__, wish)
+    return construct(OpenWebSocket, request.__aenter__, wish)
 
 
 class _Wish:
@@ -134,8 +135,10 @@ def check_options(compression: Deflate | None, config: WebSocketConfig | None) -
 
 
 @interrupt_safe
-class OpenWebSocket:
+class OpenWebSocket(metaclass=NoPublicConstructor):
     """The block of one WebSocket of a client: ``async with open_websocket(…) as ws``. Use it once."""
+
+    _made_by = "open_websocket() makes it"
 
     def __init__(self, send_request: Callable[[], Awaitable[trio_h2.ClientStream]], wish: _Wish) -> None:
         self._send_request = send_request
@@ -151,7 +154,7 @@ class OpenWebSocket:
             # RFC 8441 §5: "a status code in the 2xx series" stands for the 101 of RFC 6455.
             if response.status >= 300:
                 what = f"the server refused a WebSocket at {self._wish.path}"
-                raise await WebSocketRefusedError.read(what, response, stream)
+                raise await read_refusal(WebSocketRefusedError, what, response, stream)
             opening = self._wish.granted(response, stream)
         except BaseException:
             stream.destroy()
@@ -250,14 +253,16 @@ def connect_websocket(
 
     def opener(session: trio_h2.ClientSession) -> OpenWebSocket:
         request = session.request("CONNECT", path, headers=wish.headers, protocol="websocket", end_stream=False)
-        return OpenWebSocket(request.__aenter__, wish)
+        return construct(OpenWebSocket, request.__aenter__, wish)
 
-    return ConnectWebSocket(block.__aenter__, block.__aexit__, opener)
+    return construct(ConnectWebSocket, block.__aenter__, block.__aexit__, opener)
 
 
 @interrupt_safe
-class ConnectWebSocket:
+class ConnectWebSocket(metaclass=NoPublicConstructor):
     """The block of a WebSocket and its session: ``async with connect_websocket(…) as ws``. Use it once."""
+
+    _made_by = "connect_websocket() makes it"
 
     def __init__(
         self,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import urlsplit
 
 import trio_h2
@@ -15,12 +16,12 @@ from .._checks import CONNECTION_SPECIFIC
 from ._errors import WebSocketHandshakeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from typing import TypeAlias
+    from collections.abc import Iterable
 
     from ._extensions import Agreement
 
-    OriginCheck: TypeAlias = Callable[[str], bool]
+OriginCheck: TypeAlias = Callable[[str], bool]
+"""What says whether pages of an origin may open a WebSocket; ``""`` is a client that tells no origin."""
 
 VERSION: Final = "13"
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")

@@ -9,7 +9,7 @@ import trio
 
 import trio_h2
 
-from .._util import interrupt_safe, interruptible
+from .._util import NoPublicConstructor, construct, interrupt_safe, interruptible
 from ._client import check_options
 from ._config import Deflate, WebSocketConfig
 from ._errors import WebSocketClosedError, WebSocketHandshakeError
@@ -28,15 +28,11 @@ from ._handshake import (
 from ._tasks import WebSocketTasks
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Iterable
     from types import TracebackType
-    from typing import TypeAlias
 
     from ._handshake import OriginCheck
-    from ._socket import WebSocket
-
-    Handler: TypeAlias = Callable[[WebSocket], Awaitable[object]]
-    Fallback: TypeAlias = Callable[[trio_h2.ServerStream], Awaitable[object]]
+    from ._socket import WebSocket, WebSocketFunction
 
 logger = logging.getLogger("trio_h2.websocket")
 
@@ -94,7 +90,7 @@ def accept_websocket(
     """
     if not isinstance(stream, trio_h2.ServerStream):
         raise TypeError(f"stream must be a ServerStream, not {stream!r}")
-    return AcceptWebSocket(stream, _Policy(subprotocols, check_origin, headers, compression, config))
+    return construct(AcceptWebSocket, stream, _Policy(subprotocols, check_origin, headers, compression, config))
 
 
 class _Policy:
@@ -187,8 +183,10 @@ def check_offered(stream: trio_h2.ServerStream) -> None:
 
 
 @interrupt_safe
-class AcceptWebSocket:
+class AcceptWebSocket(metaclass=NoPublicConstructor):
     """The block of one WebSocket of a server: ``async with accept_websocket(…) as ws``. Use it once."""
+
+    _made_by = "accept_websocket() makes it"
 
     def __init__(self, stream: trio_h2.ServerStream, policy: _Policy) -> None:
         self._stream = stream
@@ -249,9 +247,9 @@ class WebSocketHandler:
 
     def __init__(
         self,
-        handler: Handler,
+        handler: WebSocketFunction,
         *,
-        fallback: Fallback | None = None,
+        fallback: trio_h2.Handler | None = None,
         subprotocols: Iterable[str] = (),
         check_origin: OriginCheck | Iterable[str] | None = None,
         headers: trio_h2.HeadersInput | None = None,
@@ -280,7 +278,7 @@ class WebSocketHandler:
             await stream.respond({":status": "404", **_TEXT}, body=b"there is only a WebSocket here\n")
 
     async def _serve(self, stream: trio_h2.ServerStream) -> None:
-        block = AcceptWebSocket(stream, self._policy)
+        block = construct(AcceptWebSocket, stream, self._policy)
         try:
             socket = await block.__aenter__()
         except WebSocketHandshakeError as exc:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeAlias
 
 import trio
 
 from .._checks import bytes_of
-from .._util import interrupt_safe
+from .._util import NoPublicConstructor, construct, interrupt_safe
 from ._ending import NORMAL
 from ._errors import WebSocketClosedError
 from ._framing import MAX_CONTROL, check_close, check_message
@@ -25,13 +26,15 @@ if TYPE_CHECKING:
 
 
 @interrupt_safe
-class WebSocket:
+class WebSocket(metaclass=NoPublicConstructor):
     """One WebSocket: messages of text and of bytes, both ways, over one stream.
 
     Made by `open_websocket`, `connect_websocket` and `accept_websocket`. Any number of tasks may send, whose messages
     go out whole, one after the other; one may receive. Pings are answered by themselves. Messages that are not received
     are held up to about 64 KiB; from then on the peer must wait, because the stream's window closes.
     """
+
+    _made_by = "open_websocket(), connect_websocket() and accept_websocket() make it"
 
     def __init__(self, connection: WebSocketConnection, opening: Opening) -> None:
         self._connection = connection
@@ -162,7 +165,7 @@ class WebSocket:
         Other messages wait until the block is left; control frames do not. Left by an exception, or cancelled, after
         the first part: the stream is reset, since the message can be neither finished nor taken back.
         """
-        return MessageWriter(self._connection)
+        return construct(MessageWriter, self._connection)
 
     # -- pings -----------------------------------------------------------------------------------------------------
 
@@ -214,3 +217,7 @@ class WebSocket:
         """
         await trio.lowlevel.checkpoint()
         await self._connection.over.wait()
+
+
+WebSocketFunction: TypeAlias = Callable[[WebSocket], Awaitable[object]]
+"""What a `WebSocketHandler` runs for every WebSocket: an async function."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from .._util import interrupt_safe, plain_interrupt
+from .._util import construct, interrupt_safe, plain_interrupt
 from ._connection import WebSocketConnection
 from ._ending import INTERNAL_ERROR, NORMAL
 from ._framing import Framing
@@ -62,7 +62,7 @@ class WebSocketTasks:
             self._scopes.append(scope)
             name = f"trio_h2 websocket {service.__name__} {self._opening.path}"
             nursery.start_soon(self._run, service, scope, name=name)
-        return WebSocket(connection, self._opening)
+        return construct(WebSocket, connection, self._opening)
 
     async def _run(self, service: Callable[[], Awaitable[None]], scope: trio.CancelScope) -> None:
         with scope:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from .._util import interrupt_safe
+from .._util import NoPublicConstructor, interrupt_safe
 from ._errors import WebSocketClosedError
 from ._framing import check_message
 
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 
 @interrupt_safe
-class MessageWriter:
+class MessageWriter(metaclass=NoPublicConstructor):
     """The block of a message that is sent in parts, see `WebSocket.open_message`. Use it once."""
+
+    _made_by = "WebSocket.open_message() makes it"
 
     def __init__(self, connection: WebSocketConnection) -> None:
         self._connection = connection

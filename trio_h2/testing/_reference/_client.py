@@ -10,6 +10,7 @@ import trio
 
 import trio_h2
 
+from ..._util import construct
 from ._client_stream import ReferenceClientStream
 from ._fields import fields
 from ._peer import ReferencePeer
@@ -142,7 +143,7 @@ class ReferenceClient(ReferencePeer):
 
     async def _send_request(self, section: list[tuple[bytes, bytes]], *, end_stream: bool) -> ReferenceClientStream:
         await self._link.wait(self._link.may_open)
-        stream = ReferenceClientStream(self._link, self._link.open(section, end_stream=end_stream))
+        stream = construct(ReferenceClientStream, self._link, self._link.open(section, end_stream=end_stream))
         try:
             await self._link.flush()
         except BaseException:

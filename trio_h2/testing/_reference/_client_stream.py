@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..._util import construct
 from ._exchange import ReferenceExchange
 from ._stream import ReferenceStream
 
@@ -48,7 +49,7 @@ class ReferenceClientStream(ReferenceStream):
     def pushes(self) -> list[ReferenceClientStream]:
         """What the server has pushed on this stream so far. What is not read of it is not credited either."""
         for inbox in self._inbox.pushes[len(self._pushes) :]:
-            self._pushes.append(ReferenceClientStream(self._link, inbox))
+            self._pushes.append(construct(ReferenceClientStream, self._link, inbox))
         return list(self._pushes)
 
     async def receive_informational(self) -> trio_h2.Headers | None:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import collections
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 import trio
 
 import trio_h2
 
+from ..._util import construct
 from ._peer import ReferencePeer
 from ._server_stream import ReferenceServerStream
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from ._inbox import Inbox
 
-    ReferenceHandler: TypeAlias = Callable[[ReferenceServerStream], Awaitable[object]]
+ReferenceHandler: TypeAlias = Callable[[ReferenceServerStream], Awaitable[object]]
+"""What a `ReferenceServer` runs for every request: an async function."""
 
 
 class ReferenceServer(ReferencePeer):
@@ -80,7 +81,7 @@ class ReferenceServer(ReferencePeer):
         return self._requests.popleft()
 
     def _accept(self, inbox: Inbox) -> None:
-        self._requests.append(ReferenceServerStream(self._link, inbox))
+        self._requests.append(construct(ReferenceServerStream, self._link, inbox))
 
     async def _wait_ready(self) -> None:
         await trio.lowlevel.checkpoint()

@@ -8,6 +8,7 @@ import trio
 
 import trio_h2
 
+from ..._util import construct
 from ._fields import fields
 from ._stream import ReferenceStream
 
@@ -141,7 +142,7 @@ class ReferenceServerStream(ReferenceStream):
         if self._inbox.parent_id is not None:
             # RFC 9113 §6.6: PUSH_PROMISE goes on "a peer-initiated stream".
             raise trio_h2.LocalProtocolError("a push cannot be pushed on", stream_id=self.stream_id)
-        pushed = ReferenceServerStream(self._link, self._link.promise(self._inbox, section))
+        pushed = construct(ReferenceServerStream, self._link, self._link.promise(self._inbox, section))
         self._pushed.append(pushed)
         await self._link.flush()
         return pushed

@@ -8,6 +8,7 @@ import trio
 
 import trio_h2
 
+from ..._util import NoPublicConstructor
 from .._memory import Turn, checked_max_bytes
 from ._fields import fields
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from ._link import Link
 
 
-class ReferenceStream(trio.abc.HalfCloseableStream):
+class ReferenceStream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
     """One exchange of a reference peer, as a stream of its body's bytes; inside a CONNECT, of the tunnel's bytes.
 
     What is sent is sent as it was asked for: no field is added, and what HTTP/2 allows but HTTP does not is not
@@ -25,6 +26,8 @@ class ReferenceStream(trio.abc.HalfCloseableStream):
     Every sending method returns when its frames have been handed to the transport. Cancelled: whole frames may have
     been sent, and the rest is not.
     """
+
+    _made_by = "reference peers make it"
 
     def __init__(self, link: Link, inbox: Inbox) -> None:
         self._link = link
