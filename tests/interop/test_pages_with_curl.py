@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import itertools
 import shlex
+import shutil
+import sys
+import time
 from typing import TYPE_CHECKING
 
 import event_source
 import json_api
 import json_client
+import logs
+import mutual_tls_client
+import mutual_tls_server
 import proxy as proxy_program
 import pytest
+import share
+import share_1
+import tls_client
+import tls_server
 import trio
 
 import trio_h2
+from tests.docs.conftest import CODE, ROOT
 from tests.interop.processes import free_port, run, running
+from trio_h2.compat import request_handler
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -113,3 +125,80 @@ async def test_the_proxy_serves_curl(folder: Path, monkeypatch: pytest.MonkeyPat
         done = await run(*shlex.split(ours), "--insecure")
         assert done.text == "hello\n"
         nursery.cancel_scope.cancel()
+
+
+async def test_mutual_tls(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the authority and the certificates that the page makes."""
+    for line in [
+        """openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 3650 -subj "/CN=my authority" """
+        "-addext keyUsage=critical,keyCertSign,cRLSign",
+        "openssl req -x509 -CA ca.pem -CAkey ca.key -newkey rsa:2048 -nodes -keyout server.key -out server.pem -days "
+        "365 -subj /CN=localhost -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE",
+        "openssl req -x509 -CA ca.pem -CAkey ca.key -newkey rsa:2048 -nodes -keyout jane.key -out jane.pem -days "
+        "365 -subj /CN=jane -addext basicConstraints=critical,CA:FALSE",
+    ]:
+        await run(*shlex.split(line))
+    port = free_port()
+    monkeypatch.setattr(mutual_tls_server, "PORT", port)
+    async with trio.open_nursery() as nursery:
+        await started(mutual_tls_server.main, nursery, port)
+        # "python3 mutual_tls_client.py https://localhost:8443"
+        await mutual_tls_client.main(f"https://localhost:{port}")
+        assert capsys.readouterr().out == "hello, jane\n"
+        line = "curl --cacert ca.pem --cert jane.pem --key jane.key https://localhost:8443/"
+        assert (await run(*shlex.split(line.replace("8443", str(port))))).text == "hello, jane\n"
+        done = await run("curl", "--cacert", "ca.pem", f"https://localhost:{port}/", check=False)
+        assert done.returncode != 0
+        nursery.cancel_scope.cancel()
+
+
+async def test_tls(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    port = free_port()
+    monkeypatch.setattr(tls_server, "PORT", port)
+    async with trio.open_nursery() as nursery:
+        await started(tls_server.main, nursery, port)
+        # "python3 tls_client.py https://localhost:8443 cert.pem"
+        await tls_client.main(f"https://localhost:{port}", "cert.pem")
+        nursery.cancel_scope.cancel()
+    assert capsys.readouterr().out == "TLSv1.3, h2\n"
+
+
+async def test_logs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    monkeypatch.setattr(logs, "PORT", port)
+    monkeypatch.setattr("logging.Formatter.converter", time.localtime)  # the program sets it
+    async with trio.open_nursery() as nursery:
+        await started(logs.main, nursery, port)
+        line = "curl --http2-prior-knowledge http://localhost:8080/hello"
+        assert (await run(*shlex.split(line.replace("8080", str(port))))).text == "hello\n"
+        nursery.cancel_scope.cancel()
+
+
+async def test_the_first_step_of_the_tutorial(folder: Path) -> None:
+    line = "curl --http2-prior-knowledge http://localhost:8080/hello/Jane"
+    async with trio_h2.open_server(request_handler(share_1.app)) as server:
+        assert (await run(*shlex.split(line.replace("8080", str(server.port))))).text == "hello, Jane\n"
+
+
+async def test_the_service_of_the_tutorial(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    monkeypatch.setattr(share, "PORT", port)
+    (folder / "notes.txt").write_text("hello\n")
+    async with trio.open_nursery() as nursery:
+        await started(share.main, nursery, port)
+        for line, answer in [
+            ("curl --cacert cert.pem https://localhost:8443/files/notes.txt -T notes.txt", ""),
+            ("curl --cacert cert.pem https://localhost:8443/files", '[{"name":"notes.txt","size":6}]'),
+            ("curl --cacert cert.pem https://localhost:8443/files/notes.txt", "hello\n"),
+        ]:
+            assert (await run(*shlex.split(line.replace("8443", str(port))))).text == answer
+        nursery.cancel_scope.cancel()
+
+
+async def test_the_test_of_the_tutorial_with_curl(folder: Path) -> None:
+    for name in ("share.py", "test_share.py"):
+        shutil.copy(CODE / name, folder)
+    await run("sh", "-c", r"printf '[pytest]\ntrio_mode = true\n' > pytest.ini")
+    line = "python3 -m pytest test_share.py"
+    done = await run("sh", "-c", line.replace("python3", f"PYTHONPATH={ROOT} {sys.executable}"))
+    assert "9 passed" in done.text
