@@ -116,7 +116,7 @@ def test_type_hints_can_be_resolved() -> None:
 
 
 def _named(annotation: str) -> set[str]:
-    return {node.id for node in ast.walk(ast.parse(annotation, mode="eval")) if isinstance(node, ast.Name)}
+    return {node.id for node in ast.walk(ast.parse(f"[{annotation}]", mode="eval")) if isinstance(node, ast.Name)}
 
 
 def _parts(hint: object) -> Iterator[object]:
@@ -137,7 +137,7 @@ def test_signatures_name_public_types_only() -> None:
             for annotation in thing.__annotations__.values():
                 for name in _named(annotation) if isinstance(annotation, str) else ():
                     named = thing.__globals__.get(name)
-                    generic = isinstance(named, (typing.TypeVar, typing.ParamSpec, ModuleType))
+                    generic = isinstance(named, (typing.TypeVar, typing.TypeVarTuple, typing.ParamSpec, ModuleType))
                     if named is not None and not generic and not _is_foreign(named) and id(named) not in public:
                         private.add(f"{path} names {name}")
         hints = typing.get_type_hints(thing)

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from .._checks import check_hook, check_timeout
 from .._errors import from_failure
+from .._session._work import Ts, check_function
 from .._util import NoPublicConstructor, interrupt_safe
 from .._wire._codes import Initiator
 from .._wire._failure import Cause, SessionFailure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from .._stream._transport import TransportView
     from .._wire._codes import ErrorCode
@@ -97,6 +98,27 @@ class Http1Connection(metaclass=NoPublicConstructor):
         check_hook("on_idle", on_idle)
         self.idle_timeout = seconds
         self.on_idle = None if on_idle is None else lambda _: on_idle()
+
+    def start_soon(self, function: Callable[[*Ts], Awaitable[object]], *args: *Ts, name: str | None = None) -> None:
+        """Starts a task that lives as long as the connection, at most: in a handler, or a task of its.
+
+        The task runs beside the handlers, with the context variables of whoever starts it. It is cancelled when the
+        connection is over, and does not keep it: neither from draining nor from ending when it has idled. If it
+        raises, the connection ends, as by a bug in ``on_session``: a server logs the error and goes on,
+        and `serve_stream` raises it. Only that the connection is over may escape it. Never waits.
+
+        Args:
+            function: an async function.
+            args: what it is called with.
+            name: names the task for debuggers; by default the function.
+
+        Raises:
+            TypeError: *function* cannot be called.
+            SessionError: the connection broke.
+            trio.ClosedResourceError: this side closed it.
+        """
+        check_function(function)
+        self._core.start_soon(function, *args, name=name)
 
     async def wait_draining(self) -> None:
         """Waits until the connection is going to end, see `draining`, or is over."""

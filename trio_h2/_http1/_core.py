@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from .._errors import from_failure
 from .._session._supervision import supervise
+from .._session._work import SessionWork, Ts
 from .._stream._alerts import alert_of, meaning_of
 from .._stream._byte_count import ByteCount
 from .._stream._core import StreamCore
@@ -28,7 +30,7 @@ from .._stream._port import HEADERS
 from .._stream._refused_request import RefusedRequest, tell_refused
 from .._stream._request import RequestView
 from .._stream._transport import TransportView
-from .._util import Arrivals, construct, forget_frames, interrupt_safe
+from .._util import Arrivals, closed_here, construct, forget_frames, interrupt_safe
 from .._wire._codes import ErrorCode, Initiator
 from .._wire._failure import Cause, SessionFailure
 from .._wire._headers import Headers
@@ -113,6 +115,9 @@ class Http1Core:
         self._head_deadline = math.inf
         """Until when the head that has begun must be complete."""
         self._scope = trio.CancelScope()
+        self._tasks: trio.Nursery | None = None
+        """Where the connection's tasks run, and the application's own, until it takes no further request."""
+        self._work = SessionWork(label, self._work_failed)
         self.draining_begun = trio.Event()
         """The connection ends with the current request, or with one more."""
         self._drained_at = math.inf
@@ -130,14 +135,17 @@ class Http1Core:
         try:
             with self._scope:
                 async with trio.open_nursery() as nursery:
+                    self._tasks = nursery
                     nursery.start_soon(self._write, name=f"trio_h2 writer {self.label}")
                     nursery.start_soon(self._read, name=f"trio_h2 reader {self.label}")
                     nursery.start_soon(self._watch, name=f"trio_h2 watcher {self.label}")
                     task_status.started(self.session)
                     await self._serve()
+                    self._end_work()
                     await self._say_goodbye()
                     nursery.cancel_scope.cancel()
         finally:
+            self._end_work()
             self.discard()
             if self._exchange is not None:
                 self._exchange.discard()  # if its handler never began
@@ -145,6 +153,22 @@ class Http1Core:
                 await self._close_abruptly()
             finally:
                 self._release()
+
+    def start_soon(self, function: Callable[[*Ts], Awaitable[object]], *args: *Ts, name: str | None) -> None:
+        """Starts a task of the application, see `Http1Connection.start_soon`."""
+        if self.failure is not None:
+            raise from_failure(self.failure)
+        if self._tasks is None:
+            raise closed_here()
+        self._work.start_soon(self._tasks, function, *args, name=name)
+
+    def _end_work(self) -> None:
+        self._tasks = None
+        self._work.cancel()
+
+    def _work_failed(self) -> None:
+        reason = "a task of start_soon raised"
+        self.discard(SessionFailure(Cause.CLOSED, ErrorCode.INTERNAL_ERROR, Initiator.LIBRARY, reason))
 
     async def _serve(self) -> None:
         while await self._next_request():

@@ -13,6 +13,7 @@ from .._wire._engine import HIGHEST_STREAM_ID
 from .._wire._extframes import ALTSVC
 from ._base import Session
 from ._extensions import encode_altsvc, encode_origins, named_origin
+from ._work import Ts, check_function
 
 if TYPE_CHECKING:
     from ._extensions import OriginLike
@@ -35,6 +36,29 @@ class ServerSession(Session):
         The client adds the one that it has connected to.
         """
         return list(self._core.announced) if isinstance(self._core.below, trio.SSLStream) else None
+
+    # -- work beside the handlers ------------------------------------------------------------------------------------
+
+    def start_soon(self, function: Callable[[*Ts], Awaitable[object]], *args: *Ts, name: str | None = None) -> None:
+        """Starts a task that lives as long as the session, at most: in a handler, or in the hook ``on_session``.
+
+        The task runs beside the handlers, with the context variables of whoever starts it. It is cancelled when the
+        session is over, and does not keep it: neither from draining nor from ending when it has idled. If it raises,
+        the session ends with INTERNAL_ERROR, as by a bug in ``on_session``: a server logs the error and goes on, and
+        `serve_stream` raises it. Only that the session is over may escape it. Never waits.
+
+        Args:
+            function: an async function.
+            args: what it is called with.
+            name: names the task for debuggers; by default the function.
+
+        Raises:
+            TypeError: *function* cannot be called.
+            SessionError: the session broke.
+            trio.ClosedResourceError: this side closed it.
+        """
+        check_function(function)
+        self._core.start_soon(function, *args, name=name)
 
     # -- what the application can announce -------------------------------------------------------------------------
 

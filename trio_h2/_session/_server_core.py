@@ -29,9 +29,10 @@ from ._reader import RULES
 from ._server import ServerSession
 from ._services import run_services
 from ._supervision import supervise
+from ._work import SessionWork, Ts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from .._stream._server import Handler
     from .._wire._config import ServerConfig
@@ -76,6 +77,9 @@ class ServerCore(SessionCore):
         self.goaway_timeout = config.goaway_timeout
         self.nursery: trio.Nursery | None = None
         """Where the handlers run."""
+        self._services: trio.Nursery | None = None
+        """Where the service tasks run, and the application's own."""
+        self.work = SessionWork(label, self._work_failed)
         self._context: contextvars.Context | None = None
         self._hook_scope = trio.CancelScope()
         self.queue: dict[int, StreamCore] = {}
@@ -105,6 +109,7 @@ class ServerCore(SessionCore):
         """Runs the session to its end: services around, handlers inside."""
         session = self.session  # it may be over, and released, before the hook has returned
         async with trio.open_nursery() as services:
+            self._services = services
             services.start_soon(run_services, self, name=f"trio_h2 session {self.label}")
             try:
                 if self._on_session is not None:
@@ -120,7 +125,7 @@ class ServerCore(SessionCore):
                     finally:
                         self.refuse_queued()  # a nursery that is being left may refuse new tasks
             finally:
-                self.nursery = self._context = None
+                self.nursery = self._context = self._services = None
                 self.refuse_queued()
                 self.ending.discard()
 
@@ -130,9 +135,21 @@ class ServerCore(SessionCore):
         except (Exception, BaseExceptionGroup) as exc:
             if isinstance(exc, Exception) or exc.subgroup(Exception) is not None:
                 # As with a handler that fails: what was asked for is not refused as if it could be asked for again.
-                reason = "on_session raised"
-                self.ending.discard(SessionFailure(Cause.CLOSED, ErrorCode.INTERNAL_ERROR, Initiator.LIBRARY, reason))
+                self._bug("on_session raised")
             raise
+
+    def start_soon(self, function: Callable[[*Ts], Awaitable[object]], *args: *Ts, name: str | None) -> None:
+        """Starts a task of the application, see `ServerSession.start_soon`."""
+        self.check_usable()
+        assert self._services is not None  # nobody sees the session before it runs
+        self.work.start_soon(self._services, function, *args, name=name)
+
+    def _work_failed(self) -> None:
+        self._bug("a task of start_soon raised")
+
+    def _bug(self, reason: str) -> None:
+        """The application has a bug that is not one of a handler."""
+        self.ending.discard(SessionFailure(Cause.CLOSED, ErrorCode.INTERNAL_ERROR, Initiator.LIBRARY, reason))
 
     # -- handlers --------------------------------------------------------------------------------------------------
 
@@ -402,3 +419,4 @@ class ServerCore(SessionCore):
         super().ended(failure)
         self.refuse_queued()
         self._hook_scope.cancel()
+        self.work.cancel()
