@@ -32,12 +32,12 @@ suppress_warnings = ["myst.xref_ambiguous"]
 autodoc_use_legacy_class_based = True
 autodoc_default_options = {"members": True, "show-inheritance": True}
 autodoc_member_order = "bysource"
-autodoc_preserve_defaults = True
 autodoc_typehints_format = "short"
 autodoc_inherit_docstrings = True
 python_use_unqualified_type_names = True
 maximum_signature_line_length = 88
 add_module_names = False
+toc_object_entries_show_parents = "hide"
 # Single backticks in docstrings are code; `docs/_ext/reference.py` makes links of those that name something of ours.
 default_role = "code"
 nitpicky = True

@@ -8,9 +8,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import inspect
+import math
 import re
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
@@ -21,6 +24,7 @@ from sphinx.ext.napoleon.docstring import GoogleDocstring
 from sphinx.pycode import ModuleAnalyzer
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
 from sphinx.util.nodes import find_pending_xref_condition, make_refnode
 
 import trio_h2
@@ -52,7 +56,10 @@ def setup(app: Sphinx) -> dict[str, object]:
     app.connect("autodoc-process-docstring", _read_sections)
     app.connect("autodoc-process-signature", _hide_private_constructors)
     app.connect("autodoc-process-bases", _hide_private_bases)
+    app.connect("doctree-read", _drop_bare_bases)
     app.connect("env-check-consistency", _check_coverage)
+    app.connect("build-finished", _check_that_nothing_is_fetched)
+    app.add_directive("options", Options)
     app.add_post_transform(LinkTypes)
     app.add_post_transform(LinkCode)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
@@ -87,7 +94,50 @@ def _read_sections(app: Sphinx, what: str, name: str, obj: object, options: obje
         lines.clear()  # what the type of a value says of itself is not about the name
     kind: Literal["class", "function"] = "class" if what in ("class", "exception") else "function"
     read = GoogleDocstring(lines, _SECTIONS, app, kind, name, obj).lines()
+    if what == "attribute" and (default := _default_of(name)) is not None:
+        read += ["", f"Default: {default}.", ""]
     lines[:] = _without_repeated_fields(read, obj.__name__) if isinstance(obj, type) else read
+
+
+def _default_of(name: str) -> str | None:
+    """Returns the default of the field of a public dataclass, as the reference shows it, or ``None``."""
+    owner, _, attribute = name.rpartition(".")
+    module, _, cls = owner.rpartition(".")
+    found: object = getattr(importlib.import_module(module), cls, None) if module else None
+    if not isinstance(found, type) or not dataclasses.is_dataclass(found):
+        return None
+    defaults = {field.name: field.default for field in dataclasses.fields(found)}
+    default: object = defaults.get(attribute, dataclasses.MISSING)
+    return None if default is dataclasses.MISSING else shown(default)
+
+
+def shown(value: object) -> str:
+    """Returns a value as code, with what a reader would work out beside it."""
+    if isinstance(value, Enum):
+        return f"``{type(value).__name__}.{value.name}``"
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 4096 and value % 1024 == 0:
+        size = f"{value // 1024**2} MiB" if value % 1024**2 == 0 else f"{value // 1024} KiB"
+        return f"``{value}`` ({size})"
+    return "``math.inf``" if value == math.inf else f"``{value!r}``"
+
+
+class Options(SphinxDirective):
+    """``.. options::``: every option of both roles, with its defaults, in a table."""
+
+    def run(self) -> list[nodes.Node]:
+        """Makes the table."""
+        client, server = (
+            {field.name: shown(getattr(config, field.name)) for field in dataclasses.fields(config) if field.init}
+            for config in (trio_h2.ClientConfig(), trio_h2.ServerConfig())
+        )
+        lines = [".. list-table::", "   :header-rows: 1", "   :widths: auto", "", "   * - option"]
+        lines += ["     - client", "     - server"]
+        for name in sorted({*client, *server}):
+            config = trio_h2.ClientConfig if name in client else trio_h2.ServerConfig
+            owner = next(cls.__name__ for cls in config.__mro__ if (cls.__name__, name) in _FIELDS_WITH_DOCS)
+            lines += [f"   * - :py:attr:`{name} <trio_h2.{owner}.{name}>`"]
+            lines += [f"     - {values.get(name, '–')}" for values in (client, server)]
+        return self.parse_text_to_nodes("\n".join(lines))
 
 
 def _without_repeated_fields(lines: list[str], cls: str) -> list[str]:
@@ -108,9 +158,13 @@ def _hide_private_constructors(
     app: Sphinx, what: str, name: str, obj: object, options: object, signature: str, returns: str
 ) -> tuple[str, str] | None:
     """Shows no parameters for classes whose objects are made by the library only."""
-    if what in ("class", "exception") and (type(obj).__name__ == "NoPublicConstructor" or _is_block(obj)):
-        return "", ""
-    return None
+    return ("", "") if isinstance(obj, type) and _is_made_by_the_library(obj) else None
+
+
+def _is_made_by_the_library(cls: type) -> bool:
+    private = type(cls).__name__ == "NoPublicConstructor" or _is_block(cls)
+    # The errors of a session and its streams are caught, not raised, by users; what handlers raise has no such base.
+    return private or (issubclass(cls, trio_h2.H2Error) and cls is not trio_h2.H2Error)
 
 
 def _is_block(obj: object) -> bool:
@@ -122,6 +176,13 @@ def _hide_private_bases(app: Sphinx, name: str, obj: object, options: object, ba
     """Leaves out bases that no reader can look up."""
     public = [base for base in bases if not _is_private(base)]
     bases[:] = public or [object]
+
+
+def _drop_bare_bases(app: Sphinx, doctree: nodes.document) -> None:
+    """Takes away "Bases: object", which says nothing."""
+    for paragraph in list(doctree.findall(nodes.paragraph)):
+        if paragraph.astext() == "Bases: object":
+            paragraph.parent.remove(paragraph)
 
 
 def _is_private(base: object) -> bool:
@@ -264,7 +325,7 @@ def _scopes(node: nodes.Node) -> tuple[str, ...]:
     return tuple(dict.fromkeys(scopes))
 
 
-# -- coverage ----------------------------------------------------------------------------------------------------------
+# -- checks ----------------------------------------------------------------------------------------------------------
 
 
 def _check_coverage(app: Sphinx, env: BuildEnvironment) -> None:
@@ -287,3 +348,15 @@ def _entries(module: str, name: str) -> Iterator[str]:
             for member, value in vars(cls).items():
                 if not member.startswith("_") and not isinstance(value, type):
                     yield f"{module}.{name}.{member}"
+    # Fields that a class with slots has from its base, with another default and a description of its own.
+    yield from (f"{module}.{name}.{field}" for owner, field in _FIELDS_WITH_DOCS if owner == name and field[0] != "_")
+
+
+_FETCHED = re.compile(r"<(?:script|img|iframe|link)\b[^>]*\b(?:src|href)=\"((?:https?:)?//[^\"]+)\"")
+
+
+def _check_that_nothing_is_fetched(app: Sphinx, failed: Exception | None) -> None:
+    """A site that is read without a network must not load scripts, styles or pictures from elsewhere."""
+    for page in sorted(Path(app.outdir).rglob("*.html")) if failed is None else []:
+        for where in _FETCHED.findall(page.read_text(encoding="utf-8")):
+            logger.warning("%s loads %s", page.relative_to(app.outdir), where, type="reference", subtype="fetched")

@@ -4,7 +4,8 @@ import trio_h2
 
 
 async def hello(stream: trio_h2.ServerStream) -> None:
-    await stream.respond({":status": 200, "content-type": "text/plain"}, body=f"hello, {stream.path}\n".encode())
+    text = f"hello, {stream.path}\n"
+    await stream.respond({"content-type": "text/plain"}, body=text.encode())
 
 
 async def main() -> None:
