@@ -140,6 +140,9 @@ async def _use_a_server(end: str, refs: Refs) -> None:
     async def hook(session: ServerSession) -> None:
         refs.add_session(session)
         current.set(session)  # the session keeps its context
+        session.start_soon(trio.sleep_forever)
+        session.start_soon(session.wait_draining)
+        session.set_idle_timeout(1000, session.shutdown)
 
     with trio.CancelScope() as scope:
         async with served(handler, wrap=wire, on_session=hook) as (peer, session):

@@ -117,7 +117,7 @@ class Http1Core:
         self._scope = trio.CancelScope()
         self._tasks: trio.Nursery | None = None
         """Where the connection's tasks run, and the application's own, until it takes no further request."""
-        self._work = SessionWork(label, self._work_failed)
+        self._work = SessionWork(label)
         self.draining_begun = trio.Event()
         """The connection ends with the current request, or with one more."""
         self._drained_at = math.inf
@@ -160,7 +160,7 @@ class Http1Core:
             raise from_failure(self.failure)
         if self._tasks is None:
             raise closed_here()
-        self._work.start_soon(self._tasks, function, *args, name=name)
+        self._work.start_soon(self._tasks, self._work_failed, function, *args, name=name)
 
     def _end_work(self) -> None:
         self._tasks = None

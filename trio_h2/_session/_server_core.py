@@ -79,7 +79,7 @@ class ServerCore(SessionCore):
         """Where the handlers run."""
         self._services: trio.Nursery | None = None
         """Where the service tasks run, and the application's own."""
-        self.work = SessionWork(label, self._work_failed)
+        self.work = SessionWork(label)
         self._context: contextvars.Context | None = None
         self._hook_scope = trio.CancelScope()
         self.queue: dict[int, StreamCore] = {}
@@ -142,7 +142,7 @@ class ServerCore(SessionCore):
         """Starts a task of the application, see `ServerSession.start_soon`."""
         self.check_usable()
         assert self._services is not None  # nobody sees the session before it runs
-        self.work.start_soon(self._services, function, *args, name=name)
+        self.work.start_soon(self._services, self._work_failed, function, *args, name=name)
 
     def _work_failed(self) -> None:
         self._bug("a task of start_soon raised")

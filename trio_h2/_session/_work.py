@@ -23,27 +23,34 @@ class SessionWork:
 
     Args:
         label: names the connection in the log.
-        failed: called when a task raises, before the error goes on: ends the connection.
     """
 
-    def __init__(self, label: str, failed: Callable[[], None]) -> None:
+    def __init__(self, label: str) -> None:
         self._label = label
-        self._failed = failed
         self._scopes: set[trio.CancelScope] = set()
         self._over = False
 
     def start_soon(
         self,
         nursery: trio.Nursery,
+        failed: Callable[[], None],
         function: Callable[[*Ts], Awaitable[object]],
         *args: *Ts,
         name: str | None,
     ) -> None:
-        """Starts a task in the nursery of the connection."""
+        """Starts a task in the nursery of the connection.
+
+        Args:
+            nursery: that of the connection.
+            failed: called when the task raises, before the error goes on: ends the connection.
+            function: the application's.
+            args: what it is called with.
+            name: the task's.
+        """
         scope = trio.CancelScope()
         self._scopes.add(scope)
         shown = name or getattr(function, "__qualname__", None) or repr(function)
-        nursery.start_soon(self._run, scope, function, args, name=f"trio_h2 work {shown} of {self._label}")
+        nursery.start_soon(self._run, scope, failed, function, args, name=f"trio_h2 work {shown} of {self._label}")
 
     def cancel(self) -> None:
         """The connection is over."""
@@ -55,6 +62,7 @@ class SessionWork:
     async def _run(
         self,
         scope: trio.CancelScope,
+        failed: Callable[[], None],
         function: Callable[[*Ts], Awaitable[object]],
         args: tuple[*Ts],
     ) -> None:
@@ -68,7 +76,7 @@ class SessionWork:
             if self._over and errors is exc and _tells_of_end(errors):
                 logger.debug("%s: the connection of a task ended first: %s", self._label, exc)
                 return
-            self._failed()
+            failed()
             raise
         finally:
             self._scopes.discard(scope)
