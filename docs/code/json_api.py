@@ -52,7 +52,7 @@ async def save(request: Request, path: Path) -> None:
     length = request.headers.get("content-length", "0")
     if int(length) > MAX_PICTURE:  # refused before a byte of it was read
         raise HTTPError(413, f"a picture has at most {MAX_PICTURE} bytes\n")
-    part, size = path.with_suffix(".part"), 0
+    part, size = path.with_name(f".{path.name}.{id(request)}"), 0  # a name that no other upload has
     try:
         async with await trio.open_file(part, "wb") as file:
             async for chunk in request:
