@@ -96,7 +96,7 @@ def _read_sections(app: Sphinx, what: str, name: str, obj: object, options: obje
     read = GoogleDocstring(lines, _SECTIONS, app, kind, name, obj).lines()
     if what == "attribute" and (default := _default_of(name)) is not None:
         read += ["", f"Default: {default}.", ""]
-    lines[:] = _without_repeated_fields(read, obj.__name__) if isinstance(obj, type) else read
+    lines[:] = _without_repeated_fields(read, obj) if isinstance(obj, type) else read
 
 
 def _default_of(name: str) -> str | None:
@@ -140,13 +140,15 @@ class Options(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(lines))
 
 
-def _without_repeated_fields(lines: list[str], cls: str) -> list[str]:
-    """Drops the fields under "Attributes" that have an entry of their own, from the docstring of the field."""
+def _without_repeated_fields(lines: list[str], cls: type) -> list[str]:
+    """Drops the fields under "Attributes" that have an entry of their own, there or at a base."""
+    names = [base.__name__ for base in cls.__mro__]
     kept: list[str] = []
     dropping = False
     for line in lines:
         if line.startswith(".. attribute:: "):
-            dropping = (cls, line.removeprefix(".. attribute:: ")) in _FIELDS_WITH_DOCS
+            field = line.removeprefix(".. attribute:: ")
+            dropping = any((name, field) in _FIELDS_WITH_DOCS for name in names)
         elif line and not line[0].isspace():
             dropping = False
         if not dropping:

@@ -65,7 +65,7 @@ def _is_method(member: object) -> bool:
 
 def _has_own_docstring(cls: type) -> bool:
     """Whether somebody wrote a docstring for this class; `@dataclass` makes up one from the signature."""
-    doc = vars(cls).get("__doc__") or ""
+    doc = ("__doc__" in vars(cls) and cls.__doc__) or ""
     return bool(doc) and not (dataclasses.is_dataclass(cls) and doc.startswith(f"{cls.__name__}("))
 
 

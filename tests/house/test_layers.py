@@ -23,6 +23,7 @@ _PACKAGE = "trio_h2"
 _LAYERS = {
     "_version": 0,
     "_checks": 0,
+    "_field_docs": 0,
     "_public": 0,
     "_url": 0,
     "_wire": 1,
@@ -47,7 +48,7 @@ _PROMISED = {
     "_stream._server": {"ServerSession"},
 }
 # Small internals that have one home, for the parts on layer 6 as well.
-_SHARED = {"_checks", "_content", "_public", "_refused", "_tcp", "_url", "_util"}
+_SHARED = {"_checks", "_content", "_field_docs", "_public", "_refused", "_tcp", "_url", "_util"}
 # The sans-IO parts: no event loop, no clock, no sockets, no threads.
 _SANS_IO = {"_checks", "_url", "_wire"}
 # `python -m trio_h2` is the command line under another name.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import trio
 
 from .._checks import check_int
+from .._field_docs import describe_fields
 from .._util import ConflictDetector, NoPublicConstructor, construct, interrupt_safe
 from ._extensions import AltSvcReceived, OriginReceived
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 DEFAULT_CAPACITY = 100
 
 
+@describe_fields
 @dataclass(slots=True, frozen=True)
 class FrameError:
     """A frame of ours could not be sent: a header block that is larger than ``max_send_header_block_length``.
@@ -44,6 +46,7 @@ class FrameError:
     """The stream, which is over; ``None`` if the request was never given one."""
 
 
+@describe_fields
 @dataclass(slots=True, frozen=True)
 class GoAwayReceived:
     """The peer sent GOAWAY: it takes no streams above ``last_stream_id``; those up to it finish (RFC 9113 §6.8)."""
@@ -56,6 +59,7 @@ class GoAwayReceived:
     """Whatever the peer wanted to tell; untrusted input."""
 
 
+@describe_fields
 @dataclass(slots=True, frozen=True)
 class LocalSettingsAcknowledged:
     """The peer acknowledged SETTINGS of ours, which are in force only now (RFC 9113 §6.5.3)."""
@@ -64,6 +68,7 @@ class LocalSettingsAcknowledged:
     """What that one SETTINGS frame said; all that is in force is `Session.local_settings`."""
 
 
+@describe_fields
 @dataclass(slots=True, frozen=True)
 class RemoteSettingsReceived:
     """SETTINGS of the peer arrived, were applied and acknowledged."""
@@ -72,6 +77,7 @@ class RemoteSettingsReceived:
     """What that one SETTINGS frame said; all that is in force is `Session.remote_settings`."""
 
 
+@describe_fields
 @dataclass(slots=True, frozen=True)
 class PingReceived:
     """The peer sent a PING, which has been answered already; answers to our own PINGs are no events."""
@@ -80,6 +86,7 @@ class PingReceived:
     """The 8 bytes of the PING."""
 
 
+@describe_fields
 @dataclass(slots=True, frozen=True)
 class SessionIdle:
     """Nothing happened for ``idle_timeout`` seconds; what comes of it is `Session.on_idle`'s to say."""
@@ -88,6 +95,7 @@ class SessionIdle:
     """The seconds of silence, as `Session.idle_timeout` had them."""
 
 
+@describe_fields
 @dataclass(slots=True, frozen=True)
 class SessionClosed:
     """The session is over; always the last event."""

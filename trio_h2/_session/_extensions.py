@@ -15,6 +15,7 @@ from typing import Protocol, TypeAlias, cast
 import idna
 
 from .._address import parse_url
+from .._field_docs import describe_fields
 from .._url import Url
 from .._wire._extframes import altsvc_payload
 from .._wire._fields import parse_authority
@@ -26,6 +27,7 @@ MAX_ORIGINS = 1000
 """Origins that a client keeps of one session; a server could name any number of them."""
 
 
+@describe_fields
 @dataclass(frozen=True, slots=True)
 class AltSvcReceived:
     """The server named alternative services (RFC 7838 §4).
@@ -41,6 +43,7 @@ class AltSvcReceived:
     stream_id: int
 
 
+@describe_fields
 @dataclass(frozen=True, slots=True)
 class OriginReceived:
     """The server named origins that it answers for on this session (RFC 8336); only on TLS.

@@ -8,11 +8,14 @@ from itertools import count
 
 import trio
 
+from .._field_docs import describe_fields
+
 DRAIN_PAYLOAD = b"\xffdrain\xffh"
 """The PING between the two GOAWAYs of a drain: when it is answered, no stream can be under way that we have not
 seen."""
 
 
+@describe_fields
 @dataclass(slots=True, frozen=True)
 class PingResult:
     """The answer to a PING: ``round_trip`` in seconds, and the 8 bytes of its ``payload``."""

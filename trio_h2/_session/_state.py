@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .._field_docs import describe_fields
 
+
+@describe_fields
 @dataclass(slots=True, frozen=True)
 class SessionState:
     """A snapshot of the flow control, the stream ids, the output and the header tables of one session."""

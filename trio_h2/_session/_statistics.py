@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .._field_docs import describe_fields
+
 if TYPE_CHECKING:
     from .._wire._flow import Ledger
 
 
+@describe_fields
 @dataclass(slots=True, frozen=True)
 class SessionStatistics:
     """A snapshot of one session; sizes are bytes."""

@@ -13,6 +13,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, Final
 
+from .._field_docs import describe_fields
 from .._wire._config import TRUSTED_UNIX, ServerConfig
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ _BARE_V6: Final = re.compile(r"[0-9A-Fa-f:.]+")
 _PAIR: Final = re.compile(r"""([!#$%&'*+.^_`|~0-9A-Za-z-]+)=([!#$%&'*+.^_`|~0-9A-Za-z-]+|"(?:[^"\\]|\\.)*")[ \t]*""")
 
 
+@describe_fields
 @dataclass(frozen=True, slots=True)
 class ForwardedClient:
     """What trusted proxies say of a client."""

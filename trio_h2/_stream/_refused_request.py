@@ -6,6 +6,8 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, final, runtime_checkable
 
+from .._field_docs import describe_fields
+
 if TYPE_CHECKING:
     from .._wire._codes import ErrorCode
     from .._wire._headers import Headers
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("trio_h2.server")
 
 
+@describe_fields
 @final
 @dataclass(frozen=True, slots=True)
 class RefusedRequest:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .._field_docs import describe_fields
 from .._wire._schedule import DEFAULT_WEIGHT
 
 if TYPE_CHECKING:
     from ._port import StreamEngine
 
 
+@describe_fields
 @dataclass(slots=True, frozen=True)
 class StreamState:
     """A snapshot of one stream on the wire; windows are bytes."""

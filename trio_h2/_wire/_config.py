@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from .._checks import check_bool, check_grace, check_int, check_networks, check_seconds, check_timeout
+from .._field_docs import describe_fields
 from ._padding import PaddingStrategy
 
 _C = TypeVar("_C", bound="SessionConfig")
@@ -45,6 +46,7 @@ def _check_numbers(config: SessionConfig, unit: str, *names: str) -> None:
         check_seconds(name, getattr(config, name), unit)
 
 
+@describe_fields
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionConfig:
     """What `ClientConfig` and `ServerConfig` have in common. Sizes are bytes, timeouts seconds.
@@ -58,32 +60,32 @@ class SessionConfig:
     """
 
     stream_window: int = 128 * 1024
-    """SETTINGS_INITIAL_WINDOW_SIZE: what a peer may send on one stream before the application reads."""
+    """SETTINGS_INITIAL_WINDOW_SIZE: the bytes that a peer may send on one stream before the application reads."""
     receive_budget: int = 0
-    """The hard bound of received, unread body bytes of one session; also its connection window. If it is not given, it
+    """The hard bound of received, unread body bytes of one session; also its connection window. 0: it
     follows from the windows that must fit: 32 MiB, or more if ``max_concurrent_streams`` x ``stream_window`` is."""
     max_frame_size: int = 16_384
-    """SETTINGS_MAX_FRAME_SIZE: the largest frame payload the peer may send."""
+    """SETTINGS_MAX_FRAME_SIZE: the bytes of the largest frame payload the peer may send."""
     max_header_list_size: int = 65_535
-    """SETTINGS_MAX_HEADER_LIST_SIZE: uncompressed octets of one header list, 32 added per field. The 1xx responses
+    """SETTINGS_MAX_HEADER_LIST_SIZE: uncompressed bytes of one header list, 32 added per field. The 1xx responses
     to one request may have so many together."""
     max_header_fields: int = 128
     """Fields of one header list, pseudo-headers included."""
     header_table_size: int = 4096
-    """SETTINGS_HEADER_TABLE_SIZE: the HPACK table for what we receive."""
+    """SETTINGS_HEADER_TABLE_SIZE: the bytes of the HPACK table for what we receive."""
     max_encoder_table_size: int = 4096
-    """The HPACK table for what we send, whatever larger one the peer allows."""
+    """The bytes of the HPACK table for what we send, whatever larger one the peer allows."""
     max_session_memory: int | None = None
-    """Held + queued + header-block octets + tables; above it new streams are refused. ``None``: budget + 16 MiB."""
+    """Held + queued + header-block bytes + tables; above it new streams are refused. ``None``: budget + 16 MiB."""
     max_send_header_block_length: int | None = None
-    """Compressed octets of one header block that we send; a larger one fails its stream, see `FrameError`. ``None``: no
+    """Compressed bytes of one header block that we send; a larger one fails its stream, see `FrameError`. ``None``: no
     limit. Not measured is what the library answers by itself, with 100, 431 or 500."""
     padding: PaddingStrategy = PaddingStrategy.NONE
     """How HEADERS, PUSH_PROMISE and DATA are padded."""
     peer_max_concurrent_streams: int = 100
     """Streams of ours that may be open at once until the peer's SETTINGS name a number: requests, or pushes."""
     max_queued_control: int = 64 * 1024
-    """Control octets waiting for the transport above which `respond` and its like wait."""
+    """Control bytes waiting for the transport above which `respond` and its like wait."""
     max_queued_replies: int = 1000
     """PING and SETTINGS acknowledgements, resets and such waiting for a peer that does not read them. How many may be
     asked for in one burst is not limited by this, but by ``overhead_burst`` and ``reset_burst``."""
@@ -99,35 +101,35 @@ class SessionConfig:
     overhead_rate: float = 1000.0
     """Further such frames tolerated per second."""
     handshake_timeout: float = 10.0
-    """From the transport's start to the peer's preface and SETTINGS; for TLS, its handshake."""
+    """Seconds from the transport's start to the peer's preface and SETTINGS; for TLS, its handshake."""
     settings_timeout: float = 10.0
-    """From our SETTINGS to their acknowledgement."""
+    """Seconds from our SETTINGS to their acknowledgement."""
     ping_interval: float = 60.0
-    """Silence of the peer after which a keep-alive PING is sent."""
+    """Seconds of silence of the peer after which a keep-alive PING is sent."""
     ping_timeout: float = 20.0
-    """Silence after that PING, or one of `Session.ping`, which ends the session."""
+    """Seconds of silence after that PING, or one of `Session.ping`, which ends the session."""
     tcp_keepalive_idle: float = 45.0
-    """Silence on a TCP connection after which the system begins to probe whether the peer's host is there
+    """Seconds of silence on a TCP connection after which the system begins to probe whether the peer's host is there
     (SO_KEEPALIVE); 0 leaves that off. This and the next three are for the sockets that `connect` opens and a
     server accepts, as far as the system has them. The system counts whole seconds."""
     tcp_keepalive_interval: float = 15.0
-    """From one such probe to the next; more than 0."""
+    """Seconds from one such probe to the next; more than 0."""
     tcp_keepalive_count: int = 3
     """So many probes without an answer break the connection."""
     tcp_user_timeout: float = 90.0
-    """How long the peer's host may leave what was sent without acknowledgement, or take nothing, before the system
+    """Seconds that the peer's host may leave what was sent without acknowledgement, or take nothing, before the system
     breaks the connection (TCP_USER_TIMEOUT). HTTP/1.1 is exempt, where a client may pause so."""
     idle_timeout: float = math.inf
-    """Time without a stream after which the session ends gracefully."""
+    """Seconds without a stream after which the session ends gracefully."""
     stream_idle_timeout: float = math.inf
-    """Time without a frame on a stream after which it is reset with CANCEL, see `Stream.idle_timeout`."""
+    """Seconds without a frame on a stream after which it is reset with CANCEL, see `Stream.idle_timeout`."""
     drain_timeout: float = 30.0
-    """The grace that `aclose()` gives running streams."""
+    """Seconds: the grace that `aclose()` gives running streams."""
     close_timeout: float = 1.0
-    """How long GOAWAY and the transport's own goodbye may take when a session ends; more than 0, or nothing could be
-    said."""
+    """Seconds: how long GOAWAY and the transport's own goodbye may take when a session ends; more than 0, or nothing
+    could be said."""
     linger_timeout: float = 5.0
-    """A grace after `Stream.aclose()`: how long the peer may take to end its side before RST_STREAM."""
+    """Seconds, a grace after `Stream.aclose()`: how long the peer may take to end its side before RST_STREAM."""
     _budget_follows: bool = dataclasses.field(default=False, init=False, repr=False, compare=False)
     """Whether the receive budget was not given; `evolve` then works it out anew."""
 
@@ -175,7 +177,7 @@ class SessionConfig:
 
     @property
     def session_memory(self) -> int:
-        """`max_session_memory` with its default filled in, in octets."""
+        """`max_session_memory` with its default filled in, in bytes."""
         if self.max_session_memory is not None:
             return self.max_session_memory
         return self.receive_budget + 16 * MIB
@@ -203,6 +205,7 @@ class SessionConfig:
         return dataclasses.replace(self, **changes)  # type: ignore[arg-type]  # validated by __post_init__
 
 
+@describe_fields
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerConfig(SessionConfig):
     """Limits and timeouts of server sessions. Sizes are bytes, timeouts seconds; `SessionConfig` says what 0 means."""
@@ -210,29 +213,30 @@ class ServerConfig(SessionConfig):
     max_concurrent_streams: int = 128
     """SETTINGS_MAX_CONCURRENT_STREAMS; running handlers count, even when their stream is gone."""
     idle_timeout: float = 120.0
-    """Time without a stream after which the session ends gracefully."""
+    """Seconds without a stream after which the session ends gracefully."""
     max_session_invalid_frames: int = 1000
     """Frames with a mistake that cost the client a stream; after so many on one session, the next one ends it."""
     max_session_rejected_streams: int = 100
     """Streams refused because there were too many, or too much memory was used; after so many, the next one ends the
     session. Those that the client opens before it has acknowledged our SETTINGS do not count."""
     handler_timeout: float = math.inf
-    """How long one handler may run before its stream is reset with CANCEL."""
+    """Seconds: how long one handler may run before its stream is reset with CANCEL."""
     goaway_timeout: float = 2.0
-    """A grace: how long the client may take to answer the PING of a drain, before the GOAWAY that refuses further
-    streams goes out without an answer."""
+    """Seconds, a grace: how long the client may take to answer the PING of a drain, before the GOAWAY that refuses
+    further streams goes out without an answer."""
     handler_wait_timeout: float = 1.0
-    """A grace: how long a request may wait for a handler whose stream is gone to end, before it is refused."""
+    """Seconds, a grace: how long a request may wait for a handler whose stream is gone to end, before it is refused."""
     body_timeout: float = 120.0
-    """How long nothing may come of the body of a request, though there is room for it, before it is answered with 408
-    and given up. Over HTTP/2, that counts until the response has begun; a stream with an ``idle_timeout`` has that
-    instead, and tunnels have none. Calls of gRPC that stream their requests slowly want more."""
+    """Seconds: how long nothing may come of the body of a request, though there is room for it, before it is answered
+    with 408 and given up. Over HTTP/2, that counts until the response has begun; a stream with an ``idle_timeout`` has
+    that instead, and tunnels have none. Calls of gRPC that stream their requests slowly want more."""
     upload_grace_bytes: int = 256 * 1024
     """How much of a request that nobody reads is still received, and thrown away, when its response has ended, before
     RST_STREAM(NO_ERROR) refuses the rest: clients that are busy sending would lose the response. 0 refuses it at once.
     Over HTTP/1.1 the connection closes after so many bytes."""
     upload_grace_timeout: float = 1.0
-    """A grace: how long it is received, see ``upload_grace_bytes``; over HTTP/1.1 ``linger_timeout`` counts."""
+    """Seconds, a grace: how long it is received, see ``upload_grace_bytes``; over HTTP/1.1 ``linger_timeout``
+    counts."""
     send_date: bool = True
     """Whether responses carry a ``date`` field."""
     auto_continue: bool = True
@@ -242,8 +246,8 @@ class ServerConfig(SessionConfig):
     enable_connect_protocol: bool = False
     """SETTINGS_ENABLE_CONNECT_PROTOCOL: whether clients may send an extended CONNECT (RFC 8441), as for WebSocket."""
     last_request_timeout: float = 1.0
-    """A grace while a server shuts down: how long an HTTP/1.1 connection without a request may take to begin one more,
-    and a connection in its handshake to finish it. 0 closes them at once."""
+    """Seconds, a grace while a server shuts down: how long an HTTP/1.1 connection without a request may take to begin
+    one more, and a connection in its handshake to finish it. 0 closes them at once."""
     allow_half_open: bool = False
     """Over HTTP/1.1 without TLS: whether a client that ends its side still waits for its response, as ``nc`` does.
     Otherwise it has left, as a client behind a proxy has whose connection the proxy closes, and its handler is
@@ -252,7 +256,7 @@ class ServerConfig(SessionConfig):
     """Connections that a server serves at once, of whatever kind and those in their handshake included; further ones
     wait to be accepted, and are refused by nobody but the system when ``backlog`` of them wait. ``None``: no limit."""
     unknown_protocol_timeout: float = 10.0
-    """How long ``on_unknown_protocol`` may take before its connection is closed."""
+    """Seconds: how long ``on_unknown_protocol`` may take before its connection is closed."""
     trusted_proxies: tuple[str, ...] = ()
     """Networks or addresses of proxies, such as ``"10.0.0.0/8"``, and ``"unix"`` for whoever connects to a Unix socket:
     on their connections ``X-Forwarded-For``, ``X-Forwarded-Proto`` and ``Forwarded`` (RFC 7239) tell
@@ -290,14 +294,15 @@ class ServerConfig(SessionConfig):
         return self.max_concurrent_streams
 
 
+@describe_fields
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientConfig(SessionConfig):
     """Limits and timeouts of client sessions. Sizes are bytes, timeouts seconds; `SessionConfig` says what 0 means."""
 
     stream_window: int = 512 * 1024
-    """SETTINGS_INITIAL_WINDOW_SIZE: what the server may send on one stream before the application reads."""
+    """SETTINGS_INITIAL_WINDOW_SIZE: the bytes that the server may send on one stream before the application reads."""
     receive_budget: int = 0
-    """The hard bound of received, unread body bytes of one session; also its connection window. If it is not given, it
+    """The hard bound of received, unread body bytes of one session; also its connection window. 0: it
     follows from the windows that must fit: 64 MiB, or more if ``peer_max_concurrent_streams`` x ``stream_window`` or
     the windows of all pushes are."""
     max_reserved_remote_streams: int = 200
@@ -306,17 +311,17 @@ class ClientConfig(SessionConfig):
     """SETTINGS_MAX_CONCURRENT_STREAMS, which is sent only when push is on: pushed streams that may be open at once.
     The receive budget keeps room for as many windows."""
     ping_interval: float = 300.0
-    """Silence of the server, while streams are open or a request waits for one, after which a keep-alive PING is sent.
-    Unless they are told otherwise, gRPC servers end sessions with ENHANCE_YOUR_CALM ("too_many_pings") if PINGs come
-    more often than every 300 s. A host that is gone is found earlier by ``tcp_keepalive_idle``."""
+    """Seconds of silence of the server, while streams are open or a request waits for one, after which a keep-alive
+    PING is sent. Unless they are told otherwise, gRPC servers end sessions with ENHANCE_YOUR_CALM ("too_many_pings") if
+    PINGs come more often than every 300 s. A host that is gone is found earlier by ``tcp_keepalive_idle``."""
     ping_timeout: float = 15.0
-    """Silence after that PING, or one of `Session.ping`, which ends the session."""
+    """Seconds of silence after that PING, or one of `Session.ping`, which ends the session."""
     rfc7540_priorities: bool = False
     """Whether ``weight``, ``depends_on`` and ``exclusive`` may be sent. Without it, SETTINGS_NO_RFC7540_PRIORITIES
     tells the server that they are not used (RFC 9218 §2.1), and it ignores them."""
     expect_continue_timeout: float = 1.0
-    """How long a request with ``expect_continue=True`` holds its body for the server's 100 before it sends it anyway:
-    many servers and proxies never send one. Off, it waits for an answer of whatever kind."""
+    """Seconds: how long a request with ``expect_continue=True`` holds its body for the server's 100 before it sends it
+    anyway: many servers and proxies never send one. Off, it waits for an answer of whatever kind."""
     cancel_burst: int = 800
     """Requests that may be given up with RST_STREAM at once; after them, new ones wait so that no more than
     ``cancel_rate`` per second are given up. Servers end a session over more than they tolerate: nghttp2, Node and this

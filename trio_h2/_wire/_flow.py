@@ -19,12 +19,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .._field_docs import describe_fields
 from ._config import MAX_WINDOW
 
 if TYPE_CHECKING:
     from ._stream import WireStream
 
 
+@describe_fields
 @dataclass(slots=True)
 class Ledger:
     """Every flow-controlled byte a session has received, padding included: taken, discarded or still held."""
@@ -38,7 +40,7 @@ class Ledger:
 
     @property
     def held(self) -> int:
-        """Octets received which nobody has taken or discarded yet."""
+        """Bytes received which nobody has taken or discarded yet."""
         return self.received - self.taken - self.discarded
 
     def copy(self) -> Ledger:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
+from .._field_docs import describe_fields
 from ._codes import ErrorCode, SettingCode
 
 MAX_SETTINGS: Final = 2**14 // 6
@@ -34,6 +35,7 @@ _NAMES: Final = {
 }
 
 
+@describe_fields
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """A set of settings; `None` means "not given".

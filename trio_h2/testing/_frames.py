@@ -1,7 +1,7 @@
 """The frames of RFC 9113 §6 as a scripted peer sees them: packed without any check, parsed strictly.
 
-Nothing here comes from the rest of the package: the numbers are copied from the RFC once more, so that a
-mistake in the engine's own numbers shows.
+Nothing here that knows the protocol comes from the rest of the package: the numbers are copied from the RFC once more,
+so that a mistake in the engine's own numbers shows.
 
 Packing takes every number as given, so that a test can send what no correct implementation would.
 Parsing is done by hyperframe and is the opposite: whatever the other side may not send is an
@@ -17,6 +17,8 @@ from typing import ClassVar
 
 import hyperframe.exceptions
 import hyperframe.frame as wire
+
+from .._field_docs import describe_fields
 
 CLIENT_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 """What every client sends first (RFC 9113 §3.4)."""
@@ -91,19 +93,24 @@ def pack_frame(
     return header + payload
 
 
+@describe_fields
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Priority:
     """The deprecated priority signal of RFC 9113 §5.3.2. *weight* is the real weight, 1 to 256."""
 
     depends_on: int = 0
+    """The id of the parent stream."""
     weight: int = 16
+    """1 to 256."""
     exclusive: bool = False
+    """Whether the stream becomes the parent of its parent's other streams."""
 
     def pack(self) -> bytes:
         """Returns the five bytes of the signal."""
         return struct.pack(">LB", self.depends_on | self.exclusive << 31, self.weight - 1 & 0xFF)
 
 
+@describe_fields
 @dataclasses.dataclass(slots=True, repr=False)
 class Frame:
     """A received frame; each type has a subclass with its decoded parts."""
@@ -128,13 +135,17 @@ class Frame:
         return f"{self.__class__.__name__}({', '.join(parts)})"
 
 
+@describe_fields
 @dataclasses.dataclass(slots=True, kw_only=True, repr=False)
 class DataFrame(Frame):
     """DATA (RFC 9113 §6.1). *pad_length* is None if the frame isn't padded."""
 
     data: bytes
+    """The content, without padding."""
     end_stream: bool
+    """Whether it is the sender's last frame on the stream."""
     pad_length: int | None
+    """The bytes of padding; ``None`` without the flag PADDED."""
 
     @property
     def flow_controlled_length(self) -> int:
@@ -142,14 +153,18 @@ class DataFrame(Frame):
         return len(self.payload)
 
 
+@describe_fields
 @dataclasses.dataclass(slots=True, kw_only=True, repr=False)
 class ContinuationFrame(Frame):
     """CONTINUATION (RFC 9113 §6.10). It is seen in the log only: its bytes belong to a block."""
 
     fragment: bytes
+    """Its part of the encoded block."""
     end_headers: bool
+    """Whether the block ends with it."""
 
 
+@describe_fields
 @dataclasses.dataclass(slots=True, kw_only=True, repr=False)
 class _FieldBlockFrame(Frame):
     """A frame that starts a field block. It is handed out when the block is complete."""
@@ -171,12 +186,15 @@ class _FieldBlockFrame(Frame):
         return next((value.decode("latin-1") for key, value in self.fields if key == wanted), None)
 
 
+@describe_fields
 @dataclasses.dataclass(slots=True, kw_only=True, repr=False)
 class HeadersFrame(_FieldBlockFrame):
     """HEADERS (RFC 9113 §6.2) with the fields of its whole block, over CONTINUATION if need be."""
 
     end_stream: bool
+    """Whether the sender's side of the stream ends with the block."""
     priority: Priority | None
+    """The priority signal; ``None`` without the flag PRIORITY."""
 
     @property
     def status(self) -> int | None:
@@ -185,59 +203,78 @@ class HeadersFrame(_FieldBlockFrame):
         return None if value is None else int(value)
 
 
+@describe_fields
 @dataclasses.dataclass(slots=True, kw_only=True, repr=False)
 class PushPromiseFrame(_FieldBlockFrame):
     """PUSH_PROMISE (RFC 9113 §6.6) with the fields of its whole block."""
 
     promised_stream_id: int
+    """The id of the stream that is promised."""
 
 
+@describe_fields
 @dataclasses.dataclass(slots=True, kw_only=True, repr=False)
 class PriorityFrame(Frame):
     """PRIORITY (RFC 9113 §6.3)."""
 
     priority: Priority
+    """The signal."""
 
 
+@describe_fields
 @dataclasses.dataclass(slots=True, kw_only=True, repr=False)
 class RstStreamFrame(Frame):
     """RST_STREAM (RFC 9113 §6.4)."""
 
     code: int
+    """The error code."""
 
 
+@describe_fields
 @dataclasses.dataclass(slots=True, kw_only=True, repr=False)
 class SettingsFrame(Frame):
     """SETTINGS (RFC 9113 §6.5)."""
 
     ack: bool
+    """Whether it acknowledges settings of the other side."""
     settings: dict[int, int]
+    """The values by the numbers of the settings."""
 
 
+@describe_fields
 @dataclasses.dataclass(slots=True, kw_only=True, repr=False)
 class PingFrame(Frame):
     """PING (RFC 9113 §6.7)."""
 
     ack: bool
+    """Whether it answers a PING."""
     data: bytes
+    """Its eight bytes."""
 
 
+@describe_fields
 @dataclasses.dataclass(slots=True, kw_only=True, repr=False)
 class GoAwayFrame(Frame):
     """GOAWAY (RFC 9113 §6.8)."""
 
     last_stream_id: int
+    """The highest id that the sender has processed, or may process yet."""
     code: int
+    """The error code."""
     debug: bytes
+    """The debug data."""
 
 
+@describe_fields
 @dataclasses.dataclass(slots=True, kw_only=True, repr=False)
 class WindowUpdateFrame(Frame):
     """WINDOW_UPDATE (RFC 9113 §6.9)."""
 
     increment: int
+    """The bytes by which the window grows."""
 
 
+@describe_fields
 @dataclasses.dataclass(slots=True, repr=False)
 class UnknownFrame(Frame):
     """A frame of another type: an extension (RFC 9113 §5.5). Its content is its payload."""

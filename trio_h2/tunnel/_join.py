@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import trio
 
 from .._checks import check_timeout
+from .._field_docs import describe_fields
 from .._util import interrupt_safe, plain_interrupt
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class HalfCloseable(Protocol):
         """Sends the end."""
 
 
+@describe_fields
 @dataclass(slots=True)
 class Traffic:
     """What `join` has carried, and how it ended; may be read while it runs."""

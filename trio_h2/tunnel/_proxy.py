@@ -11,6 +11,7 @@ import trio
 import trio_h2
 
 from .._checks import check_timeout, is_int
+from .._field_docs import describe_fields
 from .._tcp import probe_when_silent
 from .._util import interrupt_safe
 from ._auth import CHALLENGE, checker, is_authentic
@@ -32,6 +33,7 @@ logger = logging.getLogger("trio_h2.proxy")
 _REALM_CHARACTERS: Final = frozenset(map(chr, range(0x20, 0x7F))) - {'"', "\\"}
 
 
+@describe_fields
 @dataclass(frozen=True, slots=True)
 class ProxyStatistics:
     """What a `ConnectProxy` has done so far; a snapshot."""

@@ -14,6 +14,7 @@ from typing import Final, TypeAlias
 
 import idna
 
+from .._field_docs import describe_fields
 from .._util import host_and_port
 
 IPAddress: TypeAlias = IPv4Address | IPv6Address
@@ -27,6 +28,7 @@ _MAX_NAME: Final = 253
 _SHOWN: Final = 100
 
 
+@describe_fields
 @dataclass(frozen=True, slots=True)
 class Target:
     """A host and a port, in their only spelling here."""

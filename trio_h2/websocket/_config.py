@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .._checks import check_bool, check_int, check_timeout
+from .._field_docs import describe_fields
 
 
+@describe_fields
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebSocketConfig:
     """Limits and timeouts of a WebSocket. Sizes are bytes, times seconds; 0, ``None`` and `math.inf` turn a time off,
@@ -17,17 +19,18 @@ class WebSocketConfig:
     """
 
     max_message_size: int = 1024 * 1024
-    """The largest message that is received, counted after it was inflated; a larger one ends the WebSocket (1009)."""
+    """The bytes of the largest message that is received, counted after it was inflated; a larger one ends the WebSocket
+    (1009)."""
     max_fragments: int = 16_384
     """How many fragments a message may come in, empty ones included; more end the WebSocket (1008)."""
     close_timeout: float = 5.0
-    """How long the closing handshake may take, before the stream is reset."""
+    """Seconds: how long the closing handshake may take, before the stream is reset."""
     keepalive_interval: float | None = None
-    """How often a ping is sent. By default every 30 s over HTTP/1.1, where nothing else tells that a peer has vanished
-    and proxies cut what is silent for a minute; never over HTTP/2, whose sessions have pings of their own. Those do not
-    pass through proxies, however."""
+    """Seconds: how often a ping is sent. By default every 30 s over HTTP/1.1, where nothing else tells that a peer has
+    vanished and proxies cut what is silent for a minute; never over HTTP/2, whose sessions have pings of their own.
+    Those do not pass through proxies, however."""
     keepalive_timeout: float = 20.0
-    """How long nothing at all may come after such a ping was written, before the WebSocket is given up."""
+    """Seconds: how long nothing at all may come after such a ping was written, before the WebSocket is given up."""
     close_on_drain: bool = True
     """Whether a server's WebSocket is closed (1001) when its session begins to shut down."""
 
@@ -42,6 +45,7 @@ class WebSocketConfig:
         check_bool("close_on_drain", self.close_on_drain)
 
 
+@describe_fields
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deflate:
     """Compression of messages: permessage-deflate (RFC 7692), if the other side can do it, too.
