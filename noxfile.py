@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -27,6 +28,8 @@ PEER_PROGRAMS = {
     "node": "nodejs",
     "openssl": "openssl",
 }
+# How many of the types that users can get hold of pyright must know, without inferring them.
+MIN_COMPLETENESS = 0.99
 # What the benchmarks compare with, and measure with. A missing one is left out.
 BENCH_LIBRARIES = [*PEER_LIBRARIES, "anycorn>=0.20", "httpx2[http2]>=2"]
 BENCH_PROGRAMS = {"h2load": "nghttp2", "nghttpd": "nghttp2", "node": "nodejs", "valgrind": "valgrind"}
@@ -66,10 +69,31 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Checks the types of the package, its tests, its examples and the programs of its pages."""
-    checkers = tools("hypothesis", "mypy", "pytest", "pytest-timeout", "types-docutils")
+    """Checks the types of the package, its tests, its examples and the programs of its pages, as users' checkers do."""
+    checkers = tools("hypothesis", "mypy", "pyright", "pytest", "pytest-timeout", "types-docutils")
     session.install("-e", ".[cli,docs,testing]", *checkers, *PEER_LIBRARIES)
     session.run("mypy", *(session.posargs or ["trio_h2", "tests", "examples", "docs"]))
+    if not session.posargs:
+        session.run("pyright")  # strict
+        session.run("pyright", "--project", "tests/users/pyright-basic.json")
+        check_completeness(session)
+
+
+def check_completeness(session: nox.Session) -> None:
+    """Fails if pyright does not know the types of 99 % of what users can get hold of."""
+    report = session.run(
+        *("pyright", "--verifytypes", "trio_h2", "--ignoreexternal", "--outputjson"),
+        success_codes=[0, 1],  # 1 is what less than everything gives
+        silent=True,
+    )
+    completeness = json.loads(str(report))["typeCompleteness"]
+    score = completeness["completenessScore"]
+    session.log(f"pyright knows {score:.1%} of the types")
+    if score < MIN_COMPLETENESS:
+        for symbol in completeness["symbols"]:
+            for diagnostic in symbol["diagnostics"]:
+                session.log(f"{symbol['name']}: {diagnostic['message']}")
+        session.error(f"the types of less than {MIN_COMPLETENESS:.0%} are known: annotate what is named above")
 
 
 @nox.session

@@ -38,7 +38,7 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 MOST_SHOWN = 1000
 """Characters that are logged of a field of a request that was refused."""
 
-logger = logging.getLogger("trio_h2.access")
+logger: logging.Logger = logging.getLogger("trio_h2.access")
 
 
 def access_log(handler: Handler, *, format: Format = "text") -> Handler:

@@ -81,9 +81,9 @@ class Http1Core:
         self._cancel_handler_on_reset = cancel_handler_on_reset
         self._count = ByteCount()
         proxies = trusted_proxies(config)
-        self.transport = construct(TransportView, below, self._count, cleartext=None, proxies=proxies)
+        self.transport: TransportView = construct(TransportView, below, self._count, cleartext=None, proxies=proxies)
         scheme = b"https" if self.transport.encrypted else b"http"
-        self.engine = Http1Wire(config, scheme, self._stream_closed)
+        self.engine: Http1Wire = Http1Wire(config, scheme, self._stream_closed)
         self._exchange: StreamCore | None = None
         self._stream: Http1Exchange | None = None
         """What the handler of the exchange gets."""
@@ -93,11 +93,11 @@ class Http1Core:
         self._arrivals = Arrivals()
         self._idle = IdleClock(self._arrivals)
         """Of the exchange."""
-        self.idle_timeout = config.idle_timeout
+        self.idle_timeout: float = config.idle_timeout
         """Seconds that the connection may have no request."""
         self.on_idle: Callable[[Http1Connection], object] | None = None
         """Called then, instead of the end."""
-        self.held = 0
+        self.held: int = 0
         """Bytes of the request that are received and not read."""
         self._dropped = 0
         """Bytes of the request that nobody wanted."""
@@ -118,14 +118,14 @@ class Http1Core:
         self._tasks: trio.Nursery | None = None
         """Where the connection's tasks run, and the application's own, until it takes no further request."""
         self._work = SessionWork(label)
-        self.draining_begun = trio.Event()
+        self.draining_begun: trio.Event = trio.Event()
         """The connection ends with the current request, or with one more."""
         self._drained_at = math.inf
         self._leaving = False
         """No further request is taken."""
-        self.over = trio.Event()
+        self.over: trio.Event = trio.Event()
         """Everything has ended, and the transport is closed."""
-        self.session = construct(Http1Connection, self)
+        self.session: Http1Connection = construct(Http1Connection, self)
         """What the application sees of it, until the end."""
 
     # -- the connection's own task ---------------------------------------------------------------------------------

@@ -92,15 +92,15 @@ class Http1Wire:
         """Body bytes that wait to be framed."""
         self.copied_body = 0
         """Those of them that were copied."""
-        self.output = bytearray()
+        self.output: bytearray = bytearray()
         """What is to be sent."""
-        self.backlog = 0
+        self.backlog: int = 0
         """Bytes that came after the end of a request, and wait for their turn."""
-        self.begun = False
+        self.begun: bool = False
         """Bytes of a request have come whose head is not complete."""
-        self.request_complete = False
+        self.request_complete: bool = False
         """The current request has ended, and nothing more of it will come."""
-        self.waits_for_continue = False
+        self.waits_for_continue: bool = False
         """The client sends its body only after 100 (RFC 9110 §10.1.1), and was sent none; h11 takes any 1xx for it."""
         self.closing = False
         """The connection ends with the next response that begins, which will say so; with a later one if another
@@ -108,15 +108,15 @@ class Http1Wire:
         self.more_may_follow = False
         self.answered: int | None = None
         """The status that was answered in place of a response."""
-        self.close_after = False
+        self.close_after: bool = False
         """The connection ends with the current exchange; its response says so, if it begins only now."""
-        self.aborted = False
+        self.aborted: bool = False
         """The exchange was reset before its response was whole: the connection cannot be used any more."""
-        self.raw = False
+        self.raw: bool = False
         """Bytes are passed on as they are, after a CONNECT that was accepted."""
-        self.tunnel_wanted = False
+        self.tunnel_wanted: bool = False
         """A task waits for bytes of a tunnel that has not been accepted."""
-        self.half_closed = False
+        self.half_closed: bool = False
         """Nothing more will be sent in a tunnel."""
 
     # -- receiving -------------------------------------------------------------------------------------------------

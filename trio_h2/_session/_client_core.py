@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import weakref
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 import trio
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .._stream._pushed import PushHandler
     from .._wire._config import ClientConfig
     from .._wire._extframes import Dependency
+    from ._base import Session
     from ._core import Rules
     from ._request import RequestHead
 
@@ -62,13 +63,13 @@ class ClientCore(SessionCore):
         self._reset_pace = ResetPace(config.cancel_burst, config.cancel_rate)
         self.scheme = scheme
         self.authority = authority
-        self.origins = OriginSet(f"{scheme}://{authority}")
+        self.origins: OriginSet = OriginSet(f"{scheme}://{authority}")
         # RFC 8336 §2.3 speaks of certificates and of the name in the TLS handshake: no origin set without TLS.
-        self.has_origin_set = isinstance(below, trio.SSLStream)
+        self.has_origin_set: bool = isinstance(below, trio.SSLStream)
         self.engine.authoritative = self.origins.speaks_for
-        self.pushes = None if push_handler is None else ReceivedPushes(push_handler)
+        self.pushes: ReceivedPushes | None = None if push_handler is None else ReceivedPushes(push_handler)
         self.session = construct(ClientSession, self)
-        self.whose = weakref.ref(self.session)
+        self.whose: weakref.ref[Session] = weakref.ref(self.session)
 
     # -- opening streams -------------------------------------------------------------------------------------------
 
@@ -233,7 +234,7 @@ class ClientCore(SessionCore):
             self.origins.add(event.origins)
             self.events.tell(OriginReceived(event.origins))
 
-    rules = cast(  # each rule gets the events of its own type only
+    rules: ClassVar[Rules] = cast(  # each rule gets the events of its own type only
         "Rules",
         {
             **RULES,

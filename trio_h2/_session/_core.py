@@ -35,7 +35,7 @@ from ._writer import Writer
 
 if TYPE_CHECKING:
     import weakref
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
     from typing import TypeAlias
 
     from .._stream._core import StreamCore
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from .._wire._config import SessionConfig
     from .._wire._events import Event
     from .._wire._failure import SessionFailure
+    from .._wire._schedule import Priority
     from ._base import Session
     from ._write_marks import Mark
 
@@ -73,7 +74,7 @@ class SessionCore:
     """What the application sees of it, until `release`."""
     whose: weakref.ref[Session]
     """The same for errors, which may be raised after it."""
-    goaway_timeout = math.inf
+    goaway_timeout: float = math.inf
     """Seconds that the peer has to answer the PING of a drain; only a server sends one."""
 
     def __init__(
@@ -88,35 +89,35 @@ class SessionCore:
         self.below = below
         self.config = config
         self.label = label
-        self.count = ByteCount()
+        self.count: ByteCount = ByteCount()
         self.transport: TransportView = construct(TransportView, below, self.count, proxies=trusted_proxies(config))
-        self.engine = Engine(self.role, config, self.stream_closed, push=push, settings=settings)
+        self.engine: Engine = Engine(self.role, config, self.stream_closed, push=push, settings=settings)
         self.streams: dict[int, StreamCore] = {}
         """Those that are open on the wire."""
-        self.handlers = RunningHandlers()
-        self.scheduler = Scheduler()
-        self.writer = Writer(self.engine, self.scheduler, config.max_queued_control)
-        self.marks = WriteMarks()
-        self.watcher = Watcher(self.role, config, self.marks)
-        self.ending = Ending(self)
+        self.handlers: RunningHandlers = RunningHandlers()
+        self.scheduler: Scheduler = Scheduler()
+        self.writer: Writer = Writer(self.engine, self.scheduler, config.max_queued_control)
+        self.marks: WriteMarks = WriteMarks()
+        self.watcher: Watcher = Watcher(self.role, config, self.marks)
+        self.ending: Ending = Ending(self)
         self.failure: SessionFailure | None = None
         """Why the session is over: that of the `ending`, for those that ask often."""
-        self.events = Events()
-        self.pings = Pings()
-        self.updates = SettingsUpdates()
-        self.slots = SlotLine()
+        self.events: Events = Events()
+        self.pings: Pings = Pings()
+        self.updates: SettingsUpdates = SettingsUpdates()
+        self.slots: SlotLine = SlotLine()
         """Requests (client), or responses to pushes (server), that wait for the peer to allow another stream."""
-        self.peer_settings_known = Latch()
+        self.peer_settings_known: Latch = Latch()
         """The peer's first SETTINGS came, or never will."""
         self.on_idle: Callable[[Session], object] | None = None
         self._room_wanted: dict[int, Outbox] = {}
         # What streams call most goes straight to the writer.
-        self.wake_writer = self.writer.wake
-        self.body_ready = self.writer.body_ready
-        self.body_gone = self.writer.body_gone
-        self.control_room = self.writer.room
-        self.prioritize = self.scheduler.prioritize
-        self.weigh = self.scheduler.weigh
+        self.wake_writer: Callable[[], None] = self.writer.wake
+        self.body_ready: Callable[[int, Outbox], None] = self.writer.body_ready
+        self.body_gone: Callable[[int], None] = self.writer.body_gone
+        self.control_room: Callable[[], Coroutine[object, None, None]] = self.writer.room
+        self.prioritize: Callable[[int, Priority], None] = self.scheduler.prioritize
+        self.weigh: Callable[[int, int], None] = self.scheduler.weigh
         self.engine.start()  # first of all: the preface comes before any request
         self.wake_writer()
 

@@ -65,15 +65,15 @@ class Ending:
         self._write_error: BaseException | None = None
         self.failure: SessionFailure | None = None
         """Why the session is over."""
-        self.draining = trio.Event()
+        self.draining: trio.Event = trio.Event()
         """Either side leaves, or the session is over."""
-        self.over = trio.Event()
+        self.over: trio.Event = trio.Event()
         """Set with `failure`."""
-        self.closed = trio.Event()
+        self.closed: trio.Event = trio.Event()
         """The transport is closed, too."""
-        self.lets_peer_finish = False
+        self.lets_peer_finish: bool = False
         """What we sent last matters to the peer, so the transport is read until the peer has closed it."""
-        self.scope = trio.CancelScope(shield=True)
+        self.scope: trio.CancelScope = trio.CancelScope(shield=True)
         """The scope of the service tasks; it gets a deadline when the session is over."""
 
     @property

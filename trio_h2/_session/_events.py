@@ -126,11 +126,11 @@ class EventQueue:
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self.waiting: deque[SessionHappening] = deque()
-        self.changed = trio.lowlevel.ParkingLot()
-        self.dropped = 0
-        self.over = False
+        self.changed: trio.lowlevel.ParkingLot = trio.lowlevel.ParkingLot()
+        self.dropped: int = 0
+        self.over: bool = False
         """The session is."""
-        self.closed = False
+        self.closed: bool = False
         """The subscriber has closed it."""
 
     def put(self, event: SessionHappening) -> None:

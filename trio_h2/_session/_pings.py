@@ -32,9 +32,9 @@ class PendingPing:
     __slots__ = ("answered", "done", "sent")
 
     def __init__(self, sent: float) -> None:
-        self.sent = sent
+        self.sent: float = sent
         self.answered: float | None = None
-        self.done = trio.Event()
+        self.done: trio.Event = trio.Event()
 
     def written(self, now: float) -> None:
         """The transport has taken it. The answer may already be here: the reader can be faster than the writer."""

@@ -34,10 +34,10 @@ class RequestHead:
     __slots__ = ("fields", "headers", "length")
 
     def __init__(self, fields: list[RawField]) -> None:
-        self.fields = tuple(fields)
+        self.fields: tuple[RawField, ...] = tuple(fields)
         """What is sent: the same object for equal requests, which header compression recognises."""
-        self.headers = Headers.from_raw(fields)
-        self.length = content_length_of(fields)
+        self.headers: Headers = Headers.from_raw(fields)
+        self.length: int | None = content_length_of(fields)
         """The bytes that the body must have, if they are known."""
 
 

@@ -7,7 +7,7 @@ import logging
 import math
 import weakref
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 import trio
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .._stream._server import Handler
     from .._wire._config import ServerConfig
     from .._wire._headers import RawField
+    from ._base import Session
     from ._core import Rules
     from ._server import SessionHook
 
@@ -74,12 +75,12 @@ class ServerCore(SessionCore):
         self.watcher.limit_uploads(config.body_timeout)
         self._upload_grace_bytes = config.upload_grace_bytes
         self._upload_grace_timeout = config.upload_grace_timeout
-        self.goaway_timeout = config.goaway_timeout
+        self.goaway_timeout: float = config.goaway_timeout
         self.nursery: trio.Nursery | None = None
         """Where the handlers run."""
         self._services: trio.Nursery | None = None
         """Where the service tasks run, and the application's own."""
-        self.work = SessionWork(label)
+        self.work: SessionWork = SessionWork(label)
         self._context: contextvars.Context | None = None
         self._hook_scope = trio.CancelScope()
         self.queue: dict[int, StreamCore] = {}
@@ -87,14 +88,14 @@ class ServerCore(SessionCore):
         self._told_of_handlers = False
         self._ending = False
         """No handler will be started any more."""
-        self.pushes = SentPushes()
-        self.pushes_were_allowed = False
+        self.pushes: SentPushes = SentPushes()
+        self.pushes_were_allowed: bool = False
         """Whether the client has ever allowed pushes, by its SETTINGS or by having none that forbid them."""
         self.announced: dict[str, None] = {}
         """The origins that were named to the client, in order."""
         self.engine.on_refused = self._refused
         self.session = construct(ServerSession, self)
-        self.whose = weakref.ref(self.session)
+        self.whose: weakref.ref[Session] = weakref.ref(self.session)
         if origins:
             self.send_origins(origins)
 
@@ -385,7 +386,7 @@ class ServerCore(SessionCore):
             if not stream.priority_fixed:
                 self.prioritize(stream.id, event.priority)
 
-    rules = cast(  # each rule gets the events of its own type only
+    rules: ClassVar[Rules] = cast(  # each rule gets the events of its own type only
         "Rules",
         {
             **RULES,

@@ -13,8 +13,8 @@ class SettingsUpdate:
     __slots__ = ("acknowledged", "done")
 
     def __init__(self) -> None:
-        self.acknowledged = False
-        self.done = trio.Event()
+        self.acknowledged: bool = False
+        self.done: trio.Event = trio.Event()
 
 
 class SettingsUpdates:

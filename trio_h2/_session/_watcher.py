@@ -68,7 +68,7 @@ class Watcher:
         self._idle_since: float | None = now
         self._waiters = 0
         """Tasks that wait for something of the peer which no stream stands for."""
-        self.idle_timeout = config.idle_timeout
+        self.idle_timeout: float = config.idle_timeout
         self._leaving = False
         self._drain: Answer | None = None
         """The answer to the PING of a drain."""

@@ -40,11 +40,11 @@ class Writer:
         self._waiting = trio.lowlevel.ParkingLot()
         self._idle = trio.lowlevel.ParkingLot()
         self._room = trio.lowlevel.ParkingLot()
-        self.writing = False
+        self.writing: bool = False
         """The transport is taking a batch, or broke while it did."""
         self._frames = 0
         self._batch = SMALL_BATCH
-        self.stopped = False
+        self.stopped: bool = False
         """Nothing will be written any more; `stop` says so."""
 
     @property

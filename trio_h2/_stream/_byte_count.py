@@ -9,6 +9,6 @@ class ByteCount:
     __slots__ = ("received", "sent")
 
     def __init__(self) -> None:
-        self.received = 0
-        self.sent = 0
+        self.received: int = 0
+        self.sent: int = 0
         """Bytes that the transport has taken."""

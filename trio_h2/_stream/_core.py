@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from .._wire._headers import Headers
     from .._wire._schedule import Priority
-    from ._port import StreamPort
+    from ._port import StreamPort, StreamSession
     from ._promise import Promise
     from ._request import RequestView
     from ._response import ResponseInbox
@@ -75,13 +75,13 @@ class StreamCore:
     )
 
     def __init__(self, port: StreamPort, stream_id: int) -> None:
-        self.port = port
-        self.session = port.session
-        self.id = stream_id
-        self.whose = Whose()
-        self.inbox = Inbox(port, stream_id, self.whose)
-        self.outbox = Outbox(port, stream_id, self.whose)
-        self.idle_timeout = port.config.stream_idle_timeout
+        self.port: StreamPort = port
+        self.session: StreamSession = port.session
+        self.id: int = stream_id
+        self.whose: Whose = Whose()
+        self.inbox: Inbox = Inbox(port, stream_id, self.whose)
+        self.outbox: Outbox = Outbox(port, stream_id, self.whose)
+        self.idle_timeout: float = port.config.stream_idle_timeout
         self.on_idle: Callable[[], object] | None = None
         """Called when nothing has happened for `idle_timeout`, instead of the reset with CANCEL."""
         self.request: RequestView | None = None
@@ -92,26 +92,26 @@ class StreamCore:
         """Whose push this is, if this side pushes it."""
         self.scope: trio.CancelScope | None = None
         """The scope of the stream's handler."""
-        self.cancel_on_reset = False
+        self.cancel_on_reset: bool = False
         """Whether the handler is cancelled when the stream breaks."""
         self.priority: Priority | None = None
         """What the client has said of the response since its request."""
-        self.priority_fixed = False
+        self.priority_fixed: bool = False
         """Our own priority holds, whatever the client says."""
         self.sent_headers: Headers | None = None
         self.sent_informational: list[Headers] | None = None
         self.sent_trailers: Headers | None = None
         self.received_headers: Headers | None = None
-        self.end_after_headers = False
+        self.end_after_headers: bool = False
         self.trailers: Headers | None = None
         self.rst_code: ErrorCode | int | None = None
-        self.aborted = False
+        self.aborted: bool = False
         self.failure: StreamFailure | SessionFailure | None = None
         """What broke it."""
-        self.weight = DEFAULT_WEIGHT
-        self.closed = False
+        self.weight: int = DEFAULT_WEIGHT
+        self.closed: bool = False
         """The application is done with it, by `close` or `discard`."""
-        self.over = Latch()
+        self.over: Latch = Latch()
         """Both sides have ended on the wire, or the session is over."""
         self.on_closed: list[Callable[[], object]] | None = None
         """What is called then."""

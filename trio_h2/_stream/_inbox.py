@@ -52,20 +52,20 @@ class Inbox:
     def __init__(self, port: StreamPort, stream_id: int, whose: Whose) -> None:
         self._port = port
         self._stream_id = stream_id
-        self.whose = whose
+        self.whose: Whose = whose
         self._chunk: bytes | memoryview = b""
         """What is taken first; what the channel holds came after it."""
         self._send: trio.MemorySendChannel[bytes] | None = None
         self._receive: trio.MemoryReceiveChannel[bytes] | None = None
         self._busy = False
         self._discarding = False
-        self.closed = False
+        self.closed: bool = False
         """The application is done with this side."""
         self.failure: StreamFailure | SessionFailure | None = None
         """What broke the receive side before its end."""
         self.destroyed_by: BaseException | None = None
         """Why the application destroyed the stream, if it said so."""
-        self.ended = Latch()
+        self.ended: Latch = Latch()
         """Set when nothing more will come: the peer ended its side, or the stream broke."""
 
     # -- for the reader task ---------------------------------------------------------------------------------------

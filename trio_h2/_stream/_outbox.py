@@ -35,13 +35,13 @@ class _Chunk:
     __slots__ = ("copied", "done", "fixed", "offset", "view")
 
     def __init__(self, view: memoryview, done: trio.Event | None) -> None:
-        self.view = view
-        self.copied = type(view.obj) is Snapshot
+        self.view: memoryview = view
+        self.copied: bool = type(view.obj) is Snapshot
         """Whether the bytes are our own copy, so that dropping them frees memory."""
-        self.fixed = self.copied or type(view.obj) is bytes
+        self.fixed: bool = self.copied or type(view.obj) is bytes
         """Whether they cannot change, so that they need not be copied before they are written."""
-        self.offset = 0
-        self.done = done
+        self.offset: int = 0
+        self.done: trio.Event | None = done
 
 
 class Outbox:
@@ -75,9 +75,9 @@ class Outbox:
     def __init__(self, port: StreamPort, stream_id: int, whose: Whose) -> None:
         self._port = port
         self._stream_id = stream_id
-        self.whose = whose
+        self.whose: Whose = whose
         self._chunks: list[_Chunk] = []
-        self.turn = ConflictDetector("another task is sending on this stream")
+        self.turn: ConflictDetector = ConflictDetector("another task is sending on this stream")
         """A block that only one task may be in: the one that sends."""
         self._promised: int | None = None
         self._accepted = 0
@@ -89,22 +89,22 @@ class Outbox:
         self._without_content: int | None = None
         self.destroyed_by: BaseException | None = None
         """Why the application destroyed the stream, if it said so."""
-        self.framed = 0
+        self.framed: int = 0
         """Bytes that are in frames."""
-        self.closed = False
+        self.closed: bool = False
         """The application closed its side, see `close`."""
-        self.ended = False
+        self.ended: bool = False
         """Nothing more will be accepted; the end follows what is queued."""
-        self.held = False
+        self.held: bool = False
         """What is accepted waits for the peer's 100 (RFC 9110 §10.1.1), see `release`."""
-        self.framed_end = False
+        self.framed_end: bool = False
         """The end is framed."""
         self.reset_after_end: int | None = None
         """The code of a RST_STREAM that follows our END_STREAM: the rest of the request is not wanted (RFC 9113
         §8.1)."""
-        self.content_dropped = False
+        self.content_dropped: bool = False
         """What is sent is dropped, since it answers HEAD."""
-        self.unwanted = False
+        self.unwanted: bool = False
         """The peer does not want the rest, see `discard`."""
 
     # -- putting in ------------------------------------------------------------------------------------------------

@@ -23,9 +23,9 @@ class Promise:
     __slots__ = ("parent_id", "turn")
 
     def __init__(self, parent_id: int) -> None:
-        self.parent_id = parent_id
+        self.parent_id: int = parent_id
         """The id of the stream that the push belongs to."""
-        self.turn = Signal()
+        self.turn: Signal = Signal()
         """Set when the first headers may be sent, or never will be; see `PushPort.wait_push_turn`."""
 
 

@@ -14,7 +14,7 @@ class RequestView:
     __slots__ = ("headers", "method")
 
     def __init__(self, headers: Headers) -> None:
-        self.headers = headers
+        self.headers: Headers = headers
         """Pseudo-headers included."""
         self.method: str = headers.first(b":method") or ""
 

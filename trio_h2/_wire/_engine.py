@@ -87,26 +87,26 @@ class Engine:
         self.failure: SessionFailure | None = None
         self.streams: dict[int, WireStream] = {}
         """The streams that are not closed."""
-        self.output = Output(config.padding)
-        self.reader = FrameReader(preface=b"" if role is Role.CLIENT else PREFACE, where=config.where)
-        self.encoder = Encoder(config.max_encoder_table_size)
-        self.decoder = Decoder()
-        self.pushes = Pushes(max_pushes)
+        self.output: Output = Output(config.padding)
+        self.reader: FrameReader = FrameReader(preface=b"" if role is Role.CLIENT else PREFACE, where=config.where)
+        self.encoder: Encoder = Encoder(config.max_encoder_table_size)
+        self.decoder: Decoder = Decoder()
+        self.pushes: Pushes = Pushes(max_pushes)
         """Those of the streams that were pushed."""
-        self.windows = Windows(config, self.output, self.streams, self.pushes)
-        self.guard = Guard(config)
-        self.shutdown = Shutdown()
-        self.resets = Resets()
+        self.windows: Windows = Windows(config, self.output, self.streams, self.pushes)
+        self.guard: Guard = Guard(config)
+        self.shutdown: Shutdown = Shutdown()
+        self.resets: Resets = Resets()
         self._settings = LocalSettings(config, push=push, given=settings)
-        self.max_streams = self._settings.planned(SettingCode.MAX_CONCURRENT_STREAMS)
+        self.max_streams: int = self._settings.planned(SettingCode.MAX_CONCURRENT_STREAMS)
         """How many streams the peer may have open: requests, or pushes."""
-        self.max_header_list_size = config.max_header_list_size
+        self.max_header_list_size: int = config.max_header_list_size
         """The largest header list we accept."""
         self.peer_settings: dict[int, int] = {}
         self.peer_settings_seen = False
         self.highest_inbound_id = 0
         """The newest stream id that the peer has used."""
-        self.highest_outbound_id = 0
+        self.highest_outbound_id: int = 0
         """The newest stream id that we have used."""
         self.newest_received_id = 0
         """The stream of the newest HEADERS or DATA received."""

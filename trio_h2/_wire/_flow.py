@@ -55,17 +55,18 @@ class ReceiveBudget:
 
     def __init__(self, budget: int, *, window: int, reserved: int) -> None:
         """Starts with the peer's *window* of a *budget*, of which *reserved* belongs to initial windows (bytes)."""
-        self.ledger = Ledger()
-        self.size = budget
+        self.ledger: Ledger = Ledger()
+        self.size: int = budget
         """The budget in bytes."""
-        self.window = self._announced = window
+        self.window: int = window
         """What the peer may still send, in bytes."""
-        self.owed = budget - window
+        self._announced = window
+        self.owed: int = budget - window
         """What is neither held nor given back to the peer yet, in bytes."""
         self._reserved = reserved
-        self.extra = 0
+        self.extra: int = 0
         """What the windows of open streams have grown beyond the initial one, all together, in bytes."""
-        self.stranded = 0
+        self.stranded: int = 0
         """What closed streams still hold unread, in bytes."""
 
     @property

@@ -103,9 +103,9 @@ class Guard:
         self._max_rejected = config.max_session_rejected_streams if isinstance(config, ServerConfig) else math.inf
         self._invalid = self._rejected = 0
         self._replies = self._first_reply_read = 0
-        self.reads = 0
+        self.reads: int = 0
         """How often bytes were received; kept by whoever receives them."""
-        self.spent = False
+        self.spent: bool = False
         """Whether frames that move nothing forward have come which nothing has made good for yet."""
 
     def count_reset(self, now: float) -> None:

@@ -58,15 +58,15 @@ class Output:
         self._last_data: dict[int, int] = {}
         """The newest DATA frame of each stream that is in here without END_STREAM: where its header is."""
         self._padding = padding
-        self.size = 0
+        self.size: int = 0
         """Bytes."""
-        self.frames = 0
+        self.frames: int = 0
         """How many frames they are."""
-        self.pings = 0
+        self.pings: int = 0
         """How many of them are PINGs, or answers to some."""
-        self.took_more_than_pings = False
+        self.took_more_than_pings: bool = False
         """Whether there was another frame in what was taken last."""
-        self.max_frame_size = 16_384
+        self.max_frame_size: int = 16_384
         """The largest payload that the peer takes, in bytes."""
         self.sent_on: set[int] | None = None
         """Streams with frames in the output, if anybody wants to know."""

@@ -18,7 +18,7 @@ class Pushes:
     __slots__ = ("limit", "open", "reserved")
 
     def __init__(self, limit: int | None) -> None:
-        self.limit = limit
+        self.limit: int | None = limit
         """The largest number of open pushes that our settings allow, or will."""
         self.reserved: set[int] = set()
         """Promised, and without any header section of the response."""

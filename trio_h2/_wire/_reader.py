@@ -90,7 +90,7 @@ class FrameReader:
     )
 
     def __init__(self, *, preface: bytes, where: str = "set in SessionConfig") -> None:
-        self.max_frame_size = 16_384
+        self.max_frame_size: int = 16_384
         """The largest payload we take, in bytes."""
         self._rest = bytearray()
         self._needed = HEADER_SIZE

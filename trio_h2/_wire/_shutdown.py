@@ -20,7 +20,7 @@ class Shutdown:
         self.sent_last_id: int | None = None
         self.received_last_id: int | None = None
         self.received_code: ErrorCode | int = ErrorCode.NO_ERROR
-        self.received_debug = b""
+        self.received_debug: bytes = b""
 
     @property
     def peer_is_leaving(self) -> bool:

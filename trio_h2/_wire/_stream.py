@@ -81,33 +81,33 @@ class WireStream:
     def __init__(
         self, stream_id: int, method: bytes, target: int, *, receive_window: int | None = None, send_window: int = 0
     ) -> None:
-        self.id = stream_id
-        self.method = method
+        self.id: int = stream_id
+        self.method: bytes = method
         self._machine = H2StreamStateMachine(stream_id)
-        self.target = target
+        self.target: int = target
         """The receive window that the peer has when nothing is held or owed."""
-        self.held = 0
+        self.held: int = 0
         """Bytes received which the application has not taken."""
-        self.least_held = target
+        self.least_held: int = target
         """The least of that since credit was last given back: little, where the application keeps up."""
-        self.owed = 0
+        self.owed: int = 0
         """Bytes taken whose credit has not been given back; negative for a while after a shrink."""
-        self.receive_window = target if receive_window is None else receive_window
+        self.receive_window: int = target if receive_window is None else receive_window
         """What the peer may still send; negative after we shrank it."""
-        self.send_window = send_window
+        self.send_window: int = send_window
         """What we may still send; negative after the peer shrank it (RFC 9113 §6.9.2)."""
-        self.origin = (b"", b"")
+        self.origin: tuple[bytes, bytes] = (b"", b"")
         """``:scheme`` and ``:authority`` of a request of ours, which a push may be compared with."""
-        self.received_length = 0
+        self.received_length: int = 0
         self.expected_length: int | None = None
         """The peer's content-length, if it must agree with the body."""
-        self.body_forbidden = False
+        self.body_forbidden: bool = False
         """What we receive must not have content: the answer to HEAD, 204 or 304 (RFC 9110 §6.4.1)."""
-        self.interim_size = 0
+        self.interim_size: int = 0
         """Size of the interim responses so far, counted like a header list."""
-        self.drops_content = False
+        self.drops_content: bool = False
         """What we receive should not have content, but some servers send it: 205 (RFC 9110 §15.3.6)."""
-        self.tunnel = False
+        self.tunnel: bool = False
         """What we receive belongs to the tunnel of a CONNECT (RFC 9113 §8.5)."""
 
     # -- the state ---------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ class WindowTuner:
     __slots__ = ("_least", "_next_probe", "_probing", "_start", "_window", "product")
 
     def __init__(self) -> None:
-        self.product = 0
+        self.product: int = 0
         """The newest estimate in bytes."""
         self._probing = False
         self._start = 0

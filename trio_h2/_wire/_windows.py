@@ -37,24 +37,24 @@ class Windows:
         self._pushes = pushes
         self.unread: dict[int, WireStream] = {}
         """Streams that have closed, and whose data the application has not taken yet."""
-        self.tuner = WindowTuner()
+        self.tuner: WindowTuner = WindowTuner()
         self.newest_read = 0
         """How many bytes came at once the last time."""
-        self.initial = config.stream_window
+        self.initial: int = config.stream_window
         """The initial window of the peer's streams, in force; before the first acknowledgement, what we sent."""
-        self.enforced_initial = DEFAULT_WINDOW
+        self.enforced_initial: int = DEFAULT_WINDOW
         """The laxest initial window that the peer may go by now (RFC 9113 §6.5.3)."""
-        self.largest_initial = config.stream_window
+        self.largest_initial: int = config.stream_window
         """The largest initial window that is in force or on its way there."""
-        self.budget = ReceiveBudget(
+        self.budget: ReceiveBudget = ReceiveBudget(
             config.receive_budget,
             window=DEFAULT_WINDOW,
             # the engine keeps it up as settings change
             reserved=min((config.guaranteed_streams + pushes.windows) * config.stream_window, config.receive_budget),
         )
-        self.send_window = DEFAULT_WINDOW
+        self.send_window: int = DEFAULT_WINDOW
         """What may be sent on all streams together, in bytes."""
-        self.peer_initial = DEFAULT_WINDOW
+        self.peer_initial: int = DEFAULT_WINDOW
         """The send window that a stream of this session starts with."""
 
     # -- streams -----------------------------------------------------------------------------------------------------

@@ -40,9 +40,9 @@ class Spool:
         self._memory = memory
         self._file: IO[bytes] = io.BytesIO()
         self._turn = trio.Lock()
-        self.on_disk = False
+        self.on_disk: bool = False
         """Whether there is a temporary file."""
-        self.size = 0
+        self.size: int = 0
         """Its bytes."""
 
     @property

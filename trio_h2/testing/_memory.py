@@ -46,7 +46,7 @@ class _Pipe:
     """One direction: bytes that were sent and not yet received, and what has happened at its ends."""
 
     def __init__(self, capacity: int | None) -> None:
-        self.data = bytearray()
+        self.data: bytearray = bytearray()
         self.capacity = capacity
         self.ended = False
         self.abandoned = False

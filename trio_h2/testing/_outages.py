@@ -141,7 +141,7 @@ class CuttingStream(FaultyStream):
         error: bool = False,
     ) -> None:
         super().__init__(transport)
-        self.is_cut = False
+        self.is_cut: bool = False
         self._to_receive = receive_limit
         self._to_send = send_limit
         self._error = error
@@ -239,7 +239,7 @@ class BlackHoleStream(FaultyStream):
 
     def __init__(self, transport: trio.abc.Stream, *, send_capacity: int | None = None) -> None:
         super().__init__(transport)
-        self.swallowed = 0
+        self.swallowed: int = 0
         self._send_capacity = send_capacity
         self._gate = _Gate()
 

@@ -87,7 +87,7 @@ class ScriptedPeer:
         self.transport = transport
         self.client = client
         self.auto_ack = auto_ack
-        self.timeout = timeout
+        self.timeout: float = timeout
         self._limits = Limits()
         self._encoder = hpack.Encoder()
         self._turn = trio.StrictFIFOLock()

@@ -103,7 +103,7 @@ class SweepRun:
     def __init__(self, seed: int, index: int, *, every_task: bool) -> None:
         self.seed = seed
         self.index = index
-        self.entered = False
+        self.entered: bool = False
         self._every_task = every_task
         self._scope = trio.CancelScope()
         self._trigger: _Trigger | None = None

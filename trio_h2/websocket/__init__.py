@@ -9,10 +9,10 @@ from __future__ import annotations
 
 try:
     import wsproto  # noqa: F401 - only to say what is missing
-except ModuleNotFoundError as exc:  # pragma: no cover - the tests have it
+except ModuleNotFoundError as _error:  # pragma: no cover - the tests have it
     raise ModuleNotFoundError(
         "trio_h2.websocket needs wsproto: pip install 'trio-h2[websocket]'", name="wsproto"
-    ) from exc
+    ) from _error
 
 from .._public import publish as _publish
 from ._client import ConnectWebSocket as ConnectWebSocket

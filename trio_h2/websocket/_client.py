@@ -90,16 +90,16 @@ class _Wish:
     ) -> None:
         check_options(compression, config)
         self.path = path
-        self.subprotocols = checked_subprotocols(subprotocols)
+        self.subprotocols: list[str] = checked_subprotocols(subprotocols)
         self.compression = compression
-        self.config = config or WebSocketConfig()
+        self.config: WebSocketConfig = config or WebSocketConfig()
         given = checked_headers(headers, client=True)
         fields: list[tuple[str | bytes, str | bytes]] = [("sec-websocket-version", VERSION), *given.raw]
         if self.subprotocols:
             fields.append(("sec-websocket-protocol", ", ".join(self.subprotocols)))
         if compression is not None:
             fields.append(("sec-websocket-extensions", offer(compression)))
-        self.headers = trio_h2.Headers(fields, sensitive=given.sensitive)
+        self.headers: trio_h2.Headers = trio_h2.Headers(fields, sensitive=given.sensitive)
 
     def granted(self, response: trio_h2.Headers, stream: trio_h2.ClientStream) -> Opening:
         """Returns what *response* opens on *stream*.

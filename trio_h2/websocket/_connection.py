@@ -62,14 +62,14 @@ class WebSocketConnection:
         self.config = config
         by_default = _HTTP1_KEEPALIVE_SECONDS if isinstance(stream, trio_h2.Http1Exchange) else math.inf
         interval = config.keepalive_interval
-        self.keepalive_interval = by_default if interval is None else interval
+        self.keepalive_interval: float = by_default if interval is None else interval
         """Seconds between two pings; `math.inf` if none are sent."""
         self.end: End | None = None
         """How it ended, or is ending."""
-        self.over = trio.Event()
+        self.over: trio.Event = trio.Event()
         """Nothing more will be sent or received."""
         # -- what was received
-        self.inbox = MessageInbox()
+        self.inbox: MessageInbox = MessageInbox()
         self._heard = trio.Event()
         """Something came; the keep-alive makes a new one to wait for."""
         self._arrivals = Arrivals()
@@ -79,9 +79,9 @@ class WebSocketConnection:
         self._discarding = False
         """What comes is thrown away."""
         # -- what is to be sent
-        self.message_lock = trio.StrictFIFOLock()
+        self.message_lock: trio.StrictFIFOLock = trio.StrictFIFOLock()
         """Held for a whole message."""
-        self.frame_lock = trio.StrictFIFOLock()
+        self.frame_lock: trio.StrictFIFOLock = trio.StrictFIFOLock()
         """Held for one frame: control frames may come between the fragments of a message."""
         self._data_frames = 0
         """How many were sent."""

@@ -24,7 +24,7 @@ class MessageInbox:
         self._arrived = trio.lowlevel.ParkingLot()
         self._room = trio.lowlevel.ParkingLot()
         self._closed = False
-        self.held = 0
+        self.held: int = 0
         """Their bytes, and `MESSAGE_COST` for each."""
 
     def __len__(self) -> int:

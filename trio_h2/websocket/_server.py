@@ -109,7 +109,7 @@ class _Policy:
         self._check_origin = origin_check(check_origin)
         self._headers = checked_headers(headers, client=False)
         self._compression = compression
-        self.config = config or WebSocketConfig()
+        self.config: WebSocketConfig = config or WebSocketConfig()
 
     async def accept(self, stream: trio_h2.ServerStream) -> Opening:
         """Answers the request.

@@ -32,8 +32,8 @@ class Block:
     __slots__ = ("checked", "fields", "size")
 
     def __init__(self, fields: list[Field], size: int) -> None:
-        self.fields = fields
-        self.size = size
+        self.fields: list[Field] = fields
+        self.size: int = size
         """The size of the list of fields, as SETTINGS_MAX_HEADER_LIST_SIZE counts it (RFC 9113 §6.5.2)."""
         self.checked: object | None = None
         """What was made of the fields. It is kept as long as the block is remembered."""

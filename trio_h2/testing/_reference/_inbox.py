@@ -34,7 +34,7 @@ class Inbox:
         self.request = request
         self.informational: list[Headers] = []
         self.response: Headers | None = None
-        self.body = bytearray()
+        self.body: bytearray = bytearray()
         self.discarding = False
         self.trailers: Headers | None = None
         self.ended = False

@@ -86,7 +86,7 @@ class Link:
     ) -> None:
         self.goaway_received: GoAwayFrame | None = None
         self.ending: Ending | None = None
-        self.told = False
+        self.told: bool = False
         self._transport = transport
         self._client = client
         self._accept = accept
