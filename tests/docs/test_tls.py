@@ -19,6 +19,7 @@ from tests.docs.conftest import Certificates, program
 from trio_h2.testing import ThrowawayAuthority
 
 if TYPE_CHECKING:
+    import ssl
     from pathlib import Path
 
 
@@ -81,3 +82,35 @@ async def test_a_server_knows_its_clients(
                 session.request() as stream,
             ):
                 await stream.receive_response()
+
+
+async def test_messages_say_what_is_wrong() -> None:
+    """Those that the page explains."""
+
+    async def handler(stream: trio_h2.ServerStream) -> None:
+        await stream.respond(200)
+
+    async def said(url: str, context: ssl.SSLContext | None) -> str:
+        with pytest.raises(trio_h2.H2Error) as failed:
+            async with trio_h2.connect(url, ssl_context=context) as session, session.request() as stream:
+                await stream.read()
+        return f"{type(failed.value).__name__}: {failed.value}"
+
+    authority = ThrowawayAuthority(["localhost"])
+    trusting = authority.client_context()
+    async with (
+        trio_h2.open_server(handler, ssl_context=authority.server_context()) as server,
+        trio_h2.open_server(handler) as cleartext,
+    ):
+        unknown = await said(server.url, None)
+        assert "HandshakeError: the certificate of the server at localhost was not accepted" in unknown
+        assert "IP address mismatch" in await said(f"https://127.0.0.1:{server.port}", trusting)
+        assert "does not speak TLS" in await said(f"https://localhost:{cleartext.port}", trusting)
+        assert "this port speaks TLS: use https" in await said(f"http://localhost:{server.port}", None)
+    listeners = await trio.open_ssl_over_tcp_listeners(0, authority.server_context(["http/1.1"]), host="127.0.0.1")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.serve_listeners, trio.SSLStream.do_handshake, listeners)
+        port = listeners[0].transport_listener.socket.getsockname()[1]  # type: ignore[attr-defined]  # typed as any stream
+        unagreed = await said(f"https://localhost:{port}", trusting)
+        nursery.cancel_scope.cancel()
+    assert "UnknownProtocolError: the server at localhost did not negotiate HTTP/2" in unagreed

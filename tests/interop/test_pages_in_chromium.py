@@ -10,7 +10,9 @@ import event_source
 import trio
 
 import trio_h2
+from examples import websocket_chat
 from tests.interop.processes import run, running
+from trio_h2.websocket import WebSocketHandler, connect_websocket
 
 if TYPE_CHECKING:
     import pytest
@@ -78,3 +80,29 @@ async def test_a_browser_listens_to_events(
         await told.wait()
     assert seen == ['1 {"number": 1}\n2 {"number": 2}\n3 {"number": 3}\n']
     assert "/ticks 2.0" in paths
+
+
+async def test_the_chat_opens_in_a_browser(
+    tmp_path: Path, peers: PeerFinder, tls_files: TlsFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over TLS, where the WebSocket shares the session with the page. There is nobody to ask for a name."""
+    monkeypatch.setattr(websocket_chat, "PAGE", websocket_chat.PAGE.replace(b'prompt("Your name?")', b"null"))
+    browser = headless(peers.program("chromium"), tmp_path)
+    versions: dict[str, str] = {}
+    chat = WebSocketHandler(websocket_chat.Room().chat, fallback=websocket_chat.page)
+
+    async def handler(stream: trio_h2.ServerStream) -> None:
+        versions[stream.path] = stream.http_version
+        await chat(stream)
+
+    context = trio_h2.server_ssl_context(tls_files.certificate, tls_files.key, allow_http1=True)
+    config = trio_h2.ServerConfig(enable_connect_protocol=True)
+    async with (
+        trio_h2.open_server(handler, ssl_context=context, config=config, allow_http1=True, grace=1) as server,
+        connect_websocket(f"{server.url}/chat?name=Ann", ssl_context=tls_files.authority.client_context()) as ann,
+    ):
+        assert await ann.receive_message() == "Ann has come"
+        async with running(*browser, f"{server.url}/"):
+            assert await ann.receive_message() == "me has come"
+        assert await ann.receive_message() == "me has left"
+    assert (versions["/"], versions["/chat?name=me"]) == ("2.0", "2.0")
