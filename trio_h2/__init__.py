@@ -80,6 +80,7 @@ from ._stream._server import Handler as Handler
 from ._stream._server import ServerStream as ServerStream
 from ._stream._state import StreamState as StreamState
 from ._stream._transport import TransportView as TransportView
+from ._trace._instrument import Instrument as Instrument
 from ._url import HasScheme as HasScheme
 from ._url import Url as Url
 from ._version import __version__ as __version__

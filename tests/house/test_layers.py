@@ -29,6 +29,7 @@ _LAYERS = {
     "_wire": 1,
     "_content": 2,
     "_address": 2,
+    "_trace": 1,
     "_errors": 2,
     "_tcp": 2,
     "_util": 2,
@@ -48,9 +49,9 @@ _PROMISED = {
     "_stream._server": {"ServerSession"},
 }
 # Small internals that have one home, for the parts on layer 6 as well.
-_SHARED = {"_checks", "_content", "_field_docs", "_public", "_refused", "_tcp", "_url", "_util"}
+_SHARED = {"_checks", "_content", "_field_docs", "_public", "_refused", "_tcp", "_trace", "_url", "_util"}
 # The sans-IO parts: no event loop, no clock, no sockets, no threads.
-_SANS_IO = {"_checks", "_url", "_wire"}
+_SANS_IO = {"_checks", "_url", "_wire", "_trace"}
 # `python -m trio_h2` is the command line under another name.
 _SAME_PART = {"__main__": "_cli"}
 

@@ -32,7 +32,7 @@ from .._stream._request import RequestView
 from .._stream._transport import TransportView
 from .._util import Arrivals, closed_here, construct, forget_frames, interrupt_safe
 from .._wire._codes import ErrorCode, Initiator
-from .._wire._failure import Cause, SessionFailure
+from .._wire._failure import Cause, SessionFailure, StreamFailure
 from .._wire._headers import Headers
 from ._closing import close_abruptly, close_gracefully
 from ._connection import Http1Connection
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from .._stream._server import Handler
     from .._wire._config import ServerConfig
     from .._wire._schedule import Priority
+    from ._trace import Http1Trace
 
 logger = logging.getLogger("trio_h2.server")
 
@@ -83,7 +84,12 @@ class Http1Core:
         proxies = trusted_proxies(config)
         self.transport: TransportView = construct(TransportView, below, self._count, cleartext=None, proxies=proxies)
         scheme = b"https" if self.transport.encrypted else b"http"
-        self.engine: Http1Wire = Http1Wire(config, scheme, self._stream_closed)
+        self.trace: Http1Trace | None = self._traced() if config.instruments else None
+        """What tells the instruments of the connection, if there are any."""
+        self._tapped: trio.abc.Stream = below if self.trace is None else self.trace.transport
+        """The transport as it is read and written: instruments see the bytes on their way."""
+        self._supervised: Handler = handler if self.trace is None else self.trace.handler(handler)
+        self.engine: Http1Wire = self._new_engine(scheme)
         self._exchange: StreamCore | None = None
         self._stream: Http1Exchange | None = None
         """What the handler of the exchange gets."""
@@ -128,6 +134,23 @@ class Http1Core:
         self.session: Http1Connection = construct(Http1Connection, self)
         """What the application sees of it, until the end."""
 
+    def _traced(self) -> Http1Trace:
+        from ._trace import Http1Trace
+
+        trace = Http1Trace(self.config.instruments, self.below, self.transport, self.label, self._exchange_failure)
+        trace.received(self._early)
+        return trace
+
+    def _exchange_failure(self) -> StreamFailure | SessionFailure | None:
+        return None if self._exchange is None else self._exchange.failure
+
+    def _new_engine(self, scheme: bytes) -> Http1Wire:
+        if self.trace is None:
+            return Http1Wire(self.config, scheme, self._stream_closed)
+        from ._traced_wire import TracedHttp1Wire
+
+        return TracedHttp1Wire(self.config, scheme, self._stream_closed, self.trace)
+
     # -- the connection's own task ---------------------------------------------------------------------------------
 
     async def run(self, *, task_status: trio.TaskStatus[Http1Connection]) -> None:
@@ -139,6 +162,8 @@ class Http1Core:
                     nursery.start_soon(self._write, name=f"trio_h2 writer {self.label}")
                     nursery.start_soon(self._read, name=f"trio_h2 reader {self.label}")
                     nursery.start_soon(self._watch, name=f"trio_h2 watcher {self.label}")
+                    if self.trace is not None:
+                        nursery.start_soon(self.trace.write_watch.run, name=f"trio_h2 trace {self.label}")
                     task_status.started(self.session)
                     await self._serve()
                     self._end_work()
@@ -188,7 +213,7 @@ class Http1Core:
     async def _handle(self, exchange: StreamCore, stream: Http1Exchange) -> None:
         self._handler_task = trio.lowlevel.current_task()
         try:
-            await supervise(stream, exchange, self._handler, self.label, self.config.handler_timeout)
+            await supervise(stream, exchange, self._supervised, self.label, self.config.handler_timeout)
         finally:
             exchange.close(refuse=ErrorCode.NO_ERROR)
             self._handler_task = None
@@ -319,7 +344,7 @@ class Http1Core:
             with trio.CancelScope(deadline=self._patience()) as scope:
                 self._read_scope = scope
                 try:
-                    data = bytes(await self.below.receive_some(READ_SIZE))
+                    data = bytes(await self._tapped.receive_some(READ_SIZE))
                 except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
                     alert = alert_of(exc.__cause__)
                     if alert is None:
@@ -337,6 +362,13 @@ class Http1Core:
 
     async def _wait_for_room(self) -> None:
         """Waits until the handler has read; a client that leaves meanwhile is noticed all the same."""
+        if self.trace is not None:
+            with self.trace.unread():
+                await self._wait_until_read()
+        else:
+            await self._wait_until_read()
+
+    async def _wait_until_read(self) -> None:
         with trio.move_on_after(UNREAD_SECONDS):  # most read on at once
             await self._room()
             return
@@ -487,7 +519,7 @@ class Http1Core:
                 self._end_tunnel()
 
     async def _send(self, data: bytes) -> None:
-        await self.below.send_all(data)
+        await self._tapped.send_all(data)
         self._count.sent += len(data)
 
     def _end_tunnel(self) -> None:
@@ -569,6 +601,8 @@ class Http1Core:
 
     def _release(self) -> None:
         """All has ended: lets go of what refers back here, so that nothing waits for the garbage collector."""
+        if self.trace is not None:
+            self.trace.end(self.failure)
         self._exchange = self._stream = None
         self.on_idle = None  # it may well refer back
         self._output.body_gone()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import h11
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from .._wire._config import ServerConfig
     from .._wire._failure import OversizedSection
     from .._wire._headers import Headers, RawField
+
+Sendable: TypeAlias = h11.Response | h11.InformationalResponse | h11.Data | h11.EndOfMessage
+"""What h11 makes bytes of."""
 
 DATA_SIZE: Final = 64 * 1024
 """Body bytes that are handed over at once, and so the size of a chunk."""
@@ -399,7 +402,7 @@ class Http1Wire:
         if stream.local_ended and stream.remote_ended and self.streams.pop(stream.id, None) is not None:
             self._closed(stream.id)
 
-    def _send(self, event: h11.Response | h11.InformationalResponse | h11.Data | h11.EndOfMessage) -> bytes:
+    def _send(self, event: Sendable) -> bytes:
         try:
             return self._h11.send(event)
         except h11.LocalProtocolError as exc:

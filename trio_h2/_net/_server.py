@@ -399,6 +399,8 @@ async def choose(
         settings=options.settings,
     )
     if early:
+        if session.trace is not None:
+            session.trace.received(early)
         received(session, early)
     return session
 

@@ -58,7 +58,8 @@ class ClientCore(SessionCore):
         push_handler: PushHandler | None = None,
         settings: Mapping[int, int] | None = None,
     ) -> None:
-        super().__init__(below, config, label=label, push=push_handler is not None, settings=settings)
+        push = push_handler is not None
+        super().__init__(below, config, label=label, push=push, settings=settings, authority=authority)
         self._expect_continue_timeout = config.expect_continue_timeout
         self._reset_pace = ResetPace(config.cancel_burst, config.cancel_rate)
         self.scheme = scheme
@@ -96,6 +97,15 @@ class ClientCore(SessionCore):
         finally:
             self.slots.leave(ticket)
 
+    async def open_traced(
+        self, head: RequestHead, body: bytes, *, end_stream: bool, hold: bool, dependency: Dependency | None
+    ) -> StreamCore:
+        """The same with instruments, which may add fields to the request."""
+        assert self.trace is not None
+        with self.trace.outgoing(head.headers) as request:
+            seen = head.seen_as(request)
+            return await self.open(seen, body, end_stream=end_stream, hold=hold, dependency=dependency)
+
     def _open(
         self, head: RequestHead, body: bytes, *, end_stream: bool, hold: bool, dependency: Dependency | None
     ) -> StreamCore:
@@ -120,6 +130,8 @@ class ClientCore(SessionCore):
             stream.weight = dependency.weight
             self.weigh(stream.id, dependency.weight)
         self.stream_opened(stream)
+        if head.request is not None and self.trace is not None:
+            self.trace.has_stream(head.request, stream.id)
         outbox = stream.outbox
         if ends_now:
             outbox.end_with_headers()

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from .._wire._failure import SessionFailure
     from .._wire._schedule import Priority
     from ._base import Session
+    from ._trace import SessionTrace
     from ._write_marks import Mark
 
     Rules: TypeAlias = Mapping[type[Event], Callable[["SessionCore", Event], None]]
@@ -65,6 +66,7 @@ class SessionCore:
         label: names the session in the log.
         push: whether a client lets the server push.
         settings: what the first SETTINGS say beside or instead of what *config* does, by number.
+        authority: what a client has connected to.
     """
 
     role: ClassVar[Role]
@@ -85,18 +87,23 @@ class SessionCore:
         label: str,
         push: bool = False,
         settings: Mapping[int, int] | None = None,
+        authority: str | None = None,
     ) -> None:
         self.below = below
         self.config = config
         self.label = label
         self.count: ByteCount = ByteCount()
         self.transport: TransportView = construct(TransportView, below, self.count, proxies=trusted_proxies(config))
+        self.trace: SessionTrace | None = None if not config.instruments else self._traced(authority)
+        """What tells the instruments of the session, if there are any."""
+        self.tapped: trio.abc.Stream = below if self.trace is None else self.trace.transport
+        """The transport as it is read and written: instruments see the bytes on their way."""
         self.engine: Engine = Engine(self.role, config, self.stream_closed, push=push, settings=settings)
         self.streams: dict[int, StreamCore] = {}
         """Those that are open on the wire."""
         self.handlers: RunningHandlers = RunningHandlers()
         self.scheduler: Scheduler = Scheduler()
-        self.writer: Writer = Writer(self.engine, self.scheduler, config.max_queued_control)
+        self.writer: Writer = self._new_writer()
         self.marks: WriteMarks = WriteMarks()
         self.watcher: Watcher = Watcher(self.role, config, self.marks)
         self.ending: Ending = Ending(self)
@@ -105,7 +112,7 @@ class SessionCore:
         self.events: Events = Events()
         self.pings: Pings = Pings()
         self.updates: SettingsUpdates = SettingsUpdates()
-        self.slots: SlotLine = SlotLine()
+        self.slots: SlotLine = SlotLine(None if self.trace is None else self.trace.slots_awaited)
         """Requests (client), or responses to pushes (server), that wait for the peer to allow another stream."""
         self.peer_settings_known: Latch = Latch()
         """The peer's first SETTINGS came, or never will."""
@@ -120,6 +127,19 @@ class SessionCore:
         self.weigh: Callable[[int, int], None] = self.scheduler.weigh
         self.engine.start()  # first of all: the preface comes before any request
         self.wake_writer()
+
+    def _traced(self, authority: str | None) -> SessionTrace:
+        from ._trace import SessionTrace
+
+        config, transport = self.config, self.transport
+        return SessionTrace(config.instruments, self.below, transport, self.role, self.label, authority)
+
+    def _new_writer(self) -> Writer:
+        if self.trace is None:
+            return Writer(self.engine, self.scheduler, self.config.max_queued_control)
+        from ._traced_writer import TracedWriter
+
+        return TracedWriter(self.engine, self.scheduler, self.config.max_queued_control, self.trace.body_waits)
 
     # -- for the streams: see StreamPort ---------------------------------------------------------------------------
 
@@ -261,6 +281,8 @@ class SessionCore:
         stream = self.streams.pop(stream_id, None)
         if stream is not None:
             stream.end()
+            if self.trace is not None:
+                self.trace.stream_over(stream)
         self.writer.forget(stream_id)
         if self._room_wanted:
             self._room_wanted.pop(stream_id, None)
@@ -306,6 +328,8 @@ class SessionCore:
 
     def release(self) -> None:
         """Everything has ended: lets go of what refers back here, so that nothing waits for the garbage collector."""
+        if self.trace is not None:
+            self.trace.end(self.failure)
         self._room_wanted.clear()
         self.on_idle = None
         self.engine.release()

@@ -42,7 +42,7 @@ concerns; else small, for the space is set aside before it is known what comes."
 
 async def read(core: SessionCore) -> None:
     """Receives until the transport ends; what comes after the session's end is thrown away."""
-    transport = core.below
+    transport = core.tapped
     size = SMALL_READ
     while True:
         try:

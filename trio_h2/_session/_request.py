@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from .._stream._core import StreamCore
+    from .._trace._outgoing import OutgoingRequest
     from .._wire._extframes import Dependency
     from .._wire._headers import HeadersInput, RawField
     from .._wire._schedule import Priority
@@ -31,14 +32,20 @@ _MAX_REMEMBERED = 256
 class RequestHead:
     """The header section of one request. Equal requests share one, so nothing may change it."""
 
-    __slots__ = ("fields", "headers", "length")
+    __slots__ = ("fields", "headers", "length", "request")
 
-    def __init__(self, fields: list[RawField]) -> None:
+    def __init__(self, fields: list[RawField], request: OutgoingRequest | None = None) -> None:
         self.fields: tuple[RawField, ...] = tuple(fields)
         """What is sent: the same object for equal requests, which header compression recognises."""
         self.headers: Headers = Headers.from_raw(fields)
         self.length: int | None = content_length_of(fields)
         """The bytes that the body must have, if they are known."""
+        self.request = request
+        """The one request that has this head, as instruments know it; ``None`` if there are none."""
+
+    def seen_as(self, request: OutgoingRequest) -> RequestHead:
+        """Returns the head of one request, with what instruments have added to it."""
+        return RequestHead([*self.fields, *request.added], request)
 
 
 _remembered: dict[tuple[object, ...], RequestHead] = {}
@@ -193,7 +200,9 @@ class ClientRequest(metaclass=NoPublicConstructor):
         if self._used:
             raise RuntimeError("a request block can be entered only once; call request() again")
         self._used = True
-        self._stream = await self._core.open(
+        core = self._core
+        send = core.open if core.trace is None else core.open_traced
+        self._stream = await send(
             self._head, self._body, end_stream=self._end_stream, hold=self._hold, dependency=self._dependency
         )
         self._id = self._stream.id

@@ -67,6 +67,8 @@ class ServerCore(SessionCore):
     ) -> None:
         super().__init__(below, config, label=label, settings=settings)
         self._handler = handler
+        self._supervised = handler if self.trace is None else self.trace.handler(handler)
+        """The same, in the blocks of instruments."""
         self._on_session = on_session
         self._cancel_handler_on_reset = cancel_handler_on_reset
         self._handler_timeout = config.handler_timeout
@@ -178,7 +180,7 @@ class ServerCore(SessionCore):
         returned = False
         try:
             exchange = construct(ServerStream, stream, self)
-            returned = await supervise(exchange, stream, self._handler, self.label, self._handler_timeout)
+            returned = await supervise(exchange, stream, self._supervised, self.label, self._handler_timeout)
         finally:
             if self.pushes.by_parent:
                 self.pushes.settle(stream.id, returned=returned)

@@ -37,6 +37,8 @@ async def run_services(core: SessionCore) -> None:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(core.writer.run, core, name=f"trio_h2 writer {label}")
                 nursery.start_soon(core.watcher.run, core, name=f"trio_h2 watcher {label}")
+                if core.trace is not None:
+                    nursery.start_soon(core.trace.write_watch.run, name=f"trio_h2 trace {label}")
                 reading = trio.Event()
                 nursery.start_soon(_read, core, reading, name=f"trio_h2 reader {label}")
                 await core.ending.over.wait()
@@ -83,7 +85,7 @@ async def _last_words(core: SessionCore) -> None:
     # Whatever goes wrong now, it is the bug that is to be raised.
     with trio.move_on_after(core.config.close_timeout, shield=True), contextlib.suppress(Exception):
         output = core.engine.take_output()
-        await core.below.send_all(output)
+        await core.tapped.send_all(output)
         core.count.sent += len(output)
 
 

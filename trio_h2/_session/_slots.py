@@ -25,9 +25,13 @@ class SlotLine:
 
     There is nothing to give back: whoever waits leaves the line in the same step in which it opens its stream, or is
     cancelled.
+
+    Args:
+        tell: is told how many wait, whenever somebody comes or goes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[[int], object] | None = None) -> None:
+        self._tell = tell
         self.line: list[Signal] = []
         """Those who wait."""
 
@@ -60,6 +64,8 @@ class SlotLine:
             pause: after how many seconds the first in line looks again, though nobody has woken it.
         """
         self.line.append(ticket)
+        if self._tell is not None:
+            self._tell(len(self.line))
         await trio.lowlevel.checkpoint()
         while check():
             first = self.line[0] is ticket
@@ -71,4 +77,6 @@ class SlotLine:
     def leave(self, ticket: Signal) -> None:
         """Whoever waited has a slot, or has given up; the next one may look."""
         self.line.remove(ticket)
+        if self._tell is not None:
+            self._tell(len(self.line))
         self.wake()

@@ -97,10 +97,10 @@ class Writer:
                         self._room.unpark_all()
                     core.output_taken()
                     if len(batch) < SMALL_BATCH:
-                        await core.below.send_all(batch)
+                        await core.tapped.send_all(batch)
                     else:
                         before = trio.current_time()
-                        await core.below.send_all(batch)
+                        await core.tapped.send_all(batch)
                         slow = trio.current_time() - before >= SLOW_WRITE
                         self._batch = max(self._batch // 2, SMALL_BATCH) if slow else min(2 * self._batch, LARGE_BATCH)
                     self.writing = False

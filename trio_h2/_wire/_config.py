@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from .._checks import check_bool, check_grace, check_int, check_networks, check_seconds, check_timeout
 from .._field_docs import describe_fields
+from .._trace._instrument import Instrument
 from ._padding import PaddingStrategy
 
 _C = TypeVar("_C", bound="SessionConfig")
@@ -44,6 +46,24 @@ def _check_graces(config: SessionConfig, *names: str) -> None:
 def _check_numbers(config: SessionConfig, unit: str, *names: str) -> None:
     for name in names:
         check_seconds(name, getattr(config, name), unit)
+
+
+def _check_instruments(given: object) -> tuple[Instrument, ...]:
+    """Returns them as a tuple.
+
+    Raises:
+        TypeError: they are something else.
+    """
+    if isinstance(given, Instrument):
+        raise TypeError(f"instruments must be several, like ({given!r},): one alone needs the comma")
+    if not isinstance(given, Iterable):
+        raise TypeError(f"instruments must be an iterable of Instrument, not {given!r}")
+    found: list[Instrument] = []
+    for one in given:
+        if not isinstance(one, Instrument):
+            raise TypeError(f"instruments must be made of Instrument, not {one!r}")
+        found.append(one)
+    return tuple(found)
 
 
 @describe_fields
@@ -130,6 +150,9 @@ class SessionConfig:
     could be said."""
     linger_timeout: float = 5.0
     """Seconds, a grace after `Stream.aclose()`: how long the peer may take to end its side before RST_STREAM."""
+    instruments: Sequence[Instrument] = ()
+    """What looks at the sessions: `trio_h2.instruments` has a log, traces, metrics and spans; your own are made from
+    `Instrument`. They are kept as a tuple. Without any, nothing is paid for them."""
     _budget_follows: bool = dataclasses.field(default=False, init=False, repr=False, compare=False)
     """Whether the receive budget was not given; `evolve` then works it out anew."""
 
@@ -154,6 +177,7 @@ class SessionConfig:
         _check_numbers(self, "frames per second", "reset_rate", "overhead_rate")
         _check_numbers(self, "seconds", "close_timeout", "tcp_keepalive_interval")
         _check_int(self, 1, 127, "tcp_keepalive_count")
+        object.__setattr__(self, "instruments", _check_instruments(self.instruments))
         if self.receive_budget == 0 and not isinstance(self.receive_budget, bool):
             object.__setattr__(self, "_budget_follows", True)
             object.__setattr__(self, "receive_budget", min(self._fitting_budget(), MAX_WINDOW))
