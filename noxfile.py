@@ -6,6 +6,9 @@ import json
 import os
 import re
 import shutil
+import tarfile
+import zipfile
+from pathlib import Path
 
 import nox
 
@@ -13,6 +16,7 @@ nox.needs_version = ">=2025.2.9"
 nox.options.sessions = ["tests", "lint", "types", "examples"]
 nox.options.reuse_venv = "yes"
 nox.options.error_on_external_run = True
+nox.options.error_on_missing_interpreters = False  # `pythons` says which ones it leaves out
 
 # Peers of the interop tests: Python libraries, and programs with the Debian package that has them.
 PEER_LIBRARIES = ["grpcio>=1.80", "httpx[http2]>=0.28", "hypercorn[trio]>=0.17"]
@@ -45,6 +49,22 @@ def tools(*names: str) -> list[str]:
     return [by_name[name] for name in names]
 
 
+def named_pythons() -> list[str]:
+    """Returns the versions of Python that the project names in its classifiers."""
+    classifiers = nox.project.load_toml("pyproject.toml")["project"]["classifiers"]
+    matches = [re.fullmatch(r"Programming Language :: Python :: (3\.\d+)", classifier) for classifier in classifiers]
+    return [match[1] for match in matches if match]
+
+
+def oldest_requirements() -> list[str]:
+    """Returns what an installation and the extras for users need, in the oldest releases that pyproject.toml allows."""
+    project = nox.project.load_toml("pyproject.toml")["project"]
+    extras = [needed for extra, needed in project["optional-dependencies"].items() if extra not in ("dev", "docs")]
+    needed = [*project["dependencies"], *(requirement for extra in extras for requirement in extra)]
+    matches = [re.match(r"([\w.-]+(?:\[[\w,-]+\])?)>=([\w.]+)", requirement) for requirement in needed]
+    return sorted({f"{match[1]}=={match[2]}" for match in matches if match})  # not the extras within extras
+
+
 @nox.session
 def demo(session: nox.Session) -> None:
     """Runs the tour of the command line, from an installed package."""
@@ -57,6 +77,41 @@ def tests(session: nox.Session) -> None:
     """Runs all tests that need no foreign programs."""
     session.install("-e", ".[cli,testing]", *tools("hypothesis", "pytest", "pytest-timeout"))
     session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session(python=named_pythons())
+def pythons(session: nox.Session) -> None:
+    """Runs the tests with every version of Python that the project names and this machine has."""
+    session.install("-e", ".[cli,testing]", *tools("hypothesis", "pytest", "pytest-timeout"))
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def oldest(session: nox.Session) -> None:
+    """Runs the tests with the oldest dependencies that pyproject.toml allows."""
+    pins = oldest_requirements()
+    session.install("-e", ".[cli,testing]", *tools("hypothesis", "pytest", "pytest-timeout"), *pins)
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Builds wheel and sdist, and looks whether they are complete and fit for an index."""
+    folder = Path(session.create_tmp()) / "dist"
+    shutil.rmtree(folder, ignore_errors=True)
+    session.install(*tools("build", "twine"))
+    session.run("python", "-m", "build", "--outdir", str(folder))
+    (wheel,), (sdist,) = folder.glob("*.whl"), folder.glob("*.tar.gz")
+    session.run("twine", "check", "--strict", str(wheel), str(sdist))
+    package = set(str(session.run("git", "ls-files", "trio_h2", external=True, silent=True)).split())
+    with tarfile.open(sdist) as archive:
+        in_sdist = {name.partition("/")[2] for name in archive.getnames()}
+    missing = package - set(zipfile.ZipFile(wheel).namelist()), package - in_sdist
+    if any(missing):
+        session.error(f"not in the wheel: {sorted(missing[0])}; not in the sdist: {sorted(missing[1])}")
+    session.install("--force-reinstall", "--no-deps", str(wheel))
+    session.install(f"{wheel}[cli]")
+    session.run("trio-h2", "--version")
 
 
 @nox.session

@@ -18,7 +18,7 @@ def _lines(name: str) -> list[str]:
 
 def _sessions_of_noxfile() -> set[str]:
     text = (_ROOT / "noxfile.py").read_text(encoding="utf-8")
-    return set(re.findall(r"^@nox\.session\ndef (\w+)", text, flags=re.MULTILINE))
+    return set(re.findall(r"^@nox\.session(?:\(.*\))?\ndef (\w+)", text, flags=re.MULTILINE))
 
 
 def test_readme_names_both_commands() -> None:
@@ -64,3 +64,21 @@ def test_what_an_installation_brings() -> None:
         "hpack",
         "idna",
     ]
+
+
+def test_the_oldest_python_is_the_same_everywhere() -> None:
+    """What is required is the first version that the classifiers name, and what mypy and ruff check for."""
+    whole = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    named = re.findall(r"Python :: (3\.\d+)", " ".join(whole["project"]["classifiers"]))
+    assert whole["project"]["requires-python"] == f">={named[0]}"
+    assert whole["tool"]["mypy"]["python_version"] == named[0]
+    assert whole["tool"]["ruff"]["target-version"] == f"py{named[0].replace('.', '')}"
+    assert named == [f"3.{minor}" for minor in range(11, 11 + len(named))]
+
+
+def test_every_dependency_has_an_oldest_release() -> None:
+    """`nox -s oldest` tests with it."""
+    project = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = [needed for extra, needed in project["optional-dependencies"].items() if extra not in ("dev", "docs")]
+    for needed in [*project["dependencies"], *(requirement for extra in extras for requirement in extra)]:
+        assert re.fullmatch(r"[\w.-]+>=[\w.]+(,<[\w.]+)?|trio-h2\[[\w,-]+\]", needed), needed
