@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import email.message
 import json
 import re
 from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias
 from ._errors import BodyDecodeError
 
 if TYPE_CHECKING:
+    import email.message
+
     from ._errors import AnyStream
     from ._wire._headers import Headers
 
@@ -38,6 +39,8 @@ def content_type(headers: Headers) -> email.message.Message | None:
     value = headers.get("content-type") or "application/octet-stream"
     if value.count(";") > _MAX_SEMICOLONS:
         return None
+    import email.message  # slow to import, and no hot path
+
     message = email.message.Message()
     message["content-type"] = value
     return message

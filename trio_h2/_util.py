@@ -6,7 +6,6 @@ import abc
 import inspect
 import time
 from contextlib import contextmanager
-from email.utils import formatdate
 from types import FunctionType
 from typing import TYPE_CHECKING, NoReturn, ParamSpec, TypeVar
 
@@ -43,6 +42,8 @@ def http_date() -> bytes:
     global _date
     second = int(time.time())
     if _date[0] != second:
+        from email.utils import formatdate  # slow to import, and needed once a second
+
         _date = (second, formatdate(second, usegmt=True).encode("ascii"))
     return _date[1]
 

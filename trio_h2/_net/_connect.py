@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, TypeAlias
 import trio
 
 from .._address import Origin, parse_url
-from .._session._client_core import ClientCore
-from .._session._services import run_services
 from .._util import NoPublicConstructor, construct, interrupt_safe, interruptible, plain_interrupt, unwrap_body_error
 from .._wire._config import ClientConfig
 from .._wire._first_settings import with_settings
@@ -158,6 +156,10 @@ class Connect(metaclass=NoPublicConstructor):
 
     @asynccontextmanager
     async def _run(self) -> AsyncGenerator[ClientSession, None]:
+        # The protocol is imported when the first session needs it, which makes `import trio_h2` quicker.
+        from .._session._client_core import ClientCore
+        from .._session._services import run_services
+
         transport = await self._open()
         origin = self._origin
         core = ClientCore(

@@ -11,11 +11,8 @@ import trio
 from .._checks import check_grace, check_hook, check_timeout
 from .._errors import HandshakeError, from_failure
 from .._http1._connection import Http1Connection
-from .._http1._core import Http1Core
 from .._session._ending import lost_nothing
-from .._session._reader import received
 from .._session._server import ServerSession
-from .._session._server_core import ServerCore
 from .._stream._below_tls import BelowTls
 from .._stream._proxied import proxy_header, socket_below, without_tls
 from .._util import NoPublicConstructor, address_name, host_and_port, interrupt_safe, interruptible, plain_interrupt
@@ -31,6 +28,8 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Sequence
 
+    from .._http1._core import Http1Core
+    from .._session._server_core import ServerCore
     from .._wire._config import ServerConfig
     from ._options import ServerOptions
 
@@ -244,9 +243,9 @@ class Server(metaclass=NoPublicConstructor):
             ready = await self._prepare(transport)
             if ready is None:
                 return
-            if isinstance(ready, ServerCore):
-                session = ready.session
             user_side = ready.session
+            if isinstance(user_side, ServerSession):
+                session = user_side
             self._connections[ready] = user_side
             self._watch_idling(user_side)
             try:
@@ -342,8 +341,17 @@ class Server(metaclass=NoPublicConstructor):
 
 async def run(server: Server, *, task_status: trio.TaskStatus[Server]) -> None:
     """Serves until the server has been shut down, and the last connection has ended."""
+    load(http1=server._options.allow_http1)
     with plain_interrupt():
         await server._run(task_status=task_status)
+
+
+def load(*, http1: bool) -> None:
+    """Imports what serves connections before a client waits for it; `import trio_h2` is quicker without it."""
+    from .._session import _server_core  # noqa: F401 - see above
+
+    if http1:
+        from .._http1 import _core  # noqa: F401 - see above
 
 
 def _port_of(listeners: Sequence[trio.abc.Listener[trio.abc.Stream]]) -> int | None:
@@ -379,6 +387,8 @@ async def choose(
                 await trio.aclose_forcefully(transport)
             raise
     if not http2:
+        from .._http1._core import Http1Core  # see `load`
+
         let_peer_pause(transport)
         return Http1Core(
             transport,
@@ -388,6 +398,9 @@ async def choose(
             cancel_handler_on_reset=options.cancel_handler_on_reset,
             early=early,
         )
+    from .._session._reader import received
+    from .._session._server_core import ServerCore  # see `load`
+
     session = ServerCore(
         transport,
         config,

@@ -9,8 +9,8 @@ import trio
 
 from .._errors import LocalProtocolError
 from .._util import interrupt_safe
-from .._wire._engine import HIGHEST_STREAM_ID
 from .._wire._extframes import ALTSVC
+from .._wire._frames import HIGHEST_STREAM_ID
 from ._base import Session
 from ._extensions import encode_altsvc, encode_origins, named_origin
 from ._work import Ts, check_function

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from .._checks import check_int
 from .._wire._config import ClientConfig
-from .._wire._engine import HIGHEST_STREAM_ID
 from .._wire._extframes import Dependency
+from .._wire._frames import HIGHEST_STREAM_ID
 from .._wire._schedule import DEFAULT_WEIGHT, Priority
 
 if TYPE_CHECKING:
