@@ -218,7 +218,7 @@ async def test_a_response_that_the_client_does_not_want(caplog: Log, autojump_cl
 @pytest.mark.parametrize("path", ["/raises", "/forgets", "/"])
 async def test_what_is_whole_was_not_cut(path: str, caplog: Log, autojump_clock: object) -> None:
     """Also a 500 that the library makes, and a response to a request whose rest nobody reads."""
-    async with session_pair(access_log(app)) as (client, _):
+    async with session_pair(access_log(app), raise_handler_errors=False) as (client, _):
         for end_stream in (True, False):
             async with client.request("POST", path, end_stream=end_stream) as stream:
                 await stream.receive_response()
@@ -250,7 +250,8 @@ async def test_what_the_library_answers_for_the_handler_is_told(caplog: Log) -> 
 
 @pytest.mark.parametrize(("path", "ended"), [("/raises", "raised"), ("/forgets", "returned")])
 async def test_what_goes_wrong_is_500(path: str, ended: str, caplog: Log) -> None:
-    async with session_pair(access_log(app)) as (client, _), client.request("GET", path) as stream:
+    pair = session_pair(access_log(app), raise_handler_errors=False)
+    async with pair as (client, _), client.request("GET", path) as stream:
         assert (await stream.receive_response()).status == 500
     (told,) = fields(caplog)
     assert (told["status"], told["ended"]) == (500, ended)
@@ -343,7 +344,7 @@ async def test_what_a_handler_leaves_to_the_library(
     config = ServerConfig(handler_timeout=5)
     code = None
     async with (
-        session_pair(access_log(handler), server_config=config) as (client, _),
+        session_pair(access_log(handler), server_config=config, raise_handler_errors=False) as (client, _),
         client.request("GET", path) as stream,
     ):
         try:

@@ -126,7 +126,8 @@ async def test_an_upload_that_does_not_fit(monkeypatch: pytest.MonkeyPatch, tmp_
 
     head = b'--x\r\ncontent-disposition: form-data; name="f"; filename="f"\r\n\r\n'
     form = head + bytes(5 * 2**20) + b"\r\n--x--\r\n"
-    async with session_pair(request_handler(app, max_body_size=2**24)) as (client, server):
+    handler = request_handler(app, max_body_size=2**24)
+    async with session_pair(handler, raise_handler_errors=False) as (client, server):
         headers = {"content-type": "multipart/form-data; boundary=x"}
         async with client.request("POST", headers=headers, body=form) as stream:
             assert (await stream.receive_response()).status == 500

@@ -84,6 +84,7 @@ async def pair(
         push_handler=push_handler,
         wrap_client=wrap_client,
         wrap_server=wrap_server,
+        raise_handler_errors=False,  # handlers that return without a response are common here
     ) as sessions:
         yield sessions
         for session in sessions:

@@ -448,8 +448,11 @@ class Link:
     def _received(self, data: bytes) -> None:
         self._input += data
         try:
-            while self.ending is None and (piece := self._next_piece()):
-                if not self._is_goaway(piece) and not self._is_late(piece):
+            while self.ending is None:
+                is_frame = not self._preface_left
+                if not (piece := self._next_piece()):
+                    break
+                if not (is_frame and (self._is_goaway(piece) or self._is_late(piece))):
                     for event in self._h2.receive_data(piece):
                         self._dispatch(event)
         except h2.exceptions.ProtocolError as exc:
@@ -506,7 +509,7 @@ class Link:
     def _is_late(self, frame: bytes) -> bool:
         """Decodes and drops a whole field section on a stream that this side has reset."""
         inbox = self._inboxes.get(int.from_bytes(frame[5:9], "big") & 0x7FFF_FFFF)
-        if self._preface_left or inbox is None or inbox.ending is None or frame[3] != FrameType.HEADERS:
+        if inbox is None or inbox.ending is None or frame[3] != FrameType.HEADERS:
             return False
         if inbox.ending.initiator is not trio_h2.Initiator.LOCAL or not frame[4] & FrameFlag.END_HEADERS:
             return False
