@@ -103,7 +103,8 @@ def build(session: nox.Session) -> None:
     session.run("python", "-m", "build", "--outdir", str(folder))
     (wheel,), (sdist,) = folder.glob("*.whl"), folder.glob("*.tar.gz")
     session.run("twine", "check", "--strict", str(wheel), str(sdist))
-    package = set(str(session.run("git", "ls-files", "trio_h2", external=True, silent=True)).split())
+    files = session.run("git", "ls-files", "trio_h2", "_trio_h2_pytest.py", external=True, silent=True)
+    package = set(str(files).split())
     with tarfile.open(sdist) as archive:
         in_sdist = {name.partition("/")[2] for name in archive.getnames()}
     missing = package - set(zipfile.ZipFile(wheel).namelist()), package - in_sdist
@@ -127,7 +128,7 @@ def types(session: nox.Session) -> None:
     """Checks the types of the package, its tests, its examples and the programs of its pages, as users' checkers do."""
     checkers = tools("hypothesis", "mypy", "pyright", "pytest", "pytest-timeout", "types-docutils")
     session.install("-e", ".[cli,docs,testing]", *checkers, *PEER_LIBRARIES)
-    session.run("mypy", *(session.posargs or ["trio_h2", "tests", "examples", "docs"]))
+    session.run("mypy", *(session.posargs or ["trio_h2", "_trio_h2_pytest.py", "tests", "examples", "docs"]))
     if not session.posargs:
         session.run("pyright")  # strict
         session.run("pyright", "--project", "tests/users/pyright-basic.json")
