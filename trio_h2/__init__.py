@@ -30,7 +30,6 @@ from ._errors import UnknownProtocolError as UnknownProtocolError
 from ._http1._connection import Http1Connection as Http1Connection
 from ._http1._exchange import Http1Exchange as Http1Exchange
 from ._net._connect import Connect as Connect
-from ._net._connect import Transport as Transport
 from ._net._connect import connect as connect
 from ._net._contexts import client_ssl_context as client_ssl_context
 from ._net._contexts import server_ssl_context as server_ssl_context
@@ -45,6 +44,8 @@ from ._net._serve import serve_tcp as serve_tcp
 from ._net._serve import serve_unix as serve_unix
 from ._net._server import IdleHook as IdleHook
 from ._net._server import Server as Server
+from ._net._transport import Transport as Transport
+from ._net._transport import open_transport as open_transport
 from ._public import publish as _publish
 from ._session._base import Session as Session
 from ._session._client import ClientSession as ClientSession
@@ -99,5 +100,19 @@ from ._wire._headers import HeadersInput as HeadersInput
 from ._wire._padding import PaddingStrategy as PaddingStrategy
 from ._wire._schedule import Priority as Priority
 from ._wire._settings import Settings as Settings
+
+# The client stands on the names above.
+# isort: split
+from ._client import Client as Client
+from ._client import ClientStatistics as ClientStatistics
+from ._client import Params as Params
+from ._client import RequestBlock as RequestBlock
+from ._client import RequestBody as RequestBody
+from ._client import RequestTimeoutError as RequestTimeoutError
+from ._client import Response as Response
+from ._client import Retry as Retry
+from ._client import StatusError as StatusError
+from ._client import Timeouts as Timeouts
+from ._client import TooManyRedirectsError as TooManyRedirectsError
 
 _publish(globals())

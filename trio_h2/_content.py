@@ -57,7 +57,7 @@ def check_encoding(encoding: object) -> str:
     return encoding
 
 
-def decode_text(body: bytes, headers: Headers, encoding: str | None, stream: AnyStream) -> str:
+def decode_text(body: bytes, headers: Headers, encoding: str | None, stream: AnyStream | None) -> str:
     """Returns *body* as text, in *encoding* or in the charset that the ``content-type`` names, UTF-8 if it names none.
 
     Raises:
@@ -71,7 +71,7 @@ def decode_text(body: bytes, headers: Headers, encoding: str | None, stream: Any
         raise wrong_body(f"the body is not in the charset {charset!a}: byte {exc.start} is wrong", stream) from exc
 
 
-def _charset_of(headers: Headers, stream: AnyStream) -> str:
+def _charset_of(headers: Headers, stream: AnyStream | None) -> str:
     message = content_type(headers)
     if message is None:
         raise wrong_body("the content-type of the body has too many parameters", stream, status=415)
@@ -86,7 +86,7 @@ def _charset_of(headers: Headers, stream: AnyStream) -> str:
     return name
 
 
-def decode_json(body: bytes, stream: AnyStream) -> JSONValue:
+def decode_json(body: bytes, stream: AnyStream | None) -> JSONValue:
     """Returns what *body* says (RFC 8259), which is in UTF-8, or in UTF-16 or UTF-32 as older senders may have it.
 
     Raises:
@@ -105,9 +105,9 @@ def decode_json(body: bytes, stream: AnyStream) -> JSONValue:
     return value
 
 
-def wrong_body(reason: str, stream: AnyStream, *, status: int = 400) -> BodyDecodeError:
+def wrong_body(reason: str, stream: AnyStream | None, *, status: int = 400) -> BodyDecodeError:
     """Returns the error for a body that cannot be read as what was asked for."""
-    error = BodyDecodeError(reason, stream_id=stream.id, stream=stream)
+    error = BodyDecodeError(reason, stream_id=None if stream is None else stream.id, stream=stream)
     error.reason = reason
     error.status = status
     return error

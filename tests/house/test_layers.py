@@ -38,6 +38,7 @@ _LAYERS = {
     "_session": 4,
     "_http1": 4,
     "_net": 5,
+    "_client": 6,
     "files": 6,
 }
 _TOP_LAYER = 6
@@ -49,7 +50,7 @@ _PROMISED = {
     "_stream._server": {"ServerSession"},
 }
 # Small internals that have one home, for the parts on layer 6 as well.
-_SHARED = {"_checks", "_content", "_field_docs", "_public", "_refused", "_tcp", "_trace", "_url", "_util"}
+_SHARED = {"_address", "_checks", "_content", "_field_docs", "_public", "_refused", "_tcp", "_trace", "_url", "_util"}
 # The sans-IO parts: no event loop, no clock, no sockets, no threads.
 _SANS_IO = {"_checks", "_url", "_wire", "_trace"}
 # `python -m trio_h2` is the command line under another name.
@@ -58,7 +59,7 @@ _SAME_PART = {"__main__": "_cli"}
 _STATE_MACHINE = f"{_PACKAGE}._wire._stream"
 _HUFFMAN_CODE = f"{_PACKAGE}._wire._hpack._codes"
 _REFERENCE_ADAPTER = f"{_PACKAGE}.testing._reference._link"
-_HTTP1_ADAPTER = f"{_PACKAGE}._http1._wire"
+_HTTP1_ADAPTERS = {f"{_PACKAGE}._http1._wire", f"{_PACKAGE}._client._http1", f"{_PACKAGE}._client._http1_exchange"}
 _NOT_IN_WIRE = {
     "asyncio",
     "datetime",
@@ -151,8 +152,8 @@ def _objection(name: str, target: str, imported: str) -> str:
             return "only the test kit imports hyperframe"
         if imported.startswith("_") and library in ("h2", "hpack", "hyperframe"):
             return "private names of h2, hpack and hyperframe are theirs"
-        if library == "h11" and name != _HTTP1_ADAPTER:
-            return "only the adapter for HTTP/1.1 imports h11"
+        if library == "h11" and name not in _HTTP1_ADAPTERS:
+            return "only the adapters for HTTP/1.1 import h11"
         if library == "wsproto" and _part(name) != "websocket":
             return "only trio_h2.websocket imports wsproto"
         if library in _NOT_IN_WIRE and _part(name) in _SANS_IO:
@@ -279,7 +280,7 @@ def _plant(root: Path, module: str, source: str) -> None:
         ("_cli/_get", "from .._net._serve import serve_tcp"),
         ("_cli/__init__", "from .._net._serve import serve_tcp"),
         ("_net/_serve", "from ..tunnel import ConnectProxy"),
-        ("tunnel/_proxy", "from .._address import parse_url"),
+        ("tunnel/_proxy", "from .._net._options import ServerOptions"),
         ("tunnel/_proxy", "from .._cli import main"),
         ("_cli/_get", "from trio_h2.tunnel._client import through"),
         ("testing/__init__", "from .._cli import main"),

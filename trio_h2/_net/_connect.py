@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import trio
 
 from .._address import Origin, parse_url
-from .._util import NoPublicConstructor, construct, interrupt_safe, interruptible, plain_interrupt, unwrap_body_error
+from .._util import NoPublicConstructor, construct, interrupt_safe, unwrap_body_error
 from .._wire._config import ClientConfig
 from .._wire._first_settings import with_settings
 from ._contexts import client_ssl_context
-from ._keepalive import keep_alive
-from ._tls import wrap_client
+from ._transport import transport_to
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -27,9 +25,7 @@ if TYPE_CHECKING:
     from .._stream._pushed import PushHandler
     from .._url import Url
     from .._wire._settings import Settings
-
-Transport: TypeAlias = trio.abc.Stream | Callable[[str], Awaitable[trio.abc.Stream]]
-"""What a client speaks over: any Trio stream, or an async function that makes one, given the URL's origin."""
+    from ._transport import Transport
 
 
 def connect(
@@ -139,8 +135,7 @@ class Connect(metaclass=NoPublicConstructor):
         if self._block is not None:
             raise RuntimeError("a connect block can be entered only once; call connect() again")
         self._block = self._run()
-        with plain_interrupt():  # connecting tries several addresses, in a nursery
-            return await self._block.__aenter__()
+        return await self._block.__aenter__()
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
@@ -160,8 +155,15 @@ class Connect(metaclass=NoPublicConstructor):
         from .._session._client_core import ClientCore
         from .._session._services import run_services
 
-        transport = await self._open()
         origin = self._origin
+        transport = await transport_to(
+            origin,
+            self._config,
+            transport=self._transport,
+            unix_path=self._unix_path,
+            ssl_context=self._ssl_context,
+            server_hostname=self._server_hostname,
+        )
         core = ClientCore(
             transport,
             self._config,
@@ -179,27 +181,3 @@ class Connect(metaclass=NoPublicConstructor):
                 yield core.session
             finally:
                 core.ending.discard()
-
-    async def _open(self) -> trio.abc.Stream:
-        transport: trio.abc.Stream
-        if self._unix_path is not None:
-            transport = await trio.open_unix_socket(self._unix_path)
-        elif self._transport is None:
-            transport = await trio.open_tcp_stream(self._origin.host, self._origin.port)
-            keep_alive(transport, self._config)
-        elif isinstance(self._transport, trio.abc.Stream):
-            transport = self._transport
-            try:
-                await trio.lowlevel.checkpoint()
-            except BaseException:
-                await trio.aclose_forcefully(transport)
-                raise
-        else:
-            transport = await interruptible(self._transport, str(self._origin))
-            if not isinstance(transport, trio.abc.Stream):
-                raise TypeError(f"transport must return a trio.abc.Stream, not {transport!r}")
-        if self._ssl_context is None:
-            return transport
-        return await wrap_client(
-            transport, self._ssl_context, self._server_hostname, timeout=self._config.handshake_timeout
-        )

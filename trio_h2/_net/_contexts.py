@@ -74,13 +74,15 @@ def server_ssl_context(
     return context
 
 
-def client_ssl_context(ca: Path | None = None, *, verify: bool = True) -> ssl.SSLContext:
+def client_ssl_context(ca: Path | None = None, *, verify: bool = True, allow_http1: bool = False) -> ssl.SSLContext:
     """Makes a context for an HTTP/2 client: TLS 1.2 or later, ALPN `h2`, no cipher that RFC 9113 prohibits.
 
     Args:
         ca: A PEM file with the only certificate authorities to trust; `None` trusts those of the system.
         verify: `False` accepts any certificate of anybody. Anyone on the way can then read and change
             everything.
+        allow_http1: Whether ALPN offers `http/1.1` too, for a client that speaks it as well (`Client`; a session of
+            `connect` does not).
 
     Raises:
         OSError: *ca* cannot be read.
@@ -100,6 +102,8 @@ def client_ssl_context(ca: Path | None = None, *, verify: bool = True) -> ssl.SS
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     _set_http2_rules(context)
+    if allow_http1:
+        context.set_alpn_protocols([ALPN, ALPN_HTTP1])
     return context
 
 

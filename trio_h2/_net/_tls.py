@@ -78,6 +78,7 @@ async def wrap_client(
     server_hostname: str | None,
     *,
     timeout: float,  # noqa: ASYNC109 - from the configuration; nobody above is in a position to hold a scope
+    any_protocol: bool = False,
 ) -> trio.SSLStream[trio.abc.Stream]:
     """Does the client's side of a TLS handshake over *transport* and makes sure that HTTP/2 came out of it.
 
@@ -89,6 +90,7 @@ async def wrap_client(
         server_hostname: The name or address that the certificate must be for, sent to the server (SNI) if it
             is a name.
         timeout: How many seconds the handshake may take; `math.inf` for no limit.
+        any_protocol: Whether to return also what is not HTTP/2, see `negotiated`.
 
     Raises:
         UnknownProtocolError: The server did not choose HTTP/2.
@@ -100,7 +102,15 @@ async def wrap_client(
         # trailing dot".
         server_hostname = server_hostname.partition("%")[0].removesuffix(".")
     peer = "the server" if server_hostname is None else f"the server at {server_hostname}"
-    return await _wrap(transport, context, timeout, peer, server_hostname=server_hostname, server_side=False)
+    return await _wrap(
+        transport,
+        context,
+        timeout,
+        peer,
+        server_hostname=server_hostname,
+        server_side=False,
+        any_protocol=any_protocol,
+    )
 
 
 async def wrap_server(

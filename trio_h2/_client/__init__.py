@@ -1,0 +1,15 @@
+"""A client one hands URLs to: `Client`. It keeps sessions, sends again what is safe, and knows HTTP/1.1 as well."""
+
+from __future__ import annotations
+
+from ._client import Client as Client
+from ._errors import RequestTimeoutError as RequestTimeoutError
+from ._errors import StatusError as StatusError
+from ._errors import TooManyRedirectsError as TooManyRedirectsError
+from ._outgoing import Params as Params
+from ._outgoing import RequestBody as RequestBody
+from ._request_block import RequestBlock as RequestBlock
+from ._response import Response as Response
+from ._retry import Retry as Retry
+from ._statistics import ClientStatistics as ClientStatistics
+from ._timeouts import Timeouts as Timeouts

@@ -1,0 +1,270 @@
+"""The HTTP client for Trio: one hands it URLs."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from typing import TYPE_CHECKING
+
+import trio
+
+from .. import ClientConfig, Headers, __version__
+from .._checks import check_bool, check_int, check_seconds
+from .._content import DEFAULT_MAX_BODY_SIZE
+from .._util import construct, interrupt_safe, unwrap_body_error
+from ._dialer import Dialer
+from ._outgoing import Outgoing, body_of, merged, where
+from ._pool import Pool
+from ._request_block import RequestBlock
+from ._retry import Retry
+from ._timeouts import Timeouts
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
+    from types import TracebackType
+    from typing import Self
+
+    from .. import ClientSession, HeadersInput, Priority
+    from .._url import Url
+    from ._outgoing import Params, RequestBody
+    from ._response import Response
+    from ._statistics import ClientStatistics
+
+
+@interrupt_safe
+class Client:
+    """An HTTP client: ``async with Client(…) as client``, then ``await client.get(url)``, from any number of tasks.
+
+    It keeps one session of HTTP/2 for each origin, or some connections of HTTP/1.1 where the server speaks no HTTP/2,
+    and sends again what a server has not processed. Leaving the block closes them: what is under way when it is left by
+    an exception, or cancelled, is given up.
+
+    ``http://`` URLs mean HTTP/1.1, unless *prior_knowledge* says otherwise; for ``https://`` the server chooses.
+
+    Args:
+        headers: fields of every request that does not name them itself; ``user-agent`` is there already.
+        ssl_context: for ``https``; by default one that verifies against the system's CAs. One of your own should offer
+            ``h2`` and ``http/1.1`` (`client_ssl_context` with ``allow_http1=True``).
+        config: limits and timeouts of sessions.
+        timeouts: how long each part of a request may take.
+        retry: what is sent again.
+        transport: an async function that is called with the origin of each new connection, and returns the stream to
+            use instead of a TCP connection; for ``https``, TLS is spoken over it.
+        unix_path: a Unix socket that all requests go to instead, whatever their hosts.
+        http1: whether HTTP/1.1 may be spoken.
+        http2: whether HTTP/2 may be spoken.
+        prior_knowledge: whether ``http://`` means HTTP/2 in clear text (RFC 9113 §3.3).
+        max_sessions: connections to all origins together; who needs a further one waits, and is not overtaken.
+        max_sessions_per_origin: sessions to one origin, where more than one is opened when streams run short.
+        max_http1_per_origin: connections of HTTP/1.1 to one origin, each of which carries one request at a time.
+        idle_timeout: seconds after which a connection that has no request is closed.
+
+    Raises:
+        TypeError, ValueError: an argument is not allowed.
+    """
+
+    def __init__(
+        self,
+        *,
+        headers: HeadersInput | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        config: ClientConfig | None = None,
+        timeouts: Timeouts | None = None,
+        retry: Retry | None = None,
+        transport: Callable[[str], Awaitable[trio.abc.Stream]] | None = None,
+        unix_path: str | bytes | os.PathLike[str] | None = None,
+        http1: bool = True,
+        http2: bool = True,
+        prior_knowledge: bool = False,
+        max_sessions: int = 100,
+        max_sessions_per_origin: int = 1,
+        max_http1_per_origin: int = 10,
+        idle_timeout: float = 60.0,
+    ) -> None:
+        if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
+            raise TypeError(f"ssl_context must be an ssl.SSLContext, not {ssl_context!r}")
+        if transport is not None and not callable(transport):
+            raise TypeError(f"transport must be an async function, not {transport!r}")
+        if unix_path is not None:
+            if transport is not None:
+                raise ValueError("transport and unix_path exclude each other")
+            transport = _UnixSocket(unix_path)
+        for name, flag in ("http1", http1), ("http2", http2), ("prior_knowledge", prior_knowledge):
+            check_bool(name, flag)
+        if not (http1 or http2):
+            raise ValueError("http1 and http2 are both off: nothing is left to speak")
+        if prior_knowledge and not http2:
+            raise ValueError("prior_knowledge is about HTTP/2, which http2=False turns off")
+        check_int("max_sessions", max_sessions, 1)
+        check_int("max_sessions_per_origin", max_sessions_per_origin, 1)
+        check_int("max_http1_per_origin", max_http1_per_origin, 1)
+        check_seconds("idle_timeout", idle_timeout)
+        config = config or ClientConfig()
+        self._timeouts = timeouts or Timeouts()
+        self._retry = retry or Retry()
+        self._headers = {"user-agent": f"trio-h2/{__version__}", "accept": "*/*"}
+        if headers is not None:
+            self._headers = dict(_pairs(merged(self._headers, headers)))
+        self._pool = Pool(
+            Dialer(config, ssl_context, transport, http1=http1, http2=http2, prior_knowledge=prior_knowledge),
+            config,
+            self._timeouts,
+            max_sessions=max_sessions,
+            max_sessions_per_origin=max_sessions_per_origin,
+            max_http1_per_origin=max_http1_per_origin,
+            idle_timeout=idle_timeout,
+        )
+        self._block: AbstractAsyncContextManager[trio.Nursery] | None = None
+        self._used = False
+
+    # -- the block -------------------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        if self._used:
+            raise RuntimeError("the block of a client can be entered only once; make another Client")
+        self._used = True
+        self._block = trio.open_nursery()
+        self._pool.begin(await self._block.__aenter__())
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        assert self._block is not None
+        assert self._pool.nursery is not None
+        if exc is not None:
+            self._pool.nursery.cancel_scope.cancel()
+        self._pool.leave()
+        try:
+            return await self._block.__aexit__(exc_type, exc, traceback)
+        except BaseExceptionGroup as group:
+            unwrap_body_error(group, exc)
+        finally:
+            del exc, traceback
+
+    # -- what is there ---------------------------------------------------------------------------------------------
+
+    @property
+    def sessions(self) -> list[ClientSession]:
+        """The sessions of HTTP/2 that are open now, those that are about to end included."""
+        return self._pool.sessions
+
+    def statistics(self) -> ClientStatistics:
+        """Returns what there is at this moment."""
+        return self._pool.statistics()
+
+    # -- requests --------------------------------------------------------------------------------------------------
+
+    def request(
+        self,
+        method: str,
+        url: Url,
+        *,
+        params: Params | None = None,
+        headers: HeadersInput | None = None,
+        body: RequestBody = b"",
+        expect_continue: bool = False,
+        priority: Priority | None = None,
+    ) -> RequestBlock:
+        """Prepares a request; ``async with`` sends it and gives its `Response` when the head of that is here.
+
+        Leaving the block gives up what has not ended, and keeps the connection for others.
+
+        Args:
+            method: the request method, e.g. ``"GET"``.
+            url: whole, with its scheme; what URLs cannot hold in its path and query is percent-encoded.
+            params: what is added to the query: a mapping, or pairs; a list of values repeats its name.
+            headers: a mapping or pairs.
+            body: bytes; an async iterable of bytes, which can be sent once only; or a function that returns such a
+                thing, and is called again when the request is sent again.
+            expect_continue: holds the body until the server asks for it, or for a moment (RFC 9110 §10.1.1).
+            priority: how much the response matters (RFC 9218); over HTTP/2 only.
+
+        Returns:
+            A block; nothing has been sent yet.
+
+        Raises:
+            TypeError, ValueError: an argument is not allowed.
+
+        Entering the block raises `OSError` or `HandshakeError` if no connection can be opened, `RequestTimeoutError` if
+        something took too long, and `StreamError` or `SessionError` if the request failed; each only after it was sent
+        as often as `Retry` allows. A body that comes piece by piece is sent by a task of the block; what its maker
+        raises comes out of the block.
+        """
+        return self._prepare(method, url, params, headers, body_of(body), expect_continue, priority)
+
+    def _prepare(
+        self,
+        method: str,
+        url: Url,
+        params: Params | None,
+        headers: HeadersInput | None,
+        body: RequestBody,
+        expect_continue: bool,
+        priority: Priority | None,
+    ) -> RequestBlock:
+        text, origin, target = where(url, params)
+        fields = merged(self._headers, headers)
+        number = self._pool.number()
+        outgoing = Outgoing(method, text, origin, target, fields, body, expect_continue, priority, number)
+        return construct(RequestBlock, outgoing, self._pool, self._timeouts, self._retry)
+
+    async def get(
+        self,
+        url: Url,
+        *,
+        params: Params | None = None,
+        headers: HeadersInput | None = None,
+        max_size: int = DEFAULT_MAX_BODY_SIZE,
+    ) -> Response:
+        """Sends GET; returns the response with its whole body, see `fetch`."""
+        return await self.fetch("GET", url, params=params, headers=headers, max_size=max_size)
+
+    async def fetch(
+        self,
+        method: str,
+        url: Url,
+        *,
+        params: Params | None = None,
+        headers: HeadersInput | None = None,
+        body: RequestBody = b"",
+        max_size: int = DEFAULT_MAX_BODY_SIZE,
+    ) -> Response:
+        """Sends a request, and returns its response when the whole body is here.
+
+        Cancelled: it is given up, and its connection kept for others.
+
+        Args:
+            method: as in `request`, like the next four.
+            url: whole, with its scheme.
+            params: what is added to the query.
+            headers: a mapping or pairs.
+            body: what is sent.
+            max_size: the bytes of the response, after decoding, that are not too many; 1 MiB by default.
+
+        Raises:
+            BodyTooLargeError: there are more.
+            TypeError, ValueError, OSError, HandshakeError, RequestTimeoutError, StreamError, SessionError: as in
+                `request`.
+        """
+        check_int("max_size", max_size, 0)
+        async with self._prepare(method, url, params, headers, body_of(body), False, None) as response:
+            await response.read(max_size=max_size)
+        return response
+
+
+class _UnixSocket:
+    """Connects to a Unix socket instead of hosts."""
+
+    def __init__(self, path: str | bytes | os.PathLike[str]) -> None:
+        if not isinstance(path, (str, bytes, os.PathLike)):
+            raise TypeError(f"unix_path must be a str, bytes or path, not {path!r}")
+        self._path = path
+
+    async def __call__(self, _origin: str) -> trio.abc.Stream:
+        return await trio.open_unix_socket(self._path)
+
+
+def _pairs(headers: HeadersInput) -> list[tuple[str, str]]:
+    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in Headers(headers).raw]

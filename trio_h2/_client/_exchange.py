@@ -1,0 +1,42 @@
+"""What a client needs of one exchange, whichever version of HTTP carries it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from .. import Headers
+
+
+class Exchange(Protocol):
+    """One request and its response: a `ClientStream`, or one over HTTP/1.1."""
+
+    @property
+    def informational(self) -> list[Headers]:
+        """The 1xx responses so far."""
+
+    @property
+    def trailers(self) -> Headers | None:
+        """The trailers of the response, when its body has ended with some."""
+
+    @property
+    def send_unwanted(self) -> bool:
+        """Whether the server wants no more of the request."""
+
+    async def receive_informational(self) -> Headers | None:
+        """Waits for the next 1xx response, ``None`` if the final one has come."""
+
+    async def receive_response(self) -> Headers:
+        """Waits for the head of the final response."""
+
+    async def receive_some(self, max_bytes: int | None = None, /) -> bytes:
+        """Receives bytes of the body, ``b""`` at its end."""
+
+    async def send_all(self, data: bytes, /) -> None:
+        """Sends bytes of the request's body."""
+
+    async def send_eof(self) -> None:
+        """Ends the request."""
+
+    def destroy(self) -> None:
+        """Ends the exchange at once, if it has not ended."""

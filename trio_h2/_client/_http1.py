@@ -1,0 +1,113 @@
+"""A connection of HTTP/1.1 that a client keeps, by way of h11: one request after the other."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+from typing import TYPE_CHECKING, Final
+
+import h11
+import trio
+
+from .._util import interrupt_safe
+from ._http1_errors import lost
+from ._http1_exchange import Http1ClientExchange
+from ._pooled import Pooled
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from .. import ClientConfig
+    from ._lane import Lane
+    from ._outgoing import Outgoing
+
+RECEIVE_SIZE: Final = 64 * 1024
+_LINE_ROOM: Final = 8 * 1024
+"""What a status line may have beside the header fields, in bytes."""
+_CLOSE_SECONDS: Final = 1.0
+
+
+@interrupt_safe
+class Http1Connection(Pooled):
+    """Carries one request at a time. A block, which closes the transport."""
+
+    http_version = "1.1"
+
+    def __init__(self, lane: Lane, transport: trio.abc.Stream, config: ClientConfig) -> None:
+        super().__init__(lane)
+        self._transport = transport
+        self._most = config.max_header_list_size + _LINE_ROOM
+        self.wire = h11.Connection(h11.CLIENT, max_incomplete_event_size=self._most)
+        self._ended = trio.Event()
+        self._waiting: trio.CancelScope | None = None
+
+    async def __aenter__(self) -> Http1Connection:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._leaving = True
+        with trio.move_on_after(_CLOSE_SECONDS) as scope:
+            scope.shield = True
+            with contextlib.suppress(trio.BrokenResourceError):
+                await self._transport.aclose()
+
+    @property
+    def room(self) -> int:
+        """1 if no request has it, and the server has not closed it."""
+        if self.requests or self.leaving:
+            return 0
+        if self._heard_something():
+            self._leaving = True
+            self._over.set()
+            return 0
+        return 1
+
+    def _heard_something(self) -> bool:
+        """Whether there is something to receive on an idle connection: its end, or what nobody asked for."""
+        below: object = self._transport
+        while not isinstance(below, trio.SocketStream):
+            below = getattr(below, "transport_stream", None) or getattr(below, "below", None)
+            if below is None:
+                return False
+        poll = select.poll()
+        poll.register(below.socket.fileno(), select.POLLIN)
+        return bool(poll.poll(0))
+
+    async def _open(self, request: Outgoing, body: bytes, *, end_stream: bool) -> Http1ClientExchange:
+        exchange = Http1ClientExchange(self, request.method)
+        await exchange.begin(request, body, end_stream=end_stream)
+        return exchange
+
+    async def wait_leaving(self) -> None:
+        """Until the server has said that it closes the connection, or it broke."""
+        await self._ended.wait()
+
+    # -- for the exchange ------------------------------------------------------------------------------------------
+
+    def done(self, *, reusable: bool) -> None:
+        """An exchange is over; another one may follow, or not."""
+        if reusable and self.wire.our_state is h11.DONE and self.wire.their_state is h11.DONE:
+            self.wire.start_next_cycle()
+        else:
+            self._leaving = True
+            self._ended.set()
+            if self._waiting is not None:
+                self._waiting.cancel()
+
+    async def send(self, data: bytes) -> None:
+        """Sends bytes."""
+        try:
+            await self._transport.send_all(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
+            raise lost("the connection broke while the request was sent") from exc
+
+    async def receive(self) -> bytes:
+        """Receives bytes, ``b""`` at the end; until `done`."""
+        try:
+            with trio.CancelScope() as self._waiting:
+                return bytes(await self._transport.receive_some(RECEIVE_SIZE))
+            raise trio.ClosedResourceError("this exchange was given up")
+        except trio.BrokenResourceError as exc:
+            raise lost("the connection broke before the response had ended") from exc

@@ -1,0 +1,205 @@
+"""One request over HTTP/1.1 and its response, in the shape of a stream of HTTP/2."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import h11
+import trio
+
+from .. import Headers, LocalProtocolError
+from .._util import forget_frames, interrupt_safe
+from ._http1_errors import lost, malformed
+
+if TYPE_CHECKING:
+    from ._http1 import Http1Connection
+    from ._outgoing import Outgoing
+
+_NO_BODY: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
+"""RFC 9110 §8.6: a user agent sends content-length with the methods that expect content, even if there is none."""
+_DROPPED: Final = frozenset(
+    (b"connection", b"host", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade")
+)
+_CONNECTION_FIELDS: Final = frozenset(
+    (b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade")
+)
+_DIRECT: Final = 64 * 1024
+
+
+@interrupt_safe
+class Http1ClientExchange:
+    """One exchange; see `Exchange` for what it can do."""
+
+    def __init__(self, connection: Http1Connection, method: str) -> None:
+        self._connection = connection
+        self._wire = connection.wire
+        self._method = method
+        self._sending = trio.Lock()
+        self._receiving = trio.Lock()
+        self._response: Headers | None = None
+        self._chunked = False
+        self._left = b""
+        self._read_all = False
+        self._over = False
+        self._told = 0
+        self.informational: list[Headers] = []
+        self.trailers: Headers | None = None
+
+    @property
+    def send_unwanted(self) -> bool:
+        """Whether the server has closed its side, or answered, so that nobody reads the rest."""
+        return self._over or self._wire.our_state in (h11.DONE, h11.MUST_CLOSE, h11.CLOSED, h11.ERROR)
+
+    async def begin(self, request: Outgoing, body: bytes, *, end_stream: bool) -> None:
+        """Sends the head, and what there is of the body."""
+        given = Headers(request.headers)
+        fields = [field for field in given.raw if field[0] not in _DROPPED and field[0][:1] != b":"]
+        authority = given.get(":authority") or given.get("host") or request.origin.authority
+        head = [(b"host", authority.encode("latin-1")), *fields]
+        names = {name for name, _ in fields}
+        if b"content-length" not in names:
+            if not end_stream:
+                head.append((b"transfer-encoding", b"chunked"))
+                self._chunked = True
+            elif body or request.method not in _NO_BODY:
+                head.append((b"content-length", b"%d" % len(body)))
+        if request.expect_continue and (body or not end_stream) and b"expect" not in names:
+            head.append((b"expect", b"100-continue"))
+        target = request.target if request.method != "CONNECT" else authority
+        try:
+            data = self._wire.send(h11.Request(method=request.method, target=target, headers=head)) or b""
+            hold = request.expect_continue
+            if not hold:
+                data += self._framed(body, end=end_stream)
+        except h11.LocalProtocolError as exc:
+            forget_frames(exc)
+            self.destroy()
+            raise LocalProtocolError(f"HTTP/1.1 cannot say this request: {exc}") from None
+        try:
+            await self._connection.send(data)
+            if hold:
+                with trio.move_on_after(1.0):
+                    await self._wait_for_100()
+                if self._response is None and not self._over:
+                    await self._connection.send(self._framed(body, end=end_stream))
+        except BaseException:
+            self.destroy()
+            raise
+
+    def _framed(self, body: bytes, *, end: bool) -> bytes:
+        data = self._wire.send(h11.Data(data=body)) or b"" if body else b""
+        return data + (self._wire.send(h11.EndOfMessage()) or b"") if end else data
+
+    async def _wait_for_100(self) -> None:
+        """Until the server asks for the body, or has answered."""
+        while self._response is None and not any(head.status == 100 for head in self.informational):
+            await self._next_head()
+
+    async def send_all(self, data: bytes, /) -> None:
+        """Sends bytes of the body; drops them when nobody reads them any more."""
+        async with self._sending:
+            if self.send_unwanted:
+                return
+            for start in range(0, len(data), _DIRECT):
+                piece = self._wire.send(h11.Data(data=data[start : start + _DIRECT])) or b""
+                await self._connection.send(piece)
+
+    async def send_eof(self) -> None:
+        """Ends the request."""
+        async with self._sending:
+            if self.send_unwanted:
+                return
+            try:
+                end = self._wire.send(h11.EndOfMessage()) or b""
+            except h11.LocalProtocolError as exc:
+                raise LocalProtocolError(f"the body of the request is not right: {exc}") from None
+            await self._connection.send(end)
+            if self._read_all:
+                self._finish()
+
+    async def receive_informational(self) -> Headers | None:
+        """Waits for the next 1xx response, ``None`` if the final one has come."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        async with self._receiving:
+            while len(self.informational) <= self._told and self._response is None:
+                await self._next_head()
+        if len(self.informational) > self._told:
+            self._told += 1
+            return self.informational[self._told - 1]
+        return None
+
+    async def receive_response(self) -> Headers:
+        """Waits for the head of the final response."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        async with self._receiving:
+            while self._response is None:
+                await self._next_head()
+        return self._response
+
+    async def _next_head(self) -> None:
+        event = await self._next()
+        if isinstance(event, h11.InformationalResponse):
+            if event.status_code == 101:
+                raise malformed("101, which nobody asked for")
+            self.informational.append(headers_of(event.status_code, list(event.headers)))
+            if len(self.informational) > 100:
+                raise malformed("more than 100 interim responses")
+        elif isinstance(event, h11.Response):
+            self._response = headers_of(event.status_code, list(event.headers))
+        else:
+            self.destroy()
+            raise lost("the server closed the connection without a response")
+
+    async def receive_some(self, max_bytes: int | None = None, /) -> bytes:
+        """Receives bytes of the body, ``b""`` at its end."""
+        limit = _DIRECT if max_bytes is None else max_bytes
+        await trio.lowlevel.checkpoint_if_cancelled()
+        async with self._receiving:
+            while not self._left and not self._read_all:
+                event = await self._next()
+                if isinstance(event, h11.Data):
+                    self._left = bytes(event.data)
+                elif isinstance(event, h11.EndOfMessage):
+                    if event.headers:
+                        self.trailers = Headers.from_raw(list(event.headers))
+                    self._read_all = True
+                    self._finish()
+            data, self._left = self._left[:limit], self._left[limit:]
+        return data
+
+    async def _next(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        ended = False
+        while True:
+            try:
+                event = self._wire.next_event()
+            except h11.RemoteProtocolError as exc:
+                forget_frames(exc)
+                self.destroy()
+                if ended:
+                    what = "without a response" if self._response is None else "before its response had ended"
+                    raise lost(f"the server closed the connection {what}") from None
+                raise malformed(str(exc).partition(": b")[0]) from None
+            if event is not h11.NEED_DATA:
+                return event
+            data = await self._connection.receive()
+            ended = not data
+            self._wire.receive_data(data)
+
+    def _finish(self) -> None:
+        """Both sides have ended, or ours never will: the response is whole."""
+        if not self._over and self._wire.our_state is not h11.SEND_BODY:
+            self._over = True
+            self._connection.done(reusable=True)
+
+    def destroy(self) -> None:
+        """Gives the exchange up, and with it the connection, unless it has ended."""
+        if not self._over:
+            self._over = True
+            self._connection.done(reusable=False)
+
+
+def headers_of(status: int, fields: list[tuple[bytes, bytes]]) -> Headers:
+    """Returns a response's head as HTTP/2 would have said it, without what is about the connection."""
+    named = {option.strip().lower() for name, value in fields if name == b"connection" for option in value.split(b",")}
+    dropped = _CONNECTION_FIELDS | (named - {b"content-length"})
+    return Headers.from_raw([(b":status", b"%d" % status), *(field for field in fields if field[0] not in dropped)])

@@ -1,0 +1,104 @@
+"""The receiving end of one exchange, with the connection that it has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+
+from .._util import interrupt_safe
+from ._errors import RequestTimeoutError
+
+if TYPE_CHECKING:
+    from .. import Headers
+    from ._exchange import Exchange
+    from ._pooled import Pooled
+    from ._timeouts import Timeouts
+    from ._timers import Timers
+
+
+@interrupt_safe
+class Incoming:
+    """One response as it comes in. It gives its connection back when it has ended, or is given up.
+
+    Args:
+        exchange: carries it.
+        pooled: the connection.
+        timeouts: how long its parts may take.
+        timers: watch that.
+    """
+
+    def __init__(self, exchange: Exchange, pooled: Pooled, timeouts: Timeouts, timers: Timers) -> None:
+        self._exchange = exchange
+        self._pooled: Pooled | None = pooled
+        self._timeouts = timeouts
+        self._timers = timers
+        self._ended = False
+        self._expired = False
+        self.http_version = pooled.http_version
+
+    @property
+    def informational(self) -> list[Headers]:
+        """The 1xx responses."""
+        return self._exchange.informational
+
+    @property
+    def trailers(self) -> Headers | None:
+        """The trailers, if they have come."""
+        return self._exchange.trailers if self._ended else None
+
+    async def receive_head(self) -> Headers:
+        """Waits for the head of the final response."""
+        seconds = self._timeouts.response
+        self._timers.begin(self, seconds)
+        try:
+            headers = await self._exchange.receive_response()
+        except trio.ClosedResourceError:
+            self._raise_if_expired("response", seconds)
+            raise
+        finally:
+            self._timers.end(self, seconds)
+        assert self._pooled is not None
+        self._pooled.lane.answered += 1
+        return headers
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """Receives bytes of the body, ``b""`` at its end."""
+        if self._ended:
+            await trio.lowlevel.checkpoint()
+            return b""
+        if self._pooled is None:
+            raise trio.ClosedResourceError("the block of this request has been left")
+        seconds = self._timeouts.idle
+        self._timers.begin(self, seconds)
+        try:
+            data = await self._exchange.receive_some(max_bytes)
+        except trio.ClosedResourceError:
+            self._raise_if_expired("idle", seconds)
+            raise
+        finally:
+            self._timers.end(self, seconds)
+        if not data:
+            self._ended = True
+            self.close()
+        return data
+
+    def expire(self) -> None:
+        """Something that is waited for took too long. For the timers."""
+        self._expired = True
+        self._exchange.destroy()
+
+    def _raise_if_expired(self, phase: str, seconds: float) -> None:
+        if self._expired:
+            raise RequestTimeoutError(
+                f"the {'response' if phase == 'response' else 'next piece of the body'} took longer than "
+                f"{phase}={seconds:g} s (set in Timeouts)",
+                phase=phase,
+            ) from None
+
+    def close(self) -> None:
+        """Gives the exchange up, if it has not ended, and the connection back."""
+        pooled, self._pooled = self._pooled, None
+        if pooled is not None:
+            self._exchange.destroy()
+            pooled.give_back()

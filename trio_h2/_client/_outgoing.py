@@ -1,0 +1,126 @@
+"""One request of a client, checked and ready to be sent, perhaps several times."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, TypeAlias
+from urllib.parse import quote, urlencode
+
+from .. import Headers
+from .._address import Origin, parse_url
+from .._checks import bytes_of
+from .._url import request_target, shown_url, url_text
+
+if TYPE_CHECKING:
+    from .. import HeadersInput, Priority
+    from .._url import Url
+
+RequestBody: TypeAlias = bytes | bytearray | memoryview | AsyncIterable[bytes] | Callable[[], AsyncIterable[bytes]]
+"""What a request can carry: bytes; what makes them piece by piece, once; or a function that returns such a thing each
+time it is needed."""
+
+Params: TypeAlias = Mapping[str, object] | Sequence[tuple[str, object]]
+"""What goes into the query of a URL."""
+
+# RFC 3986 §2: what may stand in a path or query as it is, and the sign of what is encoded already.
+_AS_IT_IS: Final = "!#$%&'()*+,/:;=?@[]~"
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]").search
+_PLAIN: Final = re.compile(r"[!-~]*").fullmatch
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """One request."""
+
+    method: str
+    url: str
+    """Whole, as it was asked for."""
+    origin: Origin
+    target: str
+    """Path and query."""
+    headers: HeadersInput
+    body: RequestBody
+    """`bytes`, or what makes them."""
+    expect_continue: bool
+    priority: Priority | None
+    number: int
+    """Its place among all requests of the client."""
+    started: bool = field(default=False)
+    """Something of a body that comes once only was taken."""
+
+    @property
+    def content(self) -> bytes | None:
+        """The body, if it is all there."""
+        return self.body if isinstance(self.body, bytes) else None
+
+    @property
+    def replayable(self) -> bool:
+        """Whether it can be sent once more."""
+        return not self.started
+
+    def pieces(self) -> AsyncIterable[bytes]:
+        """Returns what makes the body, from its beginning."""
+        body = self.body
+        if isinstance(body, bytes):
+            return _one(body)
+        if isinstance(body, AsyncIterable):
+            self.started = True
+            return body
+        assert callable(body)
+        return body()
+
+
+async def _one(content: bytes) -> AsyncIterator[bytes]:
+    yield content
+
+
+def body_of(body: object) -> RequestBody:
+    """Checks what a request is to carry.
+
+    Raises:
+        TypeError: it is none of what it can be.
+    """
+    if isinstance(body, AsyncIterable) or callable(body):
+        return body
+    return bytes_of("body", body)
+
+
+@lru_cache(maxsize=256)
+def _parsed(text: str) -> tuple[Origin, str]:
+    target = request_target(text)
+    if _PLAIN(target):
+        return parse_url(text), target
+    if _CONTROL(target):
+        raise ValueError(f"bad URL {shown_url(text)}: control characters are not allowed")
+    whole = text.rstrip().partition("#")[0]
+    before = whole[: len(whole) - len(target)] if whole.endswith(target) else whole
+    return parse_url(before), quote(target, safe=_AS_IT_IS)
+
+
+def where(url: Url, params: Params | None) -> tuple[str, Origin, str]:
+    """Returns a URL as text, its origin, and what a request to it names.
+
+    Raises:
+        TypeError, ValueError: the URL is not right.
+    """
+    text = url_text(url)
+    if params:
+        query = urlencode(params, doseq=True)
+        text, hash_sign, fragment = text.partition("#")
+        text += ("&" if "?" in text else "?") + query + hash_sign + fragment
+    origin, target = _parsed(text)
+    return text, origin, target
+
+
+def merged(defaults: dict[str, str], headers: HeadersInput | None) -> HeadersInput:
+    """Returns the fields of a request, with those *defaults* that it does not name itself."""
+    if headers is None:
+        return defaults
+    if type(headers) is dict and len(headers) <= 20 and all(type(name) is str and name.islower() for name in headers):
+        return {**defaults, **headers}
+    given = Headers(headers)
+    missing = [(name, value) for name, value in defaults.items() if name not in given]
+    return Headers([*given.raw, *missing], sensitive=given.sensitive)

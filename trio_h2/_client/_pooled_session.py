@@ -1,0 +1,48 @@
+"""A session of HTTP/2 that a client keeps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ._pooled import Pooled
+
+if TYPE_CHECKING:
+    from .. import ClientSession, ClientStream
+    from ._lane import Lane
+    from ._outgoing import Outgoing
+
+
+class PooledSession(Pooled):
+    """Carries as many requests at once as its server allows."""
+
+    http_version = "2"
+
+    def __init__(self, lane: Lane, session: ClientSession) -> None:
+        super().__init__(lane)
+        self.session = session
+
+    @property
+    def room(self) -> int:
+        """See `ClientSession.free_streams`."""
+        return self.session.free_streams - self.coming
+
+    @property
+    def leaving(self) -> bool:
+        """Whether it takes no new requests; known here before the task that waits for it has run."""
+        return self._leaving or self.session.draining
+
+    async def _open(self, request: Outgoing, body: bytes, *, end_stream: bool) -> ClientStream:
+        """Waits for a stream, and sends the request on it."""
+        return await self.session.open_stream(
+            request.method,
+            request.target,
+            headers=request.headers,
+            body=body,
+            end_stream=end_stream,
+            expect_continue=request.expect_continue,
+            priority=request.priority,
+        )
+
+    async def wait_leaving(self) -> None:
+        """GOAWAY, or the end of the session."""
+        await self.session.wait_draining()

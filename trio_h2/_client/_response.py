@@ -1,0 +1,196 @@
+"""A response: its head, and its body piece by piece or as a whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+
+from .. import BodyTooLargeError
+from .._checks import check_int
+from .._content import DEFAULT_MAX_BODY_SIZE, check_encoding, decode_json, decode_text
+from .._util import NoPublicConstructor, interrupt_safe
+from ._errors import StatusError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from .. import Headers, JSONValue
+    from ._incoming import Incoming
+    from ._outgoing import Outgoing
+
+
+@interrupt_safe
+class Response(metaclass=NoPublicConstructor):
+    """A response; made by the requests of a `Client`.
+
+    That of ``await client.get(…)`` and its like has been read whole: `content`, `text` and `json` are there. Inside the
+    block of ``async with client.request(…)``, the body is still to come: `read` takes all of it, ``async for`` and
+    `receive_some` piece by piece.
+    """
+
+    _made_by = "the requests of a Client make it"
+
+    def __init__(self, incoming: Incoming, request: Outgoing, headers: Headers, history: tuple[Response, ...]) -> None:
+        self._incoming = incoming
+        self._request = request
+        self._headers = headers
+        self._history = history
+        self._content: bytes | None = None
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status} of {self._request.method} {self._request.url}>"
+
+    # -- the head --------------------------------------------------------------------------------------------------
+
+    @property
+    def status(self) -> int:
+        """The status code, 200 … 999."""
+        return self._headers.status
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is from 200 to 299."""
+        return 200 <= self.status < 300
+
+    @property
+    def headers(self) -> Headers:
+        """The header fields, ``:status`` among them."""
+        return self._headers
+
+    @property
+    def trailers(self) -> Headers | None:
+        """The trailers, when the body has been read to its end and has some."""
+        return self._incoming.trailers
+
+    @property
+    def informational(self) -> list[Headers]:
+        """The 1xx responses that came before (RFC 9110 §15.2)."""
+        return self._incoming.informational
+
+    @property
+    def http_version(self) -> str:
+        """``"2"`` or ``"1.1"``."""
+        return self._incoming.http_version
+
+    @property
+    def method(self) -> str:
+        """The method of the request that was answered."""
+        return self._request.method
+
+    @property
+    def url(self) -> str:
+        """The URL that was answered: where the last redirect led, if some were followed."""
+        return self._request.url
+
+    @property
+    def history(self) -> tuple[Response, ...]:
+        """The redirects that led here, in order, without their bodies."""
+        return self._history
+
+    def raise_for_status(self) -> Response:
+        """Raises if the request was not answered as asked; returns the response itself otherwise.
+
+        Raises:
+            StatusError: the status is 300 or more.
+        """
+        if self.status >= 300:
+            raise StatusError(
+                f"{self.method} {self.url} was answered with status {self.status}", status=self.status, response=self
+            )
+        return self
+
+    # -- the body as a whole ---------------------------------------------------------------------------------------
+
+    async def read(self, *, max_size: int = DEFAULT_MAX_BODY_SIZE) -> bytes:
+        """Waits for the whole body, and returns it; another call returns the same again.
+
+        Cancelled: what was taken is lost; leave the block.
+
+        Args:
+            max_size: the bytes, after decoding, that are not too many; 1 MiB by default.
+
+        Raises:
+            BodyTooLargeError: there are more. What has come of it is lost.
+            RequestTimeoutError: nothing came for ``Timeouts.idle``.
+            StreamError, SessionError: the body broke off.
+            trio.ClosedResourceError: the block of the request has been left.
+        """
+        check_int("max_size", max_size, 0)
+        if self._content is None:
+            parts: list[bytes] = []
+            size = 0
+            while part := await self._incoming.receive_some():
+                size += len(part)
+                if size > max_size:
+                    raise BodyTooLargeError(f"the response is larger than max_size={max_size} bytes")
+                parts.append(part)
+            self._content = parts[0] if len(parts) == 1 else b"".join(parts)
+        else:
+            await trio.lowlevel.checkpoint()
+        return self._content
+
+    @property
+    def content(self) -> bytes:
+        """The whole body, once it was read."""
+        if self._content is None:
+            raise RuntimeError("the body has not been read: `await response.read()` first")
+        return self._content
+
+    @property
+    def text(self) -> str:
+        """The whole body as text, in the charset that ``content-type`` names, UTF-8 if it names none.
+
+        Raises:
+            BodyDecodeError: the charset is not known, or the body is not in it.
+            RuntimeError: the body has not been read.
+        """
+        return decode_text(self.content, self._headers, None, None)
+
+    def decode(self, encoding: str) -> str:
+        """Returns the whole body as text in another *encoding* than the one that it says it has.
+
+        Raises:
+            BodyDecodeError: the body is not in it.
+            TypeError, ValueError: it is no codec of text.
+            RuntimeError: the body has not been read.
+        """
+        return decode_text(self.content, self._headers, check_encoding(encoding), None)
+
+    def json(self) -> JSONValue:
+        """Returns what the whole body says as JSON, whatever ``content-type`` says.
+
+        Raises:
+            BodyDecodeError: it is not JSON (RFC 8259).
+            RuntimeError: the body has not been read.
+        """
+        return decode_json(self.content, None)
+
+    # -- the body piece by piece -----------------------------------------------------------------------------------
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """Receives bytes of the body, ``b""`` at its end. Cancelled: nothing is lost.
+
+        Args:
+            max_bytes: at most so many; ``None``: what is there.
+
+        Raises:
+            RequestTimeoutError: nothing came for ``Timeouts.idle``.
+            StreamError, SessionError: the body broke off.
+            trio.ClosedResourceError: the block of the request has been left.
+        """
+        if max_bytes is not None:
+            check_int("max_bytes", max_bytes, 1)
+        if self._content is not None:
+            await trio.lowlevel.checkpoint()
+            return b""
+        return await self._incoming.receive_some(max_bytes)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        data = await self.receive_some()
+        if not data:
+            raise StopAsyncIteration
+        return data
