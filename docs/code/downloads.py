@@ -27,7 +27,8 @@ class KeptSession:
     async def get(self) -> trio_h2.ClientSession:
         async with self.lock:  # one task connects, the others wait for it
             if self.session is None or self.session.closed:
-                self.session = await self.nursery.start(self.hold)
+                session: trio_h2.ClientSession = await self.nursery.start(self.hold)
+                self.session = session
             return self.session
 
     async def hold(self, *, task_status: trio.TaskStatus[trio_h2.ClientSession]) -> None:

@@ -30,7 +30,7 @@ class EventParser:
 
     def feed(self, chunk: bytes | bytearray) -> list[Event]:
         *lines, self.rest = (self.rest + bytes(chunk)).replace(b"\r\n", b"\n").split(b"\n")
-        events = []
+        events: list[Event] = []
         for line in lines:
             field, _, value = line.decode().partition(":")
             value = value.removeprefix(" ")

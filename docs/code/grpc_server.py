@@ -13,19 +13,19 @@ UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 
 
 async def hello(requests: Messages, send: Send) -> None:
-    """Unary: one message, one answer. With protobuf, parse it here: `HelloRequest.FromString(...)`."""
+    """One message, one answer."""
     name = await requests.only()
     await send(b"hello, " + name)
 
 
 async def split(requests: Messages, send: Send) -> None:
-    """The server streams."""
+    """One message, several answers."""
     for word in (await requests.only()).split():
         await send(word)
 
 
 async def count(requests: Messages, send: Send) -> None:
-    """The client streams."""
+    """Several messages, one answer."""
     number = 0
     async for _ in requests:
         number += 1
@@ -33,7 +33,7 @@ async def count(requests: Messages, send: Send) -> None:
 
 
 async def shout(requests: Messages, send: Send) -> None:
-    """Both stream."""
+    """Several of both, at the same time."""
     async for message in requests:
         await send(message.upper())
 

@@ -1,6 +1,8 @@
 """A server that knows its clients by their certificates. It needs server.pem, server.key and ca.pem."""
 
 import ssl
+from collections.abc import Iterable
+from typing import cast
 
 import trio
 
@@ -20,8 +22,7 @@ def context() -> ssl.SSLContext:
 def name_of(stream: trio_h2.ServerStream) -> str | None:
     """Returns the common name in the certificate of the client, which TLS has verified."""
     fields = stream.transport.peer_certificate_fields or {}
-    subject = fields.get("subject", ())
-    assert isinstance(subject, tuple)
+    subject = cast("Iterable[Iterable[tuple[str, str]]]", fields.get("subject", ()))
     return next((value for part in subject for key, value in part if key == "commonName"), None)
 
 

@@ -18,14 +18,14 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 class Share:
-    """The service: a folder, and those who watch it."""
+    """The service: a folder, and the clients that watch it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = trio.Path(folder)
         self.watchers: set[trio.MemorySendChannel[str]] = set()
 
     async def app(self, request: Request, response: Response) -> None:
-        """Finds who answers a request."""
+        """Calls the method that answers a request."""
         match request.method, request.path.strip("/").split("/"):
             case "GET" | "HEAD", ["files"]:
                 await self.list_files(response)
@@ -71,7 +71,7 @@ class Share:
         async with file:
             response.set_header("content-type", "application/octet-stream")
             response.set_header("content-length", (await (self.folder / name).stat()).st_size)
-            with trio.fail_after(600):  # raises: who has half a file must see that
+            with trio.fail_after(600):  # raises, so that the client sees that its file is incomplete
                 while chunk := await file.read(CHUNK):
                     await response.write(chunk)  # waits while the client does not read
             await response.end()
@@ -91,12 +91,12 @@ class Share:
         for watcher in list(self.watchers):
             try:
                 watcher.send_nowait(line)
-            except trio.WouldBlock:  # it does not read: nobody waits for it
+            except trio.WouldBlock:  # it is ten lines behind: drop it
                 self.watchers.discard(watcher)
                 watcher.close()
 
     def close(self) -> None:
-        """Ends the responses of those who watch."""
+        """Ends the responses of all watchers."""
         for watcher in self.watchers:
             watcher.close()
 

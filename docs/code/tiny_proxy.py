@@ -1,4 +1,4 @@
-"""A CONNECT proxy by hand, to show what there is to it. It connects to anything: only for your own machine."""
+"""A CONNECT proxy by hand. It connects to any target, so use it on your own machine only."""
 
 import trio
 
