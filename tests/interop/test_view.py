@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import struct
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
 from tests.cli.trace_tools import TraceText, fields, frame, slow_download
 from tests.interop.browser import Document, open_page
+from tests.interop.screenshot import SIZE, take_picture
 from trio_h2._cli import main
 
 if TYPE_CHECKING:
@@ -245,3 +247,13 @@ async def test_a_large_trace_stays_usable(show: Show) -> None:
     assert [row[0] for row in table(document)] == ["#5999"]
     document = await show(trace, do='press("waterfall", "End")')
     assert document.text("details").startswith("Stream #5999")
+
+
+async def test_the_picture_of_the_page_about_traces(peers: PeerFinder, tmp_path: Path) -> None:
+    """It can be taken again: a PNG of the size that it was asked for, with something on it."""
+    picture = tmp_path / "picture.png"
+    await take_picture(peers.program("chromium"), picture, tmp_path)
+    data = picture.read_bytes()
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    assert struct.unpack(">II", data[16:24]) == SIZE
+    assert len(data) > 30_000, "it is empty"
