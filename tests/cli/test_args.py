@@ -96,7 +96,7 @@ def test_demo_has_no_options() -> None:
         ("serve --app f.py:n --listing", "--listing"),
         ("serve --app f.py:n --fallback index.html", "--fallback"),
         ("serve --access-log xml", "--access-log"),
-        ("get u -v", "-v"),
+        ("get u -w", "-w"),
         ("get u --proxy", "--proxy"),
         ("proxy", "--allow"),
         ("proxy --allow", "--allow"),
@@ -144,10 +144,10 @@ def test_help_promises_nothing_that_is_not_there(capfd: pytest.CaptureFixture[st
             "--key-password",
             "--self-signed",
         ],
-        *["--write-ca", "--workers"],
+        *["--write-ca", "--workers", "--trace"],
         *["--allow-http1", "--proxy-protocol", "--trusted-proxy", "--access-log"],
         *["--hidden", "--listing", "--fallback"],
-        *["-X", "-H", "-d", "-o", "-i", "--ca", "--insecure", "--proxy", "--fail"],
+        *["-X", "-H", "-d", "-o", "-i", "--ca", "--insecure", "--proxy", "--fail", "-v"],
         "--allow",
     }
 

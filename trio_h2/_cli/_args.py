@@ -36,6 +36,8 @@ class ListenOptions:
     """The file whose first line opens the key."""
     self_signed: bool = False
     write_ca: str | None = None
+    trace: str | None = None
+    """The file that shows what happens on the sessions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +83,10 @@ class GetOptions:
     insecure: bool = False
     proxy: str | None = None
     fail: bool = False
+    verbose: bool = False
+    """Whether frames are shown on stderr."""
+    trace: str | None = None
+    """The file that shows what happens on the sessions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +139,8 @@ def parse(argv: Sequence[str]) -> Options:
                 insecure=arguments.insecure,
                 proxy=arguments.proxy,
                 fail=arguments.fail,
+                verbose=arguments.verbose,
+                trace=arguments.trace,
             )
         case "view":
             return _view_options(parser, arguments)
@@ -175,6 +183,7 @@ class _Listen(TypedDict):
     key_password: str | None
     self_signed: bool
     write_ca: str | None
+    trace: str | None
 
 
 def _listen_options(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> _Listen:
@@ -196,6 +205,7 @@ def _listen_options(parser: argparse.ArgumentParser, arguments: argparse.Namespa
         key_password=arguments.key_password,
         self_signed=arguments.self_signed,
         write_ca=arguments.write_ca,
+        trace=arguments.trace,
     )
 
 
@@ -329,6 +339,12 @@ def _add_listening(command: argparse.ArgumentParser) -> None:
     command.add_argument("--key", metavar="F", help="the private key, unless --cert holds it too")
     command.add_argument("--key-password", metavar="FILE", help="the first line of FILE opens the private key")
     command.add_argument("--write-ca", metavar="FILE", help="write what clients must trust for --self-signed to FILE")
+    command.add_argument(
+        "--trace",
+        metavar="FILE",
+        help="write what happens on all sessions to FILE, for trio-h2 view; each of several workers has a file of its "
+        "own: for t.sqlog, t.PID.sqlog",
+    )
 
 
 def _add_get(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -353,6 +369,8 @@ def _add_get(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--proxy", metavar="URL", help="go through this HTTP/2 proxy, by CONNECT; URL may have USER:PASSWORD@"
     )
     get.add_argument("--fail", action="store_true", help="exit with 22 and no body if the status is 400 or more")
+    get.add_argument("-v", dest="verbose", action="store_true", help="show every frame on stderr, as nghttp does")
+    get.add_argument("--trace", metavar="FILE", help="write what happens to FILE, for trio-h2 view")
 
 
 def _add_view(commands: argparse._SubParsersAction[_Parser]) -> None:

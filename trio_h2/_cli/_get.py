@@ -49,7 +49,8 @@ async def get(options: GetOptions) -> int:
     code = 0
     async with AsyncExitStack() as stack:
         output = await stack.enter_async_context(Output(options.output))
-        sessions = Sessions(stack, context, proxy, options.ca)
+        config = trio_h2.ClientConfig(instruments=_instruments(options, stack))
+        sessions = Sessions(stack, context, proxy, options.ca, config)
         for target in targets:
             with _going_on() as failed:
                 async with open_body(options.data) as body:
@@ -59,6 +60,24 @@ async def get(options: GetOptions) -> int:
                     raise RequestError(f"{target.url}: the server answered with status {status}", STATUS)
             code = code or failed.code
     return code
+
+
+def _instruments(options: GetOptions, stack: AsyncExitStack) -> list[trio_h2.Instrument]:
+    """Makes what `-v` and `--trace` ask for.
+
+    Raises:
+        CommandError: the trace cannot be written.
+    """
+    from trio_h2.instruments import FrameDump
+
+    from ._trace import open_trace
+
+    made: list[trio_h2.Instrument] = []
+    if options.verbose:
+        made.append(FrameDump())
+    if options.trace is not None:
+        made.append(stack.enter_context(open_trace(options.trace, f"trio-h2 get {options.urls[0]}")))
+    return made
 
 
 class _Failure:

@@ -9,7 +9,7 @@ import trio_h2
 from trio_h2.tunnel import ConnectProxy
 
 from ._errors import UsageError
-from ._serve import Service, renewal, tls_context
+from ._serve import Service, renewal, tls_context, traced
 
 if TYPE_CHECKING:
     from ._args import ProxyOptions
@@ -32,7 +32,7 @@ def prepare_proxy(options: ProxyOptions) -> Service:
     # Most programs that know what a proxy is speak HTTP/1.1 to it.
     context = tls_context(options, allow_http1=True)
     return Service(
-        *(proxy, options, context, _CONFIG),
+        *(proxy, options, context, traced(_CONFIG, options, "trio-h2 proxy")),
         allow_http1=True,
         renewal=renewal(options, allow_http1=True),
     )

@@ -20,6 +20,7 @@ from ._errors import CommandError, UsageError, describe, reason
 from ._output import Output
 from ._renewal import RENEW, Renewal
 from ._sockets import ListeningSockets, listeners_of
+from ._trace import open_trace
 
 if TYPE_CHECKING:
     import ssl
@@ -61,6 +62,7 @@ def prepare(options: ServeOptions) -> Service:
         handler = _logged(handler, options.access_log)
     try:
         config = trio_h2.ServerConfig(trusted_proxies=options.trusted_proxies)
+        config = traced(config, options, "trio-h2 serve")
     except ValueError as exc:
         raise UsageError(str(exc).replace("trusted_proxies", "--trusted-proxy")) from exc
     return Service(
@@ -69,6 +71,17 @@ def prepare(options: ServeOptions) -> Service:
         proxy_protocol=options.proxy_protocol,
         renewal=renewal(options, allow_http1=options.allow_http1),
     )
+
+
+def traced(config: trio_h2.ServerConfig, options: ListenOptions, title: str) -> trio_h2.ServerConfig:
+    """Returns *config* with the instrument of `--trace`, if that was asked for.
+
+    Raises:
+        CommandError: the file cannot be made.
+    """
+    if options.trace is None:
+        return config
+    return config.evolve(instruments=[open_trace(options.trace, title)])
 
 
 def _logged(handler: Handler, format: Format) -> Handler:

@@ -31,11 +31,18 @@ class Sessions:
         context: whom to trust, where TLS is spoken.
         proxy: through which to go.
         ca: the file of authorities that *context* trusts, if it was given.
+        config: of all sessions.
     """
 
     def __init__(
-        self, stack: AsyncExitStack, context: ssl.SSLContext | None, proxy: Proxy | None, ca: str | None = None
+        self,
+        stack: AsyncExitStack,
+        context: ssl.SSLContext | None,
+        proxy: Proxy | None,
+        ca: str | None = None,
+        config: trio_h2.ClientConfig | None = None,
     ) -> None:
+        self._config = config
         self._stack = stack
         self._ca = ca
         self._context = context
@@ -70,7 +77,7 @@ class Sessions:
         context = self._context if target.is_tls else None
         try:
             return await self._stack.enter_async_context(
-                trio_h2.connect(origin, transport=transport, ssl_context=context)
+                trio_h2.connect(origin, transport=transport, ssl_context=context, config=self._config)
             )
         except trio_h2.UnknownProtocolError as exc:
             raise RequestError(f"{origin} does not speak HTTP/2") from exc

@@ -14,7 +14,7 @@ import select
 import socket
 import sys
 import threading
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import trio
@@ -23,6 +23,7 @@ from ._args import ServeOptions
 from ._errors import FAILED, report
 from ._serve import Service, prepare, serve_until_told, start_on
 from ._sockets import adopt
+from ._trace import trace_of_worker
 
 if TYPE_CHECKING:
     import trio_h2
@@ -74,7 +75,8 @@ def main(assignment: dict[str, object]) -> int:
     mine = Assignment.parse(assignment)
     threading.Thread(target=_end_after, args=(mine.control, mine.patience), daemon=True).start()
     try:
-        return trio.run(_work, mine, prepare(mine.options))
+        options = replace(mine.options, trace=trace_of_worker(mine.options.trace))
+        return trio.run(_work, mine, prepare(options))
     except BaseException as exc:
         return report(exc)
 

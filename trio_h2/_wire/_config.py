@@ -151,8 +151,8 @@ class SessionConfig:
     linger_timeout: float = 5.0
     """Seconds, a grace after `Stream.aclose()`: how long the peer may take to end its side before RST_STREAM."""
     instruments: Sequence[Instrument] = ()
-    """What looks at the sessions: `trio_h2.instruments` has a log, traces, metrics and spans; your own are made from
-    `Instrument`. They are kept as a tuple. Without any, nothing is paid for them."""
+    """What looks at the sessions: `trio_h2.instruments` has some, and your own are made from `Instrument`. They are
+    kept as a tuple. Without any, nothing is paid for them."""
     _budget_follows: bool = dataclasses.field(default=False, init=False, repr=False, compare=False)
     """Whether the receive budget was not given; `evolve` then works it out anew."""
 

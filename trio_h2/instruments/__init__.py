@@ -1,8 +1,7 @@
 """What looks at sessions: give some of these, or your own, to ``instruments`` of a configuration.
 
 `LogInstrument` writes to `logging`, `FrameDump` prints frames as nghttp does, `QlogTrace` writes a trace, which
-``trio-h2 view`` shows. `trio_h2.instruments.prometheus` counts for Prometheus, and
-`trio_h2.instruments.opentelemetry` makes spans and metrics; they need the extras of the same names.
+``trio-h2 view`` shows.
 
 Your own are made from `trio_h2.Instrument`; the other classes here are what it is told.
 """
@@ -27,6 +26,8 @@ from .._trace._seen import StreamInfo as StreamInfo
 from .._trace._seen import TlsInfo as TlsInfo
 from .._trace._seen import Window as Window
 from .._trace._seen import WindowCause as WindowCause
+from ._dump import FrameDump as FrameDump
+from ._log import LogInstrument as LogInstrument
 from ._qlog import QlogTrace as QlogTrace
 from ._redaction import SECRET_FIELDS as SECRET_FIELDS
 
