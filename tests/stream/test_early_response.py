@@ -263,10 +263,12 @@ async def test_a_server_learns_that_the_client_wants_no_response(autojump_clock:
     assert seen == [(False, True)]
 
 
-async def test_what_head_drops_is_not_unwanted(autojump_clock: MockClock) -> None:
+async def test_what_head_drops_is_unwanted(autojump_clock: MockClock) -> None:
+    """From `respond` on, so that a loop that sends an endless body can end."""
     seen: list[bool] = []
 
     async def answer(stream: trio_h2.ServerStream) -> None:
+        seen.append(stream.send_unwanted)
         await stream.respond(200)
         await stream.send_all(b"dropped")
         seen.append(stream.send_unwanted)
@@ -274,7 +276,7 @@ async def test_what_head_drops_is_not_unwanted(autojump_clock: MockClock) -> Non
     async with scripted_client(answer) as (_, peer):
         await peer.request("HEAD")
         await peer.expect_headers(1, status=200)
-    assert seen == [False]
+    assert seen == [False, True]
 
 
 @pytest.mark.parametrize("sending", [True, False])

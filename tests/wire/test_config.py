@@ -54,7 +54,7 @@ def test_every_number_is_checked(config: type[SessionConfig]) -> None:
     """A new field without a range fails here."""
     numbers = {field.name for field in dataclasses.fields(config) if field.init}
     numbers -= {"send_date", "padding", "enable_connect_protocol", "allow_half_open", "rfc7540_priorities"}
-    numbers -= {"trusted_proxies", "forwarded_field"}
+    numbers -= {"trusted_proxies", "forwarded_field", "auto_continue", "instruments"}
     own = {"max_session_invalid_frames", "max_session_rejected_streams", "upload_grace_bytes", "upload_grace_timeout"}
     own |= {"max_concurrent_streams", "max_connections", "body_timeout", "last_request_timeout"}
     own |= {"handler_timeout", "handler_wait_timeout", "goaway_timeout", "unknown_protocol_timeout"}
