@@ -35,7 +35,7 @@ class Incoming:
         self._timers = timers
         self._ended = False
         self._expired = False
-        self.http_version = pooled.http_version
+        self.http_version: str = pooled.http_version
 
     @property
     def informational(self) -> list[Headers]:

@@ -35,8 +35,8 @@ class Opening:
     __slots__ = ("lane", "scope")
 
     def __init__(self, lane: Lane) -> None:
-        self.lane = lane
-        self.scope = trio.CancelScope()
+        self.lane: Lane = lane
+        self.scope: trio.CancelScope = trio.CancelScope()
 
 
 class Lane:
@@ -51,7 +51,7 @@ class Lane:
     def __init__(self, pool: Pool, origin: Origin, *, http1: bool) -> None:
         self._pool = pool
         self.origin = origin
-        self.http1 = http1
+        self.http1: bool = http1
         """Each connection carries one request at a time."""
         self.pooled: list[Pooled] = []
         """The connections that are open, those that take no new requests included; the last one used last."""

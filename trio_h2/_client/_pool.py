@@ -64,10 +64,10 @@ class Pool:
         self._numbers = itertools.count()
         self._short = False
         """Some lane waits for a place."""
-        self.timers = Timers()
+        self.timers: Timers = Timers()
         self._watching = trio.CancelScope()
         self.nursery: trio.Nursery | None = None
-        self.opened = 0
+        self.opened: int = 0
         """How many connections were opened."""
 
     def number(self) -> int:

@@ -21,12 +21,12 @@ class Pooled(ABC):
 
     def __init__(self, lane: Lane) -> None:
         self.lane = lane
-        self.requests = 0
+        self.requests: int = 0
         """How many requests have it now."""
-        self.coming = 0
+        self.coming: int = 0
         """Those of them that have not been sent yet."""
         self._leaving = False
-        self.idle_since = trio.current_time()
+        self.idle_since: float = trio.current_time()
         self._over = trio.Event()
 
     @property

@@ -59,8 +59,8 @@ class Http1Trace:
         self._ended_last = Initiator.LOCAL
         self._exchanges = 0
         self._bytes_sent = self._bytes_received = 0
-        self.write_watch = WriteWatch(self._stalls)
-        self.transport = TracedTransport(below, self)
+        self.write_watch: WriteWatch = WriteWatch(self._stalls)
+        self.transport: TracedTransport = TracedTransport(below, self)
         """What the connection writes and reads in place of its transport."""
         now = trio.current_time()
         self._audience.tell(lambda one: one.session_started(self._info, now))

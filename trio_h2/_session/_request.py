@@ -40,7 +40,7 @@ class RequestHead:
         self.headers: Headers = Headers.from_raw(fields)
         self.length: int | None = content_length_of(fields)
         """The bytes that the body must have, if they are known."""
-        self.request = request
+        self.request: OutgoingRequest | None = request
         """The one request that has this head, as instruments know it; ``None`` if there are none."""
 
     def seen_as(self, request: OutgoingRequest) -> RequestHead:

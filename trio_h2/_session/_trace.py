@@ -56,8 +56,8 @@ class SessionTrace:
         self._audience.tell(lambda one: one.session_started(self._info, now))
         self._book = FrameBook(self._audience, self._info, now)
         self._bytes_sent = self._bytes_received = 0
-        self.write_watch = WriteWatch(self._book.stalls)
-        self.transport = TracedTransport(below, self)
+        self.write_watch: WriteWatch = WriteWatch(self._book.stalls)
+        self.transport: TracedTransport = TracedTransport(below, self)
         """What the session writes and reads in place of its transport."""
 
     # -- bytes -----------------------------------------------------------------------------------------------------

@@ -35,8 +35,8 @@ class LocalTlsServer(LocalServer):
     def __init__(self, server: trio_h2.Server, authority: ThrowawayAuthority, directory: pathlib.Path) -> None:
         super().__init__(server)
         self.authority = authority
-        self.client_ssl_context = authority.client_context()
-        self.ca_file = directory / "ca.pem"
+        self.client_ssl_context: ssl.SSLContext = authority.client_context()
+        self.ca_file: pathlib.Path = directory / "ca.pem"
         self._directory = directory
         authority.write_ca(self.ca_file)
 
