@@ -6,6 +6,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import downloads
+import kept_session
+import pytest
 import trio
 
 import trio_h2
@@ -13,8 +15,6 @@ from tests.docs.conftest import contents, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 PATHS = [f"/files/{number}" for number in range(200)]
 BODY = bytes(range(256)) * 512
@@ -58,9 +58,11 @@ async def test_all_files_arrive_whatever_happens(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("random.uniform", lambda _low, _high: 0.01)
     server = Troubled()
     async with serving(server.handle) as running:
+        urls = [running.url + path for path in PATHS]
         with trio.fail_after(30):
-            failed = await downloads.download_all(running.urls[0], tmp_path, PATHS)
-    assert failed == ["/files/7"]
+            async with trio_h2.Client(retry=downloads.RETRY, prior_knowledge=True) as client:
+                failed = await downloads.download_all(client, tmp_path, urls)
+    assert failed == [urls[7]]
     assert contents(tmp_path) == {f"files_{number}": BODY for number in range(200) if number != 7}
     assert server.asked["/files/7"] == 1
     assert server.most <= downloads.AT_ONCE
@@ -69,6 +71,28 @@ async def test_all_files_arrive_whatever_happens(tmp_path: Path, monkeypatch: py
 async def test_a_server_that_is_not_there_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("random.uniform", lambda _low, _high: 0.01)
     async with serving(Troubled().handle) as running:
-        url = running.urls[0]
-    with trio.fail_after(30):
-        assert sorted(await downloads.download_all(url, tmp_path, ["/1", "/2"])) == ["/1", "/2"]
+        url = running.url
+    with trio.fail_after(30), pytest.raises(SystemExit, match="2 failed"):
+        await downloads.main(str(tmp_path), [f"{url}/1", f"{url}/2"])
+
+
+async def test_a_kept_session_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of docs/keeping-a-session-open.md: many tasks, one session at a time."""
+    monkeypatch.setattr("random.uniform", lambda _low, _high: 0.01)
+    server = Troubled()
+    answers: list[bytes] = []
+
+    async def ask(kept: kept_session.KeptSession, path: str) -> None:
+        answers.append(await kept_session.ask(kept, path))
+
+    async with serving(server.handle) as running, trio.open_nursery() as background:
+        kept = kept_session.KeptSession(running.url, background)
+        with trio.fail_after(30):
+            for start in range(0, 200, 50):
+                async with trio.open_nursery() as tasks:
+                    for path in PATHS[start : start + 50]:
+                        tasks.start_soon(ask, kept, path)
+        background.cancel_scope.cancel()
+    assert len(answers) == 200
+    assert set(answers) == {BODY, b"later", b""}  # 503 and 404 are answers
+    assert answers.count(b"") == 1
