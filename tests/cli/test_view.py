@@ -13,12 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import trio_h2
 from tests.cli.tools import assert_one_line, run
 from tests.cli.trace_tools import HEADER, TraceText, fields, frame, slow_download
 from trio_h2._cli import main
 from trio_h2._cli._viewer import NoTraceError, Records, Trace, _budget, make_page
 from trio_h2._cli._viewer._fields import Fields
 from trio_h2._cli._viewer._redaction import bare_path
+from trio_h2.instruments import QlogTrace
 
 if TYPE_CHECKING:
     from trio_h2._cli._viewer._series import Point
@@ -85,6 +87,30 @@ async def test_view_as_a_program(tmp_path: Path) -> None:
     ended = await run("view", str(trace))
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.decode() == f"{trace}.html: 1 session, 3 streams\n"
+
+
+async def test_the_trace_of_a_request(tmp_path: Path) -> None:
+    """From `get --trace` to the page, with both sides of the same session in a file each."""
+
+    async def handler(stream: trio_h2.ServerStream) -> None:
+        await stream.respond({":status": 200, "x-custom": SECRET}, body=b"hello")
+
+    files = [tmp_path / "client.sqlog", tmp_path / "server.sqlog"]
+    with QlogTrace(files[1]) as trace:
+        config = trio_h2.ServerConfig(instruments=[trace])
+        async with trio_h2.open_server(handler, host="127.0.0.1", config=config) as server:
+            ended = await run("get", "--trace", str(files[0]), f"{server.url}/a?b={SECRET}")
+            assert (ended.code, ended.out) == (0, b"hello")
+    for file, by, direction in zip(files, ("local", "remote"), ("received", "sent"), strict=True):
+        stream = streams_of(shown(file.read_bytes()))[1]
+        assert [stream.text(name) for name in ("by", "method", "path", "end_how")] == [
+            *(by, "GET", f"/a?b={SECRET}", "complete"),
+        ]
+        assert [stream.number(name) for name in ("status", direction)] == [200, 5]
+        assert notes_of(file.read_bytes()) == ""
+        assert SECRET in page_of(file.read_bytes())
+        assert SECRET not in page_of(file.read_bytes(), redact=True)
+        assert "127.0.0.1" not in page_of(file.read_bytes(), redact=True)
 
 
 def test_a_browser_is_opened_if_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -377,8 +377,8 @@ def _add_view(commands: argparse._SubParsersAction[_Parser]) -> None:
     view = commands.add_parser(
         "view",
         help="make a web page of a trace",
-        description="Makes one web page, which needs no network, of a trace that trio_h2.instruments.QlogTrace has "
-        "written: streams over time, their headers, DATA, windows and stalls.",
+        description="Makes one web page, which needs no network, of a trace that --trace, or "
+        "trio_h2.instruments.QlogTrace, has written: streams over time, their headers, DATA, windows and stalls.",
         allow_abbrev=False,
     )
     view.add_argument("trace", metavar="FILE", help="the trace")
