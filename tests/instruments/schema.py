@@ -21,7 +21,7 @@ MAYBE_TEXT: Kinds = (str, type(None))
 LOCAL, REMOTE, LIBRARY = "local", "remote", "library"
 
 _STALL: Fields = {"stream_id": NUMBER, "side": TEXT, "limit": TEXT, "since": NUMBER}
-_EVENTS: dict[str, tuple[Fields, Fields]] = {
+EVENTS: dict[str, tuple[Fields, Fields]] = {
     # name: (fields that must be there, fields that may be)
     "session_started": (
         {"role": TEXT, "label": TEXT, "alpn": MAYBE_TEXT},
@@ -168,7 +168,7 @@ def _check_event(name: str, data: dict[str, object]) -> None:
         if frame_type == "HEADERS":
             assert ("headers" in data) != ("headers_error" in data)
     else:
-        required, optional = _EVENTS[kind]
+        required, optional = EVENTS[kind]
     assert set(required) <= set(data) <= {*required, *optional}, (name, data)
     for key, value in data.items():
         kinds = {**required, **optional}[key]
