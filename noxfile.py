@@ -130,6 +130,9 @@ def types(session: nox.Session) -> None:
     session.install("-e", ".[cli,docs,testing]", *checkers, *PEER_LIBRARIES)
     session.run("mypy", *(session.posargs or ["trio_h2", "_trio_h2_pytest.py", "tests", "examples", "docs"]))
     if not session.posargs:
+        idioms = session.create_tmp()
+        session.run("python", "-m", "tests.house.idioms", idioms)
+        session.run("mypy", idioms)
         session.run("pyright")  # strict
         session.run("pyright", "--project", "tests/users/pyright-basic.json")
         check_completeness(session)

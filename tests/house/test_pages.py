@@ -113,6 +113,19 @@ def test_commands_are_right(page: Path) -> None:
     assert [problem for line in lines if (problem := command_problem(line)) is not None] == []
 
 
+def test_every_program_is_on_a_page_and_in_a_test() -> None:
+    pages = "".join(path.read_text(encoding="utf-8") for path in PAGES)
+    tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    helpers = "".join(path.read_text(encoding="utf-8") for path in CODE.glob("*.py"))
+    for program in CODE.glob("*.py"):
+        name = re.escape(program.stem)
+        imported = rf"^ *(?:import {name}\b|from {name} import)"
+        assert f"code/{program.name}" in pages or re.search(imported, helpers, re.MULTILINE), f"{program.name}: no page"
+        assert re.search(rf"{imported}|\b{name}\.py\b|import_module\(\"{name}\"\)", tests, re.MULTILINE), (
+            f"{program.name}: no test"
+        )
+
+
 # -- the check itself can fail -----------------------------------------------------------------------------------------
 
 
