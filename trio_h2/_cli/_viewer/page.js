@@ -328,6 +328,7 @@ function prepare(canvas, width, height) {
 let drawing = false;
 /** Draws before the next picture of the browser, once, however often it is asked for. */
 function requestDraw() {
+  byId("status").textContent = `${rows.length} of ${session.streams.length} streams, ${showTime(from)} to ${showTime(to)}`;
   if (drawing) return;
   drawing = true;
   requestAnimationFrame(draw);
@@ -341,7 +342,6 @@ function draw() {
   }
   drawWaterfall();
   drawGraph();
-  byId("status").textContent = `${rows.length} of ${session.streams.length} streams, ${showTime(from)} to ${showTime(to)}`;
   writeAddress();
 }
 
