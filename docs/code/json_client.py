@@ -10,16 +10,14 @@ import trio_h2
 
 
 async def main(url: str, context: ssl.SSLContext | None) -> None:
-    async with trio_h2.connect(url, ssl_context=context) as session:
+    async with trio_h2.Client(ssl_context=context) as client:
         headers = {"content-type": "application/json"}
         body = json.dumps({"text": "buy bread"}).encode()
-        async with session.request("POST", "/notes", headers=headers, body=body) as stream:
-            response = await stream.receive_response()
-            print(response.status, response["location"])
-        async with session.request("GET", "/notes") as stream:
-            response = await stream.receive_response()
-            print(await stream.json())
+        response = await client.fetch("POST", f"{url}/notes", headers=headers, body=body)
+        response.raise_for_status()
+        print(response.status, response.headers["location"])
+        print((await client.get(f"{url}/notes")).json())
 
 
 if __name__ == "__main__":
-    trio.run(main, sys.argv[1], trio_h2.client_ssl_context(sys.argv[2]))
+    trio.run(main, sys.argv[1], trio_h2.client_ssl_context(sys.argv[2], allow_http1=True))
