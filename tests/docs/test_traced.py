@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import observed
 import traced
 import trio
 
@@ -13,6 +15,8 @@ from tests.instruments.schema import EVENTS, read
 from trio_h2.testing import session_pair
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     import pytest
 
 
@@ -40,6 +44,29 @@ async def test_an_own_instrument(capsys: pytest.CaptureFixture[str], autojump_cl
             async with session.request(path=path) as stream:
                 await stream.receive_response()
     assert capsys.readouterr().out == "http://localhost: /slow took 2.0 s\n"
+
+
+async def test_figures_and_spans(autojump_clock: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def serve(handler: trio_h2.Handler, config: trio_h2.ServerConfig) -> None:
+        async with session_pair(handler, server_config=config) as (session, _):
+            for path in ("/", "/metrics"):
+                async with session.request(path=path) as stream:
+                    answers.append(await stream.text())
+
+    @asynccontextmanager
+    async def open_server(
+        handler: trio_h2.Handler, port: int, *, config: trio_h2.ServerConfig
+    ) -> AsyncGenerator[None, None]:
+        await serve(handler, config)
+        scope.cancel()
+        yield
+
+    answers: list[str] = []
+    monkeypatch.setattr(trio_h2, "open_server", open_server)
+    with trio.CancelScope() as scope:
+        await observed.main()
+    assert answers[0] == "hello\n"
+    assert 'trio_h2_requests_total{http_version="2",method="GET",role="server",status="200"} 1.0' in answers[1]
 
 
 def test_the_page_names_every_event() -> None:

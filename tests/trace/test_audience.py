@@ -137,7 +137,10 @@ async def test_what_a_handler_raises_passes_through_them(
         raise ValueError
 
     config = ServerConfig(instruments=[Swallower(), Around("a", log)])
-    async with session_pair(handler, server_config=config) as (session, _), session.request("GET") as stream:
+    async with (
+        session_pair(handler, server_config=config, raise_handler_errors=False) as (session, _),
+        session.request("GET") as stream,
+    ):
         assert (await stream.receive_response()).status == 500
     assert "ValueError a 1 /" in log
     assert "raised" in caplog.text

@@ -1,7 +1,8 @@
 """What looks at sessions: give some of these, or your own, to ``instruments`` of a configuration.
 
 `LogInstrument` writes to `logging`, `FrameDump` prints frames as nghttp does, `QlogTrace` writes a trace, which
-``trio-h2 view`` shows.
+``trio-h2 view`` shows. `trio_h2.instruments.prometheus` counts for Prometheus, and
+`trio_h2.instruments.opentelemetry` makes spans and metrics; they need the extras of the same names.
 
 Your own are made from `trio_h2.Instrument`; the other classes here are what it is told.
 """
