@@ -31,6 +31,8 @@ PEER_PROGRAMS = {
     "nginx": "nginx",
     "node": "nodejs",
     "openssl": "openssl",
+    "squid": "squid",
+    "tinyproxy": "tinyproxy",
 }
 # What the tests need: the package with the extras that they use, and their own tools.
 EXTRAS = ".[cli,opentelemetry,prometheus,testing]"

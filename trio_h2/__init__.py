@@ -106,6 +106,8 @@ from ._wire._settings import Settings as Settings
 from ._client import Client as Client
 from ._client import ClientStatistics as ClientStatistics
 from ._client import Params as Params
+from ._client import Proxy as Proxy
+from ._client import ProxyError as ProxyError
 from ._client import RequestBlock as RequestBlock
 from ._client import RequestBody as RequestBody
 from ._client import RequestTimeoutError as RequestTimeoutError

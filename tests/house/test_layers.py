@@ -59,7 +59,10 @@ _SAME_PART = {"__main__": "_cli"}
 _STATE_MACHINE = f"{_PACKAGE}._wire._stream"
 _HUFFMAN_CODE = f"{_PACKAGE}._wire._hpack._codes"
 _REFERENCE_ADAPTER = f"{_PACKAGE}.testing._reference._link"
-_HTTP1_ADAPTERS = {f"{_PACKAGE}._http1._wire", f"{_PACKAGE}._client._http1", f"{_PACKAGE}._client._http1_exchange"}
+_HTTP1_ADAPTERS = {
+    f"{_PACKAGE}.{name}"
+    for name in ("_http1._wire", "_client._http1", "_client._http1_exchange", "_client._http1_tunnel")
+}
 _NOT_IN_WIRE = {
     "asyncio",
     "datetime",

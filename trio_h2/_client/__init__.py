@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from ._client import Client as Client
+from ._errors import ProxyError as ProxyError
 from ._errors import RequestTimeoutError as RequestTimeoutError
 from ._errors import StatusError as StatusError
 from ._errors import TooManyRedirectsError as TooManyRedirectsError
 from ._outgoing import Params as Params
 from ._outgoing import RequestBody as RequestBody
+from ._proxy import Proxy as Proxy
 from ._request_block import RequestBlock as RequestBlock
 from ._response import Response as Response
 from ._retry import Retry as Retry

@@ -15,6 +15,7 @@ from .._util import construct, interrupt_safe, unwrap_body_error
 from ._dialer import Dialer
 from ._outgoing import Outgoing, body_of, merged, where
 from ._pool import Pool
+from ._proxy import Proxy
 from ._request_block import RequestBlock
 from ._retry import Retry
 from ._timeouts import Timeouts
@@ -51,6 +52,11 @@ class Client:
         retry: what is sent again.
         transport: an async function that is called with the origin of each new connection, and returns the stream to
             use instead of a TCP connection; for ``https``, TLS is spoken over it.
+        proxy: the proxy that all connections go through, as a URL with user and password if need be, or a `Proxy`. A
+            *transport* is called with its origin then. Entering the block of a request raises `ProxyError` if it
+            refuses, or cannot be reached.
+        trust_env: whether the environment names proxies: ``HTTP_PROXY``, ``HTTPS_PROXY`` and ``ALL_PROXY``, and in
+            ``NO_PROXY`` the hosts that are connected to directly; each in upper or lower case. It is read at once.
         unix_path: a Unix socket that all requests go to instead, whatever their hosts.
         http1: whether HTTP/1.1 may be spoken.
         http2: whether HTTP/2 may be spoken.
@@ -73,6 +79,8 @@ class Client:
         timeouts: Timeouts | None = None,
         retry: Retry | None = None,
         transport: Callable[[str], Awaitable[trio.abc.Stream]] | None = None,
+        proxy: Url | Proxy | None = None,
+        trust_env: bool = False,
         unix_path: str | bytes | os.PathLike[str] | None = None,
         http1: bool = True,
         http2: bool = True,
@@ -89,8 +97,20 @@ class Client:
         if unix_path is not None:
             if transport is not None:
                 raise ValueError("transport and unix_path exclude each other")
+            if proxy is not None or trust_env:
+                raise ValueError("unix_path excludes proxies: all requests go to that socket")
             transport = _UnixSocket(unix_path)
-        for name, flag in ("http1", http1), ("http2", http2), ("prior_knowledge", prior_knowledge):
+        check_bool("trust_env", trust_env)
+        if proxy is not None and trust_env:
+            raise ValueError("proxy and trust_env exclude each other")
+        if proxy is not None and not isinstance(proxy, Proxy):
+            proxy = Proxy(proxy)
+        for name, flag in (
+            ("trust_env", trust_env),
+            ("http1", http1),
+            ("http2", http2),
+            ("prior_knowledge", prior_knowledge),
+        ):
             check_bool(name, flag)
         if not (http1 or http2):
             raise ValueError("http1 and http2 are both off: nothing is left to speak")
@@ -106,8 +126,24 @@ class Client:
         self._headers = {"user-agent": f"trio-h2/{__version__}", "accept": "*/*"}
         if headers is not None:
             self._headers = dict(_pairs(merged(self._headers, headers)))
+        proxies = None
+        if proxy is not None or trust_env:
+            # Imported when they are needed, which makes `import trio_h2` quicker.
+            from ._environment import Environment
+            from ._proxies import Proxies
+
+            environment = Environment() if trust_env else None
+            proxies = Proxies(proxy, environment, config, self._timeouts, transport, max_sessions=max_sessions)
         self._pool = Pool(
-            Dialer(config, ssl_context, transport, http1=http1, http2=http2, prior_knowledge=prior_knowledge),
+            Dialer(
+                config,
+                ssl_context,
+                transport,
+                http1=http1,
+                http2=http2,
+                prior_knowledge=prior_knowledge,
+                proxies=proxies,
+            ),
             config,
             self._timeouts,
             max_sessions=max_sessions,

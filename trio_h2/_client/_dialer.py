@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import trio
 
@@ -14,6 +14,17 @@ if TYPE_CHECKING:
 
     from .. import ClientConfig
     from .._address import Origin
+    from ._proxies import Proxies
+    from ._proxy import Proxy
+
+
+class Dialed(NamedTuple):
+    """A transport, and what to speak over it."""
+
+    transport: trio.abc.Stream
+    http2: bool
+    forward: Proxy | None = None
+    """The proxy at its other end, which forwards requests that have the whole URL."""
 
 
 class Dialer:
@@ -26,6 +37,7 @@ class Dialer:
         http1: whether HTTP/1.1 may be spoken.
         http2: whether HTTP/2 may be spoken.
         prior_knowledge: whether ``http`` means HTTP/2 (RFC 9113 §3.3).
+        proxies: the ways through proxies, if there are any.
     """
 
     def __init__(
@@ -37,6 +49,7 @@ class Dialer:
         http1: bool,
         http2: bool,
         prior_knowledge: bool,
+        proxies: Proxies | None = None,
     ) -> None:
         self._config = config
         self._given = ssl_context
@@ -45,27 +58,55 @@ class Dialer:
         self._http1 = http1
         self._http2 = http2
         self._prior_knowledge = prior_knowledge
+        self._proxies = proxies
+
+    def begin(self, nursery: trio.Nursery) -> None:
+        """The client's block is entered."""
+        if self._proxies is not None:
+            self._proxies.begin(nursery)
+
+    def leave(self) -> None:
+        """The client is closed."""
+        if self._proxies is not None:
+            self._proxies.leave()
+
+    def proxy(self, origin: Origin) -> Proxy | None:
+        """Returns the proxy on the way to an origin, if there is one."""
+        return None if self._proxies is None else self._proxies.proxy(origin)
+
+    def way(self, origin: Origin) -> str:
+        """Says where a connection goes to, and through which proxy."""
+        proxy = self.proxy(origin)
+        return str(origin) if proxy is None else f"{origin} through the proxy {proxy.url}"
 
     def http1_only(self, origin: Origin) -> bool:
         """Whether an origin will get HTTP/1.1, as far as that is known beforehand."""
         return not self._http2 or (origin.scheme == "http" and not self._prior_knowledge)
 
-    async def dial(self, origin: Origin, *, http1: bool) -> tuple[trio.abc.Stream, bool]:
-        """Connects to an origin; returns the transport, and whether it is for HTTP/2.
+    async def dial(self, origin: Origin, *, http1: bool) -> Dialed:
+        """Connects to an origin, through a proxy if there is one.
 
         Args:
             origin: whom to connect to.
             http1: whether it is to be HTTP/1.1.
         """
+        below: trio.abc.Stream | Callable[[str], Awaitable[trio.abc.Stream]] | None = self._transport
+        proxy = self.proxy(origin)
+        if proxy is not None:
+            assert self._proxies is not None
+            tunnel = origin.scheme == "https" or not http1
+            below, forwards = await self._proxies.open(proxy, origin, tunnel=tunnel)
+            if forwards:
+                return Dialed(below, False, proxy)
         context = None if origin.scheme == "http" else self._ssl_context(http1=http1)
         transport = await open_transport(
             str(origin),
-            transport=self._transport,
+            transport=below,
             ssl_context=context,
             config=self._config,
         )
         if not isinstance(transport, trio.SSLStream):
-            return transport, not http1
+            return Dialed(transport, not http1)
         chosen: str | None = transport.selected_alpn_protocol()
         http2 = chosen == "h2"
         if (http2 and http1) or not (http2 or self._http1):
@@ -74,7 +115,7 @@ class Dialer:
             raise UnknownProtocolError(
                 f"{origin} chose {chosen!r} by ALPN, where only {wanted!r} will do; {hint}", initiator=Initiator.LIBRARY
             )
-        return transport, http2
+        return Dialed(transport, http2)
 
     def _ssl_context(self, *, http1: bool) -> ssl.SSLContext:
         if self._given is not None:

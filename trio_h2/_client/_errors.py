@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import trio
 
-from .. import H2Error
+from .. import H2Error, Headers
 
 if TYPE_CHECKING:
     from ._response import Response
@@ -24,6 +26,63 @@ class RequestTimeoutError(H2Error, trio.TooSlowError):
     def __init__(self, message: str = "", *, phase: str = "response") -> None:
         super().__init__(message, retryable=phase in ("connect", "slot"))
         self.phase = phase
+
+
+class ProxyError(H2Error):
+    """The proxy cannot be reached, or has refused: there is no connection, and the target is not at fault.
+
+    It is `retryable` if another attempt may end otherwise: the proxy could not be reached, or could not reach the
+    target (502, 503, 504). The request was not sent.
+
+    What to do: look at the `status`: 407 means that user and password are missing or wrong, 403 that the target is not
+    allowed. Without one, ``__cause__`` tells what happened on the way to the proxy.
+    """
+
+    proxy: str
+    """The URL of the proxy, without user and password."""
+    status: int | None
+    """What it answered; ``None`` if it did not."""
+    reason: str
+    """What an HTTP/1.1 proxy says about the status, such as ``"Proxy Authentication Required"``; else the usual."""
+    headers: Headers
+    """The headers of its answer. Untrusted input."""
+    body: bytes
+    """The start of the body of its answer, at most 16 KiB and what came within a second. Untrusted input."""
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        proxy: str = "",
+        status: int | None = None,
+        reason: str = "",
+        headers: Headers | None = None,
+        body: bytes = b"",
+    ) -> None:
+        super().__init__(message, retryable=status is None or status in (502, 503, 504))
+        self.proxy = proxy
+        self.status = status
+        self.reason = reason
+        self.headers = Headers() if headers is None else headers
+        self.body = body
+
+
+def proxy_refusal(proxy: str, what: str, status: int, reason: str, headers: Headers, body: bytes = b"") -> ProxyError:
+    """Returns the error about a proxy's answer.
+
+    Args:
+        proxy: its URL.
+        what: what it refused.
+        status: of its answer.
+        reason: of its answer; may be empty.
+        headers: of its answer.
+        body: the start of it.
+    """
+    if not reason:
+        with contextlib.suppress(ValueError):
+            reason = HTTPStatus(status).phrase
+    message = f"the proxy {proxy} refused {what} with status {status}" + (f" ({reason})" if reason else "")
+    return ProxyError(message, proxy=proxy, status=status, reason=reason, headers=headers, body=body)
 
 
 class StatusError(H2Error):

@@ -10,6 +10,7 @@ import h11
 import trio
 
 from .._util import interrupt_safe
+from ._held_tunnel import HeldTunnel
 from ._http1_errors import lost
 from ._http1_exchange import Http1ClientExchange
 from ._pooled import Pooled
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from .. import ClientConfig
     from ._lane import Lane
     from ._outgoing import Outgoing
+    from ._proxy import Proxy
 
 RECEIVE_SIZE: Final = 64 * 1024
 _LINE_ROOM: Final = 8 * 1024
@@ -33,8 +35,12 @@ class Http1Connection(Pooled):
 
     http_version = "1.1"
 
-    def __init__(self, lane: Lane, transport: trio.abc.Stream, config: ClientConfig) -> None:
+    def __init__(
+        self, lane: Lane, transport: trio.abc.Stream, config: ClientConfig, forward: Proxy | None = None
+    ) -> None:
         super().__init__(lane)
+        self.forward = forward
+        """The proxy at the other end, if it forwards requests rather than bytes."""
         self._transport = transport
         self._most = config.max_header_list_size + _LINE_ROOM
         self.wire = h11.Connection(h11.CLIENT, max_incomplete_event_size=self._most)
@@ -68,6 +74,8 @@ class Http1Connection(Pooled):
         """Whether there is something to receive on an idle connection: its end, or what nobody asked for."""
         below: object = self._transport
         while not isinstance(below, trio.SocketStream):
+            if isinstance(below, HeldTunnel):
+                return below.ended
             below = getattr(below, "transport_stream", None) or getattr(below, "below", None)
             if below is None:
                 return False

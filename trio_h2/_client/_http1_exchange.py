@@ -9,6 +9,7 @@ import trio
 
 from .. import Headers, LocalProtocolError
 from .._util import forget_frames, interrupt_safe
+from ._errors import proxy_refusal
 from ._http1_errors import lost, malformed
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Http1ClientExchange:
         self._read_all = False
         self._over = False
         self._told = 0
+        self._what = "a request"
         self.informational: list[Headers] = []
         self.trailers: Headers | None = None
 
@@ -66,6 +68,13 @@ class Http1ClientExchange:
         if request.expect_continue and (body or not end_stream) and b"expect" not in names:
             head.append((b"expect", b"100-continue"))
         target = request.target if request.method != "CONNECT" else authority
+        forward = self._connection.forward
+        if forward is not None:
+            # RFC 9112 §3.2.2: "When making a request to a proxy, other than a CONNECT or server-wide OPTIONS request
+            # […], a client MUST send the target URI in 'absolute-form' as the request-target."
+            target = f"{request.origin}{request.target}"
+            head += forward.headers.raw
+            self._what = f"a request to {request.origin}"
         try:
             data = self._wire.send(h11.Request(method=request.method, target=target, headers=head)) or b""
             hold = request.expect_continue
@@ -145,7 +154,13 @@ class Http1ClientExchange:
             if len(self.informational) > 100:
                 raise malformed("more than 100 interim responses")
         elif isinstance(event, h11.Response):
-            self._response = headers_of(event.status_code, list(event.headers))
+            head = headers_of(event.status_code, list(event.headers))
+            forward = self._connection.forward
+            if forward is not None and event.status_code == 407:
+                self.destroy()
+                reason = event.reason.decode("ascii", "backslashreplace")
+                raise proxy_refusal(forward.url, self._what, 407, reason, head)
+            self._response = head
         else:
             self.destroy()
             raise lost("the server closed the connection without a response")

@@ -117,6 +117,7 @@ class Pool:
     def begin(self, nursery: trio.Nursery) -> None:
         """The client's block is entered, and its tasks live in *nursery*."""
         self.nursery = nursery
+        self._dialer.begin(nursery)
         nursery.start_soon(self._watch, name="trio_h2 client's timers")
 
     async def _watch(self) -> None:
@@ -131,6 +132,7 @@ class Pool:
             lane.fail_waiting(closed_error())
             lane.pump()
             lane.leave()
+        self._dialer.leave()
 
     # -- places ----------------------------------------------------------------------------------------------------
 
@@ -193,15 +195,15 @@ class Pool:
     async def _serve(self, opening: Opening, found: list[Pooled]) -> None:
         """Opens a connection and keeps it until it is to be closed; puts it into *found* when it is open."""
         lane = opening.lane
-        with Deadline(self._timeouts.connect, "connect", f"connecting to {lane.origin}"):
-            transport, http2 = await self._dialer.dial(lane.origin, http1=lane.http1)
+        with Deadline(self._timeouts.connect, "connect", f"connecting to {self._dialer.way(lane.origin)}"):
+            transport, http2, forward = await self._dialer.dial(lane.origin, http1=lane.http1)
         self.opened += 1
         pooled: Pooled
         if not http2:
             # h11 is imported when the first connection needs it, which makes `import trio_h2` quicker.
             from ._http1 import Http1Connection
 
-            async with Http1Connection(lane, transport, self._config) as pooled:
+            async with Http1Connection(lane, transport, self._config, forward) as pooled:
                 found.append(pooled)
                 lane.opened(opening, pooled)
                 await pooled.run(self._idle_timeout)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ._pooled import Pooled
 
 if TYPE_CHECKING:
-    from .. import ClientSession, ClientStream
+    from .. import ClientSession, ClientStream, Headers
     from ._lane import Lane
     from ._outgoing import Outgoing
 
@@ -42,6 +42,18 @@ class PooledSession(Pooled):
             expect_continue=request.expect_continue,
             priority=request.priority,
         )
+
+    async def open_tunnel(self, target: str, headers: Headers) -> ClientStream:
+        """Asks for a tunnel; whoever calls this has taken the session, as for `open`.
+
+        Args:
+            target: host and port.
+            headers: further fields of the CONNECT.
+        """
+        from ..tunnel import open_tunnel  # rarely needed
+
+        self.coming -= 1
+        return await open_tunnel(self.session, target, headers=headers).__aenter__()
 
     async def wait_leaving(self) -> None:
         """GOAWAY, or the end of the session."""
