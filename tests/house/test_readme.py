@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import socket
 import sys
 from functools import partial
@@ -51,8 +52,9 @@ async def test_the_test_of_the_readme(tmp_path: Path) -> None:
     """Beside the server, in a folder of their own, as a reader has them."""
     for name in ("hello_server.py", "test_hello.py"):
         (tmp_path / name).write_text(program(name), encoding="utf-8")
-    (tmp_path / "pytest.ini").write_text("[pytest]\ntrio_mode = true\n", encoding="utf-8")
-    pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
+    line = "python3 -m pytest test_hello.py"
+    assert f"{line}\n" in README
+    pytest = [sys.executable, *shlex.split(line)[1:]]
     done = await trio.run_process(pytest, capture_stdout=True, check=False, env=ENVIRONMENT, cwd=tmp_path)
     assert "1 passed" in done.stdout.decode(), done.stdout.decode()
 
