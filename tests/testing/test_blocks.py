@@ -101,6 +101,7 @@ async def test_the_options_of_a_faulty_pair(autojump_clock: MockClock) -> None:
 async def test_a_scripted_client(autojump_clock: MockClock) -> None:
     async with scripted_client(hello, settings={3: 7}) as (peer, session):
         assert isinstance(peer, ScriptedPeer)
+        assert peer.timeout == 10
         assert session.peer_settings.max_concurrent_streams == 7
         stream_id = await peer.request("GET", "/")
         await peer.expect_headers(stream_id)
@@ -160,11 +161,13 @@ async def test_handlers_of_a_scripted_client_are_cancelled_with_their_stream(aut
     async with scripted_client(handler) as (peer, _):
         await peer.send_rst(await peer.request("GET", "/"), trio_h2.ErrorCode.CANCEL)
         await peer.ping()
+        await trio.sleep(61)
     assert ended == [True, False, True]
 
 
 async def test_a_scripted_server(autojump_clock: MockClock) -> None:
     async with scripted_server(settings={3: 7}) as (session, peer), session.request("GET") as stream:
+        assert peer.timeout == 10
         assert session.peer_settings.max_concurrent_streams == 7
         request = await peer.expect_headers(end_stream=True)
         await peer.respond(request.stream_id, 418)

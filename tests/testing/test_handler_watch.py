@@ -10,6 +10,7 @@ import trio
 
 import trio_h2
 from trio_h2.testing import scripted_client, session_pair
+from trio_h2.testing._handler_watch import HandlerWatch
 
 if TYPE_CHECKING:
     from trio.testing import MockClock
@@ -160,7 +161,7 @@ async def test_a_body_that_is_refused_is_the_clients_mistake(autojump_clock: Moc
             assert (await stream.receive_response()).status == 500
 
 
-async def test_handlers_keep_their_hooks(autojump_clock: MockClock) -> None:
+async def test_handlers_keep_their_names_and_hooks(autojump_clock: MockClock) -> None:
     """One is told of requests that it does not see; one that takes two arguments is refused with the hint."""
 
     async def app(request: Request, response: Response) -> None:
@@ -183,6 +184,7 @@ async def test_handlers_keep_their_hooks(autojump_clock: MockClock) -> None:
         await peer.send_headers(1, {":method": "GET"}, end_stream=True)
         await peer.expect_rst(1)
     assert [one.method for one in handler.refused] == ["GET"]
+    assert HandlerWatch(raises, raise_errors=True).__name__ == "raises"  # type: ignore[attr-defined]
     with pytest.raises(TypeError, match="request_handler"):
         session_pair(app)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="handler must be an async function, not None"):
