@@ -66,6 +66,26 @@ async def test_what_a_request_says(http1: bool, autojump_clock: MockClock) -> No
         assert response.text == repr(("POST", "/", "a.example", fields))
 
 
+async def test_http2_only_means_http2(autojump_clock: MockClock) -> None:
+    async def tell(stream: trio_h2.ServerStream) -> None:
+        await stream.respond(200, body=b"told")
+
+    async with network(_handler(tell)) as made, Client(transport=made, http1=False) as client:
+        assert (await client.get(URL)).http_version == "2"
+
+
+@both
+async def test_no_headers_but_those_of_the_request(http1: bool, autojump_clock: MockClock) -> None:
+    async def tell(stream: trio_h2.ServerStream) -> None:
+        await stream.respond(200, body=repr(sorted(name for name in stream.headers if name[:1] != ":")).encode())
+
+    async with (
+        network(_handler(tell)) as made,
+        Client(transport=made, prior_knowledge=not http1, default_headers=False, headers={"x-a": "1"}) as client,
+    ):
+        assert (await client.get(URL, headers={"x-b": "2"})).text == repr(["x-a", "x-b"])
+
+
 @both
 async def test_headers_of_the_client(http1: bool, autojump_clock: MockClock) -> None:
     async def tell(stream: trio_h2.ServerStream) -> None:

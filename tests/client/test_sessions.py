@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,8 @@ from trio_h2 import Client, ErrorCode, Retry, Timeouts
 from trio_h2.testing import GoAwayFrame, HeadersFrame, RstStreamFrame
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from trio.testing import MockClock
 
     from tests.client.network import Network
@@ -455,7 +458,78 @@ async def test_waiting_for_a_slot_has_its_time(autojump_clock: MockClock) -> Non
         nursery.cancel_scope.cancel()
 
 
-@pytest.mark.parametrize("name", ["connect", "slot", "response", "idle"])
+async def test_a_request_has_times_of_its_own(autojump_clock: MockClock) -> None:
+    """They count from when it waits for something, and what took too long is not tried again."""
+    times = Timeouts(connect=4, slot=2)
+    async with Client(transport=_never, prior_knowledge=True, max_sessions=1) as client, trio.open_nursery() as nursery:
+        with pytest.raises(trio_h2.RequestTimeoutError, match=f"connecting to {A} took longer than connect=4 s"):
+            async with client.request("GET", A, timeouts=times):
+                pass
+        assert trio.current_time() == pytest.approx(4)
+        nursery.start_soon(client.get, A)
+        await trio.sleep(1)
+        with pytest.raises(trio_h2.RequestTimeoutError, match="slot=2 s"):  # another origin has the only place
+            async with client.request("GET", B, timeouts=times):
+                pass
+        assert trio.current_time() == pytest.approx(7)
+        with pytest.raises(trio_h2.RequestTimeoutError, match="connect=4 s"):  # shares what another request has begun
+            async with client.request("GET", A, timeouts=times):
+                pass
+        assert trio.current_time() == pytest.approx(11)
+        nursery.cancel_scope.cancel()
+
+
+async def test_connecting_counts_from_when_it_begins(autojump_clock: MockClock) -> None:
+    async def slow(origin: str) -> trio.abc.Stream:
+        await trio.sleep(3 if origin == A else math.inf)
+        raise OSError("unreachable")
+
+    async def ask_later(client: Client) -> None:
+        with pytest.raises(OSError, match="unreachable"):
+            await client.get(A)
+
+    async with (
+        Client(transport=slow, max_sessions=1, retry=Retry(attempts=0)) as client,
+        trio.open_nursery() as nursery,
+    ):
+        nursery.start_soon(ask_later, client)
+        await trio.sleep(1)
+        with pytest.raises(trio_h2.RequestTimeoutError, match="connect=6 s"):
+            async with client.request("GET", B, timeouts=Timeouts(connect=6, slot=4)):
+                pass
+        assert trio.current_time() == pytest.approx(9)
+
+
+async def test_the_response_has_its_time_when_the_request_was_sent(autojump_clock: MockClock) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        for _ in range(4):
+            await trio.sleep(5)
+            yield b"piece"
+
+    async def silent(stream: trio_h2.ServerStream) -> None:
+        await trio.sleep_forever()
+
+    timeouts = Timeouts(response=7, send=3)
+    async with network(ours(silent)) as made, _client(made, timeouts=timeouts) as client:
+        with pytest.raises(trio_h2.RequestTimeoutError, match="response=7 s"):
+            async with client.request("POST", A, body=body()):
+                pass
+        assert trio.current_time() == pytest.approx(4 * 5 + 7)
+        start = trio.current_time()
+        with pytest.raises(trio_h2.RequestTimeoutError, match="send=3 s") as caught:
+            async with client.request("POST", A, body=_endless):
+                pass
+        assert (caught.value.phase, caught.value.retryable) == ("send", False)
+        assert trio.current_time() - start == pytest.approx(3)
+        assert len(made.asked) == 1
+
+
+async def _endless() -> AsyncIterator[bytes]:
+    while True:
+        yield bytes(100_000)
+
+
+@pytest.mark.parametrize("name", ["connect", "slot", "response", "idle", "send"])
 def test_wrong_timeouts_are_refused(name: str) -> None:
     for wrong in 0, -1, float("nan"):
         with pytest.raises(ValueError, match=name):

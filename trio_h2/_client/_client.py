@@ -44,7 +44,8 @@ class Client:
     ``http://`` URLs mean HTTP/1.1, unless *prior_knowledge* says otherwise; for ``https://`` the server chooses.
 
     Args:
-        headers: fields of every request that does not name them itself; ``user-agent`` is there already.
+        headers: fields of every request that does not name them itself, beside ``user-agent`` and ``accept``.
+        default_headers: whether requests that do not name ``user-agent`` and ``accept`` get those of this library.
         ssl_context: for ``https``; by default one that verifies against the system's CAs. One of your own should offer
             ``h2`` and ``http/1.1`` (`client_ssl_context` with ``allow_http1=True``).
         config: limits and timeouts of sessions.
@@ -60,7 +61,8 @@ class Client:
         unix_path: a Unix socket that all requests go to instead, whatever their hosts.
         http1: whether HTTP/1.1 may be spoken.
         http2: whether HTTP/2 may be spoken.
-        prior_knowledge: whether ``http://`` means HTTP/2 in clear text (RFC 9113 §3.3).
+        prior_knowledge: whether ``http://`` means HTTP/2 in clear text (RFC 9113 §3.3), as it does with
+            ``http1=False``.
         max_sessions: connections to all origins together; who needs a further one waits, and is not overtaken.
         max_sessions_per_origin: sessions to one origin, where more than one is opened when streams run short.
         max_http1_per_origin: connections of HTTP/1.1 to one origin, each of which carries one request at a time.
@@ -74,6 +76,7 @@ class Client:
         self,
         *,
         headers: HeadersInput | None = None,
+        default_headers: bool = True,
         ssl_context: ssl.SSLContext | None = None,
         config: ClientConfig | None = None,
         timeouts: Timeouts | None = None,
@@ -101,6 +104,7 @@ class Client:
                 raise ValueError("unix_path excludes proxies: all requests go to that socket")
             transport = _UnixSocket(unix_path)
         check_bool("trust_env", trust_env)
+        check_bool("default_headers", default_headers)
         if proxy is not None and trust_env:
             raise ValueError("proxy and trust_env exclude each other")
         if proxy is not None and not isinstance(proxy, Proxy):
@@ -123,7 +127,7 @@ class Client:
         config = config or ClientConfig()
         self._timeouts = timeouts or Timeouts()
         self._retry = retry or Retry()
-        self._headers = {"user-agent": f"trio-h2/{__version__}", "accept": "*/*"}
+        self._headers = {"user-agent": f"trio-h2/{__version__}", "accept": "*/*"} if default_headers else {}
         if headers is not None:
             self._headers = dict(_pairs(merged(self._headers, headers)))
         proxies = None
@@ -202,6 +206,7 @@ class Client:
         body: RequestBody = b"",
         expect_continue: bool = False,
         priority: Priority | None = None,
+        timeouts: Timeouts | None = None,
     ) -> RequestBlock:
         """Prepares a request; ``async with`` sends it and gives its `Response` when the head of that is here.
 
@@ -216,6 +221,9 @@ class Client:
                 thing, and is called again when the request is sent again.
             expect_continue: holds the body until the server asks for it, or for a moment (RFC 9110 §10.1.1).
             priority: how much the response matters (RFC 9218); over HTTP/2 only.
+            timeouts: how long each part of this request may take, instead of what the client was told. ``connect`` is
+                how long it waits for a connection that is being opened, which the client's own ``connect`` ends as
+                well. What takes longer fails, and is not tried again.
 
         Returns:
             A block; nothing has been sent yet.
@@ -228,7 +236,7 @@ class Client:
         as often as `Retry` allows. A body that comes piece by piece is sent by a task of the block; what its maker
         raises comes out of the block.
         """
-        return self._prepare(method, url, params, headers, body_of(body), expect_continue, priority)
+        return self._prepare(method, url, params, headers, body_of(body), expect_continue, priority, timeouts)
 
     def _prepare(
         self,
@@ -239,11 +247,12 @@ class Client:
         body: RequestBody,
         expect_continue: bool,
         priority: Priority | None,
+        timeouts: Timeouts | None = None,
     ) -> RequestBlock:
         text, origin, target = where(url, params)
         fields = merged(self._headers, headers)
         number = self._pool.number()
-        outgoing = Outgoing(method, text, origin, target, fields, body, expect_continue, priority, number)
+        outgoing = Outgoing(method, text, origin, target, fields, body, expect_continue, priority, number, timeouts)
         return construct(RequestBlock, outgoing, self._pool, self._timeouts, self._retry)
 
     async def get(

@@ -36,7 +36,7 @@ class Dialer:
         transport: makes what is used instead of a TCP connection, for an origin.
         http1: whether HTTP/1.1 may be spoken.
         http2: whether HTTP/2 may be spoken.
-        prior_knowledge: whether ``http`` means HTTP/2 (RFC 9113 §3.3).
+        prior_knowledge: whether ``http`` means HTTP/2 (RFC 9113 §3.3), as it does where HTTP/1.1 may not be spoken.
         proxies: the ways through proxies, if there are any.
     """
 
@@ -81,7 +81,7 @@ class Dialer:
 
     def http1_only(self, origin: Origin) -> bool:
         """Whether an origin will get HTTP/1.1, as far as that is known beforehand."""
-        return not self._http2 or (origin.scheme == "http" and not self._prior_knowledge)
+        return not self._http2 or (origin.scheme == "http" and self._http1 and not self._prior_knowledge)
 
     async def dial(self, origin: Origin, *, http1: bool) -> Dialed:
         """Connects to an origin, through a proxy if there is one.

@@ -21,7 +21,7 @@ class RequestTimeoutError(H2Error, trio.TooSlowError):
     """
 
     phase: str
-    """Which part: ``"connect"``, ``"slot"``, ``"response"`` or ``"idle"``."""
+    """Which part: ``"connect"``, ``"slot"``, ``"send"``, ``"response"`` or ``"idle"``."""
 
     def __init__(self, message: str = "", *, phase: str = "response") -> None:
         super().__init__(message, retryable=phase in ("connect", "slot"))

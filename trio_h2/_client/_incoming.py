@@ -26,13 +26,16 @@ class Incoming:
         pooled: the connection.
         timeouts: how long its parts may take.
         timers: watch that.
+        sent: whether all of the request is on its way; if not, `request_sent` will say it.
     """
 
-    def __init__(self, exchange: Exchange, pooled: Pooled, timeouts: Timeouts, timers: Timers) -> None:
+    def __init__(self, exchange: Exchange, pooled: Pooled, timeouts: Timeouts, timers: Timers, *, sent: bool) -> None:
         self._exchange = exchange
         self._pooled: Pooled | None = pooled
         self._timeouts = timeouts
         self._timers = timers
+        self._sent = sent
+        self._waits_for_head = False
         self._ended = False
         self._expired = False
         self.http_version: str = pooled.http_version
@@ -50,17 +53,26 @@ class Incoming:
     async def receive_head(self) -> Headers:
         """Waits for the head of the final response."""
         seconds = self._timeouts.response
-        self._timers.begin(self, seconds)
+        self._waits_for_head = True
+        if self._sent:
+            self._timers.begin(self, seconds)
         try:
             headers = await self._exchange.receive_response()
         except trio.ClosedResourceError:
             self._raise_if_expired("response", seconds)
             raise
         finally:
+            self._waits_for_head = False
             self._timers.end(self, seconds)
         assert self._pooled is not None
         self._pooled.lane.answered += 1
         return headers
+
+    def request_sent(self) -> None:
+        """All of the request is on its way: from now on the server is to answer."""
+        self._sent = True
+        if self._waits_for_head:
+            self._timers.begin(self, self._timeouts.response)
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """Receives bytes of the body, ``b""`` at its end."""

@@ -14,19 +14,33 @@ if TYPE_CHECKING:
     from .._address import Origin
     from ._pool import Pool
     from ._pooled import Pooled
+    from ._timeouts import Deadline
 
 
 class Ticket:
-    """A request that waits for a connection."""
+    """A request that waits for a connection.
 
-    __slots__ = ("error", "number", "pooled", "settled")
+    Args:
+        number: in the order in which the requests were made.
+        deadline: how long it waits.
+        connect: how long it waits from when a connection is being opened for it; ``None``: that makes no difference.
+    """
 
-    def __init__(self, number: int) -> None:
+    __slots__ = ("_connect", "_deadline", "error", "number", "pooled", "settled")
+
+    def __init__(self, number: int, deadline: Deadline | None = None, connect: float | None = None) -> None:
         self.number = number
-        """In the order in which the requests were made."""
+        self._deadline = deadline
+        self._connect = connect
         self.settled = trio.Event()
         self.pooled: Pooled | None = None
         self.error: Exception | None = None
+
+    def connecting(self, origin: Origin) -> None:
+        """A connection is being opened for it."""
+        if self._connect is not None and self._deadline is not None:
+            self._deadline.restart(self._connect, "connect", f"connecting to {origin}")
+            self._connect = None
 
 
 class Opening:
@@ -81,18 +95,19 @@ class Lane:
             pooled.take()
         return pooled
 
-    async def acquire(self, number: int) -> Pooled:
+    async def acquire(self, ticket: Ticket) -> Pooled:
         """Waits in line for a connection, which the request must give back.
 
-        The order is that of *number*. Opens a connection if one is needed; cancelling it fails nobody else.
+        The order is that of their numbers. Opens a connection if one is needed; cancelling it fails nobody else.
 
         Raises:
             OSError, HandshakeError, RequestTimeoutError: no connection could be opened.
             trio.ClosedResourceError: the client is closed.
         """
-        ticket = Ticket(number)
         bisect.insort(self.waiting, ticket, key=_number_of)
         self.pump()
+        if self.opening and (not self.http1 or len(self.waiting) <= len(self.opening)):
+            ticket.connecting(self.origin)
         try:
             await ticket.settled.wait()
         except BaseException:
@@ -141,6 +156,8 @@ class Lane:
             opening = Opening(self)
             self.opening.add(opening)
             self._pool.start(opening)
+            for ticket in self.waiting[: len(self.opening)] if self.http1 else self.waiting:
+                ticket.connecting(self.origin)
         if not self.waiting:
             for opening in self.opening:
                 opening.scope.cancel()

@@ -17,6 +17,7 @@ from .._url import request_target, shown_url, url_text
 if TYPE_CHECKING:
     from .. import HeadersInput, Priority
     from .._url import Url
+    from ._timeouts import Timeouts
 
 RequestBody: TypeAlias = bytes | bytearray | memoryview | AsyncIterable[bytes] | Callable[[], AsyncIterable[bytes]]
 """What a request can carry: bytes; what makes them piece by piece, once; or a function that returns such a thing each
@@ -48,6 +49,8 @@ class Outgoing:
     priority: Priority | None
     number: int
     """Its place among all requests of the client."""
+    timeouts: Timeouts | None = field(default=None)
+    """Those of this request, if it has its own."""
     started: bool = field(default=False)
     """Something of a body that comes once only was taken."""
 

@@ -11,6 +11,7 @@ from ..tunnel import TunnelRefusedError
 from ._dialer import Dialer
 from ._errors import ProxyError, RequestTimeoutError, proxy_refusal
 from ._held_tunnel import HeldTunnel
+from ._lane import Ticket
 from ._pool import Pool
 from ._pooled_session import PooledSession
 from ._proxy import authority_of
@@ -129,7 +130,7 @@ class Proxies:
     async def _tunnel_http2(self, proxy: Proxy, origin: Origin) -> HeldTunnel:
         pool = self._pools.get(proxy) or self._new_pool(proxy)
         lane = pool.lane(proxy.origin)
-        pooled = lane.acquire_nowait() or await lane.acquire(pool.number())
+        pooled = lane.acquire_nowait() or await lane.acquire(Ticket(pool.number()))
         assert isinstance(pooled, PooledSession)
         try:
             stream = await pooled.open_tunnel(authority_of(origin), proxy.headers)

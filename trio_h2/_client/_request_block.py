@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import trio
 
 from .._util import NoPublicConstructor, construct, interrupt_safe, unwrap_body_error
+from ._errors import RequestTimeoutError
 from ._incoming import Incoming
+from ._lane import Ticket
 from ._pool import wants_http1
 from ._response import Response
 from ._retry import retry_after
@@ -37,7 +39,7 @@ class RequestBlock(metaclass=NoPublicConstructor):
     def __init__(self, request: Outgoing, pool: Pool, timeouts: Timeouts, retry: Retry) -> None:
         self._request = request
         self._pool = pool
-        self._timeouts = timeouts
+        self._timeouts = request.timeouts or timeouts
         self._retry = retry
         self._incoming: Incoming | None = None
         self._uploads: AbstractAsyncContextManager[trio.Nursery] | None = None
@@ -122,6 +124,8 @@ class RequestBlock(metaclass=NoPublicConstructor):
         request, lane = self._request, self._lane
         if not request.replayable:
             return None
+        if request.timeouts is not None and isinstance(error, RequestTimeoutError):
+            return None  # whoever asks for a time wants to know after that time
         if wants_http1(error) and not lane.http1:
             lane.http1 = True
             lane.leave()
@@ -167,8 +171,11 @@ class RequestBlock(metaclass=NoPublicConstructor):
     async def _acquire(self, lane: Lane) -> Pooled:
         pooled = lane.acquire_nowait()
         if pooled is None:
-            with Deadline(self._timeouts.slot, "slot", "waiting for a connection"):
-                pooled = await lane.acquire(self._request.number)
+            own = self._request.timeouts
+            deadline = Deadline(self._timeouts.slot, "slot", "waiting for a connection", restarts=own is not None)
+            with deadline:
+                ticket = Ticket(self._request.number, deadline, None if own is None else own.connect)
+                pooled = await lane.acquire(ticket)
         return pooled
 
     async def _attempt(self, pooled: Pooled) -> Headers:
@@ -182,11 +189,12 @@ class RequestBlock(metaclass=NoPublicConstructor):
         except BaseException:
             pooled.give_back()
             raise
-        self._incoming = incoming = Incoming(exchange, pooled, timeouts, self._pool.timers)
+        sent = content is not None
+        self._incoming = incoming = Incoming(exchange, pooled, timeouts, self._pool.timers, sent=sent)
         try:
             if content is None:
                 assert self._nursery is not None
-                self._upload = Upload(request, exchange, timeouts.idle)
+                self._upload = Upload(request, exchange, incoming, timeouts.send)
                 self._nursery.start_soon(self._upload.run, name=f"trio_h2 body of {request.method} {request.url}")
             return await incoming.receive_head()
         except BaseException:

@@ -29,10 +29,11 @@ class Timeouts:
     slot: float = 60.0
     """Waiting for a connection that takes the request, opening one included, and for a stream on it."""
     response: float = 300.0
-    """From when the request, or the head of one whose body comes piece by piece, is on its way to the head of the
-    response."""
+    """From when the request is on its way, with all of its body, to the head of the response."""
     idle: float = 300.0
-    """The next piece of a body: of the response, or the server's taking the next of ours."""
+    """The next piece of the response's body."""
+    send: float = 300.0
+    """The server's taking the next piece of a body that is sent piece by piece."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -40,18 +41,34 @@ class Timeouts:
 
 
 class Deadline:
-    """A block that may take so long; `RequestTimeoutError` names what took longer."""
+    """A block that may take so long; `RequestTimeoutError` names what took longer.
 
-    __slots__ = ("_message", "_phase", "_scope", "_seconds")
+    Args:
+        seconds: the time that it may take.
+        phase: the field of `Timeouts` that says so.
+        message: what takes the time.
+        restarts: whether `restart` may be called, by whatever task.
+    """
 
-    def __init__(self, seconds: float, phase: str, message: str) -> None:
+    __slots__ = ("_message", "_phase", "_restarts", "_scope", "_seconds")
+
+    def __init__(self, seconds: float, phase: str, message: str, *, restarts: bool = False) -> None:
         self._seconds = seconds
         self._phase = phase
         self._message = message
+        self._restarts = restarts
         self._scope: trio.CancelScope | None = None
 
+    def restart(self, seconds: float, phase: str, message: str) -> None:
+        """It is something else now that may take so long, from this moment on."""
+        self._seconds = seconds
+        self._phase = phase
+        self._message = message
+        assert self._scope is not None
+        self._scope.deadline = trio.current_time() + seconds
+
     def __enter__(self) -> None:
-        if self._seconds < math.inf:
+        if self._seconds < math.inf or self._restarts:
             self._scope = trio.CancelScope(deadline=trio.current_time() + self._seconds)
             self._scope.__enter__()
 

@@ -15,17 +15,26 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from ._exchange import Exchange
+    from ._incoming import Incoming
     from ._outgoing import Outgoing
 
 
 @interrupt_safe
 class Upload:
-    """Takes the pieces of a body from whatever makes them, and sends them."""
+    """Takes the pieces of a body from whatever makes them, and sends them; tells *incoming* when all is sent.
 
-    def __init__(self, request: Outgoing, exchange: Exchange, idle: float) -> None:
+    Args:
+        request: has the body.
+        exchange: carries it.
+        incoming: the response.
+        seconds: how long the server may take for each piece.
+    """
+
+    def __init__(self, request: Outgoing, exchange: Exchange, incoming: Incoming, seconds: float) -> None:
         self._request = request
         self._exchange = exchange
-        self._idle = idle
+        self._incoming = incoming
+        self._seconds = seconds
         self._scope = trio.CancelScope()
         self.error: Exception | None = None
         """What the maker of the body has raised."""
@@ -37,6 +46,7 @@ class Upload:
             try:
                 while await self._send_next(pieces):
                     pass
+                self._incoming.request_sent()
             except Exception as exc:
                 self.error = exc
                 raise
@@ -52,7 +62,7 @@ class Upload:
             piece = bytes_of("a piece of the body", await interruptible(_next, pieces))
         except StopAsyncIteration:
             piece = None
-        with Deadline(self._idle, "idle", "sending the body"):
+        with Deadline(self._seconds, "send", "sending the next piece of the body"):
             try:
                 if piece is not None:
                     await exchange.send_all(piece)
