@@ -110,6 +110,7 @@ from ._client import Proxy as Proxy
 from ._client import ProxyError as ProxyError
 from ._client import RequestBlock as RequestBlock
 from ._client import RequestBody as RequestBody
+from ._client import RequestOptions as RequestOptions
 from ._client import RequestTimeoutError as RequestTimeoutError
 from ._client import Response as Response
 from ._client import Retry as Retry

@@ -7,6 +7,7 @@ from ._errors import ProxyError as ProxyError
 from ._errors import RequestTimeoutError as RequestTimeoutError
 from ._errors import StatusError as StatusError
 from ._errors import TooManyRedirectsError as TooManyRedirectsError
+from ._options import RequestOptions as RequestOptions
 from ._outgoing import Params as Params
 from ._outgoing import RequestBody as RequestBody
 from ._proxy import Proxy as Proxy

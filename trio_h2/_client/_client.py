@@ -12,8 +12,10 @@ from .. import ClientConfig, Headers, __version__
 from .._checks import check_bool, check_int, check_seconds
 from .._content import DEFAULT_MAX_BODY_SIZE
 from .._util import construct, interrupt_safe, unwrap_body_error
+from ._content import content_of
 from ._dialer import Dialer
-from ._outgoing import Outgoing, body_of, merged, where
+from ._handling import Handling
+from ._outgoing import Outgoing, merged, where
 from ._pool import Pool
 from ._proxy import Proxy
 from ._request_block import RequestBlock
@@ -24,10 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from contextlib import AbstractAsyncContextManager
     from types import TracebackType
-    from typing import Self
+    from typing import Self, Unpack
 
-    from .. import ClientSession, HeadersInput, Priority
+    from .. import ClientSession, HeadersInput, JSONValue, Priority
     from .._url import Url
+    from ._options import RequestOptions
     from ._outgoing import Params, RequestBody
     from ._response import Response
     from ._statistics import ClientStatistics
@@ -51,6 +54,8 @@ class Client:
         config: limits and timeouts of sessions.
         timeouts: how long each part of a request may take.
         retry: what is sent again.
+        follow_redirects: whether redirects are followed. Off, they are returned like any other response.
+        max_redirects: redirects that are followed, one after the other, before `TooManyRedirectsError`.
         transport: an async function that is called with the origin of each new connection, and returns the stream to
             use instead of a TCP connection; for ``https``, TLS is spoken over it.
         proxy: the proxy that all connections go through, as a URL with user and password if need be, or a `Proxy`. A
@@ -81,6 +86,8 @@ class Client:
         config: ClientConfig | None = None,
         timeouts: Timeouts | None = None,
         retry: Retry | None = None,
+        follow_redirects: bool = False,
+        max_redirects: int = 10,
         transport: Callable[[str], Awaitable[trio.abc.Stream]] | None = None,
         proxy: Url | Proxy | None = None,
         trust_env: bool = False,
@@ -114,12 +121,14 @@ class Client:
             ("http1", http1),
             ("http2", http2),
             ("prior_knowledge", prior_knowledge),
+            ("follow_redirects", follow_redirects),
         ):
             check_bool(name, flag)
         if not (http1 or http2):
             raise ValueError("http1 and http2 are both off: nothing is left to speak")
         if prior_knowledge and not http2:
             raise ValueError("prior_knowledge is about HTTP/2, which http2=False turns off")
+        check_int("max_redirects", max_redirects, 1)
         check_int("max_sessions", max_sessions, 1)
         check_int("max_sessions_per_origin", max_sessions_per_origin, 1)
         check_int("max_http1_per_origin", max_http1_per_origin, 1)
@@ -127,6 +136,8 @@ class Client:
         config = config or ClientConfig()
         self._timeouts = timeouts or Timeouts()
         self._retry = retry or Retry()
+        self._max_redirects = max_redirects
+        self._handling = Handling(max_redirects if follow_redirects else 0)
         self._headers = {"user-agent": f"trio-h2/{__version__}", "accept": "*/*"} if default_headers else {}
         if headers is not None:
             self._headers = dict(_pairs(merged(self._headers, headers)))
@@ -204,6 +215,9 @@ class Client:
         params: Params | None = None,
         headers: HeadersInput | None = None,
         body: RequestBody = b"",
+        json: JSONValue = None,
+        data: Params | None = None,
+        follow_redirects: bool | None = None,
         expect_continue: bool = False,
         priority: Priority | None = None,
         timeouts: Timeouts | None = None,
@@ -219,6 +233,9 @@ class Client:
             headers: a mapping or pairs.
             body: bytes; an async iterable of bytes, which can be sent once only; or a function that returns such a
                 thing, and is called again when the request is sent again.
+            json: what is sent as JSON instead of a *body*; ``None`` is nothing, for JSON's null write ``body=b"null"``.
+            data: the fields of a form that is sent instead of a *body*, URL-encoded: a mapping, or pairs.
+            follow_redirects: whether redirects are followed; ``None``: what the client was told.
             expect_continue: holds the body until the server asks for it, or for a moment (RFC 9110 §10.1.1).
             priority: how much the response matters (RFC 9218); over HTTP/2 only.
             timeouts: how long each part of this request may take, instead of what the client was told. ``connect`` is
@@ -232,11 +249,19 @@ class Client:
             TypeError, ValueError: an argument is not allowed.
 
         Entering the block raises `OSError` or `HandshakeError` if no connection can be opened, `RequestTimeoutError` if
-        something took too long, and `StreamError` or `SessionError` if the request failed; each only after it was sent
-        as often as `Retry` allows. A body that comes piece by piece is sent by a task of the block; what its maker
-        raises comes out of the block.
+        something took too long, `StreamError` or `SessionError` if the request failed, each only after it was sent
+        as often as `Retry` allows, and `TooManyRedirectsError`. A body that comes piece by piece is sent by a task of
+        the block; what its maker raises comes out of the block.
+
+        A redirect that is followed goes where ``location`` says. 303 makes a GET of everything but HEAD; 301 and 302
+        make one of POST, as in browsers; else method and body stay. ``authorization``, ``cookie`` and
+        ``proxy-authorization`` go to no other origin. A redirect that may not be followed is returned: one from
+        ``https`` to ``http``, to something else or nowhere, or for a body that can be made only once.
         """
-        return self._prepare(method, url, params, headers, body_of(body), expect_continue, priority, timeouts)
+        content, media_type = content_of(body, json, data)
+        return self._prepare(
+            method, url, params, headers, content, media_type, follow_redirects, expect_continue, priority, timeouts
+        )
 
     def _prepare(
         self,
@@ -245,26 +270,21 @@ class Client:
         params: Params | None,
         headers: HeadersInput | None,
         body: RequestBody,
+        media_type: str | None,
+        follow_redirects: bool | None,
         expect_continue: bool,
         priority: Priority | None,
-        timeouts: Timeouts | None = None,
+        timeouts: Timeouts | None,
     ) -> RequestBlock:
         text, origin, target = where(url, params)
-        fields = merged(self._headers, headers)
+        handling = self._handling
+        if follow_redirects is not None:
+            handling = Handling(self._max_redirects if check_bool("follow_redirects", follow_redirects) else 0)
+        defaults = self._headers if media_type is None else {**self._headers, "content-type": media_type}
+        fields = merged(defaults, headers)
         number = self._pool.number()
         outgoing = Outgoing(method, text, origin, target, fields, body, expect_continue, priority, number, timeouts)
-        return construct(RequestBlock, outgoing, self._pool, self._timeouts, self._retry)
-
-    async def get(
-        self,
-        url: Url,
-        *,
-        params: Params | None = None,
-        headers: HeadersInput | None = None,
-        max_size: int = DEFAULT_MAX_BODY_SIZE,
-    ) -> Response:
-        """Sends GET; returns the response with its whole body, see `fetch`."""
-        return await self.fetch("GET", url, params=params, headers=headers, max_size=max_size)
+        return construct(RequestBlock, outgoing, self._pool, self._timeouts, self._retry, handling)
 
     async def fetch(
         self,
@@ -274,29 +294,72 @@ class Client:
         params: Params | None = None,
         headers: HeadersInput | None = None,
         body: RequestBody = b"",
+        json: JSONValue = None,
+        data: Params | None = None,
         max_size: int = DEFAULT_MAX_BODY_SIZE,
+        follow_redirects: bool | None = None,
+        expect_continue: bool = False,
+        priority: Priority | None = None,
+        timeouts: Timeouts | None = None,
     ) -> Response:
         """Sends a request, and returns its response when the whole body is here.
 
         Cancelled: it is given up, and its connection kept for others.
 
         Args:
-            method: as in `request`, like the next four.
+            method: as in `request`, like all others but *max_size*.
             url: whole, with its scheme.
             params: what is added to the query.
             headers: a mapping or pairs.
             body: what is sent.
+            json: what is sent as JSON instead.
+            data: the fields of a form that is sent instead.
             max_size: the bytes of the response, after decoding, that are not too many; 1 MiB by default.
+            follow_redirects: whether redirects are followed.
+            expect_continue: holds the body until the server asks for it, or for a moment.
+            priority: how much the response matters.
+            timeouts: how long each part of this request may take.
 
         Raises:
             BodyTooLargeError: there are more.
-            TypeError, ValueError, OSError, HandshakeError, RequestTimeoutError, StreamError, SessionError: as in
-                `request`.
+            TypeError, ValueError, OSError, HandshakeError, RequestTimeoutError, StreamError, SessionError,
+                TooManyRedirectsError: as in `request`.
         """
         check_int("max_size", max_size, 0)
-        async with self._prepare(method, url, params, headers, body_of(body), False, None) as response:
+        content, media_type = content_of(body, json, data)
+        async with self._prepare(
+            method, url, params, headers, content, media_type, follow_redirects, expect_continue, priority, timeouts
+        ) as response:
             await response.read(max_size=max_size)
         return response
+
+    async def get(self, url: Url, **options: Unpack[RequestOptions]) -> Response:
+        """Sends GET; returns the response with its whole body: `fetch` has the options."""
+        return await self.fetch("GET", url, **options)
+
+    async def head(self, url: Url, **options: Unpack[RequestOptions]) -> Response:
+        """Sends HEAD, which is answered without a body: `fetch` has the options."""
+        return await self.fetch("HEAD", url, **options)
+
+    async def options(self, url: Url, **options: Unpack[RequestOptions]) -> Response:
+        """Sends OPTIONS; returns the response with its whole body: `fetch` has the options."""
+        return await self.fetch("OPTIONS", url, **options)
+
+    async def post(self, url: Url, **options: Unpack[RequestOptions]) -> Response:
+        """Sends POST; returns the response with its whole body: `fetch` has the options."""
+        return await self.fetch("POST", url, **options)
+
+    async def put(self, url: Url, **options: Unpack[RequestOptions]) -> Response:
+        """Sends PUT; returns the response with its whole body: `fetch` has the options."""
+        return await self.fetch("PUT", url, **options)
+
+    async def patch(self, url: Url, **options: Unpack[RequestOptions]) -> Response:
+        """Sends PATCH; returns the response with its whole body: `fetch` has the options."""
+        return await self.fetch("PATCH", url, **options)
+
+    async def delete(self, url: Url, **options: Unpack[RequestOptions]) -> Response:
+        """Sends DELETE; returns the response with its whole body: `fetch` has the options."""
+        return await self.fetch("DELETE", url, **options)
 
 
 class _UnixSocket:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import contextlib
+from typing import TYPE_CHECKING, Final
 
 import trio
 
+from .. import H2Error
 from .._util import interrupt_safe
 from ._errors import RequestTimeoutError
 
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
     from ._pooled import Pooled
     from ._timeouts import Timeouts
     from ._timers import Timers
+
+_SHORT: Final = 64 * 1024
+"""Bytes of a body that nobody wants that are read, so that a connection of HTTP/1.1 can be used again."""
+_DISCARD_SECONDS: Final = 0.5
 
 
 @interrupt_safe
@@ -94,6 +100,16 @@ class Incoming:
             self._ended = True
             self.close()
         return data
+
+    async def discard(self) -> None:
+        """Reads the body to its end if it is short and comes at once, and drops it; never raises because of the server.
+
+        What is longer is left to `close`.
+        """
+        left = _SHORT
+        with contextlib.suppress(H2Error, trio.ClosedResourceError), trio.move_on_after(_DISCARD_SECONDS):
+            while left > 0 and (data := await self.receive_some(left)):
+                left -= len(data)
 
     def expire(self) -> None:
         """Something that is waited for took too long. For the timers."""

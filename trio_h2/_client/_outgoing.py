@@ -11,7 +11,6 @@ from urllib.parse import quote, urlencode
 
 from .. import Headers
 from .._address import Origin, parse_url
-from .._checks import bytes_of
 from .._url import request_target, shown_url, url_text
 
 if TYPE_CHECKING:
@@ -78,17 +77,6 @@ class Outgoing:
 
 async def _one(content: bytes) -> AsyncIterator[bytes]:
     yield content
-
-
-def body_of(body: object) -> RequestBody:
-    """Checks what a request is to carry.
-
-    Raises:
-        TypeError: it is none of what it can be.
-    """
-    if isinstance(body, AsyncIterable) or callable(body):
-        return body
-    return bytes_of("body", body)
 
 
 @lru_cache(maxsize=256)

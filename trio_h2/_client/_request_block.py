@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import trio
 
 from .._util import NoPublicConstructor, construct, interrupt_safe, unwrap_body_error
-from ._errors import RequestTimeoutError
+from ._errors import RequestTimeoutError, TooManyRedirectsError
 from ._incoming import Incoming
 from ._lane import Ticket
 from ._pool import wants_http1
+from ._redirect import redirected
 from ._response import Response
 from ._retry import retry_after
 from ._timeouts import Deadline
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from .. import Headers
+    from ._handling import Handling
     from ._lane import Lane
     from ._outgoing import Outgoing
     from ._pool import Pool
@@ -36,11 +38,12 @@ class RequestBlock(metaclass=NoPublicConstructor):
 
     _made_by = "Client.request makes it"
 
-    def __init__(self, request: Outgoing, pool: Pool, timeouts: Timeouts, retry: Retry) -> None:
+    def __init__(self, request: Outgoing, pool: Pool, timeouts: Timeouts, retry: Retry, handling: Handling) -> None:
         self._request = request
         self._pool = pool
         self._timeouts = request.timeouts or timeouts
         self._retry = retry
+        self._handling = handling
         self._incoming: Incoming | None = None
         self._uploads: AbstractAsyncContextManager[trio.Nursery] | None = None
         self._nursery: trio.Nursery | None = None
@@ -92,9 +95,31 @@ class RequestBlock(metaclass=NoPublicConstructor):
         finally:
             del exc, error
 
-    # -- sending, again and again ----------------------------------------------------------------------------------
+    # -- sending, here and there -----------------------------------------------------------------------------------
 
     async def _send(self) -> Response:
+        headers = await self._ask()
+        history: tuple[Response, ...] = ()
+        if self._handling.max_redirects:
+            while (following := redirected(self._request, headers)) is not None:
+                assert self._incoming is not None
+                history = *history, construct(Response, self._incoming, self._request, headers, history)
+                await self._drop()
+                if len(history) > self._handling.max_redirects:
+                    raise TooManyRedirectsError(
+                        f"{history[0].method} {history[0].url} was redirected more often than "
+                        f"max_redirects={self._handling.max_redirects} times, to {following.url} in the end"
+                    )
+                self._request = following
+                self._repeated = 0
+                headers = await self._ask()
+        assert self._incoming is not None
+        return construct(Response, self._incoming, self._request, headers, history)
+
+    # -- sending, again and again ----------------------------------------------------------------------------------
+
+    async def _ask(self) -> Headers:
+        """Sends the request, again if need be; returns the head of its response."""
         self._lane = lane = self._pool.lane(self._request.origin)
         lane.users += 1
         self._answered = lane.answered
@@ -111,9 +136,8 @@ class RequestBlock(metaclass=NoPublicConstructor):
                 else:
                     pause = self._pause_after_response(headers)
                     if pause is None:
-                        assert self._incoming is not None
-                        return construct(Response, self._incoming, self._request, headers, ())
-                    self._give_up()
+                        return headers
+                    await self._drop()
                 await trio.sleep(pause)
         finally:
             lane.users -= 1
@@ -160,6 +184,14 @@ class RequestBlock(metaclass=NoPublicConstructor):
             return None
         self._repeated += 1
         return retry.pause(self._repeated) if asked is None else asked
+
+    async def _drop(self) -> None:
+        """Gives up a response that nobody wants; a short one is read to its end, which keeps the connection."""
+        try:
+            if self._incoming is not None:
+                await self._incoming.discard()
+        finally:
+            self._give_up()
 
     def _give_up(self) -> None:
         if self._incoming is not None:
