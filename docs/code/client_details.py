@@ -1,3 +1,4 @@
+import ssl
 from collections.abc import Callable, Iterable
 
 import trio
@@ -49,3 +50,8 @@ async def pass_on(stream: trio_h2.ServerStream, session: trio_h2.ClientSession) 
     async with session.request(stream.method, headers=headers, body=await stream.read()) as behind:
         response = await behind.receive_response()
         await stream.respond(response.forwarded(), body=await behind.read())
+
+
+async def fetch_all(context: ssl.SSLContext, *urls: str) -> list[bytes]:
+    async with trio_h2.Client(ssl_context=context, coalesce=True) as client:
+        return [(await client.get(url)).content for url in urls]

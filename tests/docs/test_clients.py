@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import client_details
 import pytest
 
-from tests.docs.conftest import serving
+import trio_h2
+from tests.docs.conftest import Certificates, serving
 from trio_h2.constants import FLAG_PRIORITY
 from trio_h2.testing import session_pair
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import trio_h2
 
 
 async def test_a_body_as_json() -> None:
@@ -113,3 +112,18 @@ async def test_a_gateway() -> None:
         async with front.request("POST", "/notes", headers=headers, body=b"milk") as stream:
             assert (await stream.receive_response())["x-path"] == "/notes"
             assert await stream.read() == b"milk"
+
+
+async def test_origins_that_share_a_session(certificates: Certificates) -> None:
+    sessions = set()
+
+    async def hello(stream: trio_h2.ServerStream) -> None:
+        sessions.add(stream.session)
+        await stream.respond(200, body=stream.headers[":authority"].encode())
+
+    context = certificates.authority.server_context()
+    async with trio_h2.open_server(hello, host="127.0.0.1", ssl_context=context) as server:
+        urls = f"https://127.0.0.1:{server.port}/", f"https://localhost:{server.port}/"
+        bodies = await client_details.fetch_all(certificates.authority.client_context(), *urls)
+    assert bodies == [f"127.0.0.1:{server.port}".encode(), f"localhost:{server.port}".encode()]
+    assert len(sessions) == 1

@@ -72,6 +72,10 @@ class Client:
         max_sessions_per_origin: sessions to one origin, where more than one is opened when streams run short.
         max_http1_per_origin: connections of HTTP/1.1 to one origin, each of which carries one request at a time.
         idle_timeout: seconds after which a connection that has no request is closed.
+        coalesce: whether requests to an ``https`` origin that has no session yet may go over that with another origin:
+            if its certificate is valid for the host, and either the server has named the origin (ORIGIN, RFC 8336), or
+            has named none and the host has the same address (RFC 9113 §9.1.1). After a 421 the origin gets a session
+            of its own.
 
     Raises:
         TypeError, ValueError: an argument is not allowed.
@@ -99,6 +103,7 @@ class Client:
         max_sessions_per_origin: int = 1,
         max_http1_per_origin: int = 10,
         idle_timeout: float = 60.0,
+        coalesce: bool = False,
     ) -> None:
         if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
             raise TypeError(f"ssl_context must be an ssl.SSLContext, not {ssl_context!r}")
@@ -112,6 +117,7 @@ class Client:
             transport = _UnixSocket(unix_path)
         check_bool("trust_env", trust_env)
         check_bool("default_headers", default_headers)
+        check_bool("coalesce", coalesce)
         if proxy is not None and trust_env:
             raise ValueError("proxy and trust_env exclude each other")
         if proxy is not None and not isinstance(proxy, Proxy):
@@ -165,6 +171,7 @@ class Client:
             max_sessions_per_origin=max_sessions_per_origin,
             max_http1_per_origin=max_http1_per_origin,
             idle_timeout=idle_timeout,
+            coalesce=coalesce,
         )
         self._block: AbstractAsyncContextManager[trio.Nursery] | None = None
         self._used = False

@@ -83,6 +83,11 @@ class Lane:
         if not (self.users or self.pooled or self.waiting or self.opening):
             self._pool.forget(self)
 
+    @property
+    def has_its_own(self) -> bool:
+        """Whether it has a connection that takes requests, or one is being opened."""
+        return bool(self.opening) or any(not pooled.leaving for pooled in self.pooled)
+
     def acquire_nowait(self) -> Pooled | None:
         """Returns a connection for a request, which must give it back; ``None`` if it has to wait.
 

@@ -10,6 +10,7 @@ import trio
 
 from .. import ErrorCode, H2Error, connect
 from .._util import interrupt_safe
+from ._coalescing import Coalescing
 from ._lane import Lane
 from ._pooled_session import PooledSession
 from ._statistics import ClientStatistics
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from .. import ClientConfig, ClientSession
     from .._address import Origin
     from ._dialer import Dialer
-    from ._lane import Opening
+    from ._lane import Opening, Ticket
     from ._pooled import Pooled
     from ._timeouts import Timeouts
 
@@ -39,6 +40,7 @@ class Pool:
         max_sessions_per_origin: sessions of HTTP/2 to one origin, besides those that take no new requests.
         max_http1_per_origin: connections of HTTP/1.1 to one origin.
         idle_timeout: seconds after which a connection without requests is closed.
+        coalesce: whether origins may share a session.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Pool:
         max_sessions_per_origin: int,
         max_http1_per_origin: int,
         idle_timeout: float,
+        coalesce: bool = False,
     ) -> None:
         self._dialer = dialer
         self._config = config
@@ -59,6 +62,7 @@ class Pool:
         self.max_sessions_per_origin = max_sessions_per_origin
         self.max_http1_per_origin = max_http1_per_origin
         self._idle_timeout = idle_timeout
+        self.coalescing: Coalescing | None = Coalescing(dialer) if coalesce else None
         self._lanes: dict[Origin, Lane] = {}
         self._count = 0
         self._numbers = itertools.count()
@@ -80,6 +84,14 @@ class Pool:
         if lane is None:
             lane = self._lanes[origin] = Lane(self, origin, http1=self._dialer.http1_only(origin))
         return lane
+
+    async def acquire(self, lane: Lane, ticket: Ticket) -> Pooled:
+        """Waits for a connection for a request to *lane*, which must give it back; see `Lane.acquire`."""
+        if self.coalescing is not None:
+            pooled = await self.coalescing.take(lane, self._lanes.values())
+            if pooled is not None:
+                return pooled
+        return await lane.acquire(ticket)
 
     def forget(self, lane: Lane) -> None:
         """A lane has nothing any more."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .. import Headers
 from ._pooled import Pooled
 
 if TYPE_CHECKING:
-    from .. import ClientSession, ClientStream, Headers
+    from .. import ClientSession, ClientStream, HeadersInput
+    from .._address import Origin
     from ._lane import Lane
     from ._outgoing import Outgoing
 
@@ -33,10 +35,13 @@ class PooledSession(Pooled):
 
     async def _open(self, request: Outgoing, body: bytes, *, end_stream: bool) -> ClientStream:
         """Waits for a stream, and sends the request on it."""
+        headers, origin = request.headers, self.lane.origin
+        if request.origin is not origin and request.origin != origin:
+            headers = _named(headers, request.origin)
         return await self.session.open_stream(
             request.method,
             request.target,
-            headers=request.headers,
+            headers=headers,
             body=body,
             end_stream=end_stream,
             expect_continue=request.expect_continue,
@@ -58,3 +63,11 @@ class PooledSession(Pooled):
     async def wait_leaving(self) -> None:
         """GOAWAY, or the end of the session."""
         await self.session.wait_draining()
+
+
+def _named(headers: HeadersInput, origin: Origin) -> Headers:
+    """Returns the headers of a request on a session with another origin."""
+    given = Headers(headers)
+    if ":authority" in given or "host" in given:
+        return given
+    return Headers([(b":authority", origin.authority.encode("ascii")), *given.raw], sensitive=given.sensitive)

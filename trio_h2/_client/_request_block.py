@@ -134,7 +134,7 @@ class RequestBlock(metaclass=NoPublicConstructor):
                     if pause is None:
                         raise
                 else:
-                    pause = self._pause_after_response(headers)
+                    pause = self._pause_after_response(headers, pooled)
                     if pause is None:
                         return headers
                     await self._drop()
@@ -166,9 +166,14 @@ class RequestBlock(metaclass=NoPublicConstructor):
         self._repeated += 1
         return 0.0 if leaves and self._repeated == 1 else self._retry.pause(self._repeated)
 
-    def _pause_after_response(self, headers: Headers) -> float | None:
+    def _pause_after_response(self, headers: Headers, pooled: Pooled) -> float | None:
         """Returns how long to wait before the request is sent again because of its response, ``None`` if it is not."""
         retry, request = self._retry, self._request
+        if headers.status == 421 and pooled.lane is not self._lane and request.replayable:
+            # It was our idea to send it there.
+            assert self._pool.coalescing is not None
+            self._pool.coalescing.separate(request.origin)
+            return 0.0
         if self._repeated >= retry.attempts or not request.replayable:
             return None
         if headers.status == 421 and not self._repeated:
@@ -207,7 +212,7 @@ class RequestBlock(metaclass=NoPublicConstructor):
             deadline = Deadline(self._timeouts.slot, "slot", "waiting for a connection", restarts=own is not None)
             with deadline:
                 ticket = Ticket(self._request.number, deadline, None if own is None else own.connect)
-                pooled = await lane.acquire(ticket)
+                pooled = await self._pool.acquire(lane, ticket)
         return pooled
 
     async def _attempt(self, pooled: Pooled) -> Headers:

@@ -35,6 +35,11 @@ class ClientSession(Session):
         return self._core.origins.as_list() if self._core.has_origin_set else None
 
     @property
+    def origin_received(self) -> bool:
+        """Whether the server has sent an ORIGIN frame: then it answers for no origin that `origin_set` has not."""
+        return self._core.origins.received
+
+    @property
     def free_streams(self) -> int:
         """How many requests can be sent now without waiting for a slot; 0 if the session takes no new ones.
 

@@ -140,9 +140,12 @@ class OriginSet:
 
     def __init__(self, own: str) -> None:
         self._origins = {own: None}
+        self.received: bool = False
+        """Whether an ORIGIN frame has come."""
 
     def add(self, entries: Iterable[str]) -> None:
         """Takes the entries of a received ORIGIN frame; RFC 8336 §2.2: one that is no origin is passed over."""
+        self.received = True
         for entry in entries:
             try:
                 origin = origin_of(entry)
