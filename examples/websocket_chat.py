@@ -5,7 +5,7 @@ In cleartext a browser speaks HTTP/1.1, and asks for an upgrade; a client of tri
 
 from __future__ import annotations
 
-import contextlib
+import signal
 import sys
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit
@@ -85,11 +85,11 @@ async def page(stream: trio_h2.ServerStream) -> None:
 async def main(port: int) -> None:
     handler = WebSocketHandler(Room().chat, fallback=page)
     config = trio_h2.ServerConfig(enable_connect_protocol=True)
-    async with trio_h2.open_server(handler, port, config=config, allow_http1=True) as server:
-        print("Listening on", *server.urls, flush=True)
-        await trio.sleep_forever()
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with trio_h2.open_server(handler, port, config=config, allow_http1=True) as server:
+            print("Listening on", *server.urls, flush=True)
+            await anext(signals)  # leaving the block closes each WebSocket with 1001
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C
-        trio.run(main, int(sys.argv[1]) if len(sys.argv) > 1 else 8080)
+    trio.run(main, int(sys.argv[1]) if len(sys.argv) > 1 else 8080)
