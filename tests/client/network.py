@@ -31,18 +31,23 @@ class Network:
         self._servers = list(servers)
         self.asked: list[str] = []
         """The origins of the connections that were made, in order."""
+        self.open = 0
+        """How many connections are being served."""
 
     async def __call__(self, origin: str) -> trio.abc.Stream:
         self.asked.append(origin)
         serve = self._servers.pop(0) if len(self._servers) > 1 else self._servers[0]
         await trio.lowlevel.checkpoint()
         ours, theirs = memory_transports()
-        self._nursery.start_soon(_serve, serve, theirs)
+        self._nursery.start_soon(self._serve, serve, theirs)
         return ours
 
-
-async def _serve(serve: Serve, transport: trio.abc.Stream) -> None:
-    await serve(transport)
+    async def _serve(self, serve: Serve, transport: trio.abc.Stream) -> None:
+        self.open += 1
+        try:
+            await serve(transport)
+        finally:
+            self.open -= 1
 
 
 @asynccontextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from .. import Headers
 from ._pooled import Pooled
@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from .._address import Origin
     from ._lane import Lane
     from ._outgoing import Outgoing
+
+
+# RFC 9113 §5.1.1: "Stream identifiers cannot be reused", and there are 2^30 for a client. A session is left a little
+# before they are used up, so that there is one for each request that has got the session already, or waits in its line.
+_LAST_ID: Final = 2**31 - 1 - 2 * 100_000
 
 
 class PooledSession(Pooled):
@@ -38,7 +43,7 @@ class PooledSession(Pooled):
         headers, origin = request.headers, self.lane.origin
         if request.origin is not origin and request.origin != origin:
             headers = _named(headers, request.origin)
-        return await self.session.open_stream(
+        stream = await self.session.open_stream(
             request.method,
             request.target,
             headers=headers,
@@ -47,6 +52,9 @@ class PooledSession(Pooled):
             expect_continue=request.expect_continue,
             priority=request.priority,
         )
+        if stream.id > _LAST_ID:
+            self.leave()
+        return stream
 
     async def open_tunnel(self, target: str, headers: Headers) -> ClientStream:
         """Asks for a tunnel; whoever calls this has taken the session, as for `open`.
