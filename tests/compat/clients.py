@@ -212,11 +212,15 @@ def _headers_of(event: h11.InformationalResponse | h11.Response) -> Headers:
 
 @asynccontextmanager
 async def served(
-    version: str, handler: StreamHandler, *, config: trio_h2.ServerConfig | None = None
+    version: str,
+    handler: StreamHandler,
+    *,
+    config: trio_h2.ServerConfig | None = None,
+    raise_handler_errors: bool = True,
 ) -> AsyncIterator[Client]:
-    """A client of *handler* over *version*; failed assertions of the handler fail the test."""
+    """A client of *handler* over *version*; failed assertions of the handler fail the test, over HTTP/2 all errors."""
     if version == "2.0":
-        async with pair(handler, server_config=config) as (session, _server):
+        async with pair(handler, server_config=config, raise_handler_errors=raise_handler_errors) as (session, _server):
             yield Http2Client(session)
         return
     errors: list[AssertionError] = []

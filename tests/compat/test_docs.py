@@ -69,7 +69,7 @@ async def test_a_deadline_that_cuts_a_body_is_seen(
 
     monkeypatch.setattr(response_deadlines, "parts", parts)
     raises = program is response_deadlines.report
-    async with served(version, request_handler(program)) as client:
+    async with served(version, request_handler(program), raise_handler_errors=not raises) as client:
         if raises and not sent:
             assert (await client.fetch()).status == 500
         else:

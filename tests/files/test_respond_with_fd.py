@@ -212,7 +212,7 @@ async def test_stat_check_cancels(big: int) -> None:
 
 async def test_no_status(root: Path) -> None:
     handler = with_fd(-1, stat_check=never)
-    async with session_with(handler) as session:
+    async with session_with(handler, raise_handler_errors=False) as session:
         assert (await ask(session)).status == 500, "nothing was sent, so the handler's end answers"
     assert isinstance(handler.error, OSError)
 

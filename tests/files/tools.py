@@ -61,11 +61,13 @@ class Caller:
 
 
 @asynccontextmanager
-async def session_with(handler: Handler) -> AsyncGenerator[trio_h2.ClientSession, None]:
+async def session_with(
+    handler: Handler, *, raise_handler_errors: bool = True
+) -> AsyncGenerator[trio_h2.ClientSession, None]:
     """A client of a server with this handler, in memory; no descriptor may be left over."""
     before = descriptors()
     with trio.fail_after(PATIENCE):
-        async with pair(handler) as (client, _server):
+        async with pair(handler, raise_handler_errors=raise_handler_errors) as (client, _server):
             yield client
         await wait_descriptors(before)
 

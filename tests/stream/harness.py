@@ -72,11 +72,11 @@ async def pair(
     push_handler: PushHandler | None = None,
     wrap_client: Wrapper = as_it_is,
     wrap_server: Wrapper = as_it_is,
+    raise_handler_errors: bool = True,
 ) -> AsyncGenerator[Sessions, None]:
     """As `session_pair`; every stream must be closed before the block ends, or with it."""
-    errors: list[AssertionError] = []
     async with session_pair(
-        watched(handler, errors),
+        handler,
         client_config=client_config,
         server_config=server_config,
         capacity=capacity,
@@ -84,13 +84,11 @@ async def pair(
         push_handler=push_handler,
         wrap_client=wrap_client,
         wrap_server=wrap_server,
-        raise_handler_errors=False,  # handlers that return without a response are common here
+        raise_handler_errors=raise_handler_errors,
     ) as sessions:
         yield sessions
         for session in sessions:
             check_open(session)
-    for error in errors:
-        raise error
     for session in sessions:
         check_over(session)
 

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 import trio
+import trio.testing
 
 import trio_h2
 from trio_h2.testing import scripted_client, session_pair
 from trio_h2.testing._handler_watch import HandlerWatch
+from trio_h2.testing._sweep import _task_order
 
 if TYPE_CHECKING:
     from trio.testing import MockClock
@@ -25,6 +27,10 @@ class OurBugError(Exception):
 
 async def raises(stream: ServerStream) -> None:
     raise OurBugError(stream.path)
+
+
+async def forgets(stream: ServerStream) -> None:
+    pass
 
 
 async def test_what_a_handler_raises_leaves_the_block_as_it_is(autojump_clock: MockClock) -> None:
@@ -62,9 +68,6 @@ async def test_a_handler_that_is_what_the_test_is_about(autojump_clock: MockCloc
 
 
 async def test_a_handler_that_returns_without_a_response(autojump_clock: MockClock) -> None:
-    async def forgets(stream: ServerStream) -> None:
-        pass
-
     with pytest.raises(AssertionError, match="the handler of POST /forms returned without a response"):
         async with session_pair(forgets) as (client, _), client.request("POST", "/forms") as stream:
             assert (await stream.receive_response()).status == 500
@@ -95,6 +98,54 @@ async def test_a_handler_whose_client_has_left_is_no_mistake(autojump_clock: Moc
             await peer.send_rst(stream_id, trio_h2.ErrorCode.CANCEL)
             await peer.ping()
     assert [type(error) for error in heard] == [trio_h2.StreamResetError, type(None)]
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("leaves_by", ["reset", "block", "session"])
+async def test_a_client_that_leaves_at_that_moment(leaves_by: str, seed: int, autojump_clock: MockClock) -> None:
+    """The handler returns without a response when its client has left, and the news has not arrived yet."""
+    _task_order().seed(seed)
+    began, left = trio.Event(), trio.Event()
+
+    async def handler(stream: ServerStream) -> None:
+        began.set()
+        await left.wait()
+
+    async with session_pair(handler, cancel_handler_on_reset=False) as (client, _):
+        async with client.request("POST") as stream:
+            await began.wait()
+            if leaves_by == "reset":
+                stream.reset()
+                left.set()
+                await trio.testing.wait_all_tasks_blocked()
+        if leaves_by == "session":
+            await client.aclose()
+        left.set()
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_a_client_that_leaves_later_was_owed_a_response(seed: int, autojump_clock: MockClock) -> None:
+    _task_order().seed(seed)
+
+    with pytest.raises(AssertionError, match="returned without a response"):
+        async with session_pair(forgets) as (client, _), client.request("POST"):
+            await trio.sleep(0.1)
+
+
+async def test_a_test_with_a_task_that_never_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It only takes longer: on Trio's clock, here the real one."""
+    monkeypatch.setattr("trio_h2.testing._handler_watch._MAX_WAIT", 0.05)
+
+    async def restless() -> None:
+        while True:
+            await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(restless)
+        with pytest.raises(AssertionError, match="returned without a response"):
+            async with session_pair(forgets) as (client, _), client.request("GET") as stream:
+                assert (await stream.receive_response()).status == 500
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_nursery_of_a_handler_whose_client_has_left(autojump_clock: MockClock) -> None:
@@ -171,6 +222,7 @@ async def test_handlers_keep_their_names_and_hooks(autojump_clock: MockClock) ->
         """A handler that is told of requests that it does not see."""
 
         def __init__(self) -> None:
+            self._check = self.errors = None  # no business of the one who watches
             self.refused: list[trio_h2.RefusedRequest] = []
 
         def request_refused(self, refused: trio_h2.RefusedRequest) -> None:

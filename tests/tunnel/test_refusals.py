@@ -36,9 +36,11 @@ def net() -> FakeNet:
     return FakeNet()
 
 
-async def refused(proxy: ConnectProxy, target: str, **options: object) -> TunnelRefusedError:
+async def refused(
+    proxy: ConnectProxy, target: str, *, raise_handler_errors: bool = True, **options: object
+) -> TunnelRefusedError:
     """Asks for a tunnel in a session of its own, and returns the refusal."""
-    async with pair(proxy) as (client, _):
+    async with pair(proxy, raise_handler_errors=raise_handler_errors) as (client, _):
         with pytest.raises(TunnelRefusedError) as info:
             async with open_tunnel(client, target, **options):  # type: ignore[arg-type]
                 pass
@@ -327,7 +329,8 @@ async def test_a_check_that_raises_is_a_bug_of_its_own(
         raise RuntimeError("no database")
 
     caplog.set_level(logging.INFO, "trio_h2.proxy")
-    error = await refused(ConnectProxy(["*:443"], authenticate=check), f"{PUBLIC}:443", credentials=("a", "b"))
+    proxy = ConnectProxy(["*:443"], authenticate=check)
+    error = await refused(proxy, f"{PUBLIC}:443", credentials=("a", "b"), raise_handler_errors=False)
     assert error.status == 500
     assert "no database" in caplog.text
     (line,) = (record.getMessage() for record in caplog.records if record.name == "trio_h2.proxy")

@@ -408,7 +408,7 @@ async def test_the_end_of_a_server_handler(
             await ws.receive_message()
 
     codes = {"returns": 1000, "raises": 1011, "closes": 4000}
-    async with pair(WebSocketHandler(handler), server_config=OFFERING) as (client, server):
+    async with pair(WebSocketHandler(handler), server_config=OFFERING, raise_handler_errors=False) as (client, server):
         async with open_websocket(client) as ws:
             await ws.send_message("go")
             if how in codes:
@@ -630,7 +630,7 @@ async def test_an_error_is_kept_though_the_client_is_gone(
     async def handler(ws: WebSocket) -> None:
         raise KeyError("planted")
 
-    async with pair(WebSocketHandler(handler), server_config=OFFERING) as (client, server):
+    async with pair(WebSocketHandler(handler), server_config=OFFERING, raise_handler_errors=False) as (client, server):
         headers = {"sec-websocket-version": "13"}
         stream = await client.open_stream("CONNECT", "/", headers=headers, protocol="websocket", end_stream=False)
         async with stream:

@@ -501,7 +501,7 @@ async def test_all_other_requests(autojump_clock: MockClock) -> None:
 
 
 async def test_a_server_that_forgot_to_offer_it(autojump_clock: MockClock, caplog: pytest.LogCaptureFixture) -> None:
-    async with pair(WebSocketHandler(echo)) as (client, _), client.request("GET") as stream:
+    async with pair(WebSocketHandler(echo), raise_handler_errors=False) as (client, _), client.request("GET") as stream:
         assert (await stream.receive_response()).status == 500
     (record,) = (record for record in caplog.records if record.levelname == "ERROR")
     assert record.exc_info is not None

@@ -150,7 +150,7 @@ async def test_an_error_beside_the_end_is_one(
             nursery.start_soon(fail)
             nursery.start_soon(ws.receive_message)
 
-    async with pair(handler_of(kind, function), server_config=OFFERING) as (client, server):
+    async with pair(handler_of(kind, function), server_config=OFFERING, raise_handler_errors=False) as (client, server):
         async with await open_stream(client) as stream:
             await trio.testing.wait_all_tasks_blocked()
             stream.reset(trio_h2.ErrorCode.CANCEL)

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 import trio
+import trio.testing
 
 import trio_h2
 
@@ -21,6 +22,9 @@ T = TypeVar("T")
 
 # What a handler gets to hear when its client has left, or its stream is over.
 _ENDS = (trio.ClosedResourceError, trio.BrokenResourceError)
+
+# Seconds for what a client has sent to arrive.
+_MAX_WAIT = 1.0
 
 
 class HandlerWatch:
@@ -38,7 +42,7 @@ class HandlerWatch:
     def __init__(self, handler: trio_h2.Handler, *, raise_errors: bool) -> None:
         check_handler(handler)
         check_bool("raise_handler_errors", raise_errors)
-        functools.update_wrapper(self, handler)  # its name in logs and messages
+        functools.update_wrapper(self, handler, updated=())  # its name in logs and messages
         self.errors: list[Exception] = []
         self._handler = handler
         self._raise_errors = raise_errors
@@ -59,9 +63,20 @@ class HandlerWatch:
             if _is_mistake(exc, stream):
                 self.errors.append(exc)
             raise
-        if not (stream.headers_sent or stream.closed):
+        if await self._owes_response(stream):
             what = f"the handler of {stream.method} {stream.path or stream.authority} returned without a response"
             self.errors.append(AssertionError(what))
+
+    async def _owes_response(self, stream: trio_h2.ServerStream) -> bool:
+        """Whether a handler that has returned should have responded: it has not, and its client has not left.
+
+        The reset of a client that has left, or the end of its session, may still be on the way. So this first waits
+        until no task has anything to do, or for a second, where there is a task that never rests.
+        """
+        if self._raise_errors and not (stream.headers_sent or stream.closed):
+            with trio.move_on_after(_MAX_WAIT):
+                await trio.testing.wait_all_tasks_blocked()
+        return not (stream.headers_sent or stream.closed)
 
     def around(self, block: Block[T]) -> Block[T]:
         """Makes a block of *block*, the one of the server, that in the end raises what the handler has raised.
