@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import logging
 import pickle
+import traceback
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -408,6 +410,19 @@ async def test_a_silent_proxy_has_the_time_for_connecting(
             assert client.statistics().opening == 0
 
 
+async def test_a_request_with_a_time_of_its_own_names_the_proxy(
+    context: ssl.SSLContext, autojump_clock: MockClock
+) -> None:
+    async def silent(_stream: object) -> None:
+        await trio.sleep_forever()
+
+    async with network(silent) as made, Client(transport=made, proxy=PROXY, ssl_context=context) as client:
+        with pytest.raises(trio_h2.RequestTimeoutError, match=r"https://a\.example through the proxy http://proxy\.ex"):
+            async with client.request("GET", A, timeouts=Timeouts(connect=3)):
+                raise AssertionError
+        assert trio.current_time() == pytest.approx(3)
+
+
 async def test_a_lost_session_with_the_proxy(
     authority: ThrowawayAuthority, context: ssl.SSLContext, autojump_clock: MockClock
 ) -> None:
@@ -523,6 +538,39 @@ def test_secrets_are_not_shown() -> None:
     assert repr(proxy) == "<trio_h2.Proxy http://proxy.example:80>"
     assert "secret" not in f"{proxy.headers!r} {proxy.url}"
     assert Proxy("http://me@[::1]:81").url == "http://[::1]:81"
+
+
+@pytest.mark.parametrize("http2", [False, True], ids=["1.1", "2"])
+@pytest.mark.parametrize("works", [False, True])
+async def test_secrets_are_in_no_log(
+    works: bool,
+    http2: bool,
+    authority: ThrowawayAuthority,
+    context: ssl.SSLContext,
+    caplog: pytest.LogCaptureFixture,
+    autojump_clock: MockClock,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    target = tls(authority, ours(_hello))
+    if http2:
+        serve = ours(Http2Proxy(target, *[] if works else [502]))
+    else:
+        serve = Http1Proxy(target, b"HTTP/1.1 200 OK\r\n\r\n" if works else b"HTTP/1.1 407 Who\r\n\r\n")
+    errors: list[BaseException] = []
+    async with (
+        network(serve) as made,
+        Client(transport=made, proxy=Proxy(PROXY, http2=http2), ssl_context=context, retry=ONCE) as client,
+    ):
+        for _ in range(2):
+            try:
+                await client.get(A)
+            except ProxyError as exc:
+                errors.append(exc)
+        said = "".join("".join(traceback.format_exception(error)) for error in errors) + repr(client.sessions)
+    assert bool(errors) == (not works)
+    for secret in "pass%3A", "pass:w", CREDENTIALS.partition(" ")[2], "jane":
+        assert secret not in caplog.text
+        assert secret not in said
 
 
 VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUEST_METHOD")

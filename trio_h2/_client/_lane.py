@@ -36,10 +36,10 @@ class Ticket:
         self.pooled: Pooled | None = None
         self.error: Exception | None = None
 
-    def connecting(self, origin: Origin) -> None:
-        """A connection is being opened for it."""
+    def connecting(self, lane: Lane) -> None:
+        """A connection of *lane* is being opened for it."""
         if self._connect is not None and self._deadline is not None:
-            self._deadline.restart(self._connect, "connect", f"connecting to {origin}")
+            self._deadline.restart(self._connect, "connect", f"connecting to {lane.way}")
             self._connect = None
 
 
@@ -84,6 +84,11 @@ class Lane:
             self._pool.forget(self)
 
     @property
+    def way(self) -> str:
+        """Where its connections go to, and through which proxy."""
+        return self._pool.way(self.origin)
+
+    @property
     def has_its_own(self) -> bool:
         """Whether it has a connection that takes requests, or one is being opened."""
         return bool(self.opening) or any(not pooled.leaving for pooled in self.pooled)
@@ -112,7 +117,7 @@ class Lane:
         bisect.insort(self.waiting, ticket, key=_number_of)
         self.pump()
         if self.opening and (not self.http1 or len(self.waiting) <= len(self.opening)):
-            ticket.connecting(self.origin)
+            ticket.connecting(self)
         try:
             await ticket.settled.wait()
         except BaseException:
@@ -162,7 +167,7 @@ class Lane:
             self.opening.add(opening)
             self._pool.start(opening)
             for ticket in self.waiting[: len(self.opening)] if self.http1 else self.waiting:
-                ticket.connecting(self.origin)
+                ticket.connecting(self)
         if not self.waiting:
             for opening in self.opening:
                 opening.scope.cancel()

@@ -74,6 +74,10 @@ class Pool:
         self.opened: int = 0
         """How many connections were opened."""
 
+    def way(self, origin: Origin) -> str:
+        """Says where a connection goes to, and through which proxy."""
+        return self._dialer.way(origin)
+
     def number(self) -> int:
         """Returns the number of a new request, by which it keeps its place in line when it is sent again."""
         return next(self._numbers)
@@ -207,7 +211,7 @@ class Pool:
     async def _serve(self, opening: Opening, found: list[Pooled]) -> None:
         """Opens a connection and keeps it until it is to be closed; puts it into *found* when it is open."""
         lane = opening.lane
-        with Deadline(self._timeouts.connect, "connect", f"connecting to {self._dialer.way(lane.origin)}"):
+        with Deadline(self._timeouts.connect, "connect", f"connecting to {lane.way}"):
             transport, http2, forward = await self._dialer.dial(lane.origin, http1=lane.http1)
         self.opened += 1
         pooled: Pooled
