@@ -174,6 +174,25 @@ async def test_a_nursery_of_a_handler_whose_client_has_left(autojump_clock: Mock
         await leave("/bug")
 
 
+async def test_a_mistake_while_the_handler_is_cancelled(autojump_clock: MockClock) -> None:
+    """Its nursery raises a group of Cancelled and the mistake."""
+
+    async def cleans_up() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise OurBugError
+
+    async def handler(stream: ServerStream) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(cleans_up)
+            await trio.sleep_forever()
+
+    with pytest.RaisesGroup(OurBugError):
+        async with session_pair(handler) as (client, _), client.request("GET"):
+            await trio.testing.wait_all_tasks_blocked()
+
+
 async def test_a_failure_of_another_session_is_a_mistake(autojump_clock: MockClock) -> None:
     """A gateway that does not catch what becomes of its backend answers 500: its own stream is not over."""
 

@@ -74,6 +74,21 @@ async def test_cancelled_receive_loses_nothing() -> None:
     assert await right.receive_some() == b"kept"
 
 
+async def test_a_part_is_received_and_an_end_wakes_the_receiver() -> None:
+    left, right = memory_transports()
+    await left.send_all(b"abcdef")
+    assert await right.receive_some(4) == b"abcd"
+    assert await right.receive_some(4) == b"ef"
+    async with trio.open_nursery() as nursery:
+
+        async def receive() -> None:
+            assert await right.receive_some() == b""
+
+        nursery.start_soon(receive)
+        await wait_all_tasks_blocked()
+        await left.send_eof()
+
+
 async def test_closing_wakes_the_other_ends_sender() -> None:
     left, right = memory_transports(capacity=1)
 

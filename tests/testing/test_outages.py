@@ -205,6 +205,8 @@ async def test_after_closing_a_cut_stream_it_is_simply_closed() -> None:
 async def test_a_black_hole_swallows_both_directions(autojump_clock: trio.testing.MockClock) -> None:
     left, right = memory_transports()
     stream = BlackHoleStream(left)
+    await right.send_all(b"heard")
+    assert await stream.receive_some() == b"heard"
     await stream.send_all(b"before")
     stream.go_silent()
     assert stream.is_silent
@@ -252,4 +254,13 @@ async def test_a_full_black_hole_blocks_the_sender(autojump_clock: trio.testing.
     assert scope.cancelled_caught
     with trio.move_on_after(1000) as scope:
         await stream.send_all(b"x")
+    assert scope.cancelled_caught
+
+
+async def test_before_it_is_silent_a_full_transport_is_felt(autojump_clock: trio.testing.MockClock) -> None:
+    left, _right = memory_transports(capacity=1)
+    stream = BlackHoleStream(left, send_capacity=10)
+    await stream.send_all(b"x")
+    with trio.move_on_after(1000) as scope:
+        await stream.wait_send_all_might_not_block()
     assert scope.cancelled_caught

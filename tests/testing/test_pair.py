@@ -94,3 +94,46 @@ async def test_the_options_arrive(autojump_clock: MockClock) -> None:
         assert server.peer_settings.initial_window_size == 70_000
         assert isinstance(client._core.below, TrickleStream)
         assert isinstance(server._core.below, TrickleStream)
+
+
+async def test_the_settings_and_the_push_handler_arrive(autojump_clock: MockClock) -> None:
+    pushed = []
+
+    async def pushing(stream: trio_h2.ServerStream) -> None:
+        await (await stream.push({":path": "/style.css"})).respond()
+        await stream.respond()
+
+    async def take(push: trio_h2.PushedStream) -> None:
+        pushed.append(push.path)
+
+    async with session_pair(
+        pushing,
+        client_settings=trio_h2.Settings(max_header_list_size=10_000),
+        server_settings=trio_h2.Settings(max_header_list_size=20_000),
+        push_handler=take,
+    ) as (client, server):
+        async with client.request("GET") as stream:
+            assert (await stream.receive_response()).status == 200
+        await client.ping()
+        assert client.peer_settings.max_header_list_size == 20_000
+        assert server.peer_settings.max_header_list_size == 10_000
+    assert pushed == ["/style.css"]
+
+
+@pytest.mark.parametrize("cancel", [True, False])
+async def test_whether_a_reset_cancels_the_handler_arrives(cancel: bool, autojump_clock: MockClock) -> None:
+    ended = []
+
+    async def handler(stream: trio_h2.ServerStream) -> None:
+        try:
+            await trio.sleep(1)
+            ended.append("by itself")
+        except trio.Cancelled:
+            ended.append("cancelled")
+            raise
+
+    async with session_pair(handler, cancel_handler_on_reset=cancel) as (client, _):
+        async with client.request("POST"):
+            await trio.testing.wait_all_tasks_blocked()
+        await trio.sleep(2)
+    assert ended == ["cancelled" if cancel else "by itself"]

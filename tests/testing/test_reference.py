@@ -226,6 +226,131 @@ async def test_requests_one_by_one(autojump_clock: MockClock) -> None:
             await server.accept()
 
 
+async def test_interim_responses_and_pushes_one_by_one(autojump_clock: MockClock) -> None:
+    """Each is sent at once, and not with what comes after it."""
+
+    async def handler(stream: ReferenceServerStream) -> None:
+        for link in ("a", "b"):
+            await stream.send_informational(103, {"link": link})
+            await trio.sleep(1)
+        push = await stream.push("/pushed")
+        await trio.sleep(1)
+        await push.respond(201)
+        with pytest.raises(trio_h2.LocalProtocolError) as refused:
+            await push.push("/again")
+        assert refused.value.stream_id == push.stream_id
+        await stream.respond()
+
+    async with pair(handler) as (client, _server):
+        began = trio.current_time()
+        stream = await client.open_stream("GET", end_stream=True)
+        for number, link in enumerate(("a", "b")):
+            interim = await stream.receive_informational()
+            assert interim is not None
+            assert (interim.status, interim["link"]) == (103, link)
+            assert trio.current_time() == began + number
+        before = stream.headers
+        assert before is None
+        push = await stream.receive_push()
+        assert push is not None
+        assert (push.parent_id, push.request[":path"], trio.current_time()) == (stream.stream_id, "/pushed", began + 2)
+        assert (await push.receive_response()).status == 201
+        assert await stream.receive_informational() is None
+        assert await stream.receive_push() is None
+        assert (await stream.receive_response()) is stream.headers
+        assert [interim["link"] for interim in stream.informational] == ["a", "b"]
+        assert stream.reset_code is None
+
+
+async def test_an_interim_response_of_a_push_is_refused(autojump_clock: MockClock) -> None:
+    async def handler(stream: ReferenceServerStream) -> None:
+        push = await stream.push("/pushed")
+        with pytest.raises(trio_h2.LocalProtocolError, match="no 1xx") as caught:
+            await push.send_informational(103)
+        assert caught.value.stream_id == push.stream_id
+        await push.respond()
+        await stream.respond()
+        with pytest.raises(trio_h2.LocalProtocolError, match="before") as caught:
+            await stream.respond()
+        assert caught.value.stream_id == stream.stream_id
+
+    async with pair(handler) as (client, _server):
+        exchange = await client.request("POST", body=b"x")
+        assert [push.status for push in exchange.pushes] == [200]
+
+
+async def test_an_answer_without_reading_asks_for_no_more(autojump_clock: MockClock) -> None:
+    """RFC 9113 §8.1: RST_STREAM with NO_ERROR after the whole response; other resets say what they are."""
+
+    async def handler(stream: ReferenceServerStream) -> None:
+        if stream.path == "/early":
+            await stream.respond(body=b"enough")
+
+    async with pair(handler) as (client, _server):
+        stream = await client.open_stream("POST", "/early")
+        assert await stream.read() == b"enough"
+        await client.ping()
+        assert stream.reset_code == ErrorCode.NO_ERROR
+        with pytest.raises(trio_h2.StreamResetError) as caught:
+            await client.request("GET")
+        assert caught.value.stream_id == 3
+        assert caught.value.debug_data == b""
+
+
+async def test_goaway_tells_its_debug_data(autojump_clock: MockClock) -> None:
+    async with pair() as (client, server):
+        await server.goaway(debug_data=b"tired")
+        await client.ping()
+        with pytest.raises(trio_h2.GoAwayError) as caught:
+            await client.request("GET")
+        assert caught.value.debug_data == b"tired"
+
+
+async def test_fields_override_what_the_client_adds(autojump_clock: MockClock) -> None:
+    settings = trio_h2.Settings(enable_connect_protocol=True)
+    async with pair(None, settings=settings) as (client, server):
+        await client.ping()
+        await client.open_stream("CONNECT", protocol="websocket", headers={":authority": "other", "x": "y"})
+        stream = await server.accept()
+        assert (stream.protocol, stream.authority, stream.scheme) == ("websocket", "other", "http")
+        assert stream.headers["x"] == "y"
+
+
+@pytest.mark.parametrize(("status", "sent"), [(100, b"body"), (200, b"body"), (399, b"body"), (400, b""), (403, b"")])
+async def test_a_body_waits_to_be_wanted(autojump_clock: MockClock, status: int, sent: bytes) -> None:
+    """The response decides whether it is: 100, or a final one that is no error; 103 says nothing."""
+    got: list[bytes] = []
+
+    async def handler(stream: ReferenceServerStream) -> None:
+        await stream.send_informational(103)
+        with trio.move_on_after(1):
+            await stream.receive_some()
+            got.append(b"too early")
+        if status == 100:
+            await stream.send_informational(100)
+        else:
+            await stream.respond(status)
+        with contextlib.suppress(trio_h2.StreamResetError):
+            got.append(await stream.read())
+            assert stream.trailers == trio_h2.Headers({"x": "y"})
+        if status == 100:
+            await stream.respond()
+
+    async with pair(handler) as (client, _server):
+        fields = {"expect": "100-continue"}
+        exchange = await client.request("POST", headers=fields, body=b"body", trailers={"x": "y"})
+        assert exchange.status == (200 if status == 100 else status)
+        await client.ping()
+    assert got == ([sent] if sent else [])
+
+
+async def test_no_time_passes_where_nobody_is_busy(autojump_clock: MockClock) -> None:
+    began = trio.current_time()
+    async with pair() as (client, _server):
+        await client.request("GET")
+    assert trio.current_time() == began
+
+
 async def test_cancelled_it_closes_the_transport(autojump_clock: MockClock) -> None:
     client_end, server_end = memory_transports(1)
     with trio.move_on_after(1):

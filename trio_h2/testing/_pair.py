@@ -75,8 +75,8 @@ def session_pair(
         push_handler: As for `connect`.
         raise_handler_errors: Whether the end of the block raises what the handler has raised, if that says more than
             that its own stream is over; what the block's body has raised becomes its context. A handler that returns
-            without a response is an `AssertionError`. ``False`` where such a handler is what you test: its client gets
-            500 or INTERNAL_ERROR, and that is all.
+            without a response, though its client has not left, is an `AssertionError`. ``False`` where such a handler
+            is what you test: its client gets 500 or INTERNAL_ERROR, and that is all.
     """
     watch = HandlerWatch(handler, raise_errors=raise_handler_errors)
     client_end, server_end = memory_transports(capacity)
