@@ -374,6 +374,47 @@ async def test_http1_that_is_broken(answer: bytes, error: type[Exception], autoj
         assert client.statistics().opened == 1
 
 
+_SETTINGS = b"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x64"
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (_SETTINGS, True),
+        (_SETTINGS[:9], True),
+        (b"\x00\x00\x00" + _SETTINGS[3:9] + b"\x00\x00\x08\x07\x00\x00\x00\x00\x00" + bytes(8), True),
+        (b"\x00\x00\x04\x08\x00\x00\x00\x00\x00\x00\x00\x00\x01", False),
+        (b"\x00HTTP/1.1 200 OK\r\n\r\n", False),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 2, 100])
+async def test_http1_that_is_answered_with_http2(
+    answer: bytes, hint: bool, size: int, autojump_clock: MockClock
+) -> None:
+    """The error says what to do, be it that the bytes trickle in."""
+
+    async def serve(transport: trio.abc.Stream) -> None:
+        await transport.receive_some()
+        with contextlib.suppress(trio.BrokenResourceError):
+            for at in range(0, len(answer), size):
+                await transport.send_all(answer[at : at + size])
+        await transport.aclose()
+
+    async with _served(serve, http1=True) as client:
+        with pytest.raises(trio_h2.RemoteProtocolError) as caught:
+            await client.get(URL)
+        assert (str(caught.value) == "the server speaks HTTP/2: use Client(prior_knowledge=True)") is hint
+        await trio.testing.wait_all_tasks_blocked()
+        assert (client.statistics().connections, client.statistics().opened) == (0, 1)
+
+
+async def test_half_a_frame_is_no_http1(autojump_clock: MockClock) -> None:
+    """The server closes the connection in the middle of what may have been HTTP/2."""
+    async with _served(_raw(b"\x00\x00\x06", close=True), http1=True) as client:
+        with pytest.raises(trio_h2.H2Error):
+            await client.get(URL)
+
+
 async def test_http1_carries_one_request_at_a_time(autojump_clock: MockClock) -> None:
     most = running = 0
 

@@ -13,3 +13,10 @@ def lost(reason: str) -> TransportLostError:
 def malformed(reason: str) -> RemoteProtocolError:
     """Returns the error for a server that breaks the rules of HTTP/1.1."""
     return RemoteProtocolError(f"the server breaks the rules of HTTP/1.1: {reason}", initiator=Initiator.LIBRARY)
+
+
+def speaks_http2() -> RemoteProtocolError:
+    """Returns the error for a server of HTTP/2 that was asked over HTTP/1.1."""
+    return RemoteProtocolError(
+        "the server speaks HTTP/2: use Client(prior_knowledge=True)", initiator=Initiator.LIBRARY
+    )

@@ -10,7 +10,7 @@ import trio
 from .. import Headers, LocalProtocolError
 from .._util import forget_frames, interrupt_safe
 from ._errors import proxy_refusal
-from ._http1_errors import lost, malformed
+from ._http1_errors import lost, malformed, speaks_http2
 
 if TYPE_CHECKING:
     from ._http1 import Http1Connection
@@ -25,6 +25,9 @@ _CONNECTION_FIELDS: Final = frozenset(
     (b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade")
 )
 _DIRECT: Final = 64 * 1024
+_SETTINGS_HEAD: Final = b"\x04\x00\x00\x00\x00\x00"
+"""Type, flags and stream of a SETTINGS frame, which come after three bytes of length."""
+_FRAME_HEAD: Final = 9
 
 
 @interrupt_safe
@@ -44,6 +47,7 @@ class Http1ClientExchange:
         self._over = False
         self._told = 0
         self._what = "a request"
+        self._beginning = b""
         self.informational: list[Headers] = []
         self.trailers: Headers | None = None
 
@@ -198,7 +202,26 @@ class Http1ClientExchange:
                 return event
             data = await self._connection.receive()
             ended = not data
+            if self._response is None and not self.informational and (self._beginning or data[:1] == b"\x00"):
+                data = self._beginning = self._beginning + data
+                if not ended and self._maybe_http2(data):
+                    continue  # h11 would refuse it at once, be it one byte of it
             self._wire.receive_data(data)
+
+    def _maybe_http2(self, data: bytes) -> bool:
+        """Whether *data* may become the SETTINGS frame that a server of HTTP/2 begins with (RFC 9113 §3.4).
+
+        No server of HTTP/1.1 begins with a zero byte, and each SETTINGS frame of less than 64 KiB does.
+
+        Raises:
+            RemoteProtocolError: it is one.
+        """
+        if len(data) < _FRAME_HEAD:
+            return True
+        if data[3:_FRAME_HEAD] == _SETTINGS_HEAD:
+            self.destroy()
+            raise speaks_http2()
+        return False
 
     def _finish(self) -> None:
         """Both sides have ended, or ours never will: the response is whole."""
