@@ -257,6 +257,61 @@ async def test_what_a_lost_session_may_have_processed(
         assert len(made.asked) == 2
 
 
+@pytest.mark.parametrize("code", [ErrorCode.INTERNAL_ERROR, ErrorCode.CANCEL])
+@pytest.mark.parametrize(
+    ("method", "idempotent", "answered"), [("GET", False, False), ("GET", True, True), ("POST", True, False)]
+)
+async def test_what_a_reset_stream_may_have_processed(
+    method: str, idempotent: bool, answered: bool, code: ErrorCode, autojump_clock: MockClock
+) -> None:
+    """As after a lost session: nobody knows how far the server got."""
+
+    async def resetting(peer: ScriptedPeer) -> None:
+        head = await peer.until(HeadersFrame)
+        await peer.send_rst(head.stream_id, code)
+        again = await peer.until(HeadersFrame)
+        await peer.respond(again.stream_id, 200, body=b"/1" if answered else b"other")
+        await until_closed(peer)
+
+    retry = Retry(idempotent=idempotent)
+    async with network(scripted(resetting)) as made, _client(made, retry=retry) as client:
+        if answered:
+            assert (await client.fetch(method, f"{A}/1")).content == b"/1"
+        else:
+            with pytest.raises(trio_h2.StreamResetError):
+                await client.fetch(method, f"{A}/1")
+            assert (await client.get(f"{A}/2")).content == b"other"
+        assert len(made.asked) == 1
+
+
+async def test_a_handler_whose_session_was_destroyed_is_asked_again(autojump_clock: MockClock) -> None:
+    asked: list[str] = []
+
+    async def once(stream: trio_h2.ServerStream) -> None:
+        asked.append(stream.path)
+        if len(asked) == 1:
+            stream.session.destroy()
+        else:
+            await stream.respond(200, body=b"now")
+
+    async with network(ours(once)) as made, _client(made, retry=Retry(idempotent=True)) as client:
+        assert (await client.get(f"{A}/1")).content == b"now"
+    assert asked == ["/1", "/1"]
+
+
+async def test_a_response_that_this_side_refuses_is_not_asked_for_again(autojump_clock: MockClock) -> None:
+    async def malformed(peer: ScriptedPeer) -> None:
+        head = await peer.until(HeadersFrame)
+        await peer.send_headers(head.stream_id, [(":status", "12")], end_stream=True)
+        await peer.until(RstStreamFrame)
+        await until_closed(peer)
+
+    async with network(scripted(malformed)) as made, _client(made, retry=Retry(idempotent=True)) as client:
+        with trio.fail_after(5), pytest.raises(trio_h2.StreamResetError) as caught:
+            await client.get(A)
+        assert caught.value.initiator is trio_h2.Initiator.LIBRARY
+
+
 async def test_a_server_that_closes_at_once_is_not_asked_for_ever(autojump_clock: MockClock) -> None:
     async with network(failing) as made, _client(made, retry=Retry(idempotent=True)) as client:
         with pytest.raises(trio_h2.SessionError):

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from .. import H2Error, SessionError
+from .. import H2Error, Initiator, SessionError, StreamResetError
 from .._checks import check_bool, check_grace, check_int
 from .._field_docs import describe_fields
 
@@ -31,8 +31,8 @@ class Retry:
     """How often a request is sent again at most, 0 for never. A server that leaves after it has answered others of the
     same session (GOAWAY after so many requests) does not count: its next session goes on where this one ended."""
     idempotent: bool = False
-    """Whether idempotent requests (GET, HEAD, OPTIONS, PUT, DELETE …) are also sent again after a session was lost,
-    when nobody knows whether they were processed."""
+    """Whether idempotent requests (GET, HEAD, OPTIONS, PUT, DELETE …) are also sent again after a session was lost, or
+    the server reset their stream, before a response: then nobody knows whether they were processed."""
     statuses: Collection[int] = frozenset()
     """Statuses of responses to idempotent requests after which they are sent again, e.g. ``{429, 502, 503, 504}``. The
     last response is returned, whatever it is."""
@@ -57,7 +57,11 @@ class Retry:
         if isinstance(error, H2Error):
             if error.retryable:
                 return True
-            return self.idempotent and isinstance(error, SessionError) and method in IDEMPOTENT
+            # Of a stream that this side reset, nothing better would come the next time.
+            lost = isinstance(error, SessionError) or (
+                isinstance(error, StreamResetError) and error.initiator is Initiator.REMOTE
+            )
+            return self.idempotent and lost and method in IDEMPOTENT
         return isinstance(error, OSError)  # the connection was never made
 
     def wants_after_status(self, status: int, method: str) -> bool:
