@@ -10,6 +10,7 @@ import pytest
 import trio_h2
 from tests.client.network import network, ours
 from trio_h2 import Client
+from trio_h2.testing import session_pair
 
 if TYPE_CHECKING:
     from trio.testing import MockClock
@@ -69,6 +70,25 @@ async def test_json_and_forms(http1: bool, autojump_clock: MockClock) -> None:
         assert own.json() == ["POST", "/", "application/merge-patch+json", "1"]
         async with client.request("POST", URL, json={}) as streamed:
             assert json.loads(await streamed.read()) == ["POST", "/", "application/json", "{}"]
+
+
+async def test_none_is_no_body(autojump_clock: MockClock) -> None:
+    """So is it in a session's own requests; a method that may have one says that it has none."""
+    async with network(ours(_tell)) as made, Client(transport=made, prior_knowledge=True) as client:
+        for response in (
+            await client.get(URL),
+            await client.post(URL, body=None),
+            await client.fetch("PUT", URL, body=None),
+        ):
+            assert response.json() == [response.method, "/", None, ""]
+        assert (await client.post(URL, body=None, json=1)).json() == ["POST", "/", "application/json", "1"]
+    async with session_pair(_tell) as (session, _):
+        for method in "GET", "POST":
+            async with session.request(method, "/", body=None) as stream:
+                assert await stream.json() == [method, "/", None, ""]
+            own = await session.open_stream(method, "/", body=None)
+            assert await own.json() == [method, "/", None, ""]
+            await own.aclose()
 
 
 async def test_wrong_bodies_are_refused_at_the_call() -> None:

@@ -307,7 +307,7 @@ REQUESTS: list[tuple[str, str, dict[str, object], type[Exception], str]] = [
     ("POST", "/", {"headers": {"content-length": "4"}, "body": b"12345", "end_stream": False}, VALUE, "5 bytes"),
     ("POST", "/", {"headers": {"content-length": "-1"}}, VALUE, "must be a number"),
     ("POST", "/", {"body": "text"}, TYPE, "body must be bytes-like, not str"),
-    ("POST", "/", {"body": None}, TYPE, "body must be bytes-like, not NoneType"),
+    ("POST", "/", {"body": 5}, TYPE, "body must be bytes-like, not int"),
     ("GET", "/", {"expect_continue": True}, VALUE, "no body that could wait"),
     ("GET", "/", {"priority": 3}, TYPE, "must be a Priority, not 3"),
     ("GET", "/", {"weight": 257}, VALUE, r"weight must be in 1\.\.256, not 257"),

@@ -221,7 +221,7 @@ class Client:
         *,
         params: Params | None = None,
         headers: HeadersInput | None = None,
-        body: RequestBody = b"",
+        body: RequestBody | None = b"",
         json: JSONValue = None,
         data: Params | None = None,
         follow_redirects: bool | None = None,
@@ -238,8 +238,8 @@ class Client:
             url: whole, with its scheme; what URLs cannot hold in its path and query is percent-encoded.
             params: what is added to the query: a mapping, or pairs; a list of values repeats its name.
             headers: a mapping or pairs.
-            body: bytes; an async iterable of bytes, which can be sent once only; or a function that returns such a
-                thing, and is called again when the request is sent again.
+            body: bytes, or ``None`` for none; an async iterable of bytes, which can be sent once only; or a function
+                that returns such a thing, and is called again when the request is sent again.
             json: what is sent as JSON instead of a *body*; ``None`` is nothing, for JSON's null write ``body=b"null"``.
             data: the fields of a form that is sent instead of a *body*, URL-encoded: a mapping, or pairs.
             follow_redirects: whether redirects are followed; ``None``: what the client was told.
@@ -300,7 +300,7 @@ class Client:
         *,
         params: Params | None = None,
         headers: HeadersInput | None = None,
-        body: RequestBody = b"",
+        body: RequestBody | None = b"",
         json: JSONValue = None,
         data: Params | None = None,
         max_size: int = DEFAULT_MAX_BODY_SIZE,

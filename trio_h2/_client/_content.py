@@ -29,7 +29,7 @@ def content_of(body: object, value: JSONValue, data: Params | None) -> tuple[Req
     """Returns what a request is to carry, and its media type if that is known.
 
     Args:
-        body: what `body_of` takes, ``b""`` if nothing else is asked for.
+        body: what `body_of` takes, ``b""`` or ``None`` if nothing else is asked for.
         value: what is sent as JSON.
         data: the fields of a form.
 
@@ -37,6 +37,8 @@ def content_of(body: object, value: JSONValue, data: Params | None) -> tuple[Req
         TypeError: one of them is none of what it can be.
         ValueError: more than one of them was given, or cannot be said.
     """
+    if body is None:
+        body = b""
     if value is None and data is None:
         return body_of(body), None
     if (value is not None and data is not None) or not isinstance(body, bytes) or body:

@@ -15,7 +15,7 @@ class RequestOptions(TypedDict, total=False):
 
     params: Params | None
     headers: HeadersInput | None
-    body: RequestBody
+    body: RequestBody | None
     json: JSONValue
     data: Params | None
     max_size: int

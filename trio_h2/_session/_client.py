@@ -55,7 +55,7 @@ class ClientSession(Session):
         path: str = "/",
         *,
         headers: HeadersInput | None = None,
-        body: bytes | bytearray | memoryview = b"",
+        body: bytes | bytearray | memoryview | None = b"",
         end_stream: bool = True,
         expect_continue: bool = False,
         priority: Priority | None = None,
@@ -75,8 +75,8 @@ class ClientSession(Session):
             method: the request method, ``"GET"`` by default.
             path: path and query, ``"/"`` by default.
             headers: a mapping or pairs; ``":scheme"`` and ``":authority"`` override those of the session.
-            body: bytes that are sent while the response is already being read. What is not sent when the response has
-                ended is left out, and the stream reset with NO_ERROR.
+            body: bytes that are sent while the response is already being read; ``None`` is none. What is not sent when
+                the response has ended is left out, and the stream reset with NO_ERROR.
             end_stream: whether the request ends with *body*; ``False`` leaves the send side open for `Stream.send_all`.
                 What is sent there after a complete response with status 300 or more is dropped, see
                 `Stream.send_unwanted`; after a 2xx it still goes out.
@@ -102,7 +102,7 @@ class ClientSession(Session):
         Entering the block raises what `open_stream` raises.
         """
         # A snapshot of what may change, since content-length is settled now.
-        content = snapshot_of("body", body)
+        content = b"" if body is None else snapshot_of("body", body)
         core = self._core
         arguments = (core.scheme, core.authority, method, path, headers, len(content))
         if priority is None and protocol is None and not expect_continue:
@@ -125,7 +125,7 @@ class ClientSession(Session):
         path: str = "/",
         *,
         headers: HeadersInput | None = None,
-        body: bytes | bytearray | memoryview = b"",
+        body: bytes | bytearray | memoryview | None = b"",
         end_stream: bool = True,
         expect_continue: bool = False,
         priority: Priority | None = None,
