@@ -76,6 +76,48 @@ async def test_an_upload_that_goes_on_is_reset_after_256_kib(autojump_clock: Moc
         assert trio.current_time() - start == pytest.approx(0.1)
 
 
+@pytest.mark.parametrize("data", [b"", b"a little", bytes(200)])
+async def test_an_upload_that_ends_early_after_the_response_is_no_mistake(
+    data: bytes, caplog: pytest.LogCaptureFixture, autojump_clock: MockClock
+) -> None:
+    """As curl does when it has got a 413: whatever ``content-length`` said, nobody reads the body."""
+    caplog.set_level("INFO")
+    async with scripted_client(_too_large) as (session, peer):
+        stream_id = await peer.request("PUT", headers={"content-length": "100"}, end_stream=False)
+        await peer.send_data(stream_id, b"the beginning")
+        await peer.expect_headers(stream_id, status=413)
+        assert await peer.collect_body(stream_id) == b"too large"
+        await peer.send_data(stream_id, data, end_stream=True)
+        await peer.expect_nothing(10)
+        assert session.statistics().open_streams == 0
+        assert session.statistics().ledger.discarded == 13 + len(data)
+    assert [record.getMessage() for record in caplog.records if "PUT" in record.getMessage()] == []
+
+
+async def test_a_handler_that_reads_on_is_told_of_a_short_upload(
+    caplog: pytest.LogCaptureFixture, autojump_clock: MockClock
+) -> None:
+    caplog.set_level("INFO")
+    errors: list[trio_h2.H2Error] = []
+
+    async def reads_on(stream: trio_h2.ServerStream) -> None:
+        await stream.respond(200, body=b"fine")
+        with pytest.raises(trio_h2.StreamResetError) as caught:
+            async for _ in stream:
+                pass
+        errors.append(caught.value)
+
+    async with scripted_client(reads_on) as (_, peer):
+        stream_id = await peer.request("PUT", headers={"content-length": "100"}, end_stream=False)
+        await peer.expect_headers(stream_id, status=200)
+        assert await peer.collect_body(stream_id) == b"fine"
+        await peer.send_data(stream_id, b"short", end_stream=True)
+        await peer.expect_rst(stream_id, ErrorCode.PROTOCOL_ERROR)
+    assert [error.code for error in errors] == [ErrorCode.PROTOCOL_ERROR]
+    reason = "PUT / was reset with PROTOCOL_ERROR after the response: content-length is 100, the body has 5 bytes"
+    assert any(reason in record.getMessage() for record in caplog.records)
+
+
 @pytest.mark.parametrize(("size", "seconds", "expected"), [(0, 1.0, 0.0), (1000, 5.0, 5.0), (9, 5.0, 0.0)])
 async def test_how_long_is_settable(size: int, seconds: float, expected: float, autojump_clock: MockClock) -> None:
     config = trio_h2.ServerConfig(upload_grace_bytes=size, upload_grace_timeout=seconds)

@@ -246,7 +246,9 @@ class ServerCore(SessionCore):
         if stream is None or code != ErrorCode.NO_ERROR or not self._upload_grace_bytes:
             super().rest_unwanted(stream_id, code)
             return
-        stream.reads_until = self.engine.streams[stream_id].received_length + self._upload_grace_bytes
+        wire = self.engine.streams[stream_id]
+        wire.unwanted()
+        stream.reads_until = wire.received_length + self._upload_grace_bytes
         begin = partial(self.watcher.read_on, stream_id, self._upload_grace_timeout)
         if self.writer.flushed:
             begin(trio.current_time())
@@ -371,8 +373,9 @@ class ServerCore(SessionCore):
         failure = event.failure
         if failure.initiator is Initiator.LIBRARY and stream.request is not None:
             what = f"{stream.request.method} {stream.request.target}"
+            when = " after the response" if stream.outbox.framed_end else ""
             session_logger.info(
-                "%s: %s was reset with %s: %s", self.label, what, code_name(failure.code), failure.reason
+                "%s: %s was reset with %s%s: %s", self.label, what, code_name(failure.code), when, failure.reason
             )
         stream.end(failure)
 
