@@ -13,6 +13,7 @@ from .._checks import check_bool, check_int, check_seconds
 from .._content import DEFAULT_MAX_BODY_SIZE
 from .._util import construct, interrupt_safe, unwrap_body_error
 from ._content import content_of
+from ._decoded import codings
 from ._dialer import Dialer
 from ._handling import Handling
 from ._outgoing import Outgoing, merged, where
@@ -56,6 +57,9 @@ class Client:
         retry: what is sent again.
         follow_redirects: whether redirects are followed. Off, they are returned like any other response.
         max_redirects: redirects that are followed, one after the other, before `TooManyRedirectsError`.
+        decode: whether content codings are undone: gzip, deflate, and with the extra ``client`` br and zstd.
+            ``accept-encoding`` asks for what is there. Off, nothing is asked for, and bodies are as received. ``None``
+            is on, unless *default_headers* is off.
         transport: an async function that is called with the origin of each new connection, and returns the stream to
             use instead of a TCP connection; for ``https``, TLS is spoken over it.
         proxy: the proxy that all connections go through, as a URL with user and password if need be, or a `Proxy`. A
@@ -92,6 +96,7 @@ class Client:
         retry: Retry | None = None,
         follow_redirects: bool = False,
         max_redirects: int = 10,
+        decode: bool | None = None,
         transport: Callable[[str], Awaitable[trio.abc.Stream]] | None = None,
         proxy: Url | Proxy | None = None,
         trust_env: bool = False,
@@ -128,6 +133,7 @@ class Client:
             ("http2", http2),
             ("prior_knowledge", prior_knowledge),
             ("follow_redirects", follow_redirects),
+            ("decode", default_headers if decode is None else decode),
         ):
             check_bool(name, flag)
         if not (http1 or http2):
@@ -143,10 +149,16 @@ class Client:
         self._timeouts = timeouts or Timeouts()
         self._retry = retry or Retry()
         self._max_redirects = max_redirects
-        self._handling = Handling(max_redirects if follow_redirects else 0)
+        self._handling = Handling(
+            max_redirects if follow_redirects else 0, default_headers if decode is None else decode
+        )
         self._headers = {"user-agent": f"trio-h2/{__version__}", "accept": "*/*"} if default_headers else {}
         if headers is not None:
             self._headers = dict(_pairs(merged(self._headers, headers)))
+        self._asking = self._headers
+        """The same with ``accept-encoding``, for requests whose responses are decoded."""
+        if "accept-encoding" not in self._headers:
+            self._asking = {**self._headers, "accept-encoding": codings().accepted}
         proxies = None
         if proxy is not None or trust_env:
             # Imported when they are needed, which makes `import trio_h2` quicker.
@@ -225,6 +237,7 @@ class Client:
         json: JSONValue = None,
         data: Params | None = None,
         follow_redirects: bool | None = None,
+        decode: bool | None = None,
         expect_continue: bool = False,
         priority: Priority | None = None,
         timeouts: Timeouts | None = None,
@@ -243,6 +256,7 @@ class Client:
             json: what is sent as JSON instead of a *body*; ``None`` is nothing, for JSON's null write ``body=b"null"``.
             data: the fields of a form that is sent instead of a *body*, URL-encoded: a mapping, or pairs.
             follow_redirects: whether redirects are followed; ``None``: what the client was told.
+            decode: whether content codings are asked for and undone; ``None``: what the client was told.
             expect_continue: holds the body until the server asks for it, or for a moment (RFC 9110 §10.1.1).
             priority: how much the response matters (RFC 9218); over HTTP/2 only.
             timeouts: how long each part of this request may take, instead of what the client was told. ``connect`` is
@@ -267,7 +281,17 @@ class Client:
         """
         content, media_type = content_of(body, json, data)
         return self._prepare(
-            method, url, params, headers, content, media_type, follow_redirects, expect_continue, priority, timeouts
+            method,
+            url,
+            params,
+            headers,
+            content,
+            media_type,
+            follow_redirects,
+            decode,
+            expect_continue,
+            priority,
+            timeouts,
         )
 
     def _prepare(
@@ -279,15 +303,24 @@ class Client:
         body: RequestBody,
         media_type: str | None,
         follow_redirects: bool | None,
+        decode: bool | None,
         expect_continue: bool,
         priority: Priority | None,
         timeouts: Timeouts | None,
     ) -> RequestBlock:
         text, origin, target = where(url, params)
         handling = self._handling
-        if follow_redirects is not None:
-            handling = Handling(self._max_redirects if check_bool("follow_redirects", follow_redirects) else 0)
-        defaults = self._headers if media_type is None else {**self._headers, "content-type": media_type}
+        if follow_redirects is not None or decode is not None:
+            handling = Handling(
+                handling.max_redirects
+                if follow_redirects is None
+                else self._max_redirects * check_bool("follow_redirects", follow_redirects),
+                handling.decode if decode is None else check_bool("decode", decode),
+            )
+        asks = handling.decode and (headers is None or not _has_range(headers))
+        defaults = self._asking if asks else self._headers
+        if media_type is not None:
+            defaults = {**defaults, "content-type": media_type}
         fields = merged(defaults, headers)
         number = self._pool.number()
         outgoing = Outgoing(method, text, origin, target, fields, body, expect_continue, priority, number, timeouts)
@@ -305,6 +338,7 @@ class Client:
         data: Params | None = None,
         max_size: int = DEFAULT_MAX_BODY_SIZE,
         follow_redirects: bool | None = None,
+        decode: bool | None = None,
         expect_continue: bool = False,
         priority: Priority | None = None,
         timeouts: Timeouts | None = None,
@@ -323,19 +357,31 @@ class Client:
             data: the fields of a form that is sent instead.
             max_size: the bytes of the response, after decoding, that are not too many; 1 MiB by default.
             follow_redirects: whether redirects are followed.
+            decode: whether content codings are asked for and undone.
             expect_continue: holds the body until the server asks for it, or for a moment.
             priority: how much the response matters.
             timeouts: how long each part of this request may take.
 
         Raises:
             BodyTooLargeError: there are more.
+            BodyDecodeError: the body is broken, or cut off, as ``content-encoding`` goes.
             TypeError, ValueError, OSError, HandshakeError, RequestTimeoutError, StreamError, SessionError,
                 TooManyRedirectsError: as in `request`.
         """
         check_int("max_size", max_size, 0)
         content, media_type = content_of(body, json, data)
         async with self._prepare(
-            method, url, params, headers, content, media_type, follow_redirects, expect_continue, priority, timeouts
+            method,
+            url,
+            params,
+            headers,
+            content,
+            media_type,
+            follow_redirects,
+            decode,
+            expect_continue,
+            priority,
+            timeouts,
         ) as response:
             await response.read(max_size=max_size)
         return response
@@ -379,6 +425,13 @@ class _UnixSocket:
 
     async def __call__(self, _origin: str) -> trio.abc.Stream:
         return await trio.open_unix_socket(self._path)
+
+
+def _has_range(headers: HeadersInput) -> bool:
+    """Whether a part is asked for: that of an encoded body could not be decoded (RFC 9110 §14.2)."""
+    if type(headers) is dict:
+        return any(len(name) == 5 and name.lower() in ("range", b"range") for name in headers)
+    return "range" in Headers(headers)
 
 
 def _pairs(headers: HeadersInput) -> list[tuple[str, str]]:

@@ -11,3 +11,5 @@ class Handling:
 
     max_redirects: int
     """How many redirects are followed; 0 if none is."""
+    decode: bool
+    """Whether content codings are undone."""

@@ -20,6 +20,7 @@ class RequestOptions(TypedDict, total=False):
     data: Params | None
     max_size: int
     follow_redirects: bool | None
+    decode: bool | None
     expect_continue: bool
     priority: Priority | None
     timeouts: Timeouts | None

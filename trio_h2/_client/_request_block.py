@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from .._util import NoPublicConstructor, construct, interrupt_safe, unwrap_body_error
+from ._decoded import decoded
 from ._errors import RequestTimeoutError, TooManyRedirectsError
 from ._incoming import Incoming
 from ._lane import Ticket
@@ -114,7 +115,8 @@ class RequestBlock(metaclass=NoPublicConstructor):
                 self._repeated = 0
                 headers = await self._ask()
         assert self._incoming is not None
-        return construct(Response, self._incoming, self._request, headers, history)
+        body = decoded(self._incoming, headers) if self._handling.decode else None
+        return construct(Response, self._incoming, self._request, headers, history, body)
 
     # -- sending, again and again ----------------------------------------------------------------------------------
 

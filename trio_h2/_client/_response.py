@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from .. import Headers, JSONValue
+    from ._decoded import Decoded
     from ._incoming import Incoming
     from ._outgoing import Outgoing
 
@@ -31,8 +32,16 @@ class Response(metaclass=NoPublicConstructor):
 
     _made_by = "the requests of a Client make it"
 
-    def __init__(self, incoming: Incoming, request: Outgoing, headers: Headers, history: tuple[Response, ...]) -> None:
+    def __init__(
+        self,
+        incoming: Incoming,
+        request: Outgoing,
+        headers: Headers,
+        history: tuple[Response, ...],
+        decoded: Decoded | None = None,
+    ) -> None:
         self._incoming = incoming
+        self._body = decoded or incoming
         self._request = request
         self._headers = headers
         self._history = history
@@ -55,7 +64,10 @@ class Response(metaclass=NoPublicConstructor):
 
     @property
     def headers(self) -> Headers:
-        """The header fields, ``:status`` among them."""
+        """The header fields as they were received, ``:status`` among them.
+
+        If the body was decoded, ``content-encoding`` and ``content-length`` still tell what was sent.
+        """
         return self._headers
 
     @property
@@ -112,6 +124,7 @@ class Response(metaclass=NoPublicConstructor):
 
         Raises:
             BodyTooLargeError: there are more. What has come of it is lost.
+            BodyDecodeError: it is broken, or cut off, as ``content-encoding`` goes.
             RequestTimeoutError: nothing came for ``Timeouts.idle``.
             StreamError, SessionError: the body broke off.
             trio.ClosedResourceError: the block of the request has been left.
@@ -120,7 +133,7 @@ class Response(metaclass=NoPublicConstructor):
         if self._content is None:
             parts: list[bytes] = []
             size = 0
-            while part := await self._incoming.receive_some():
+            while part := await self._body.receive_some():
                 size += len(part)
                 if size > max_size:
                     raise BodyTooLargeError(f"the response is larger than max_size={max_size} bytes")
@@ -169,12 +182,13 @@ class Response(metaclass=NoPublicConstructor):
     # -- the body piece by piece -----------------------------------------------------------------------------------
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """Receives bytes of the body, ``b""`` at its end. Cancelled: nothing is lost.
+        """Receives bytes of the body, decoded, ``b""`` at its end. Cancelled: nothing is lost.
 
         Args:
             max_bytes: at most so many; ``None``: what is there.
 
         Raises:
+            BodyDecodeError: it is broken, or cut off, as ``content-encoding`` goes.
             RequestTimeoutError: nothing came for ``Timeouts.idle``.
             StreamError, SessionError: the body broke off.
             trio.ClosedResourceError: the block of the request has been left.
@@ -184,7 +198,7 @@ class Response(metaclass=NoPublicConstructor):
         if self._content is not None:
             await trio.lowlevel.checkpoint()
             return b""
-        return await self._incoming.receive_some(max_bytes)
+        return await self._body.receive_some(max_bytes)
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
