@@ -105,6 +105,8 @@ from ._wire._settings import Settings as Settings
 # isort: split
 from ._client import Client as Client
 from ._client import ClientStatistics as ClientStatistics
+from ._client import EventIterator as EventIterator
+from ._client import LineIterator as LineIterator
 from ._client import Params as Params
 from ._client import Proxy as Proxy
 from ._client import ProxyError as ProxyError
@@ -114,6 +116,7 @@ from ._client import RequestOptions as RequestOptions
 from ._client import RequestTimeoutError as RequestTimeoutError
 from ._client import Response as Response
 from ._client import Retry as Retry
+from ._client import ServerSentEvent as ServerSentEvent
 from ._client import StatusError as StatusError
 from ._client import Timeouts as Timeouts
 from ._client import TooManyRedirectsError as TooManyRedirectsError

@@ -63,7 +63,7 @@ def decode_text(body: bytes, headers: Headers, encoding: str | None, stream: Any
     Raises:
         BodyDecodeError: The charset is not known (status 415), or the body is not in it (400).
     """
-    charset = _charset_of(headers, stream) if encoding is None else codecs.lookup(encoding).name
+    charset = charset_of(headers, stream) if encoding is None else codecs.lookup(encoding).name
     try:
         # A byte order mark is no text.
         return body.decode("utf-8-sig" if charset == "utf-8" else charset)
@@ -71,7 +71,12 @@ def decode_text(body: bytes, headers: Headers, encoding: str | None, stream: Any
         raise wrong_body(f"the body is not in the charset {charset!a}: byte {exc.start} is wrong", stream) from exc
 
 
-def _charset_of(headers: Headers, stream: AnyStream | None) -> str:
+def charset_of(headers: Headers, stream: AnyStream | None) -> str:
+    """Returns the codec for the charset that the ``content-type`` names, that of UTF-8 if it names none.
+
+    Raises:
+        BodyDecodeError: It is not known (status 415).
+    """
     message = content_type(headers)
     if message is None:
         raise wrong_body("the content-type of the body has too many parameters", stream, status=415)

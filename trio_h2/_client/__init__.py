@@ -7,6 +7,7 @@ from ._errors import ProxyError as ProxyError
 from ._errors import RequestTimeoutError as RequestTimeoutError
 from ._errors import StatusError as StatusError
 from ._errors import TooManyRedirectsError as TooManyRedirectsError
+from ._lines import LineIterator as LineIterator
 from ._options import RequestOptions as RequestOptions
 from ._outgoing import Params as Params
 from ._outgoing import RequestBody as RequestBody
@@ -14,5 +15,7 @@ from ._proxy import Proxy as Proxy
 from ._request_block import RequestBlock as RequestBlock
 from ._response import Response as Response
 from ._retry import Retry as Retry
+from ._server_sent import EventIterator as EventIterator
+from ._server_sent import ServerSentEvent as ServerSentEvent
 from ._statistics import ClientStatistics as ClientStatistics
 from ._timeouts import Timeouts as Timeouts

@@ -8,9 +8,11 @@ import trio
 
 from .. import BodyTooLargeError
 from .._checks import check_int
-from .._content import DEFAULT_MAX_BODY_SIZE, check_encoding, decode_json, decode_text
-from .._util import NoPublicConstructor, interrupt_safe
+from .._content import DEFAULT_MAX_BODY_SIZE, charset_of, check_encoding, decode_json, decode_text
+from .._util import NoPublicConstructor, construct, interrupt_safe
 from ._errors import StatusError
+from ._lines import LineIterator
+from ._server_sent import EventIterator
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -199,6 +201,37 @@ class Response(metaclass=NoPublicConstructor):
             await trio.lowlevel.checkpoint()
             return b""
         return await self._body.receive_some(max_bytes)
+
+    def iter_lines(self, *, max_line: int = 64 * 1024, encoding: str | None = None) -> LineIterator:
+        """Returns the lines of the body that is still to come, as text: ``async for line in response.iter_lines()``.
+
+        Args:
+            max_line: characters that are not too many for one line; 65 536 by default.
+            encoding: instead of the charset that ``content-type`` names, or else UTF-8.
+
+        Raises:
+            BodyDecodeError: the charset is not known.
+            TypeError, ValueError: an argument is not allowed.
+        """
+        check_int("max_line", max_line, 1)
+        codec = charset_of(self._headers, None) if encoding is None else check_encoding(encoding)
+        if codec in ("utf-8", "utf8"):
+            codec = "utf-8-sig"  # a byte order mark is no text
+        return construct(LineIterator, self, codec, max_line)
+
+    def iter_events(self, *, max_size: int = DEFAULT_MAX_BODY_SIZE) -> EventIterator:
+        """Returns the server-sent events of the body that is still to come: ``async for event in …``.
+
+        Ask for them with ``accept: text/event-stream``, and look at the status first: 204 means not to connect again.
+
+        Args:
+            max_size: characters that are not too many for one event; 1 048 576 by default.
+
+        Raises:
+            TypeError, ValueError: an argument is not allowed.
+        """
+        check_int("max_size", max_size, 1)
+        return construct(EventIterator, self, max_size)
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
