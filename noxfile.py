@@ -19,7 +19,7 @@ nox.options.error_on_external_run = True
 nox.options.error_on_missing_interpreters = False  # `pythons` says which ones it leaves out
 
 # Peers of the interop tests: Python libraries, and programs with the Debian package that has them.
-PEER_LIBRARIES = ["grpcio>=1.80", "httpx[http2]>=0.28", "hypercorn[trio]>=0.17"]
+PEER_LIBRARIES = ["grpcio>=1.80", "httpx[http2]>=0.28", "httpx2[http2]>=2.16", "hypercorn[trio]>=0.17"]
 PEER_PROGRAMS = {
     "chromium": "chromium",
     "curl": "curl",
@@ -35,12 +35,12 @@ PEER_PROGRAMS = {
     "tinyproxy": "tinyproxy",
 }
 # What the tests need: the package with the extras that they use, and their own tools.
-EXTRAS = ".[cli,opentelemetry,prometheus,testing]"
+EXTRAS = ".[cli,httpx,httpx2,opentelemetry,prometheus,testing]"
 TEST_TOOLS = ["hypothesis", "opentelemetry-sdk", "pytest", "pytest-timeout"]
 # How many of the types that users can get hold of pyright must know, without inferring them.
 MIN_COMPLETENESS = 0.99
 # What the benchmarks compare with, and measure with. A missing one is left out.
-BENCH_LIBRARIES = [*PEER_LIBRARIES, "anycorn>=0.20", "httpx2[http2]>=2"]
+BENCH_LIBRARIES = [*PEER_LIBRARIES, "anycorn>=0.20"]
 BENCH_PROGRAMS = {"h2load": "nghttp2", "nghttpd": "nghttp2", "node": "nodejs", "valgrind": "valgrind"}
 # Debian keeps nginx and haproxy in /usr/sbin, which only root has on its path.
 PEER_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
@@ -82,7 +82,7 @@ def tests(session: nox.Session) -> None:
     """Runs all tests that need no foreign programs."""
     session.install(
         "-e",
-        ".[cli,opentelemetry,prometheus,testing]",
+        ".[cli,httpx,httpx2,opentelemetry,prometheus,testing]",
         *tools("hypothesis", "opentelemetry-sdk", "pytest", "pytest-timeout"),
     )
     session.run("python", "-m", "pytest", *session.posargs)
@@ -93,7 +93,7 @@ def pythons(session: nox.Session) -> None:
     """Runs the tests with every version of Python that the project names and this machine has."""
     session.install(
         "-e",
-        ".[cli,opentelemetry,prometheus,testing]",
+        ".[cli,httpx,httpx2,opentelemetry,prometheus,testing]",
         *tools("hypothesis", "opentelemetry-sdk", "pytest", "pytest-timeout"),
     )
     session.run("python", "-m", "pytest", *session.posargs)
@@ -105,7 +105,7 @@ def oldest(session: nox.Session) -> None:
     pins = oldest_requirements()
     session.install(
         "-e",
-        ".[cli,opentelemetry,prometheus,testing]",
+        ".[cli,httpx,httpx2,opentelemetry,prometheus,testing]",
         *tools("hypothesis", "opentelemetry-sdk", "pytest", "pytest-timeout"),
         *pins,
     )
@@ -145,7 +145,7 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Checks the types of the package, its tests, its examples and the programs of its pages, as users' checkers do."""
     checkers = tools("hypothesis", "mypy", "opentelemetry-sdk", "pyright", "pytest", "pytest-timeout", "types-docutils")
-    session.install("-e", ".[cli,docs,opentelemetry,prometheus,testing]", *checkers, *PEER_LIBRARIES)
+    session.install("-e", ".[cli,docs,httpx,httpx2,opentelemetry,prometheus,testing]", *checkers, *PEER_LIBRARIES)
     session.run("mypy", *(session.posargs or ["trio_h2", "_trio_h2_pytest.py", "tests", "examples", "docs"]))
     if not session.posargs:
         idioms = session.create_tmp()
@@ -183,7 +183,7 @@ def examples(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Builds the site, with warnings as errors: `docs/_build/html/index.html`."""
-    session.install("-e", ".[cli,docs,opentelemetry,prometheus,testing]")
+    session.install("-e", ".[cli,docs,httpx,httpx2,opentelemetry,prometheus,testing]")
     where = ["docs", "docs/_build/html"]
     session.run("python", "-m", "sphinx", "-b", "html", "-W", "--keep-going", "-E", "-q", *where, *session.posargs)
     session.log("the site is in docs/_build/html/index.html")
@@ -194,7 +194,7 @@ def fuzz(session: nox.Session) -> None:
     """Fuzzes the protocol engine and whole sessions for long: `-- --seconds N --seed S`, `--only NAME`."""
     session.install(
         "-e",
-        ".[cli,opentelemetry,prometheus,testing]",
+        ".[cli,httpx,httpx2,opentelemetry,prometheus,testing]",
         *tools("hypothesis", "opentelemetry-sdk", "pytest", "pytest-timeout"),
     )
     session.run("python", "-m", "tests.fuzz", *session.posargs)
@@ -205,7 +205,7 @@ def soak(session: nox.Session) -> None:
     """Sends 200000 mixed requests, and looks whether anything has grown: `-- --requests N --seed S`."""
     session.install(
         "-e",
-        ".[cli,opentelemetry,prometheus,testing]",
+        ".[cli,httpx,httpx2,opentelemetry,prometheus,testing]",
         *tools("hypothesis", "opentelemetry-sdk", "pytest", "pytest-timeout"),
     )
     session.run("python", "-m", "tests.soak", *session.posargs)
@@ -216,7 +216,7 @@ def chaos(session: nox.Session) -> None:
     """Lets everything go wrong at random, `-- --seconds N --seed S`; then descriptors, disks and workers, for real."""
     session.install(
         "-e",
-        ".[cli,opentelemetry,prometheus,testing]",
+        ".[cli,httpx,httpx2,opentelemetry,prometheus,testing]",
         *tools("hypothesis", "opentelemetry-sdk", "pytest", "pytest-timeout"),
     )
     session.run("python", "-m", "tests.fuzz", "--only", "chaos", *session.posargs)
