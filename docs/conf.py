@@ -21,7 +21,8 @@ templates_path: list[str] = []
 
 # -- pages in Markdown -------------------------------------------------------------------------------------------------
 
-myst_enable_extensions = ["colon_fence", "deflist"]
+# `attrs_inline`: `name`{.plain} is code that names nothing of ours, though it looks so.
+myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 # Titles of the benchmark results repeat for each machine; nobody links to them.
 suppress_warnings = ["myst.xref_ambiguous"]

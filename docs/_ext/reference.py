@@ -278,7 +278,7 @@ class LinkCode(SphinxPostTransform):
         domain = self.env.domains.python_domain
         names = Names(domain)
         for literal in list(self.document.findall(nodes.literal)):
-            if any(isinstance(parent, self._skipped) for parent in _parents(literal)):
+            if "plain" in literal["classes"] or any(isinstance(parent, self._skipped) for parent in _parents(literal)):
                 continue
             text = _CALL.sub("", literal.astext())
             if _NAME.fullmatch(text) is None:

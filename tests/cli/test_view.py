@@ -19,7 +19,11 @@ from tests.cli.trace_tools import HEADER, TraceText, fields, frame, slow_downloa
 from trio_h2._cli import main
 from trio_h2._cli._viewer import NoTraceError, Records, Trace, _budget, make_page
 from trio_h2._cli._viewer._fields import Fields
+from trio_h2._cli._viewer._pings import ping_purpose
 from trio_h2._cli._viewer._redaction import bare_path
+from trio_h2._session._pings import DRAIN_PAYLOAD
+from trio_h2._session._watcher import KEEPALIVE_PAYLOAD
+from trio_h2._wire._tuning import PROBE_PAYLOAD
 from trio_h2.instruments import QlogTrace
 
 if TYPE_CHECKING:
@@ -283,6 +287,52 @@ def test_stalls_that_never_ended() -> None:
     assert sessions_of(data)[0].each("stalls") == [
         {"side": "send", "limit": "transport", "spans": [9000, 20_000, 11_000, 1]}
     ]
+
+
+def test_streams_whose_data_the_transport_does_not_take() -> None:
+    """They stand still with it, unless they have ended, or wait for a window of their own."""
+    trace = TraceText()
+    for stream_id in (1, 3, 5, 7, 9):
+        trace.h2(0, "stream_opened", stream_id=stream_id, by="remote")
+    frame(trace, 5, "sent", "DATA", 9, data_length=1)  # in an earlier write
+    for stream_id in (1, 3, 5):
+        frame(trace, 10, "sent", "DATA", stream_id, data_length=16384)
+    trace.h2(11, "stalled", stream_id=3, side="send", limit="stream_window")
+    trace.h2(16, "stalled", stream_id=0, side="send", limit="transport", since=10.5)
+    trace.h2(20, "stream_closed", stream_id=5, how="reset", by="remote")
+    trace.h2(50, "resumed", stream_id=0, side="send", limit="transport", duration=39.5)
+    frame(trace, 60, "sent", "DATA", 1, data_length=16384)
+    trace.h2(66, "stalled", stream_id=0, side="send", limit="transport", since=60.1)
+    trace.h2(90, "window_updated", stream_id=0, side="send", window=5, cause="window_update")
+    data = shown(trace)
+    stalls = {number: stream.each("stalls") for number, stream in streams_of(data).items()}
+    held_up = {"side": "send", "limit": "transport"}
+    assert stalls == {
+        1: [{**held_up, "spans": [10_500, 50_000, 39_500, 1, 60_100, 90_000, 29_900, 1]}],
+        3: [{"side": "send", "limit": "stream_window", "spans": [11_000, 90_000, 79_000, 1]}],
+        5: [{**held_up, "spans": [10_500, 20_000, 9_500, 1]}],
+        7: [],
+        9: [],
+    }
+
+
+def test_what_the_librarys_own_pings_are_for() -> None:
+    """Their payloads tell, without the rest with `--redact`."""
+    assert all(ping_purpose(payload.hex()) for payload in (PROBE_PAYLOAD, KEEPALIVE_PAYLOAD, DRAIN_PAYLOAD))
+    trace = TraceText()
+    probe = PROBE_PAYLOAD.hex()
+    frame(trace, 1, "sent", "PING", 0, payload=probe)
+    trace.h2(3, "ping_acknowledged", payload=probe, by="local", round_trip=2)
+    frame(trace, 4, "received", "PING", 0, payload=DRAIN_PAYLOAD.hex())
+    frame(trace, 5, "sent", "PING", 0, payload="0000000000000001")
+    words = "measures the path, so that windows can grow"
+    marks = [
+        f"PING sent: {words}",
+        f"our PING was answered after 2.000 ms ({words})",
+        "PING received: before the second GOAWAY: has the peer seen the first?",
+    ]
+    assert marks_of(sessions_of(shown(trace))[0]) == [*marks, "PING sent: 0000000000000001"]
+    assert marks_of(sessions_of(shown(trace, redact=True))[0]) == [*marks, "PING sent"]
 
 
 def test_header_fields_that_are_no_text() -> None:

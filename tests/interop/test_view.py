@@ -95,6 +95,21 @@ async def test_the_details_of_a_stream(show: Show) -> None:
         assert words in details
 
 
+async def test_a_transport_that_takes_nothing(show: Show) -> None:
+    """The one stream whose data waits is in trouble with its session."""
+    trace = TraceText()
+    trace.h2(0, "stream_opened", stream_id=1, by="remote", method="GET", path="/big")
+    frame(trace, 10, "sent", "DATA", 1, data_length=16384)
+    trace.h2(16, "stalled", stream_id=0, side="send", limit="transport", since=10)
+    trace.h2(50, "resumed", stream_id=0, side="send", limit="transport", duration=40)
+    trace.h2(50, "stream_closed", stream_id=1, how="complete")
+    document = await show(trace, "trouble=1")
+    assert [row[8] for row in table(document)] == ["40 ms"]
+    assert document.text("status").startswith("1 of 1 stream, ")
+    assert document.text("session").endswith(": 1 stream, 50 ms")
+    assert "40 ms: the network takes nothing, or the peer's program, which does not read" in document.text("details")
+
+
 @pytest.mark.parametrize(
     ("address", "ids", "status"),
     [

@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ._fields import Fields
+from ._pings import ping_purpose
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,6 +87,10 @@ def _plain(value: object) -> object:
     return value if isinstance(value, bool | int | float) else None
 
 
+def _payload(value: object) -> object:
+    return value if isinstance(value, str) and ping_purpose(value) else None
+
+
 def _plain_list(value: object) -> object:
     return [_plain(item) for item in value] if isinstance(value, list) else []
 
@@ -144,6 +149,7 @@ _KEPT: dict[str, Callable[[object], object]] = {
     ),
     "flags": _plain_list,
     "headers": _headers,
+    "payload": _payload,
     "settings": _settings,
     "tls": _tls,
     "trailers": _headers,

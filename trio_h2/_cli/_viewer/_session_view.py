@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from ._fields import Fields
 from ._marks import Marks
+from ._pings import ping_purpose
+from ._senders import Senders
 from ._stalls import Stalls
 from ._stream_view import StreamView
 from ._windows import Windows
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from ._stream_view import Direction
 
 _MAX_TEXT = 1000
+_TRANSPORT = ("send", "transport")
 
 
 class SessionView:
@@ -44,6 +47,7 @@ class SessionView:
         self.marks = Marks(budget)
         self._windows = Windows(budget)
         self._stalls = Stalls(budget)
+        self._senders = Senders()
 
     def add(self, name: str, time: float, data: Fields) -> bool:
         """Takes an event; returns whether it is one that we know."""
@@ -79,6 +83,7 @@ class SessionView:
 
     def over(self) -> None:
         """The trace is over."""
+        self._transport_goes_on(self._last)
         self._stalls.end_all(self._last)
         for stream in self.streams.values():
             stream.over(self._last)
@@ -164,15 +169,25 @@ class SessionView:
             return
         stalls = self._stalls if stream is None else stream.stalls
         if what == "resumed":
+            if stream is None and (side, limit) == _TRANSPORT:
+                self._transport_goes_on(at)
             stalls.end(side, limit, at)
         else:
             # A write is known to stand still only some time after it has begun.
             since = data.number("since")
             stalls.begin(side, limit, at if since is None else max(0, round((min(since, time) - self._start) * 1000)))
 
+    def _transport_goes_on(self, at: int) -> None:
+        """The transport takes something again: until now it has held up the streams whose DATA it did not take."""
+        if (since := self._stalls.since(*_TRANSPORT)) is not None:
+            for stream in self._senders.held_up(since):
+                stream.held_up(*_TRANSPORT, since, at)
+
     def _pong(self, at: int, data: Fields) -> None:
         round_trip = data.number("round_trip")
         after = "" if round_trip is None else f" after {round_trip:.3f} ms"
+        purpose = ping_purpose(data.text("payload"))
+        after += f" ({purpose})" if purpose else ""
         if data.text("by") == "remote":
             self.marks.add(at, "ping", f"PING of the peer answered{after}")
         else:
@@ -187,6 +202,8 @@ class SessionView:
             case "DATA":
                 if stream is not None:
                     size = data.integer("data_length")
+                    if direction == "sent":
+                        self._senders.sent(stream, at)
                     stream.body(at, direction, (data.integer("length") or 0) if size is None else size)
             case "HEADERS":
                 stream = self._headers(at, direction, stream_id, data)
@@ -208,7 +225,8 @@ class SessionView:
             case "PING":
                 if "ACK" not in flags:
                     payload = data.text("payload")
-                    self.marks.add(at, "ping", f"PING {direction}" + (f": {payload}" if payload else ""))
+                    text = ping_purpose(payload) or payload
+                    self.marks.add(at, "ping", f"PING {direction}" + (f": {text}" if text else ""))
             case "SETTINGS":
                 self.marks.add(at, "settings", _settings(direction, data))
             case "PRIORITY_UPDATE" | "PRIORITY":
@@ -263,6 +281,8 @@ class SessionView:
         part, _, done = what.partition("_")
         direction: Direction = "sent" if done == "sent" else "received"
         if part == "data":
+            if direction == "sent":
+                self._senders.sent(stream, at)
             stream.body(at, direction, data.integer("length") or 0)
         elif part == "end":
             if data.each("trailers"):

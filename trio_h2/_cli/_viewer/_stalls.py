@@ -39,6 +39,14 @@ class Stalls:
             spans = self._spans[side, limit] = Series(self._budget, merge_amounts)
         spans.add((since, max(time, since), max(time - since, 0), 1, 0))
 
+    def since(self, side: str, limit: str) -> int | None:
+        """Returns when it came to stand still, if it does at that limit."""
+        return self._since.get((side, limit))
+
+    def stands(self, side: str) -> bool:
+        """Whether it stands still at any limit of a side."""
+        return any(stalled == side for stalled, _ in self._since)
+
     def end_all(self, time: int) -> None:
         """Ends those that never went on: the trace is over."""
         for side, limit in list(self._since):

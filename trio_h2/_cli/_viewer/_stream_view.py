@@ -121,6 +121,13 @@ class StreamView:
         self._bytes["sent"] = self._bytes["sent"] if sent is None else sent
         self._bytes["received"] = self._bytes["received"] if received is None else received
 
+    def held_up(self, side: str, limit: str, since: int, until: int) -> None:
+        """Its session stood still, and had something of this stream; its own stalls go first."""
+        until = until if self._closed is None else min(until, self._closed)
+        if until > since and not self.stalls.stands(side):
+            self.stalls.begin(side, limit, since)
+            self.stalls.end(side, limit, until)
+
     def over(self, time: int) -> None:
         """Nothing more comes: its session has ended, or the trace has."""
         self.stalls.end_all(time if self._closed is None else min(time, self._closed))

@@ -27,6 +27,9 @@ function element(name, attributes = {}, ...children) {
 /** Shows control characters, and those that turn the direction of writing, as escapes. */
 const clean = text => String(text).replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}]/gu, c => `\\u{${c.codePointAt(0).toString(16)}}`);
 
+/** A number of things: "1 stream", "2 streams". */
+const count = (number, what) => `${number} ${what}${number === 1 ? "" : "s"}`;
+
 function showTime(us, digits = 3) {
   if (us === undefined || us === null) return "";
   const ms = us / 1000;
@@ -52,7 +55,7 @@ const LIMITS = {
   "send session_window": "the peer's window for the session is used up",
   "receive stream_window": "our window for the stream is used up: the application does not read",
   "receive session_window": "our window for the session is used up: the application does not read",
-  "send transport": "the network takes nothing",
+  "send transport": "the network takes nothing, or the peer's program, which does not read its socket",
   "send peer_streams": "requests wait: the peer allows no more streams",
 };
 const showLimit = stall => LIMITS[`${stall.side} ${stall.limit}`] ?? `${clean(stall.side)}: ${clean(stall.limit)}`;
@@ -328,7 +331,7 @@ function prepare(canvas, width, height) {
 let drawing = false;
 /** Draws before the next picture of the browser, once, however often it is asked for. */
 function requestDraw() {
-  byId("status").textContent = `${rows.length} of ${session.streams.length} streams, ${showTime(from)} to ${showTime(to)}`;
+  byId("status").textContent = `${rows.length} of ${count(session.streams.length, "stream")}, ${showTime(from)} to ${showTime(to)}`;
   if (drawing) return;
   drawing = true;
   requestAnimationFrame(draw);
@@ -765,7 +768,7 @@ function start() {
   data.notes.forEach(addNote);
   data.sessions.forEach((one, number) => {
     const about = [one.name, one.role, one.version, one.label ?? one.peer].filter(Boolean).join(" ");
-    byId("session").append(element("option", { value: number }, clean(`${about}: ${one.streams.length} streams, ${showTime(one.length)}`).slice(0, 200)));
+    byId("session").append(element("option", { value: number }, clean(`${about}: ${count(one.streams.length, "stream")}, ${showTime(one.length)}`).slice(0, 200)));
   });
   byId("session").addEventListener("change", () => { chooseSession(Number(byId("session").value)); applySearch(); });
   for (const id of ["search", "order", "trouble"]) byId(id).addEventListener("input", applySearch);
