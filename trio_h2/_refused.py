@@ -13,6 +13,8 @@ _Error = TypeVar("_Error", bound="RefusedError")
 
 MAX_REASON: Final = 16 * 1024
 """How many bytes of a refusal's body are kept."""
+_SHOWN_REASON: Final = 100
+"""How many characters of its first line a message has."""
 _REASON_SECONDS: Final = 1.0
 """How long a peer that has refused may take to say why."""
 
@@ -73,5 +75,13 @@ async def read_refusal(kind: type[_Error], what: str, response: Headers, stream:
                 body += chunk
         except trio.BrokenResourceError:
             pass  # the status has said enough
-    message = f"{what} with status {response.status}"
+    message = f"{what} with status {response.status}{_reason(bytes(body))}"
     return kind(message, status=response.status, headers=response, body=bytes(body), stream=stream)
+
+
+def _reason(body: bytes) -> str:
+    """Returns the first line of a body in plain text, for a message: printable, and not long."""
+    line = body.strip()[: 4 * _SHOWN_REASON].decode("utf-8", "replace").partition("\n")[0].strip()
+    if not line.isprintable() or not line or line.startswith(("<", "{")):  # no plain text
+        return ""
+    return f": {line[:_SHOWN_REASON]}{'…' if len(line) > _SHOWN_REASON else ''}"

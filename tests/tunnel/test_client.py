@@ -103,7 +103,15 @@ async def test_data_that_comes_with_the_answer_is_kept(autojump_clock: MockClock
 @pytest.mark.parity("L1")
 async def test_a_refusal_says_what_the_proxy_said(autojump_clock: MockClock) -> None:
     async with scripted_server() as (session, peer):
-        for status, body in ((302, b""), (403, b"not here"), (407, b"who are you"), (503, bytes(40_000))):
+        for status, body, told in (
+            (302, b"", ""),
+            (403, b"\nnot here\n", ": not here"),
+            (407, b"who \xe4re you?\r\nI ask", ": who \ufffdre you?"),
+            (502, b"x" * 400, ": " + "x" * 100 + "…"),
+            (503, bytes(40_000), ""),
+            (503, b"\x1b[31mred", ""),
+            (503, b"<html>", ""),
+        ):
             async with trio.open_nursery() as nursery:
 
                 async def proxy(status: int = status, body: bytes = body) -> None:
@@ -120,9 +128,8 @@ async def test_a_refusal_says_what_the_proxy_said(autojump_clock: MockClock) -> 
                 error = info.value
                 assert (error.status, error.headers["x-why"], error.body) == (status, "so", body[: 16 * 1024])
                 assert isinstance(error, trio_h2.H2Error)
-                assert (
-                    str(error) == f"the proxy refused a tunnel to a:1 with status {status} (stream {error.stream_id})"
-                )
+                what = f"the proxy refused a tunnel to a:1 with status {status}{told}"
+                assert str(error) == f"{what} (stream {error.stream_id})"
                 assert error.session is session
                 copy = pickle.loads(pickle.dumps(error))
                 assert (copy.status, copy.body, str(copy)) == (error.status, error.body, str(error))
