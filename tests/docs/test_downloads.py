@@ -11,7 +11,7 @@ import pytest
 import trio
 
 import trio_h2
-from tests.docs.conftest import contents, serving
+from tests.docs.conftest import Certificates, contents, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,6 +66,42 @@ async def test_all_files_arrive_whatever_happens(tmp_path: Path, monkeypatch: py
     assert contents(tmp_path) == {f"files_{number}": BODY for number in range(200) if number != 7}
     assert server.asked["/files/7"] == 1
     assert server.most <= downloads.AT_ONCE
+
+
+async def test_what_is_cut_again_and_again_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of it stays; a request that is only reset is sent again by the client."""
+    monkeypatch.setattr("random.uniform", lambda _low, _high: 0.01)
+    asked: Counter[str] = Counter()
+
+    async def handler(stream: trio_h2.ServerStream) -> None:
+        asked[stream.path] += 1
+        if stream.path == "/reset" and asked["/reset"] == 1:
+            stream.reset(trio_h2.ErrorCode.INTERNAL_ERROR)
+        elif stream.path == "/reset":
+            await stream.respond(200, body=b"whole")
+        else:
+            await stream.respond({"content-length": 10})
+            await stream.send_all(b"part")
+            stream.reset(trio_h2.ErrorCode.INTERNAL_ERROR)
+
+    async with serving(handler) as running, trio_h2.Client(retry=downloads.RETRY, prior_knowledge=True) as client:
+        with trio.fail_after(30):
+            urls = [f"{running.url}/cut", f"{running.url}/reset"]
+            assert await downloads.download_all(client, tmp_path, urls) == urls[:1]
+    assert contents(tmp_path) == {"reset": b"whole"}
+    assert asked == {"/cut": downloads.STARTS, "/reset": 2}
+
+
+async def test_a_certificate_authority_can_be_named(certificates: Certificates, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    certificates.authority.write_ca(tmp_path / "ca.pem")
+
+    async def handler(stream: trio_h2.ServerStream) -> None:
+        await stream.respond(200, body=b"hello")
+
+    async with trio_h2.open_server(handler, ssl_context=certificates.authority.server_context()) as server:
+        await downloads.main(str(tmp_path / "out"), [f"{server.url}/a"], tmp_path / "ca.pem")
+    assert contents(tmp_path / "out") == {"a": b"hello"}
 
 
 async def test_a_server_that_is_not_there_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
