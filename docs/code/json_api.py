@@ -31,6 +31,7 @@ async def app(request: Request, response: Response) -> None:
             await response.send_json(notes[key])
         case "DELETE", ["notes", key] if key in notes:
             del notes[key]
+            (PICTURES / key).unlink(missing_ok=True)
             response.status_code = 204
             await response.end()
         case "PUT", ["notes", key, "picture"] if key in notes:
@@ -67,12 +68,14 @@ async def save(request: Request, path: Path) -> None:
 
 async def main() -> None:
     await trio.Path(PICTURES).mkdir(exist_ok=True)
-    await trio_h2.serve_ssl_over_tcp(
+    async with trio_h2.open_server(
         request_handler(app, max_body_size=MAX_JSON),
         PORT,
-        trio_h2.server_ssl_context("cert.pem", "key.pem", allow_http1=True),
+        ssl_context=trio_h2.server_ssl_context("cert.pem", "key.pem", allow_http1=True),
         allow_http1=True,  # for clients that know HTTP/1.1 only
-    )
+    ) as server:
+        print(f"Listening on {server.url}", flush=True)
+        await trio.sleep_forever()
 
 
 if __name__ == "__main__":

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import json
 from typing import TYPE_CHECKING
 
 import json_api
 import json_client
+import json_errors
 import pytest
 import trio
 
@@ -70,6 +72,24 @@ async def test_pictures_have_a_limit(pictures: Path) -> None:
             await stream.send_eof()
             assert (await stream.receive_response()).status == 413
         assert list(contents(pictures).values()) == [b"picture"]
+        assert (await ask(session, "DELETE", path.removesuffix("/picture")))[0] == 204
+        assert contents(pictures) == {}  # it goes with its note
+
+
+async def test_errors_can_be_json() -> None:
+    async with session_pair(request_handler(json_errors.with_json_errors(json_api.app), max_body_size=100)) as (
+        session,
+        _,
+    ):
+        assert await ask(session, "GET", "/x") == (404, b'{"error":"nothing is here"}')
+        assert await ask(session, "POST", "/notes", b"[]") == (
+            400,
+            b'{"error":"a note is an object with a \\"text\\""}',
+        )
+        status, body = await ask(session, "POST", "/notes", bytes(101))
+        assert (status, list(json.loads(body))) == (413, ["error"])
+        async with session.request("GET", "/x") as stream:
+            assert (await stream.receive_response())["content-type"] == "application/json"
 
 
 async def test_it_serves_http1_as_well() -> None:
@@ -86,4 +106,5 @@ async def test_the_client_speaks_with_the_program_over_tls(
     monkeypatch.setattr(json_api, "new_id", itertools.count(1))
     async with program(json_api.main, certificates, tmp_path, monkeypatch) as port:
         await json_client.main(f"https://localhost:{port}", certificates.authority.client_context())
-    assert capsys.readouterr().out == "201 /notes/1\n{'1': {'text': 'buy bread'}}\n"
+    expected = f"Listening on https://localhost:{port}\n201 /notes/1\n{{'1': {{'text': 'buy bread'}}}}\n"
+    assert capsys.readouterr().out == expected
