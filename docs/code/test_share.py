@@ -10,7 +10,7 @@ import trio
 
 import trio_h2
 from trio_h2.compat import request_handler
-from trio_h2.testing import ThrowawayAuthority, session_pair
+from trio_h2.testing import session_pair, tls_server
 
 
 @pytest.fixture
@@ -24,7 +24,8 @@ async def test_a_file_comes_back(session: trio_h2.ClientSession) -> None:
     async with session.request("PUT", "/files/a.txt", body=b"hello") as stream:
         assert (await stream.receive_response()).status == 201
     async with session.request("GET", "/files/a.txt") as stream:
-        assert (await stream.receive_response()).status == 200
+        response = await stream.receive_response()  # the headers, and the status among them
+        assert (response.status, response["content-length"]) == (200, "5")
         assert await stream.read() == b"hello"
     async with session.request("GET", "/files") as stream:
         assert await stream.json() == [{"name": "a.txt", "size": 5}]
@@ -61,10 +62,8 @@ async def test_a_client_that_leaves_leaves_nothing_behind(tmp_path: Path) -> Non
 
 
 async def test_with_curl_over_tls(tmp_path: Path) -> None:
-    authority = ThrowawayAuthority()  # its certificates are good for localhost, and for this test
-    authority.write_ca(tmp_path / "ca.pem")
-    handler = request_handler(share.Share(tmp_path).app)
-    async with trio_h2.open_server(handler, ssl_context=authority.server_context()) as server:
-        curl = ["curl", "--silent", "--http2", "--cacert", str(tmp_path / "ca.pem"), f"{server.url}/files"]
+    (tmp_path / "a.txt").write_text("hello")
+    async with tls_server(request_handler(share.Share(tmp_path).app)) as server:  # its certificate is for this test
+        curl = ["curl", "--silent", "--http2", "--cacert", str(server.ca_file), f"{server.url}/files"]
         done = await trio.run_process(curl, capture_stdout=True)
-        assert [file["name"] for file in json.loads(done.stdout)] == ["ca.pem"]
+        assert json.loads(done.stdout) == [{"name": "a.txt", "size": 5}]

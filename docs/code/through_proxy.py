@@ -1,7 +1,8 @@
-"""A request through a proxy. Run it with: python3 through_proxy.py http://localhost:8080 https://example.com/"""
+"""A request through a proxy: python3 through_proxy.py http://localhost:8080 https://example.com/ [CA-FILE]"""
 
 import ssl
 import sys
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import trio
@@ -22,4 +23,5 @@ async def fetch(proxy_url: str, url: str, ssl_context: ssl.SSLContext | None) ->
 
 
 if __name__ == "__main__":
-    print(trio.run(fetch, sys.argv[1], sys.argv[2], trio_h2.client_ssl_context()).decode())
+    ca = Path(sys.argv[3]) if sys.argv[3:] else None  # of the target, if the system does not know it
+    print(trio.run(fetch, sys.argv[1], sys.argv[2], trio_h2.client_ssl_context(ca)).decode())

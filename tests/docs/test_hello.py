@@ -83,3 +83,21 @@ async def test_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_the_tests(autojump_clock: MockClock) -> None:
     await test_hello.test_hello()
     await test_hello_with_h2.test_hello_with_h2()
+
+
+async def test_both_ways_to_name_a_status() -> None:
+    """Of the docstring of `ServerStream.respond`."""
+
+    async def handler(stream: trio_h2.ServerStream) -> None:
+        if stream.path == "/405":
+            await stream.respond(405, body=b"")
+        else:
+            await stream.respond({":status": 503, "retry-after": 5}, body=b"later\n")
+
+    async with session_pair(handler) as (session, _):
+        async with session.request(path="/405") as stream:
+            response = await stream.receive_response()
+            assert (response.status, await stream.read()) == (405, b"")
+        async with session.request(path="/503") as stream:
+            response = await stream.receive_response()
+            assert (response.status, response["retry-after"], await stream.read()) == (503, "5", b"later\n")

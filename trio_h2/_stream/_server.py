@@ -155,6 +155,11 @@ class ServerStream(Stream):
         Never waits for the peer, only for room among the queued control bytes; on a stream from `push` also until the
         client allows another one (RFC 9113 §5.1.2), first come, first served. Cancelled: nothing was sent.
 
+        Example::
+
+            await stream.respond(405, body=b"")  # a status alone
+            await stream.respond({":status": 503, "retry-after": 5}, body=b"later\\n")  # a status among headers
+
         Args:
             headers: a mapping or pairs, ``":status"`` among them, or just the status: 200 … 999, though 600 and more
                 mean nothing (RFC 9110 §15) and are for gateways; 200 by default. ``date`` is added unless it is given
