@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from tests.benchmarks._options import HERE, ROOT, note
 from tests.benchmarks._peers import FLOOR, MIB, NGHTTPD, NODE, make_docroot, peers, program, running, tls_files
+from tests.benchmarks._result import OURS
 from tests.benchmarks._rounds import Sample, alternate, as_rows
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ def clients(options: Options) -> Iterator[tuple[str, Client]]:
     """Yields the names and programs of the clients of this machine; says which are missing."""
     for version in options.versions:
         yield version.who, Client(version.command(CLIENTS / "ours.py"), version.env)
+        if version.who == OURS:
+            yield f"{OURS} Client", Client(version.command(CLIENTS / "whole.py"), version.env)
     for library in ("httpx", "httpx2"):
         if importlib.util.find_spec(library) is None:
             note(f"left out: {library} is not installed")
