@@ -66,8 +66,10 @@ def oldest_requirements() -> list[str]:
     project = nox.project.load_toml("pyproject.toml")["project"]
     extras = [needed for extra, needed in project["optional-dependencies"].items() if extra not in ("dev", "docs")]
     needed = [*project["dependencies"], *(requirement for extra in extras for requirement in extra)]
-    matches = [re.match(r"([\w.-]+(?:\[[\w,-]+\])?)>=([\w.]+)", requirement) for requirement in needed]
-    return sorted({f"{match[1]}=={match[2]}" for match in matches if match})  # not the extras within extras
+    matches = [re.match(r"([\w.-]+(?:\[[\w,-]+\])?)>=([\w.]+)[^;]*(;.*)?", requirement) for requirement in needed]
+    return sorted(
+        {f"{match[1]}=={match[2]}{match[3] or ''}" for match in matches if match}
+    )  # not the extras within extras
 
 
 @nox.session

@@ -81,4 +81,4 @@ def test_every_dependency_has_an_oldest_release() -> None:
     project = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = [needed for extra, needed in project["optional-dependencies"].items() if extra not in ("dev", "docs")]
     for needed in [*project["dependencies"], *(requirement for extra in extras for requirement in extra)]:
-        assert re.fullmatch(r"[\w.-]+>=[\w.]+(,<[\w.]+)?|trio-h2\[[\w,-]+\]", needed), needed
+        assert re.fullmatch(r"[\w.-]+>=[\w.]+(,<[\w.]+)?(; .+)?|trio-h2\[[\w,-]+\]", needed), needed
