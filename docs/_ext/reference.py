@@ -13,6 +13,7 @@ import importlib
 import inspect
 import math
 import re
+import sys
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, cast
@@ -47,6 +48,7 @@ _SECTIONS = cast("SphinxConfig", Config(napoleon_use_rtype=False))
 _FIELDS_WITH_DOCS: set[tuple[str, str]] = set()
 """Classes and names of their fields, as far as a docstring follows the field."""
 _NAME = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*")
+_FUNCTION = re.compile(r"<function (\w+)>")
 _CALL = re.compile(r"\((?:[\w\s,*=…\"'.]*)\)$")
 
 
@@ -54,7 +56,7 @@ def setup(app: Sphinx) -> dict[str, object]:
     """Registers everything with Sphinx."""
     app.connect("builder-inited", _attach_field_docs)
     app.connect("autodoc-process-docstring", _read_sections)
-    app.connect("autodoc-process-signature", _hide_private_constructors)
+    app.connect("autodoc-process-signature", _tidy_signature)
     app.connect("autodoc-process-bases", _hide_private_bases)
     app.connect("doctree-read", _drop_bare_bases)
     app.connect("env-check-consistency", _check_coverage)
@@ -71,9 +73,22 @@ def setup(app: Sphinx) -> dict[str, object]:
 def _attach_field_docs(app: Sphinx) -> None:
     """Tells autodoc where the fields of classes are described, which public modules only import."""
     root = Path(inspect.getfile(trio_h2)).parent
-    sources = [ModuleAnalyzer.for_file(path, path.stem) for path in sorted(root.rglob("*.py"))]
-    for source in sources:
+    public_things: dict[str, list[object]] = {}
+    for module_name in public_modules():
+        for thing in public_names(module_name):
+            public_things.setdefault(thing, []).append(getattr(importlib.import_module(module_name), thing))
+    sources: list[ModuleAnalyzer] = []
+    for path in sorted(root.rglob("*.py")):
+        source = ModuleAnalyzer.for_file(str(path), path.stem)
         source.analyze()
+        here = sys.modules.get(".".join(path.relative_to(root.parent).with_suffix("").parts))
+        for key in list(source.attr_docs):
+            # A private class may have the name of a public one.
+            owner = key[0].split(".")[0]
+            found: object = getattr(here, owner, None)
+            if found is not None and all(found is not thing for thing in public_things.get(owner, [found])):
+                del source.attr_docs[key]
+        sources.append(source)
         _FIELDS_WITH_DOCS.update(source.attr_docs)
     for name in public_modules():
         module = ModuleAnalyzer.for_module(name)
@@ -156,11 +171,13 @@ def _without_repeated_fields(lines: list[str], cls: type) -> list[str]:
     return kept
 
 
-def _hide_private_constructors(
-    app: Sphinx, what: str, name: str, obj: object, options: object, signature: str, returns: str
-) -> tuple[str, str] | None:
-    """Shows no parameters for classes whose objects are made by the library only."""
-    return ("", "") if isinstance(obj, type) and _is_made_by_the_library(obj) else None
+def _tidy_signature(
+    app: Sphinx, what: str, name: str, obj: object, options: object, signature: str | None, returns: str | None
+) -> tuple[str | None, str | None] | None:
+    """Shows no parameters for classes whose objects are made by the library only, and functions by their names."""
+    if isinstance(obj, type) and _is_made_by_the_library(obj):
+        return "", ""
+    return (_FUNCTION.sub(r"\1", signature), returns) if signature and "<function " in signature else None
 
 
 def _is_made_by_the_library(cls: type) -> bool:
