@@ -304,6 +304,13 @@ async def test_goaway_tells_its_debug_data(autojump_clock: MockClock) -> None:
         with pytest.raises(trio_h2.GoAwayError) as caught:
             await client.request("GET")
         assert caught.value.debug_data == b"tired"
+    async with pair(None) as (client, server):
+        stream = await client.open_stream("GET")
+        await server.accept()
+        await server.goaway(last_stream_id=0, debug_data=b"tired")
+        with pytest.raises(trio_h2.StreamRefusedError) as refused:
+            await stream.receive_response()
+        assert (refused.value.stream_id, refused.value.debug_data) == (1, b"tired")
 
 
 async def test_fields_override_what_the_client_adds(autojump_clock: MockClock) -> None:

@@ -12,6 +12,8 @@ import trio
 from trio_h2.testing import (
     DataFrame,
     Frame,
+    FrameFlag,
+    FrameType,
     GoAwayFrame,
     HeadersFrame,
     MemoryTransport,
@@ -401,6 +403,17 @@ async def test_frame_sizes_follow_the_acknowledged_settings() -> None:
         await client.send_data(1, bytes(20_001))
         with pytest.raises(AssertionError, match="20001 octets where 20000 are allowed"):
             await server.receive_frame()
+
+
+async def test_raw_settings_may_be_acknowledged_once() -> None:
+    async with connected() as (client, server):
+        await client.send_raw_frame(FrameType.SETTINGS, 0, 0)
+        assert (await server.receive_frame()).type == FrameType.SETTINGS
+        for _ in range(2):
+            await server.send_raw_frame(FrameType.SETTINGS, FrameFlag.ACK, 0)
+        assert (await client.receive_frame()).flags == FrameFlag.ACK
+        with pytest.raises(AssertionError, match="SETTINGS that were never sent"):
+            await client.receive_frame()
 
 
 # ---- Bodies ----

@@ -81,11 +81,6 @@ class Limits:
         self.our_table_size = 4096
         self._unacknowledged: collections.deque[SettingPairs] = collections.deque()
 
-    @property
-    def unacknowledged(self) -> int:
-        """How many of the peer's SETTINGS frames still wait for their acknowledgement."""
-        return len(self._unacknowledged)
-
     def settings_sent(self, settings: Iterable[tuple[int, int]]) -> None:
         """Notes SETTINGS of the peer. They bind the other side from its acknowledgement on.
 
