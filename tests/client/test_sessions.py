@@ -589,3 +589,37 @@ def test_wrong_timeouts_are_refused(name: str) -> None:
     for wrong in 0, -1, float("nan"):
         with pytest.raises(ValueError, match=name):
             Timeouts(**{name: wrong})
+
+
+async def test_a_connection_that_is_needed_no_more_is_given_to_nobody(autojump_clock: MockClock) -> None:
+    """It may be open at the very moment at which it is given up, and others may ask for one then."""
+    release, hold = trio.Event(), trio.Event()
+
+    async def handler(stream: trio_h2.ServerStream) -> None:
+        if stream.path == "/held":
+            await hold.wait()
+        await stream.respond(200)
+
+    async with network(ours(handler, http1=True)) as made:
+
+        async def transport(origin: str) -> trio.abc.Stream:
+            first = not made.asked
+            with trio.CancelScope(shield=True):
+                if not first:
+                    await release.wait()
+                stream = await made(origin)
+            return stream
+
+        async with trio_h2.Client(transport=transport) as client:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(client.get, "http://example.test/1")
+                nursery.start_soon(client.get, "http://example.test/2")
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(client.get, "http://example.test/held")
+                await trio.testing.wait_all_tasks_blocked()
+                nursery.start_soon(client.get, "http://example.test/3")
+                await trio.testing.wait_all_tasks_blocked()
+                release.set()
+                await trio.testing.wait_all_tasks_blocked()
+                hold.set()
+    assert len(made.asked) == 3

@@ -220,11 +220,13 @@ class Pool:
             from ._http1 import Http1Connection
 
             async with Http1Connection(lane, transport, self._config, forward) as pooled:
+                await trio.lowlevel.checkpoint_if_cancelled()  # nobody is to get what `run` would close at once
                 found.append(pooled)
                 lane.opened(opening, pooled)
                 await pooled.run(self._idle_timeout)
             return
         async with connect(str(lane.origin), transport=transport, config=self._config) as session:
+            await trio.lowlevel.checkpoint_if_cancelled()
             pooled = PooledSession(lane, session)
             found.append(pooled)
             lane.opened(opening, pooled)
