@@ -114,7 +114,10 @@ class Http1ClientExchange:
             if self.send_unwanted:
                 return
             for start in range(0, len(data), _DIRECT):
-                piece = self._wire.send(h11.Data(data=data[start : start + _DIRECT])) or b""
+                try:
+                    piece = self._wire.send(h11.Data(data=data[start : start + _DIRECT])) or b""
+                except h11.LocalProtocolError as exc:
+                    raise LocalProtocolError(f"the body of the request is not right: {exc}") from None
                 await self._connection.send(piece)
 
     async def send_eof(self) -> None:
