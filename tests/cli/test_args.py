@@ -49,6 +49,23 @@ def test_get_takes_everything() -> None:
     )
 
 
+def test_get_takes_everything_else() -> None:
+    argv = ["get", "u", "-L", "-O", "-u", "jane:a:b", "--json", "{}", "--parallel", "3", "--retry", "0", "--http1"]
+    assert parse(argv) == GetOptions(
+        urls=("u",), location=True, remote_name=True, user="jane:a:b", json="{}", parallel=3, retry=0, http1=True
+    )
+    argv = ["get", "u", "--location", "--remote-name", "--http2", "--compressed"]
+    assert parse(argv) == GetOptions(urls=("u",), location=True, remote_name=True, http2=True, compressed=True)
+
+
+@pytest.mark.parametrize("user", ["s3cret", ":s3cret", ""])
+def test_a_user_without_a_name_or_a_password(user: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["get", "u", "-u", user]) == 2
+    err = capfd.readouterr().err
+    assert_one_line(err, "-u must look like USER:PASSWORD")
+    assert "s3cret" not in err
+
+
 def test_proxy_takes_everything() -> None:
     argv = ["proxy", "--allow", "a:1", "--host", "::1", "--port", "1", "--cert", "c", "--key", "k", "--allow", "*.b:*"]
     assert parse(argv) == ProxyOptions(allow=("a:1", "*.b:*"), binds=(Bind("::1", 1),), cert="c", key="k")
@@ -98,6 +115,12 @@ def test_demo_has_no_options() -> None:
         ("serve --access-log xml", "--access-log"),
         ("get u -w", "-w"),
         ("get u --proxy", "--proxy"),
+        ("get u -d x --json y", "--json"),
+        ("get u -o x -O", "-O"),
+        ("get u --http1 --http2", "--http2"),
+        ("get u --parallel 0", "1 to 1000"),
+        ("get u --retry -1", "--retry"),
+        ("get u --retry x", "0 to 1000"),
         ("proxy", "--allow"),
         ("proxy --allow", "--allow"),
         ("proxy --allow a:1 b:2", "b:2"),
@@ -147,6 +170,8 @@ def test_help_promises_nothing_that_is_not_there(capfd: pytest.CaptureFixture[st
         *["--write-ca", "--workers", "--trace"],
         *["--allow-http1", "--proxy-protocol", "--trusted-proxy", "--access-log"],
         *["--hidden", "--listing", "--fallback"],
+        "--compressed",
+        *["--json", "-u", "-O", "--remote-name", "-L", "--location", "--parallel", "--retry", "--http1", "--http2"],
         *["-X", "-H", "-d", "-o", "-i", "--ca", "--insecure", "--proxy", "--fail", "-v"],
         "--allow",
     }

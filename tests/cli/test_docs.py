@@ -13,8 +13,8 @@ from trio_h2._cli._args import ServeOptions, parse
 from trio_h2.access_log import access_log
 
 ROOT = Path(__file__).parents[2]
-PAGES = ["README.md", "docs/deploying.md", "docs/tunnels.md", "examples/behind_haproxy/haproxy.cfg"]
-COMMAND = re.compile(r"^(?:#? *|.*`)trio-h2 ((?:serve|get|proxy|demo)\b[^`#\n]*)", re.MULTILINE)
+PAGES = ["README.md", "docs/deploying.md", "docs/tunnels.md", "docs/get.md", "examples/behind_haproxy/haproxy.cfg"]
+COMMAND = re.compile(r"^(?:#? *|.*`|\$ )trio-h2 ((?:serve|get|proxy|demo)\b[^`#\n]*)", re.MULTILINE)
 
 
 @pytest.mark.parametrize("page", PAGES)

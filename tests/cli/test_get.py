@@ -204,10 +204,12 @@ async def test_unusable_authorities(get: Command, tmp_path: Path) -> None:
 
 
 async def test_a_server_without_http2(get: Command, authority: ThrowawayAuthority) -> None:
+    """Over TLS it gets HTTP/1.1, unless that is not wanted; without TLS it would have to be known beforehand."""
+
     async def old_server(stream: trio.abc.Stream) -> None:
         try:
             await stream.receive_some()
-            await stream.send_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")
+            await stream.send_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 3\r\n\r\nold")
             await stream.receive_some()
         except trio.BrokenResourceError:
             pass
@@ -217,8 +219,17 @@ async def test_a_server_without_http2(get: Command, authority: ThrowawayAuthorit
         (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
         port: int = listener.socket.getsockname()[1]
         wrapped = listener if context is None else trio.SSLListener(listener, context)
+        url = f"{'http' if context is None else 'https'}://127.0.0.1:{port}"
         async with trio.open_nursery() as nursery:
             nursery.start_soon(trio.serve_listeners, old_server, [wrapped])
-            done = await get(f"{'http' if context is None else 'https'}://127.0.0.1:{port}", "--insecure")
+            insisting = await get(url, "--insecure", "--http2")
+            choosing = await get(url, "--insecure", "-i")
+            asked = await get(url, "--insecure", "-i", "--http1")
             nursery.cancel_scope.cancel()
-        done.failed(1, "does not speak HTTP/2")
+        insisting.failed(1, "does not speak HTTP/2")
+        old = Ended(0, b"HTTP/1.1 400\ncontent-length: 3\n\nold", "")
+        assert asked == old
+        if context is None:
+            choosing.failed(1, "does not speak HTTP/2 (--http1 asks it in HTTP/1.1)")
+        else:
+            assert choosing == old

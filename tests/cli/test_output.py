@@ -14,7 +14,7 @@ import trio
 
 from trio_h2._cli._errors import CommandError, RequestError
 from trio_h2._cli._output import BinaryGuard, Output, print_text, write_all
-from trio_h2._cli._progress import Progress, size, terminal_for
+from trio_h2._cli._progress import Bar, size, terminal_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -163,12 +163,13 @@ async def test_writing_to_a_pipe_that_nobody_reads_can_be_cancelled(monkeypatch:
 def drawn(total: int | None, *advances: tuple[int, float]) -> list[str]:
     """Returns what is on the terminal after each advance of (octets, seconds)."""
     terminal = io.StringIO()
-    progress = Progress(total, 100.0, terminal)
+    bar = Bar(1, 0.0, terminal)
+    transfer = bar.begin(total, 100.0)
     shown = []
     for octets, seconds in advances:
-        progress.advance(octets, 100.0 + seconds)
+        transfer.advance(octets, 100.0 + seconds)
         shown.append(terminal.getvalue().rpartition("\r\x1b[K")[2])
-    progress.clear()
+    transfer.end()
     shown.append(terminal.getvalue().rpartition("\r\x1b[K")[2])
     return shown
 
@@ -192,17 +193,18 @@ def test_a_slow_transfer_has_a_bar_in_time() -> None:
 
 
 def test_more_than_was_announced_is_all() -> None:
-    progress = Progress(10, 0.0, None)
-    progress.advance(20, 1.0)
-    assert "100%" in progress.line(1.0, 80)
+    bar = Bar(1, 0.0, None)
+    bar.begin(10, 0.0).advance(20, 1.0)
+    assert "100%" in bar.line(1.0, 80)
 
 
 @pytest.mark.parametrize("width", range(100))
 def test_a_bar_never_fills_the_line(width: int) -> None:
     for total in (None, 100 * MIB):
-        progress = Progress(total, 0.0, None)
-        progress.advance(40 * MIB, 1.0)
-        assert len(progress.line(1.0, width)) <= max(width - 1, 0)
+        for count in (1, 2):
+            bar = Bar(count, 0.0, None)
+            bar.begin(total, 0.0).advance(40 * MIB, 1.0)
+            assert len(bar.line(1.0, width)) <= max(width - 1, 0)
 
 
 def test_size() -> None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from trio_h2.access_log import Format
 
 MAX_WORKERS = 512
+MAX_PARALLEL = 1000
+MAX_RETRIES = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +85,22 @@ class GetOptions:
     insecure: bool = False
     proxy: str | None = None
     fail: bool = False
+    json: str | None = None
+    """A body of JSON, or ``@FILE``."""
+    user: str | None = None
+    """User and password, for basic authentication."""
+    remote_name: bool = False
+    """Whether each body goes to a file that is named like the end of its URL."""
+    parallel: int = 1
+    """How many requests may be under way at the same time."""
+    retry: int | None = None
+    """How often a request that failed for the moment is sent again; `None` for what is the client's own."""
+    http1: bool = False
+    http2: bool = False
+    location: bool = False
+    """Whether redirects are followed."""
+    compressed: bool = False
+    """Whether bodies are asked for, and decoded, in content codings."""
     verbose: bool = False
     """Whether frames are shown on stderr."""
     trace: str | None = None
@@ -128,20 +146,7 @@ def parse(argv: Sequence[str]) -> Options:
         case "proxy":
             return ProxyOptions(allow=tuple(arguments.allow), **_listen_options(parser, arguments))
         case "get":
-            return GetOptions(
-                urls=tuple(arguments.urls),
-                method=arguments.method,
-                headers=tuple(arguments.headers),
-                data=arguments.data,
-                output=arguments.output,
-                include=arguments.include,
-                ca=arguments.ca,
-                insecure=arguments.insecure,
-                proxy=arguments.proxy,
-                fail=arguments.fail,
-                verbose=arguments.verbose,
-                trace=arguments.trace,
-            )
+            return _get_options(parser, arguments)
         case "view":
             return _view_options(parser, arguments)
         case _:
@@ -167,6 +172,37 @@ def _serve_options(parser: argparse.ArgumentParser, arguments: argparse.Namespac
         trusted_proxies=tuple(arguments.trusted_proxies),
         access_log=arguments.access_log,
         **_listen_options(parser, arguments),
+    )
+
+
+def _get_options(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> GetOptions:
+    # What -u is given stands in no message.
+    if arguments.user is not None and not arguments.user.partition(":")[0]:
+        parser.error("-u must look like USER:PASSWORD")
+    if arguments.user is not None and ":" not in arguments.user:
+        parser.error("-u must look like USER:PASSWORD; USER: is an empty password")
+    return GetOptions(
+        urls=tuple(arguments.urls),
+        method=arguments.method,
+        headers=tuple(arguments.headers),
+        data=arguments.data,
+        output=arguments.output,
+        include=arguments.include,
+        ca=arguments.ca,
+        insecure=arguments.insecure,
+        proxy=arguments.proxy,
+        fail=arguments.fail,
+        json=arguments.json,
+        user=arguments.user,
+        remote_name=arguments.remote_name,
+        parallel=arguments.parallel,
+        retry=arguments.retry,
+        http1=arguments.http1,
+        http2=arguments.http2,
+        location=arguments.location,
+        compressed=arguments.compressed,
+        verbose=arguments.verbose,
+        trace=arguments.trace,
     )
 
 
@@ -265,7 +301,7 @@ def _add_serve(commands: argparse._SubParsersAction[_Parser]) -> None:
     serve.add_argument(
         "--workers",
         metavar="N",
-        type=_workers,
+        type=_number(1, MAX_WORKERS),
         help="serve with N processes on the same port; one that dies is replaced, SIGUSR1 replaces all, one by one",
     )
     serve.add_argument("--allow-http1", action="store_true", help="serve HTTP/1.1 clients, too, on the same port")
@@ -318,7 +354,7 @@ def _add_listening(command: argparse.ArgumentParser) -> None:
         metavar="H",
         help="name or address; 0.0.0.0 is every address of IPv4, :: every one of IPv4 and IPv6 (default: localhost)",
     )
-    command.add_argument("--port", metavar="N", type=_port, help="default: a free one")
+    command.add_argument("--port", metavar="N", type=_number(0, 65535), help="default: a free one")
     for option, metavar, read, about in (
         ("--bind", "HOST:PORT", parse_bind, "listen there; :PORT is every address"),
         ("--unix", "PATH[:MODE]", parse_unix, "listen on a Unix socket that is made there; MODE is octal"),
@@ -351,22 +387,62 @@ def _add_get(commands: argparse._SubParsersAction[_Parser]) -> None:
     get = commands.add_parser(
         "get",
         help="send requests",
-        description="Sends a request to each URL, in order; those of one origin share a session. http:// means HTTP/2 "
-        "with prior knowledge. After a failure the next one is sent. Exits with 0 when all is done, 1 after a failure, "
-        "2 after wrong usage, 22 with --fail.",
+        description="Sends a request to each URL, in order; those of one origin share a session. https:// servers "
+        "choose between HTTP/2 and HTTP/1.1; http:// means HTTP/2 with prior knowledge, or HTTP/1.1 with --http1. "
+        "After a failure the next one is sent. Exits with 0 when all is done, 1 after a failure, 2 after wrong usage, "
+        "22 with --fail.",
         allow_abbrev=False,
     )
     get.add_argument("urls", metavar="URL", nargs="+")
-    get.add_argument("-X", dest="method", metavar="METHOD", help="default: GET, with -d POST")
+    get.add_argument("-X", dest="method", metavar="METHOD", help="default: GET; POST with a body")
     get.add_argument("-H", dest="headers", metavar="'NAME: VALUE'", action="append", default=[], help="a header field")
-    get.add_argument("-d", dest="data", metavar="DATA|@FILE", help="the request's body, or the file that holds it")
-    get.add_argument("-o", dest="output", metavar="FILE", help="where the bodies go (default, and -: stdout)")
+    body = get.add_mutually_exclusive_group()
+    body.add_argument("-d", dest="data", metavar="DATA|@FILE", help="the request's body, or the file that holds it")
+    body.add_argument("--json", metavar="JSON|@FILE", help="like -d, and says that it is JSON and wants JSON")
+    get.add_argument(
+        "-u", dest="user", metavar="USER:PASSWORD", help="who you are to the servers (basic authentication)"
+    )
+    output = get.add_mutually_exclusive_group()
+    output.add_argument("-o", dest="output", metavar="FILE", help="where the bodies go (default, and -: stdout)")
+    output.add_argument(
+        "-O",
+        "--remote-name",
+        action="store_true",
+        help="save each body to a file that is named like the end of its URL",
+    )
+    get.add_argument(
+        "-L", "--location", action="store_true", help="follow redirects, up to 10; -u is for no other origin"
+    )
+    get.add_argument(
+        "--compressed",
+        action="store_true",
+        help="ask for compressed bodies, and decode them: gzip, deflate, and with the extra 'client' br and zstd",
+    )
     get.add_argument("-i", dest="include", action="store_true", help="print status and headers, too")
+    get.add_argument(
+        "--parallel",
+        metavar="N",
+        type=_number(1, MAX_PARALLEL),
+        default=1,
+        help="send up to N requests at the same time; what is printed keeps the order of the URLs (default: 1)",
+    )
+    get.add_argument(
+        "--retry",
+        metavar="N",
+        type=_number(0, MAX_RETRIES),
+        help="send a request up to N times more after a failure that may pass: no connection, a lost session, status "
+        "408, 429, 500, 502, 503 or 504; POST and PATCH only if no server can have acted on them",
+    )
+    version = get.add_mutually_exclusive_group()
+    version.add_argument("--http1", action="store_true", help="speak HTTP/1.1, also to http://")
+    version.add_argument("--http2", action="store_true", help="speak HTTP/2, or fail")
     trust = get.add_mutually_exclusive_group()
     trust.add_argument("--ca", metavar="FILE", help="trust the certificate authorities in FILE and no others")
     trust.add_argument("--insecure", action="store_true", help="accept every certificate: no protection at all")
     get.add_argument(
-        "--proxy", metavar="URL", help="go through this HTTP/2 proxy, by CONNECT; URL may have USER:PASSWORD@"
+        "--proxy",
+        metavar="URL",
+        help="go through this proxy, of HTTP/2 or HTTP/1.1; URL may have USER:PASSWORD@",
     )
     get.add_argument("--fail", action="store_true", help="exit with 22 and no body if the status is 400 or more")
     get.add_argument("-v", dest="verbose", action="store_true", help="show every frame on stderr, as nghttp does")
@@ -403,13 +479,12 @@ def _reading(read: Callable[[str], Bind]) -> Callable[[str], Bind]:
     return checked
 
 
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
-        raise argparse.ArgumentTypeError(f"must be a number from 0 to 65535, not {text!r}")
-    return int(text)
+def _number(least: int, most: int) -> Callable[[str], int]:
+    """Makes an argument's type of a range."""
 
+    def checked(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and len(text) <= 9 and least <= int(text) <= most):
+            raise argparse.ArgumentTypeError(f"must be a number from {least} to {most}, not {text!r}")
+        return int(text)
 
-def _workers(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MAX_WORKERS):
-        raise argparse.ArgumentTypeError(f"must be a number from 1 to {MAX_WORKERS}, not {text!r}")
-    return int(text)
+    return checked

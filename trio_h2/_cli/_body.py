@@ -7,18 +7,17 @@ import stat
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
-
-from trio_h2 import LocalProtocolError
 
 from ._errors import CommandError, reason
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from trio_h2 import ClientStream
+    from trio_h2 import RequestBody
 
 _CHUNK = 64 * 1024
 
@@ -28,44 +27,63 @@ class Body:
     """What to send. `octets` is all of it, unless there is a file."""
 
     octets: bytes = b""
-    path: str | None = None
+    path: str = ""
     file: int | None = None
     size: int | None = None
     """How much of the file there is to send; `None` if only its end tells."""
 
-    async def send(self, stream: ClientStream) -> None:
-        """Sends the file and ends the send side.
+    def content(self) -> RequestBody:
+        """Returns what the client sends: again, if need be, where the file can be read again."""
+        if self.file is None:
+            return self.octets
+        if self.size is None:
+            return FilePieces(self.file, self.path, None)
+        return partial(FilePieces, self.file, self.path, self.size, os.lseek(self.file, 0, os.SEEK_CUR))
 
-        Cancelled: the body is torn, the stream can only be reset.
+
+class FilePieces:
+    """A file, piece by piece.
+
+    Args:
+        file: its descriptor.
+        path: what to call it.
+        size: how much there is to send; `None` if only its end tells.
+        start: where it begins; `None` for where the file stands.
+    """
+
+    def __init__(self, file: int, path: str, size: int | None, start: int | None = None) -> None:
+        self._file = file
+        self._path = path
+        self._left = size
+        if start is not None:
+            os.lseek(file, start, os.SEEK_SET)
+
+    def __aiter__(self) -> FilePieces:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """Reads on.
 
         Raises:
             CommandError: the file cannot be read, or became shorter.
         """
-        try:
-            left = self.size
-            while left is None or left > 0:
-                chunk = await self._read(_CHUNK if left is None else min(left, _CHUNK))
-                if not chunk:
-                    break
-                left = None if left is None else left - len(chunk)
-                await stream.send_all(chunk)
-            if left:
-                raise CommandError(f"{self.path} became shorter while it was sent")
-            await stream.send_eof()
-        except LocalProtocolError as exc:
-            raise CommandError(str(exc)) from exc  # a content-length of the user's own that is wrong
-        except trio.BrokenResourceError:
-            # The server wants no more of it, or is gone. Which of the two, and whether it matters, is told by the
-            # receiving side.
-            return
+        if self._left == 0:
+            raise StopAsyncIteration
+        chunk = await self._read(_CHUNK if self._left is None else min(self._left, _CHUNK))
+        if self._left is not None:
+            self._left -= len(chunk)
+        if not chunk:
+            if self._left:
+                raise CommandError(f"{self._path} became shorter while it was sent")
+            raise StopAsyncIteration
+        return chunk
 
     async def _read(self, octets: int) -> bytes:
-        assert self.file is not None
         try:
             # A pipe or a terminal may never say anything: a Ctrl-C leaves the thread to its fate.
-            return await trio.to_thread.run_sync(os.read, self.file, octets, abandon_on_cancel=True)
+            return await trio.to_thread.run_sync(os.read, self._file, octets, abandon_on_cancel=True)
         except OSError as exc:
-            raise CommandError(f"cannot read {self.path}: {reason(exc)}") from exc
+            raise CommandError(f"cannot read {self._path}: {reason(exc)}") from exc
 
 
 @asynccontextmanager

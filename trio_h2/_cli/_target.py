@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 from dataclasses import dataclass
@@ -39,6 +40,26 @@ class Target:
         """Whether the session is to be encrypted."""
         return self.origin.startswith("https://")
 
+    @property
+    def whole(self) -> str:
+        """The URL as a request names it."""
+        return self.origin + self.path
+
+    @property
+    def file_name(self) -> str:
+        """What `-O` calls a file with its body: the end of the path, in which no other folder can hide.
+
+        Raises:
+            UsageError: there is none, or none that can be used.
+        """
+        try:
+            name = unquote(self.path.partition("?")[0].rpartition("/")[2], errors="strict")
+        except UnicodeDecodeError:
+            name = ""
+        if name in ("", ".", "..") or not name.isprintable() or any(sign in name for sign in "/\\:"):
+            raise UsageError(f"-O: the URL {self.url} does not end with the name of a file; -o FILE gives one")
+        return name
+
 
 def parse_target(url: str) -> Target:
     """Reads a URL; without a scheme it is an https one.
@@ -48,9 +69,10 @@ def parse_target(url: str) -> Target:
     """
     full = url if _SCHEME.match(url) else f"https://{url.removeprefix('//')}"
     try:
-        trio_h2.connect(full)  # only checks the URL: nothing is done before the block is entered
         parts = urlsplit(full)
         scheme = parts.scheme.lower()
+        # This only checks the URL: nothing is done before the block is entered. As an http one, it needs no CAs.
+        trio_h2.connect(f"http{full[5:]}" if scheme == "https" else full)
         host, port = parts.hostname or "", parts.port
     except ValueError as exc:
         raise UsageError(str(exc)) from exc
@@ -114,14 +136,19 @@ def parse_headers(lines: tuple[str, ...]) -> list[tuple[str, bytes]]:
     return fields
 
 
-def trusting(ca: str | None, *, insecure: bool) -> ssl.SSLContext:
+def parse_user(user: str) -> bytes:
+    """Returns the value of ``authorization`` for a user and a password (RFC 7617 §2)."""
+    return b"Basic " + base64.b64encode(os.fsencode(user))
+
+
+def trusting(ca: str | None, *, insecure: bool, allow_http1: bool = True) -> ssl.SSLContext:
     """Makes the context for `--ca` and `--insecure`.
 
     Raises:
         CommandError: the file of authorities is no good.
     """
     try:
-        return trio_h2.client_ssl_context(ca, verify=not insecure)
+        return trio_h2.client_ssl_context(ca, verify=not insecure, allow_http1=allow_http1)
     except ValueError as exc:
         raise CommandError(str(exc)) from exc
     except OSError as exc:

@@ -55,6 +55,11 @@ class RequestBlock(metaclass=NoPublicConstructor):
         """What the lane had answered when this request failed last."""
         self._repeated = 0
 
+    @property
+    def url(self) -> str:
+        """What is asked for: where the last redirect led, if some were followed. For messages about failures."""
+        return self._request.url
+
     async def __aenter__(self) -> Response:
         """Sends the request; returns when the head of its response is here."""
         if self._used:
