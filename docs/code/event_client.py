@@ -1,4 +1,4 @@
-"""Listens to server-sent events, and reconnects. Run it with: python3 event_client.py https://localhost:8443 ca.pem"""
+"""Listens to server-sent events, and reconnects: python3 event_client.py https://localhost:8443 cert.pem"""
 
 import random
 import ssl
@@ -9,6 +9,9 @@ from dataclasses import dataclass
 import trio
 
 import trio_h2
+
+NOT_NOW = (502, 503, 504)
+"""What a proxy answers while the server behind it restarts."""
 
 
 @dataclass
@@ -50,7 +53,7 @@ class EventParser:
 
 
 async def listen(url: str, path: str, handle: Callable[[Event], object], context: ssl.SSLContext | None) -> None:
-    """Calls *handle* with each event, for ever."""
+    """Calls *handle* with each event, for ever; an answer that will not change ends it with `ValueError`."""
     parser = EventParser()
     while True:
         try:
@@ -62,11 +65,12 @@ async def listen(url: str, path: str, handle: Callable[[Event], object], context
                     response = await stream.receive_response()
                     if response.status == 204:
                         return  # the server has no more events
-                    if response.status != 200:
+                    if response.status not in (200, *NOT_NOW):
                         raise ValueError(f"status {response.status}")
-                    async for chunk in stream:
-                        for event in parser.feed(chunk):
-                            handle(event)
+                    if response.status == 200:
+                        async for chunk in stream:
+                            for event in parser.feed(chunk):
+                                handle(event)
         except (OSError, trio_h2.StreamError, trio_h2.SessionError) as error:
             print(f"{error!r}, reconnecting", file=sys.stderr)
         parser.rest, parser.kind, parser.data = b"", "", []

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
 import event_client
+import event_news
 import event_source
 import pytest
 import trio
 
-from tests.docs.conftest import serving
+from tests.docs.conftest import CODE, ROOT, program, serving
+from tests.interop.processes import running
+from trio_h2.testing import session_pair
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from event_client import Event
 
     import trio_h2
+    from tests.docs.conftest import Certificates
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +76,47 @@ def test_events_are_parsed_whatever_the_chunks_are(size: int) -> None:
         ("1", "message", ""),
     ]
     assert (parser.retry, parser.last_id, parser.data) == (0.1, "2", ["ü"])
+
+
+async def test_the_program_on_the_page(
+    certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own certificate is the authority of `openssl req -x509`; here there is another one."""
+    line = "python3 event_client.py https://localhost:8443 cert.pem"
+    async with program(event_source.main, certificates, tmp_path, monkeypatch) as port:
+        _, script, *arguments = line.replace("8443", str(port)).replace("cert.pem", str(certificates.ca)).split()
+        command = [sys.executable, "-u", str(CODE / script), *arguments]
+        async with running(*command, env={"PYTHONPATH": str(ROOT)}) as client:
+            await client.wait_for(r"^Event\(id='2', kind='tick', data='{\"number\": 2}'\)$")
+
+
+async def test_a_proxy_whose_server_restarts_and_a_page_that_is_not_there() -> None:
+    statuses = [502, 503, 504, 200, 404]
+
+    async def handler(stream: trio_h2.ServerStream) -> None:
+        status = statuses.pop(0)
+        await stream.respond(status, body=b"data: x\n\n" if status == 200 else b"")
+
+    seen: list[Event] = []
+    async with serving(handler) as server:
+        with trio.fail_after(20), pytest.raises(ValueError, match="status 404"):
+            await event_client.listen(server.url, "/ticks", seen.append, None)
+    assert (statuses, [event.data for event in seen]) == ([], ["x"])
+
+
+async def test_a_stream_that_waits_ends_when_its_server_does() -> None:
+    events, to_send = trio.open_memory_channel[bytes](1)
+
+    async def handler(stream: trio_h2.ServerStream) -> None:
+        await event_news.news(stream, to_send)
+
+    async with session_pair(handler) as (session, server), session.request("GET") as stream:
+        await stream.receive_response()
+        await events.send(b"data: x\n\n")
+        assert await stream.receive_some() == b"data: x\n\n"
+        server.shutdown()
+        with trio.fail_after(10):
+            assert await stream.receive_some() == b""
 
 
 async def test_over_http1_as_well() -> None:
