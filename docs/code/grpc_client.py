@@ -1,22 +1,33 @@
 """A gRPC client: calls of each kind. Run it with: python3 grpc_client.py http://localhost:50051"""
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import trio
-from grpc_messages import Messages, check_status, pack
+from grpc_messages import Messages, check_status, only, pack
 
 import trio_h2
 
 HEADERS = {"content-type": "application/grpc", "te": "trailers"}
 
 
-async def unary(session: trio_h2.ClientSession, method: str, message: bytes) -> bytes:
-    async with session.request("POST", method, headers=HEADERS, body=pack(message)) as stream:
-        response = await stream.receive_response()
-        messages = [message async for message in Messages(stream)]
-        check_status(response, await stream.receive_trailers())
-        return messages[0]
+async def unary(
+    session: trio_h2.ClientSession,
+    method: str,
+    message: bytes,
+    *,
+    seconds: float = 60,
+    metadata: Mapping[str, str] | None = None,
+) -> bytes:
+    # The server is told the deadline; if it does not keep to it, leaving the block resets the call.
+    headers = {**HEADERS, "grpc-timeout": f"{seconds * 1000:.0f}m", **(metadata or {})}
+    with trio.fail_after(seconds):
+        async with session.request("POST", method, headers=headers, body=pack(message)) as stream:
+            response = await stream.receive_response()  # with the initial metadata
+            messages = [message async for message in Messages(stream)]
+            trailers = await stream.receive_trailers()  # with the trailing metadata
+    check_status(response, trailers)
+    return only(messages)
 
 
 async def streaming(
@@ -40,8 +51,7 @@ async def streaming(
 
 async def main(url: str) -> None:
     async with trio_h2.connect(url) as session:
-        with trio.fail_after(5):  # leaving the block resets the call, which tells the server
-            print(await unary(session, "/demo.Demo/Hello", b"Jane"))
+        print(await unary(session, "/demo.Demo/Hello", b"Jane", seconds=5, metadata={"request-id": "7"}))
         await streaming(session, "/demo.Demo/Split", [b"one two three"], print)
         await streaming(session, "/demo.Demo/Count", [b"a"] * 10, print)
         await streaming(session, "/demo.Demo/Shout", [b"a", b"b"], print)

@@ -48,10 +48,7 @@ class Messages:
 
     async def only(self) -> bytes:
         """Returns the one message of a unary call."""
-        messages = [message async for message in self]
-        if len(messages) != 1:
-            raise GrpcError(INTERNAL, f"{len(messages)} messages instead of one")
-        return messages[0]
+        return only([message async for message in self])
 
     async def has(self, size: int) -> bool:
         while len(self.buffer) < size:
@@ -65,6 +62,12 @@ class Messages:
         taken = bytes(self.buffer[:size])
         del self.buffer[:size]
         return taken
+
+
+def only(messages: list[bytes]) -> bytes:
+    if len(messages) != 1:
+        raise GrpcError(INTERNAL, f"{len(messages)} messages instead of one")
+    return messages[0]
 
 
 def status_fields(status: int, message: str) -> dict[str, str]:

@@ -1,10 +1,11 @@
 """A gRPC server with a method of each kind. Run it with: python3 grpc_server.py"""
 
+import logging
 import math
 from collections.abc import Awaitable, Callable
 
 import trio
-from grpc_messages import DEADLINE_EXCEEDED, OK, UNIMPLEMENTED, GrpcError, Messages, pack, status_fields
+from grpc_messages import DEADLINE_EXCEEDED, OK, UNIMPLEMENTED, UNKNOWN, GrpcError, Messages, pack, status_fields
 
 import trio_h2
 
@@ -56,7 +57,9 @@ async def handler(stream: trio_h2.ServerStream) -> None:
     if stream.method != "POST" or not stream.headers.get("content-type", "").startswith("application/grpc"):
         await stream.respond(415, body=b"this server speaks gRPC\n")
         return
-    await stream.respond({"content-type": "application/grpc"})
+    request_id = stream.headers.get("request-id", "none")  # metadata of the request is in its fields
+    await stream.respond({"content-type": "application/grpc", "request-id": request_id})  # initial metadata
+    began = trio.current_time()
 
     async def send(message: bytes) -> None:
         await stream.send_all(pack(message))
@@ -71,8 +74,14 @@ async def handler(stream: trio_h2.ServerStream) -> None:
         await stream.send_trailers(status_fields(error.status, error.message))
     except trio.TooSlowError:
         await stream.send_trailers(status_fields(DEADLINE_EXCEEDED, "the deadline is over"))
+    except (trio_h2.StreamError, trio_h2.SessionError):
+        raise  # the call is over already
+    except Exception:
+        logging.exception("%s has a bug", stream.path)
+        await stream.send_trailers(status_fields(UNKNOWN, "the method has failed"))
     else:
-        await stream.send_trailers(status_fields(OK, ""))
+        trailing = {"seconds": f"{trio.current_time() - began:.3f}"}  # trailing metadata
+        await stream.send_trailers({**status_fields(OK, ""), **trailing})
 
 
 def timeout_of(headers: trio_h2.Headers) -> float:

@@ -5,7 +5,17 @@ from __future__ import annotations
 import grpc_client
 import grpc_server
 import pytest
-from grpc_messages import DEADLINE_EXCEEDED, INTERNAL, RESOURCE_EXHAUSTED, UNIMPLEMENTED, GrpcError, pack
+import trio
+from grpc_messages import (
+    DEADLINE_EXCEEDED,
+    INTERNAL,
+    RESOURCE_EXHAUSTED,
+    UNIMPLEMENTED,
+    UNKNOWN,
+    GrpcError,
+    Messages,
+    pack,
+)
 
 import trio_h2
 from tests.docs.conftest import serving
@@ -46,6 +56,37 @@ async def test_deadlines_and_unknown_methods() -> None:
         assert trailers["grpc-status"] == str(DEADLINE_EXCEEDED)
         with pytest.raises(GrpcError, match="there is no /demo"):
             await grpc_client.unary(session, "/demo.Demo/Nothing", b"")
+
+
+async def test_a_method_with_a_bug(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    async def bug(_requests: Messages, _send: grpc_server.Send) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setitem(grpc_server.METHODS, "/demo.Demo/Bug", bug)
+    async with session_pair(grpc_server.handler) as (session, _):
+        with pytest.raises(GrpcError, match="the method has failed") as failed:
+            await grpc_client.unary(session, "/demo.Demo/Bug", b"")
+        assert failed.value.status == UNKNOWN
+        assert await grpc_client.unary(session, "/demo.Demo/Hello", b"Jane") == b"hello, Jane"
+    assert "/demo.Demo/Bug has a bug" in caplog.text
+    assert "ZeroDivisionError: division by zero" in caplog.text
+
+
+async def test_the_deadline_of_the_client() -> None:
+    async with session_pair(grpc_server.handler) as (session, _):
+        with pytest.raises((GrpcError, trio.TooSlowError)):  # whichever side looks at its clock first
+            await grpc_client.unary(session, "/demo.Demo/Sleep", b"50", seconds=0.05)
+
+
+async def test_metadata() -> None:
+    async with session_pair(grpc_server.handler) as (session, _):
+        headers = {**grpc_client.HEADERS, "request-id": "7"}
+        async with session.request("POST", "/demo.Demo/Hello", headers=headers, body=pack(b"Jane")) as stream:
+            assert (await stream.receive_response())["request-id"] == "7"
+            trailers = await stream.receive_trailers()
+        assert trailers is not None
+        assert trailers["grpc-status"] == "0"
+        assert float(trailers["seconds"]) >= 0
 
 
 async def test_others_are_told_what_it_speaks() -> None:

@@ -87,6 +87,7 @@ async def test_grpcio_understands_our_errors(grpc: ModuleType, port: int) -> Non
                 ("Nothing", b"", None, "UNIMPLEMENTED"),
                 ("Hello", bytes(MAX_MESSAGE + 1), None, "RESOURCE_EXHAUSTED"),
                 ("Sleep", b"50", 0.2, "DEADLINE_EXCEEDED"),
+                ("Sleep", b"not a number", None, "UNKNOWN"),
             ]:
                 with pytest.raises(grpc.RpcError) as failed:
                     channel.unary_unary(f"/demo.Demo/{method}")(message, timeout=timeout)
