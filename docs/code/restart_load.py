@@ -11,17 +11,25 @@ import trio_h2
 async def client(url: str, answers: Counter[str]) -> None:
     """One client: a session, and a new one each time the server says that it leaves."""
     while True:
-        async with trio_h2.connect(url) as session:
-            while not session.closed:
-                try:
-                    async with session.request("GET") as stream:
-                        await stream.receive_response()
-                        answers[await stream.text()] += 1
-                except (trio_h2.StreamError, trio_h2.SessionError) as error:
-                    if error.retryable:
-                        answers["sent again"] += 1  # the server has not begun it
-                    else:
-                        answers[f"LOST: {error!r}"] += 1
+        try:
+            async with trio_h2.connect(url) as session:
+                await use(session, answers)
+        except OSError:
+            answers["connected again"] += 1  # nobody has listened; nothing was sent
+            await trio.sleep(0.1)
+
+
+async def use(session: trio_h2.ClientSession, answers: Counter[str]) -> None:
+    while not session.closed:
+        try:
+            async with session.request("GET") as stream:
+                await stream.receive_response()
+                answers[await stream.text()] += 1
+        except (trio_h2.StreamError, trio_h2.SessionError) as error:
+            if error.retryable:
+                answers["sent again"] += 1  # the server has not begun it
+            else:
+                answers[f"LOST: {error!r}"] += 1
 
 
 async def main(url: str, seconds: float) -> Counter[str]:

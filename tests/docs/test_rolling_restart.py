@@ -12,18 +12,18 @@ import trio
 
 import trio_h2
 from tests.docs.conftest import CODE, ROOT
-from tests.interop.processes import running
+from tests.interop.processes import free_port, running
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 class Answers(Counter[str]):
-    """What the clients count, and when each version has answered."""
+    """What the clients count, and when each version has answered, or whatever else."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.seen = {version: trio.Event() for version in ("version 1", "version 2")}
+        self.seen = {version: trio.Event() for version in ("version 1", "version 2", "connected again", "hello\n")}
 
     def __setitem__(self, answer: str, number: int) -> None:
         super().__setitem__(answer, number)
@@ -58,6 +58,20 @@ async def test_it_prints_what_it_has_counted() -> None:
 
     async with trio_h2.open_server(handle) as server:
         assert list(await restart_load.main(server.url, 1)) == ["hello\n"]
+
+
+async def test_a_server_that_is_not_there_yet() -> None:
+    async def handle(stream: trio_h2.ServerStream) -> None:
+        await stream.respond(200, body=b"hello\n")
+
+    port = free_port()
+    answers = Answers()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(restart_load.client, f"http://127.0.0.1:{port}", answers)
+        await answers.seen["connected again"].wait()
+        async with trio_h2.open_server(handle, port, host="127.0.0.1"):
+            await answers.seen["hello\n"].wait()
+            nursery.cancel_scope.cancel()
 
 
 async def test_a_program_finishes_its_requests_at_sigterm(tmp_path: Path) -> None:
