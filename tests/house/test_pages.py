@@ -17,6 +17,7 @@ from trio_h2._cli._args import parse
 ROOT = Path(__file__).parents[2]
 CODE = ROOT / "docs" / "code"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+ROW_OF_EXTRA = re.compile(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \|$", re.MULTILINE)
 INLINE = {
     "README.md": "tests/house/test_readme.py",
     "coming-from-node.md": "tests/house/test_node_idioms.py",
@@ -154,3 +155,17 @@ def test_blocks_of_a_page() -> None:
         ("python", "x"),
         ("console", "y"),
     ]
+
+
+def test_the_table_of_extras_is_complete() -> None:
+    """Each extra of `pyproject.toml`, with the extras and packages that it brings."""
+    page = (ROOT / "docs" / "quick-start.md").read_text(encoding="utf-8")
+    table = {extra: set(re.findall(r"`([\w.-]+)`", brings)) for extra, brings in ROW_OF_EXTRA.findall(page)}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = {extra: set[str]() for extra in project["optional-dependencies"]}
+    for extra, requirements in project["optional-dependencies"].items():
+        for requirement in requirements:
+            own = re.fullmatch(r"trio-h2\[([\w,-]+)\]", requirement)
+            extras[extra] |= set(own[1].split(",")) if own else {re.split(r"[^\w.-]", requirement)[0]}
+    extras["dev"] &= set(extras)  # its tools are in `pyproject.toml`
+    assert table == extras
