@@ -16,7 +16,7 @@ async def fetch(proxy: str, url: str) -> str:
 
 async def fetch_many(url: str, urls: list[str], context: ssl.SSLContext, proxy_context: ssl.SSLContext) -> list[int]:
     proxy = trio_h2.Proxy(url, ssl_context=proxy_context, headers={"x-department": "research"})
-    statuses = []
+    statuses: list[int] = []
     async with trio_h2.Client(proxy=proxy, ssl_context=context) as client:
         for target in urls:
             response = await client.get(target)

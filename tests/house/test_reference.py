@@ -13,7 +13,7 @@ from docs._ext.elsewhere import address
 from docs._ext.public_names import public_modules, public_names
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
-_ENTRY = re.compile(r"^\.\. (?:auto|py:)(?!module)\w+:: ([\w.]+)$", re.MULTILINE)
+_ENTRY = re.compile(r"^\.\. (?:auto|py:)(?!module)\w+:: ([\w.]+)(?:\(.*\))?$", re.MULTILINE)
 _MODULE = re.compile(r"^\.\. automodule:: ([\w.]+)$", re.MULTILINE)
 
 
