@@ -39,6 +39,8 @@ EXTRAS = ".[cli,httpx,httpx2,opentelemetry,prometheus,testing]"
 TEST_TOOLS = ["hypothesis", "opentelemetry-sdk", "pytest", "pytest-timeout"]
 # How many of the types that users can get hold of pyright must know, without inferring them.
 MIN_COMPLETENESS = 0.99
+# The extras for users.
+EVERY_PART = "cli,client,httpx,httpx2,opentelemetry,prometheus,testing"
 # What the benchmarks compare with, and measure with. A missing one is left out.
 BENCH_LIBRARIES = [*PEER_LIBRARIES, "anycorn>=0.20"]
 BENCH_PROGRAMS = {"h2load": "nghttp2", "nghttpd": "nghttp2", "node": "nodejs", "valgrind": "valgrind"}
@@ -72,6 +74,12 @@ def oldest_requirements() -> list[str]:
     )  # not the extras within extras
 
 
+def install_for_tests(session: nox.Session, *more: str) -> None:
+    """Installs the project with all that its tests need, but for foreign programs."""
+    test_tools = tools("hypothesis", "opentelemetry-sdk", "pytest", "pytest-timeout")
+    session.install("-e", f".[{EVERY_PART}]", *test_tools, *more)
+
+
 @nox.session
 def demo(session: nox.Session) -> None:
     """Runs the tour of the command line, from an installed package."""
@@ -82,22 +90,14 @@ def demo(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Runs all tests that need no foreign programs."""
-    session.install(
-        "-e",
-        ".[cli,httpx,httpx2,opentelemetry,prometheus,testing]",
-        *tools("hypothesis", "opentelemetry-sdk", "pytest", "pytest-timeout"),
-    )
+    install_for_tests(session)
     session.run("python", "-m", "pytest", *session.posargs)
 
 
 @nox.session(python=named_pythons())
 def pythons(session: nox.Session) -> None:
     """Runs the tests with every version of Python that the project names and this machine has."""
-    session.install(
-        "-e",
-        ".[cli,httpx,httpx2,opentelemetry,prometheus,testing]",
-        *tools("hypothesis", "opentelemetry-sdk", "pytest", "pytest-timeout"),
-    )
+    install_for_tests(session)
     session.run("python", "-m", "pytest", *session.posargs)
 
 
@@ -105,12 +105,7 @@ def pythons(session: nox.Session) -> None:
 def oldest(session: nox.Session) -> None:
     """Runs the tests with the oldest dependencies that pyproject.toml allows."""
     pins = oldest_requirements()
-    session.install(
-        "-e",
-        ".[cli,httpx,httpx2,opentelemetry,prometheus,testing]",
-        *tools("hypothesis", "opentelemetry-sdk", "pytest", "pytest-timeout"),
-        *pins,
-    )
+    install_for_tests(session, *pins)
     session.run("python", "-m", "pytest", *session.posargs)
 
 
@@ -147,7 +142,7 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Checks the types of the package, its tests, its examples and the programs of its pages, as users' checkers do."""
     checkers = tools("hypothesis", "mypy", "opentelemetry-sdk", "pyright", "pytest", "pytest-timeout", "types-docutils")
-    session.install("-e", ".[cli,docs,httpx,httpx2,opentelemetry,prometheus,testing]", *checkers, *PEER_LIBRARIES)
+    session.install("-e", f".[{EVERY_PART},docs]", *checkers, *PEER_LIBRARIES)
     session.run("mypy", *(session.posargs or ["trio_h2", "_trio_h2_pytest.py", "tests", "examples", "docs"]))
     if not session.posargs:
         idioms = session.create_tmp()
@@ -185,7 +180,7 @@ def examples(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Builds the site, with warnings as errors: `docs/_build/html/index.html`."""
-    session.install("-e", ".[cli,docs,httpx,httpx2,opentelemetry,prometheus,testing]")
+    session.install("-e", f".[{EVERY_PART},docs]")
     where = ["docs", "docs/_build/html"]
     session.run("python", "-m", "sphinx", "-b", "html", "-W", "--keep-going", "-E", "-q", *where, *session.posargs)
     session.log("the site is in docs/_build/html/index.html")
@@ -194,33 +189,21 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def fuzz(session: nox.Session) -> None:
     """Fuzzes the protocol engine and whole sessions for long: `-- --seconds N --seed S`, `--only NAME`."""
-    session.install(
-        "-e",
-        ".[cli,httpx,httpx2,opentelemetry,prometheus,testing]",
-        *tools("hypothesis", "opentelemetry-sdk", "pytest", "pytest-timeout"),
-    )
+    install_for_tests(session)
     session.run("python", "-m", "tests.fuzz", *session.posargs)
 
 
 @nox.session
 def soak(session: nox.Session) -> None:
     """Sends 200000 mixed requests, and looks whether anything has grown: `-- --requests N --seed S`."""
-    session.install(
-        "-e",
-        ".[cli,httpx,httpx2,opentelemetry,prometheus,testing]",
-        *tools("hypothesis", "opentelemetry-sdk", "pytest", "pytest-timeout"),
-    )
+    install_for_tests(session)
     session.run("python", "-m", "tests.soak", *session.posargs)
 
 
 @nox.session
 def chaos(session: nox.Session) -> None:
     """Lets everything go wrong at random, `-- --seconds N --seed S`; then descriptors, disks and workers, for real."""
-    session.install(
-        "-e",
-        ".[cli,httpx,httpx2,opentelemetry,prometheus,testing]",
-        *tools("hypothesis", "opentelemetry-sdk", "pytest", "pytest-timeout"),
-    )
+    install_for_tests(session)
     session.run("python", "-m", "tests.fuzz", "--only", "chaos", *session.posargs)
     session.run("python", "-m", "pytest", "tests/chaos/test_faults.py", "tests/cli/test_workers_trouble.py")
 
