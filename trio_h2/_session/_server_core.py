@@ -246,9 +246,7 @@ class ServerCore(SessionCore):
         if stream is None or code != ErrorCode.NO_ERROR or not self._upload_grace_bytes:
             super().rest_unwanted(stream_id, code)
             return
-        wire = self.engine.streams[stream_id]
-        wire.unwanted()
-        stream.reads_until = wire.received_length + self._upload_grace_bytes
+        stream.reads_until = self.engine.streams[stream_id].received_length + self._upload_grace_bytes
         begin = partial(self.watcher.read_on, stream_id, self._upload_grace_timeout)
         if self.writer.flushed:
             begin(trio.current_time())

@@ -276,14 +276,6 @@ class WireStream:
         machine.process_input(_RECEIVE_END)
         return machine.state is StreamState.CLOSED
 
-    def unwanted(self) -> None:
-        """Nobody reads what still comes, so whether that is all of it does not matter.
-
-        RFC 9113 §8.1.1 is about malformed messages "that are detected". A client such as curl stops short when it has
-        got a complete response, and breaks nothing by that.
-        """
-        self.expected_length = None
-
     def _check_length(self, size: int, *, end_stream: bool) -> None:
         """RFC 9113 §8.1.1: malformed if "the value of a Content-Length header field does not equal the sum of the DATA
         frame payload lengths that form the content".
