@@ -483,3 +483,73 @@ async def test_wrong_arguments_are_refused_at_the_call() -> None:
         Client(ssl_context=1)  # type: ignore[arg-type]  # that is the test
     with pytest.raises(TypeError, match="public constructor"):
         trio_h2.Response()  # type: ignore[call-arg]  # that is the test
+
+
+# -- what is not to be relied on ---------------------------------------------------------------------------------------
+
+
+async def test_http1_large_body_to_a_server_that_answers_without_reading(autojump_clock: MockClock) -> None:
+    """The answer is seen, although the body can never be sent."""
+
+    async def refuses(transport: trio.abc.Stream) -> None:
+        await transport.receive_some(1000)
+        await transport.send_all(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nno!")
+        await trio.sleep_forever()
+
+    async with _served(refuses, http1=True) as client:
+        with trio.fail_after(10):
+            response = await client.fetch("POST", URL, body=bytes(10_000_000))
+        assert (response.status, response.content) == (413, b"no!")
+
+
+async def test_http1_large_body_says_its_length(autojump_clock: MockClock) -> None:
+    async def tell(stream: trio_h2.ServerStream) -> None:
+        length = stream.headers.get("content-length")
+        await stream.respond(200, body=f"{length} {len(await stream.read(max_size=10_000_000))}".encode())
+
+    async with _served(_handler(tell), http1=True) as client:
+        assert (await client.fetch("POST", URL, body=bytes(1_000_000))).text == "1000000 1000000"
+
+
+async def test_http1_bytes_that_nobody_asked_for_answer_no_request(autojump_clock: MockClock) -> None:
+    """A second response that comes with the first is none to the next request."""
+    double = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na" + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
+
+    async def at_once(transport: trio.abc.Stream) -> None:
+        await transport.receive_some(1000)
+        await transport.send_all(double)
+        await trio.sleep_forever()
+
+    async with _served(at_once, _raw(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nb"), http1=True) as client:
+        assert (await client.get(URL)).content == b"a"
+        assert (await client.get(URL)).content == b"b"
+        assert client.statistics().opened == 2
+
+
+async def test_http1_held_body_of_a_wrong_length_is_an_error_of_ours(autojump_clock: MockClock) -> None:
+    async with _served(_raw(b"HTTP/1.1 100 Continue\r\n\r\n"), http1=True) as client:
+        request = client.request("POST", URL, headers={"content-length": "2"}, body=b"xyz", expect_continue=True)
+        with pytest.raises(trio_h2.LocalProtocolError):
+            async with request:
+                pass
+
+
+@pytest.mark.parametrize("seconds", [0.25, 4.0])
+async def test_http1_holds_the_body_as_long_as_the_configuration_says(
+    seconds: float, autojump_clock: MockClock
+) -> None:
+    came: list[float] = []
+
+    async def never_asks(transport: trio.abc.Stream) -> None:
+        received = b""
+        while b"body" not in received:
+            received += await transport.receive_some()
+        came.append(trio.current_time())
+        await transport.send_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    config = trio_h2.ClientConfig(expect_continue_timeout=seconds)
+    async with network(never_asks) as made, Client(transport=made, config=config) as client:
+        start = trio.current_time()
+        async with client.request("POST", URL, body=b"body", expect_continue=True) as response:
+            assert response.status == 200
+        assert came == [pytest.approx(start + seconds)]

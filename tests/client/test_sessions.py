@@ -623,3 +623,16 @@ async def test_a_connection_that_is_needed_no_more_is_given_to_nobody(autojump_c
                 await trio.testing.wait_all_tasks_blocked()
                 hold.set()
     assert len(made.asked) == 3
+
+
+async def test_http1_that_is_required_but_not_allowed(autojump_clock: MockClock) -> None:
+    async def refusing(peer: ScriptedPeer) -> None:
+        head = await peer.until(HeadersFrame)
+        await peer.send_rst(head.stream_id, ErrorCode.HTTP_1_1_REQUIRED)
+        await until_closed(peer)
+
+    async with network(scripted(refusing)) as made, Client(transport=made, http1=False) as client:
+        with pytest.raises(trio_h2.StreamResetError) as caught:
+            await client.get(A)
+        assert caught.value.code == ErrorCode.HTTP_1_1_REQUIRED
+        assert len(made.asked) == 1

@@ -55,7 +55,7 @@ class Dialer:
         self._given = ssl_context
         self._contexts: dict[bool, ssl.SSLContext] = {}
         self._transport = transport
-        self._http1 = http1
+        self.http1: bool = http1
         self._http2 = http2
         self._prior_knowledge = prior_knowledge
         self._proxies = proxies
@@ -81,7 +81,7 @@ class Dialer:
 
     def http1_only(self, origin: Origin) -> bool:
         """Whether an origin will get HTTP/1.1, as far as that is known beforehand."""
-        return not self._http2 or (origin.scheme == "http" and self._http1 and not self._prior_knowledge)
+        return not self._http2 or (origin.scheme == "http" and self.http1 and not self._prior_knowledge)
 
     async def dial(self, origin: Origin, *, http1: bool) -> Dialed:
         """Connects to an origin, through a proxy if there is one.
@@ -109,7 +109,7 @@ class Dialer:
             return Dialed(transport, not http1)
         chosen: str | None = transport.selected_alpn_protocol()
         http2 = chosen == "h2"
-        if (http2 and http1) or not (http2 or self._http1):
+        if (http2 and http1) or not (http2 or self.http1):
             await trio.aclose_forcefully(transport)
             wanted, hint = ("http/1.1", "offer only that in the ssl_context") if http2 else ("h2", "allow http1")
             raise UnknownProtocolError(
@@ -122,7 +122,7 @@ class Dialer:
             return self._given
         context = self._contexts.get(http1)
         if context is None:
-            context = self._contexts[http1] = client_ssl_context(allow_http1=self._http1)
+            context = self._contexts[http1] = client_ssl_context(allow_http1=self.http1)
             if http1:
                 context.set_alpn_protocols(["http/1.1"])
         return context

@@ -42,8 +42,10 @@ class Http1Connection(Pooled):
         self.forward = forward
         """The proxy at the other end, if it forwards requests rather than bytes."""
         self._transport = transport
-        self._most = config.max_header_list_size + _LINE_ROOM
-        self.wire = h11.Connection(h11.CLIENT, max_incomplete_event_size=self._most)
+        self.hold_seconds = config.expect_continue_timeout
+        """How long a body waits for the server to ask for it."""
+        most = config.max_header_list_size + _LINE_ROOM
+        self.wire = h11.Connection(h11.CLIENT, max_incomplete_event_size=most)
         self._ended = trio.Event()
         self._waiting: trio.CancelScope | None = None
 
@@ -96,8 +98,12 @@ class Http1Connection(Pooled):
 
     def done(self, *, reusable: bool) -> None:
         """An exchange is over; another one may follow, or not."""
-        if reusable and self.wire.our_state is h11.DONE and self.wire.their_state is h11.DONE:
-            self.wire.start_next_cycle()
+        wire = self.wire
+        # RFC 9112 §9.2: what comes on a connection without a request under way is no response to the next one; "the
+        # client MUST NOT consider [it] to be a valid response".
+        unasked = bool(wire.trailing_data[0])
+        if reusable and not unasked and wire.our_state is h11.DONE and wire.their_state is h11.DONE:
+            wire.start_next_cycle()
         else:
             self._leaving = True
             self._ended.set()

@@ -79,22 +79,21 @@ class Http1ClientExchange:
             target = f"{request.origin}{request.target}"
             head += forward.headers.raw
             self._what = f"a request to {request.origin}"
+        hold = request.expect_continue
         try:
             data = self._wire.send(h11.Request(method=request.method, target=target, headers=head)) or b""
-            hold = request.expect_continue
             if not hold:
                 data += self._framed(body, end=end_stream)
+            await self._connection.send(data)
+            if hold:
+                with trio.move_on_after(self._connection.hold_seconds):
+                    await self._wait_for_100()
+                if self._response is None and not self._over:
+                    await self._connection.send(self._framed(body, end=end_stream))
         except h11.LocalProtocolError as exc:
             forget_frames(exc)
             self.destroy()
             raise LocalProtocolError(f"HTTP/1.1 cannot say this request: {exc}") from None
-        try:
-            await self._connection.send(data)
-            if hold:
-                with trio.move_on_after(1.0):
-                    await self._wait_for_100()
-                if self._response is None and not self._over:
-                    await self._connection.send(self._framed(body, end=end_stream))
         except BaseException:
             self.destroy()
             raise

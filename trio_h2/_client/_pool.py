@@ -74,6 +74,11 @@ class Pool:
         self.opened: int = 0
         """How many connections were opened."""
 
+    @property
+    def speaks_http1(self) -> bool:
+        """Whether HTTP/1.1 may be spoken."""
+        return self._dialer.http1
+
     def way(self, origin: Origin) -> str:
         """Says where a connection goes to, and through which proxy."""
         return self._dialer.way(origin)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import trio
 
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from ._retry import Retry
     from ._timeouts import Timeouts
 
+_MOST_LEFT_OUT: Final = 100
+"""Sessions that may end with others answered and one request not, before that counts as a failure of it."""
+
 
 @interrupt_safe
 class RequestBlock(metaclass=NoPublicConstructor):
@@ -54,6 +57,8 @@ class RequestBlock(metaclass=NoPublicConstructor):
         self._answered = 0
         """What the lane had answered when this request failed last."""
         self._repeated = 0
+        self._left_out = 0
+        """How often the server has left a session that had answered others."""
 
     @property
     def url(self) -> str:
@@ -157,16 +162,17 @@ class RequestBlock(metaclass=NoPublicConstructor):
             return None
         if request.timeouts is not None and isinstance(error, RequestTimeoutError):
             return None  # whoever asks for a time wants to know after that time
-        if wants_http1(error) and not lane.http1:
+        if wants_http1(error) and not lane.http1 and self._pool.speaks_http1:
             lane.http1 = True
             lane.leave()
             return 0.0
         if not self._retry.wants_after_error(error, request.method):
             return None
         leaves = pooled is not None and pooled.leaving
-        if leaves and lane.answered > self._answered:
+        if leaves and lane.answered > self._answered and self._left_out < _MOST_LEFT_OUT:
             # Others have got answers meanwhile, so each session that the server leaves brings us nearer.
             self._answered = lane.answered
+            self._left_out += 1
             return 0.0
         if self._repeated >= self._retry.attempts:
             return None
