@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ import trio.testing
 import trio_h2
 from tests.client.network import failing, network, ours, scripted, until_closed
 from trio_h2 import Client, ErrorCode, Retry, Timeouts
-from trio_h2.testing import GoAwayFrame, HeadersFrame, RstStreamFrame
+from trio_h2.testing import GoAwayFrame, HeadersFrame, PeerClosedError, RstStreamFrame
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -636,3 +637,40 @@ async def test_http1_that_is_required_but_not_allowed(autojump_clock: MockClock)
             await client.get(A)
         assert caught.value.code == ErrorCode.HTTP_1_1_REQUIRED
         assert len(made.asked) == 1
+
+
+async def test_a_request_that_is_always_left_out_is_not_sent_for_ever(autojump_clock: MockClock) -> None:
+    """Though others get their answers, and each session is left for it."""
+
+    async def unfair(peer: ScriptedPeer) -> None:
+        refused = answered = 0
+        with contextlib.suppress(PeerClosedError):
+            while not (refused and answered):
+                head = await peer.until(HeadersFrame)
+                if head.get(":path") == "/mine":
+                    refused = head.stream_id
+                else:
+                    answered = head.stream_id
+                    await peer.respond(answered, 200)
+            await trio.sleep(0.001)  # the answer comes first
+            async with peer.batch():
+                await peer.send_goaway(max(refused, answered))
+                await peer.send_rst(refused, ErrorCode.REFUSED_STREAM)
+            await until_closed(peer)
+
+    async def others(client: Client) -> None:
+        while True:
+            with contextlib.suppress(trio_h2.H2Error):
+                await client.get(f"{A}/other")
+            await trio.sleep(0.01)
+
+    async def mine(client: Client) -> None:
+        await trio.sleep(0.005)
+        with trio.fail_after(1000), pytest.raises(trio_h2.StreamRefusedError):
+            await client.get(f"{A}/mine")
+        nursery.cancel_scope.cancel()
+
+    async with network(scripted(unfair)) as made, _client(made) as client, trio.open_nursery() as nursery:
+        nursery.start_soon(others, client)
+        nursery.start_soon(mine, client)
+    assert 50 < len(made.asked) < 500
