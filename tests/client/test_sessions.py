@@ -149,6 +149,16 @@ async def test_idle_connections_are_closed(autojump_clock: MockClock) -> None:
         assert ended == [pytest.approx(last + 10)]
 
 
+@pytest.mark.timeout(20)
+async def test_idle_connections_are_closed_where_the_clock_rounds(autojump_clock: MockClock) -> None:
+    start = next(start for start in range(1, 1000) if (start + 10.1) - start < 10.1)
+    autojump_clock.jump(start)
+    async with network(ours(_hello)) as made, _client(made, idle_timeout=10.1) as client:
+        await client.get(A)
+        await trio.sleep(10.2)
+        assert client.statistics().connections == 0
+
+
 async def test_a_request_that_takes_long_is_not_idle(autojump_clock: MockClock) -> None:
     async def slow(stream: trio_h2.ServerStream) -> None:
         await trio.sleep(100)

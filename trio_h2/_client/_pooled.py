@@ -86,7 +86,8 @@ class Pooled(ABC):
                 due = (trio.current_time() if self.requests else self.idle_since) + idle_timeout
                 with trio.move_on_at(due) if due < math.inf else trio.CancelScope():
                     await self._over.wait()
-                if not self.requests and trio.current_time() - self.idle_since >= idle_timeout:
+                # The same expression as above: rounding must not part them, or this would wake too early for ever.
+                if not self.requests and trio.current_time() >= self.idle_since + idle_timeout:
                     self.leave()
             nursery.cancel_scope.cancel()
 
