@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from .. import ClientSession, HeadersInput, JSONValue, Priority
     from .._url import Url
+    from ._cookie_jar import CookieJarLike
+    from ._cookies import Cookies
     from ._options import RequestOptions
     from ._outgoing import Params, RequestBody
     from ._response import Response
@@ -60,6 +62,10 @@ class Client:
         decode: whether content codings are undone: gzip, deflate, and with the extra ``client`` br and zstd.
             ``accept-encoding`` asks for what is there. Off, nothing is asked for, and bodies are as received. ``None``
             is on, unless *default_headers* is off.
+        cookies: whether cookies are kept and sent, in a jar of the client's own (``True``) or an
+            `http.cookiejar.CookieJar` that is given, whose policy counts, too. None are taken for public suffixes
+            (needs the extra ``client``), and of too many (180 of a site, 3000 in all) some are forgotten. A request
+            that has a ``cookie`` field gets no others.
         transport: an async function that is called with the origin of each new connection, and returns the stream to
             use instead of a TCP connection; for ``https``, TLS is spoken over it.
         proxy: the proxy that all connections go through, as a URL with user and password if need be, or a `Proxy`. A
@@ -97,6 +103,7 @@ class Client:
         follow_redirects: bool = False,
         max_redirects: int = 10,
         decode: bool | None = None,
+        cookies: bool | CookieJarLike = False,
         transport: Callable[[str], Awaitable[trio.abc.Stream]] | None = None,
         proxy: Url | Proxy | None = None,
         trust_env: bool = False,
@@ -149,8 +156,9 @@ class Client:
         self._timeouts = timeouts or Timeouts()
         self._retry = retry or Retry()
         self._max_redirects = max_redirects
+        self._cookies = _cookies(cookies)
         self._handling = Handling(
-            max_redirects if follow_redirects else 0, default_headers if decode is None else decode
+            max_redirects if follow_redirects else 0, default_headers if decode is None else decode, self._cookies
         )
         self._headers = {"user-agent": f"trio-h2/{__version__}", "accept": "*/*"} if default_headers else {}
         if headers is not None:
@@ -214,6 +222,11 @@ class Client:
             del exc, traceback
 
     # -- what is there ---------------------------------------------------------------------------------------------
+
+    @property
+    def cookies(self) -> CookieJarLike | None:
+        """The jar with the cookies, to look at or to clear; ``None`` if they are not kept."""
+        return None if self._cookies is None else self._cookies.jar
 
     @property
     def sessions(self) -> list[ClientSession]:
@@ -316,6 +329,7 @@ class Client:
                 if follow_redirects is None
                 else self._max_redirects * check_bool("follow_redirects", follow_redirects),
                 handling.decode if decode is None else check_bool("decode", decode),
+                handling.cookies,
             )
         asks = handling.decode and (headers is None or not _has_range(headers))
         defaults = self._asking if asks else self._headers
@@ -425,6 +439,21 @@ class _UnixSocket:
 
     async def __call__(self, _origin: str) -> trio.abc.Stream:
         return await trio.open_unix_socket(self._path)
+
+
+def _cookies(wanted: bool | CookieJarLike) -> Cookies | None:
+    """Returns what keeps cookies, if that is wanted; its libraries are imported only then."""
+    if wanted is False:
+        return None
+    from http.cookiejar import CookieJar
+
+    if wanted is not True and not isinstance(wanted, CookieJar):
+        raise TypeError(f"cookies must be True, False or an http.cookiejar.CookieJar, not {wanted!r}")
+    try:
+        from ._cookies import Cookies
+    except ModuleNotFoundError as exc:
+        raise RuntimeError("cookies need a list of public suffixes: pip install 'trio-h2[client]'") from exc
+    return Cookies(None if wanted is True else wanted)
 
 
 def _has_range(headers: HeadersInput) -> bool:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ._cookies import Cookies
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,3 +17,5 @@ class Handling:
     """How many redirects are followed; 0 if none is."""
     decode: bool
     """Whether content codings are undone."""
+    cookies: Cookies | None
+    """Where cookies are kept, if they are."""

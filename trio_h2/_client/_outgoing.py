@@ -50,6 +50,8 @@ class Outgoing:
     """Its place among all requests of the client."""
     timeouts: Timeouts | None = field(default=None)
     """Those of this request, if it has its own."""
+    without_cookies: HeadersInput | None = None
+    """The headers as they were asked for, if those of a jar were added."""
     started: bool = field(default=False)
     """Something of a body that comes once only was taken."""
 

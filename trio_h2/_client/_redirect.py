@@ -71,7 +71,9 @@ def redirected(request: Outgoing, headers: Headers) -> Outgoing | None:
     dropped = _OF_ONE_ORIGIN if origin != request.origin else frozenset[bytes]()
     if retrieves:
         dropped |= _ABOUT_CONTENT
-    moved = replace(request, url=url, origin=origin, target=target, headers=_without(request, dropped))
+    moved = replace(
+        request, url=url, origin=origin, target=target, headers=_without(request, dropped), without_cookies=None
+    )
     if retrieves:
         moved = replace(moved, method="GET", body=b"", expect_continue=False, started=False)
     return moved
@@ -103,5 +105,5 @@ def _place(request: Outgoing, location: str | None) -> str | None:
 
 
 def _without(request: Outgoing, names: frozenset[bytes]) -> Headers:
-    given = Headers(request.headers)
+    given = Headers(request.headers if request.without_cookies is None else request.without_cookies)
     return Headers([field for field in given.raw if field[0] not in names], sensitive=given.sensitive)

@@ -132,12 +132,15 @@ class RequestBlock(metaclass=NoPublicConstructor):
 
     async def _ask(self) -> Headers:
         """Sends the request, again if need be; returns the head of its response."""
+        cookies = self._handling.cookies
         self._lane = lane = self._pool.lane(self._request.origin)
         lane.users += 1
         self._answered = lane.answered
         try:
             while True:
                 pooled: Pooled | None = None
+                if cookies is not None:
+                    self._request = cookies.added(self._request)
                 try:
                     pooled = await self._acquire(lane)
                     headers = await self._attempt(pooled)
@@ -146,6 +149,8 @@ class RequestBlock(metaclass=NoPublicConstructor):
                     if pause is None:
                         raise
                 else:
+                    if cookies is not None:
+                        cookies.take(self._request, headers)
                     pause = self._pause_after_response(headers, pooled)
                     if pause is None:
                         return headers
