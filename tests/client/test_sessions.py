@@ -498,6 +498,29 @@ async def test_each_part_has_its_time(autojump_clock: MockClock) -> None:
         assert len(made.asked) == 1
 
 
+async def test_each_request_has_its_own_time(autojump_clock: MockClock) -> None:
+    """Whichever begins first; one that was answered in time holds up none that was not."""
+    late: dict[int, float] = {}
+
+    async def get(client: Client, seconds: int) -> None:
+        try:
+            await client.get(A, timeouts=Timeouts(response=seconds))
+        except trio_h2.RequestTimeoutError:
+            late[seconds] = trio.current_time()
+
+    async def second_alone(peer: ScriptedPeer) -> None:
+        peer.timeout = 100
+        heads = [await peer.until(HeadersFrame) for _ in range(4)]
+        await peer.respond(heads[1].stream_id, 200)
+        await until_closed(peer)
+
+    async with network(scripted(second_alone)) as made, _client(made) as client, trio.open_nursery() as nursery:
+        for seconds in (20, 4, 8, 2):
+            nursery.start_soon(get, client, seconds)
+            await trio.testing.wait_all_tasks_blocked()
+    assert late == {2: pytest.approx(2), 8: pytest.approx(8), 20: pytest.approx(20)}
+
+
 async def test_connecting_has_its_time(autojump_clock: MockClock) -> None:
     async with Client(transport=_never, timeouts=Timeouts(connect=4), retry=Retry(attempts=0)) as client:
         with pytest.raises(trio_h2.RequestTimeoutError, match=f"connecting to {A} took longer than connect=4 s"):

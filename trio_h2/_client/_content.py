@@ -20,6 +20,8 @@ def body_of(body: object) -> RequestBody:
     Raises:
         TypeError: it is none of what it can be.
     """
+    if type(body) is bytes:
+        return body
     if isinstance(body, AsyncIterable) or callable(body):
         return body
     return bytes_of("body", body)

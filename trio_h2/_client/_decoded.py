@@ -32,10 +32,12 @@ def codings() -> Codings:
 
 def decoded(incoming: Incoming, headers: Headers) -> Decoded | None:
     """Returns the body without its codings; ``None`` if it has none, or one that nobody knows."""
-    said = headers.get("content-encoding")
-    # RFC 9110 §14.2: the part that 206 carries is one of the encoded representation, which says nothing by itself.
-    if said is None or headers.status == 206:
+    if headers.first(b"content-encoding") is None:
         return None
+    # RFC 9110 §14.2: the part that 206 carries is one of the encoded representation, which says nothing by itself.
+    if headers.status == 206:
+        return None
+    said = headers["content-encoding"]
     # RFC 9110 §8.4.1: "x-gzip" is "equivalent to "gzip"", and names do not look at case.
     names = [name.strip().lower().removeprefix("x-") for name in said.split(",")]
     names = [name for name in names if name not in ("", "identity")]

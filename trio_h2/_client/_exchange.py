@@ -23,6 +23,14 @@ class Exchange(Protocol):
     def send_unwanted(self) -> bool:
         """Whether the server wants no more of the request."""
 
+    @property
+    def readable(self) -> bool:
+        """Whether `receive_some` would return or raise something without waiting for the server, as far as is known."""
+
+    @property
+    def body_ended(self) -> bool:
+        """Whether the body was taken to its end, so that `receive_some` would return ``b""``."""
+
     async def receive_informational(self) -> Headers | None:
         """Waits for the next 1xx response, ``None`` if the final one has come."""
 

@@ -34,6 +34,7 @@ class Http1Connection(Pooled):
     """Carries one request at a time. A block, which closes the transport."""
 
     http_version = "1.1"
+    has_line = False
 
     def __init__(
         self, lane: Lane, transport: trio.abc.Stream, config: ClientConfig, forward: Proxy | None = None
@@ -85,7 +86,12 @@ class Http1Connection(Pooled):
         poll.register(below.socket.fileno(), select.POLLIN)
         return bool(poll.poll(0))
 
-    async def _open(self, request: Outgoing, body: bytes, *, end_stream: bool) -> Http1ClientExchange:
+    def open_nowait(self, request: Outgoing, body: bytes, *, end_stream: bool) -> None:
+        """Sending waits for the transport."""
+
+    async def open(self, request: Outgoing, body: bytes, *, end_stream: bool) -> Http1ClientExchange:
+        """Sends the request."""
+        self.coming -= 1
         exchange = Http1ClientExchange(self, request.method)
         await exchange.begin(request, body, end_stream=end_stream)
         return exchange

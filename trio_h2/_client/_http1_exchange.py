@@ -56,6 +56,16 @@ class Http1ClientExchange:
         """Whether the server has closed its side, or answered, so that nobody reads the rest."""
         return self._over or self._wire.our_state in (h11.DONE, h11.MUST_CLOSE, h11.CLOSED, h11.ERROR)
 
+    @property
+    def readable(self) -> bool:
+        """Whether bytes of the body are here, or its end."""
+        return self._read_all or bool(self._left)
+
+    @property
+    def body_ended(self) -> bool:
+        """Whether the body was taken to its end."""
+        return self._read_all and not self._left
+
     async def begin(self, request: Outgoing, body: bytes, *, end_stream: bool) -> None:
         """Sends the head, and what there is of the body."""
         given = Headers(request.headers)

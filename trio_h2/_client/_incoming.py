@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -42,7 +43,9 @@ class Incoming:
         self._timers = timers
         self._sent = sent
         self._waits_for_head = False
-        self._ended = False
+        self.ended = False
+        """The whole body was taken."""
+        self.due: float = math.inf
         self._expired = False
         self.http_version: str = pooled.http_version
 
@@ -54,22 +57,21 @@ class Incoming:
     @property
     def trailers(self) -> Headers | None:
         """The trailers, if they have come."""
-        return self._exchange.trailers if self._ended else None
+        return self._exchange.trailers if self.ended else None
 
     async def receive_head(self) -> Headers:
         """Waits for the head of the final response."""
-        seconds = self._timeouts.response
         self._waits_for_head = True
         if self._sent:
-            self._timers.begin(self, seconds)
+            self._begin(self._timeouts.response)
         try:
             headers = await self._exchange.receive_response()
         except trio.ClosedResourceError:
-            self._raise_if_expired("response", seconds)
+            self._raise_if_expired("response", self._timeouts.response)
             raise
         finally:
             self._waits_for_head = False
-            self._timers.end(self, seconds)
+            self.due = math.inf
         assert self._pooled is not None
         self._pooled.lane.answered += 1
         return headers
@@ -78,26 +80,33 @@ class Incoming:
         """All of the request is on its way: from now on the server is to answer."""
         self._sent = True
         if self._waits_for_head:
-            self._timers.begin(self, self._timeouts.response)
+            self._begin(self._timeouts.response)
+
+    def _begin(self, seconds: float) -> None:
+        """From now on there are so many seconds."""
+        if seconds < math.inf:
+            self.due = trio.current_time() + seconds
+            self._timers.watch(self)
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """Receives bytes of the body, ``b""`` at its end."""
-        if self._ended:
+        if self.ended:
             await trio.lowlevel.checkpoint()
             return b""
         if self._pooled is None:
             raise trio.ClosedResourceError("the block of this request has been left")
-        seconds = self._timeouts.idle
-        self._timers.begin(self, seconds)
+        exchange = self._exchange
+        if not exchange.readable:
+            self._begin(self._timeouts.idle)
         try:
-            data = await self._exchange.receive_some(max_bytes)
+            data = await exchange.receive_some(max_bytes)
         except trio.ClosedResourceError:
-            self._raise_if_expired("idle", seconds)
+            self._raise_if_expired("idle", self._timeouts.idle)
             raise
         finally:
-            self._timers.end(self, seconds)
-        if not data:
-            self._ended = True
+            self.due = math.inf
+        if not data or exchange.body_ended:
+            self.ended = True
             self.close()
         return data
 
@@ -128,5 +137,6 @@ class Incoming:
         """Gives the exchange up, if it has not ended, and the connection back."""
         pooled, self._pooled = self._pooled, None
         if pooled is not None:
+            self._timers.forget(self)
             self._exchange.destroy()
             pooled.give_back()

@@ -134,6 +134,10 @@ class Lane:
 
     def _free(self) -> Pooled | None:
         """Returns a connection that a request may have now."""
+        if len(self.pooled) == 1 == self._pool.max_sessions_per_origin and not self.http1:
+            # Nearly always: requests wait in the line of the one session, which knows best when it has a stream.
+            only = self.pooled[0]
+            return None if only.leaving else only
         best: Pooled | None = None
         room, others = 0, 0
         for pooled in reversed(self.pooled):

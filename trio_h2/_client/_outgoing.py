@@ -58,7 +58,8 @@ class Outgoing:
     @property
     def content(self) -> bytes | None:
         """The body, if it is all there."""
-        return self.body if isinstance(self.body, bytes) else None
+        body = self.body
+        return body if isinstance(body, bytes) else None
 
     @property
     def replayable(self) -> bool:

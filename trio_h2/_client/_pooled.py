@@ -18,6 +18,8 @@ class Pooled(ABC):
     """A connection that requests share or take turns on. Each takes it, and gives it back."""
 
     http_version: ClassVar[str]
+    has_line: ClassVar[bool]
+    """Whether requests may wait in a line of its own for a stream."""
 
     def __init__(self, lane: Lane) -> None:
         self.lane = lane
@@ -34,14 +36,16 @@ class Pooled(ABC):
     def room(self) -> int:
         """How many requests could be sent now without waiting."""
 
-    async def open(self, request: Outgoing, body: bytes, *, end_stream: bool) -> Exchange:
-        """Sends the head of a request, and *body*; whoever calls this has taken the connection, once for each call."""
-        self.coming -= 1
-        return await self._open(request, body, end_stream=end_stream)
+    @abstractmethod
+    def open_nowait(self, request: Outgoing, body: bytes, *, end_stream: bool) -> Exchange | None:
+        """Sends the head of a request, and *body*, if that needs no wait; if it does, `open` must follow.
+
+        Whoever calls this, or `open`, has taken the connection, once for each request.
+        """
 
     @abstractmethod
-    async def _open(self, request: Outgoing, body: bytes, *, end_stream: bool) -> Exchange:
-        """Sends the head of a request, and *body*."""
+    async def open(self, request: Outgoing, body: bytes, *, end_stream: bool) -> Exchange:
+        """Waits until it can send the head of a request, and *body*, and sends them."""
 
     @abstractmethod
     async def wait_leaving(self) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import trio
+
 from .. import Headers
 from ._pooled import Pooled
 
@@ -23,6 +25,7 @@ class PooledSession(Pooled):
     """Carries as many requests at once as its server allows."""
 
     http_version = "2"
+    has_line = True
 
     def __init__(self, lane: Lane, session: ClientSession) -> None:
         super().__init__(lane)
@@ -38,15 +41,33 @@ class PooledSession(Pooled):
         """Whether it takes no new requests; known here before the task that waits for it has run."""
         return self._leaving or self.session.draining
 
-    async def _open(self, request: Outgoing, body: bytes, *, end_stream: bool) -> ClientStream:
+    def open_nowait(self, request: Outgoing, body: bytes, *, end_stream: bool) -> ClientStream | None:
+        """Sends the request, if there is a stream for it."""
+        self.coming -= 1
+        try:
+            stream = self.session.open_stream_nowait(
+                request.method,
+                request.target,
+                headers=self._headers_of(request),
+                body=body,
+                end_stream=end_stream,
+                expect_continue=request.expect_continue,
+                priority=request.priority,
+            )
+        except trio.WouldBlock:
+            self.coming += 1
+            return None
+        if stream.id > _LAST_ID:
+            self.leave()
+        return stream
+
+    async def open(self, request: Outgoing, body: bytes, *, end_stream: bool) -> ClientStream:
         """Waits for a stream, and sends the request on it."""
-        headers, origin = request.headers, self.lane.origin
-        if request.origin is not origin and request.origin != origin:
-            headers = _named(headers, request.origin)
+        self.coming -= 1
         stream = await self.session.open_stream(
             request.method,
             request.target,
-            headers=headers,
+            headers=self._headers_of(request),
             body=body,
             end_stream=end_stream,
             expect_continue=request.expect_continue,
@@ -55,6 +76,13 @@ class PooledSession(Pooled):
         if stream.id > _LAST_ID:
             self.leave()
         return stream
+
+    def _headers_of(self, request: Outgoing) -> HeadersInput:
+        """Returns the headers of a request; they name its origin where the session is with another one."""
+        origin = self.lane.origin
+        if request.origin is origin or request.origin == origin:
+            return request.headers
+        return _named(request.headers, request.origin)
 
     async def open_tunnel(self, target: str, headers: Headers) -> ClientStream:
         """Asks for a tunnel; whoever calls this has taken the session, as for `open`.

@@ -83,13 +83,11 @@ class RequestBlock(metaclass=NoPublicConstructor):
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Gives up what has not ended; never waits for the server."""
+        """Gives up what has not ended; never waits for the server. Entering was the checkpoint."""
         if self._incoming is not None:
             self._incoming.close()
         if self._uploads is not None:
             await self._leave(exc)
-        elif exc is None:
-            await trio.lowlevel.checkpoint()
 
     async def _leave(self, exc: BaseException | None) -> None:
         """Ends the task that sends the body. What that raised comes out, not wrapped in a group if it is alone."""
@@ -142,7 +140,8 @@ class RequestBlock(metaclass=NoPublicConstructor):
                 if cookies is not None:
                     self._request = cookies.added(self._request)
                 try:
-                    pooled = await self._acquire(lane)
+                    await trio.lowlevel.checkpoint_if_cancelled()
+                    pooled = lane.acquire_nowait() or await self._wait_for_connection(lane)
                     headers = await self._attempt(pooled)
                 except Exception as exc:
                     pause = self._pause_after_error(exc, pooled)
@@ -187,20 +186,23 @@ class RequestBlock(metaclass=NoPublicConstructor):
     def _pause_after_response(self, headers: Headers, pooled: Pooled) -> float | None:
         """Returns how long to wait before the request is sent again because of its response, ``None`` if it is not."""
         retry, request = self._retry, self._request
-        if headers.status == 421 and pooled.lane is not self._lane and request.replayable:
+        status = headers.status
+        if status != 421 and status not in retry.statuses:
+            return None
+        if status == 421 and pooled.lane is not self._lane and request.replayable:
             # It was our idea to send it there.
             assert self._pool.coalescing is not None
             self._pool.coalescing.separate(request.origin)
             return 0.0
         if self._repeated >= retry.attempts or not request.replayable:
             return None
-        if headers.status == 421 and not self._repeated:
+        if status == 421 and not self._repeated:
             # RFC 9110 §15.5.20: "A client that receives a 421 (Misdirected Request) response MAY retry the request,
             # whether or not the request method is idempotent, over a different connection".
             self._lane.leave()
             self._repeated += 1
             return 0.0
-        if not retry.wants_after_status(headers.status, request.method):
+        if not retry.wants_after_status(status, request.method):
             return None
         asked = retry_after(headers.get("retry-after"))
         if asked is not None and asked > retry.max_retry_after:
@@ -223,28 +225,28 @@ class RequestBlock(metaclass=NoPublicConstructor):
         if self._upload is not None:
             self._upload.stop()
 
-    async def _acquire(self, lane: Lane) -> Pooled:
-        pooled = lane.acquire_nowait()
-        if pooled is None:
-            own = self._request.timeouts
-            deadline = Deadline(self._timeouts.slot, "slot", "waiting for a connection", restarts=own is not None)
-            with deadline:
-                ticket = Ticket(self._request.number, deadline, None if own is None else own.connect)
-                pooled = await self._pool.acquire(lane, ticket)
+    async def _wait_for_connection(self, lane: Lane) -> Pooled:
+        own = self._request.timeouts
+        deadline = Deadline(self._timeouts.slot, "slot", "waiting for a connection", restarts=own is not None)
+        with deadline:
+            ticket = Ticket(self._request.number, deadline, None if own is None else own.connect)
+            pooled = await self._pool.acquire(lane, ticket)
         return pooled
 
     async def _attempt(self, pooled: Pooled) -> Headers:
         """Sends the request once; returns the head of its response."""
         request, timeouts = self._request, self._timeouts
         content = request.content
+        sent = content is not None
         try:
-            seconds = timeouts.slot if pooled.room < 0 else math.inf
-            with Deadline(seconds, "slot", "waiting for a stream"):
-                exchange = await pooled.open(request, content or b"", end_stream=content is not None)
+            exchange = pooled.open_nowait(request, content or b"", end_stream=sent)
+            if exchange is None:
+                seconds = timeouts.slot if pooled.has_line else math.inf
+                with Deadline(seconds, "slot", "waiting for a stream"):
+                    exchange = await pooled.open(request, content or b"", end_stream=sent)
         except BaseException:
             pooled.give_back()
             raise
-        sent = content is not None
         self._incoming = incoming = Incoming(exchange, pooled, timeouts, self._pool.timers, sent=sent)
         try:
             if content is None:

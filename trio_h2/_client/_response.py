@@ -135,11 +135,14 @@ class Response(metaclass=NoPublicConstructor):
         if self._content is None:
             parts: list[bytes] = []
             size = 0
-            while part := await self._body.receive_some():
+            body, incoming = self._body, self._incoming
+            while part := await body.receive_some():
                 size += len(part)
                 if size > max_size:
                     raise BodyTooLargeError(f"the response is larger than max_size={max_size} bytes")
                 parts.append(part)
+                if body is incoming and incoming.ended:
+                    break  # it would say so, too, after other tasks had their turn
             self._content = parts[0] if len(parts) == 1 else b"".join(parts)
         else:
             await trio.lowlevel.checkpoint()
@@ -237,7 +240,7 @@ class Response(metaclass=NoPublicConstructor):
         return self
 
     async def __anext__(self) -> bytes:
-        data = await self.receive_some()
+        data = await self._body.receive_some() if self._content is None else await self.receive_some()
         if not data:
             raise StopAsyncIteration
         return data

@@ -1,6 +1,7 @@
-"""Deadlines of many requests, for the price of a dictionary: a cancel scope for each wait would cost more than sending.
+"""Deadlines of many requests: a cancel scope for each wait would cost more than sending.
 
-Nearly all of them end before their time, and those of one length end in the order in which they began.
+Nearly all of them end before their time, so a wait that begins or ends is a number set at whoever waits, and all are
+looked at when the time of the first one has come that there was when they were looked at last.
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ from .._util import interrupt_safe
 class Expirable(Protocol):
     """What can take too long."""
 
+    due: float
+    """When its time is up; infinite while it waits for nothing."""
+
     def expire(self) -> None:
-        """It has."""
+        """It is; there may be something else to wait for later."""
 
 
 @interrupt_safe
@@ -25,41 +29,29 @@ class Timers:
     """Tells those whose time is up."""
 
     def __init__(self) -> None:
-        self._lines: dict[float, dict[int, tuple[float, Expirable]]] = {}
+        self._watched: set[Expirable] = set()
         self._sleeping_until = math.inf
         self._changed = trio.Event()
 
-    def begin(self, who: Expirable, seconds: float) -> None:
-        """From now on *who* has so many seconds, unless `end` is called before."""
-        if seconds == math.inf:
-            return
-        due = trio.current_time() + seconds
-        self._lines.setdefault(seconds, {})[id(who)] = due, who
-        if due < self._sleeping_until:
+    def watch(self, who: Expirable) -> None:
+        """*who* has a time that is due, unless that is set back to infinity before, or `forget` called."""
+        self._watched.add(who)
+        if who.due < self._sleeping_until:
             self._changed.set()
 
-    def end(self, who: Expirable, seconds: float) -> None:
-        """It was quick enough."""
-        line = self._lines.get(seconds)
-        if line is not None:
-            line.pop(id(who), None)
+    def forget(self, who: Expirable) -> None:
+        """It will not wait again."""
+        self._watched.discard(who)
 
     async def run(self) -> None:
         """Waits for deadlines, until it is cancelled."""
         while True:
             now = trio.current_time()
-            earliest = math.inf
-            for seconds, line in list(self._lines.items()):
-                while line:
-                    due, who = next(iter(line.values()))
-                    if due > now:
-                        earliest = min(earliest, due)
-                        break
-                    del line[id(who)]
-                    who.expire()
-                if not line:
-                    del self._lines[seconds]
-            self._sleeping_until = earliest
+            late = [who for who in self._watched if who.due <= now]
+            for who in late:
+                who.due = math.inf
+                who.expire()
+            self._sleeping_until = min((who.due for who in self._watched), default=math.inf)
             self._changed = trio.Event()
-            with trio.move_on_at(earliest) if earliest < math.inf else trio.CancelScope():
+            with trio.move_on_at(self._sleeping_until):
                 await self._changed.wait()

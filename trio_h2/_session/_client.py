@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._checks import snapshot_of
+from .._stream._client import ClientStream
 from .._stream._priority import check_signalled, dependency_of
 from .._util import construct, interrupt_safe
 from ._base import Session
 from ._request import ClientRequest, RequestHead, add_expectation, fields_of, request_head
 
 if TYPE_CHECKING:
-    from .._stream._client import ClientStream
+    from .._wire._extframes import Dependency
     from .._wire._headers import HeadersInput
     from .._wire._schedule import Priority
     from ._client_core import ClientCore
@@ -101,6 +102,36 @@ class ClientSession(Session):
 
         Entering the block raises what `open_stream` raises.
         """
+        head, content, dependency = self._prepare(
+            method,
+            path,
+            headers,
+            body,
+            end_stream,
+            expect_continue,
+            priority,
+            weight,
+            depends_on,
+            exclusive,
+            protocol,
+        )
+        return construct(ClientRequest, self._core, head, content, end_stream, expect_continue, dependency)
+
+    def _prepare(
+        self,
+        method: str,
+        path: str,
+        headers: HeadersInput | None,
+        body: bytes | bytearray | memoryview | None,
+        end_stream: bool,
+        expect_continue: bool,
+        priority: Priority | None,
+        weight: int | None,
+        depends_on: int | None,
+        exclusive: bool,
+        protocol: str | None,
+    ) -> tuple[RequestHead, bytes, Dependency | None]:
+        """Returns the head of a request, its body, and what it depends on; raises what `request` raises."""
         # A snapshot of what may change, since content-length is settled now.
         content = b"" if body is None else snapshot_of("body", body)
         core = self._core
@@ -117,7 +148,7 @@ class ClientSession(Session):
             dependency = dependency_of(weight, depends_on, exclusive)
             if dependency is not None:
                 check_signalled(core.config)
-        return construct(ClientRequest, core, head, content, end_stream, expect_continue, dependency)
+        return head, content, dependency
 
     async def open_stream(
         self,
@@ -175,3 +206,56 @@ class ClientSession(Session):
             protocol=protocol,
         )
         return await request.__aenter__()
+
+    def open_stream_nowait(
+        self,
+        method: str = "GET",
+        path: str = "/",
+        *,
+        headers: HeadersInput | None = None,
+        body: bytes | bytearray | memoryview | None = b"",
+        end_stream: bool = True,
+        expect_continue: bool = False,
+        priority: Priority | None = None,
+        weight: int | None = None,
+        depends_on: int | None = None,
+        exclusive: bool = False,
+        protocol: str | None = None,
+    ) -> ClientStream:
+        """Sends a request and returns its stream, which the caller must close, if that can be done without waiting.
+
+        Args:
+            method: as in `open_stream`, like all others.
+            path: path and query.
+            headers: a mapping or pairs.
+            body: bytes that the writer sends.
+            end_stream: whether the request ends with *body*.
+            expect_continue: whether the body waits for the server's 100, for a second by default.
+            priority: how much the response matters.
+            weight: for servers that know RFC 7540 only, like the next two.
+            depends_on: the id of the parent stream.
+            exclusive: whether the stream becomes the parent of its parent's other streams.
+            protocol: what an extended CONNECT asks for.
+
+        Raises:
+            trio.WouldBlock: `open_stream` would wait; nothing was sent.
+            TypeError, ValueError, ExtendedConnectError, LocalProtocolError, GoAwayError, SessionError,
+                trio.ClosedResourceError: as from `open_stream`.
+        """
+        head, content, dependency = self._prepare(
+            method,
+            path,
+            headers,
+            body,
+            end_stream,
+            expect_continue,
+            priority,
+            weight,
+            depends_on,
+            exclusive,
+            protocol,
+        )
+        stream = self._core.open_nowait(
+            head, content, end_stream=end_stream, hold=expect_continue, dependency=dependency
+        )
+        return construct(ClientStream, stream)

@@ -78,14 +78,13 @@ class ClientCore(SessionCore):
         self, head: RequestHead, body: bytes, *, end_stream: bool, hold: bool, dependency: Dependency | None
     ) -> StreamCore:
         """Sends a request in its turn: see `ClientSession.open_stream`."""
-        fields = head.fields
-        if fields[0][1] == b"CONNECT" and any(name == b":protocol" for name, _ in fields):
-            await self._wait_extended_connect()
+        if head.extends_connect:
+            await self.peer_settings_known.wait()
+            self._check_extended_connect()
         await trio.lowlevel.checkpoint_if_cancelled()
-        usable = not self.ending.draining.is_set() and self.engine.next_stream_id is not None
-        if usable and not self.slots.line and self._has_slot():
-            # Nobody waits, so nobody is overtaken. All tasks that are about to send a request do so in this pass of
-            # the scheduler, and the writer sends all of them at once.
+        if self._may_open():
+            # All tasks that are about to send a request do so in this pass of the scheduler, and the writer sends all
+            # of them at once.
             stream = self._open(head, body, end_stream=end_stream, hold=hold, dependency=dependency)
             await trio.lowlevel.cancel_shielded_checkpoint()
             return stream
@@ -96,6 +95,30 @@ class ClientCore(SessionCore):
             return self._open(head, body, end_stream=end_stream, hold=hold, dependency=dependency)
         finally:
             self.slots.leave(ticket)
+
+    def open_nowait(
+        self, head: RequestHead, body: bytes, *, end_stream: bool, hold: bool, dependency: Dependency | None
+    ) -> StreamCore:
+        """Sends a request at once: see `ClientSession.open_stream_nowait`."""
+        waits_for_settings = head.extends_connect and not self.peer_settings_known.is_set
+        if waits_for_settings or not self._may_open():
+            self._check_can_open()
+            raise trio.WouldBlock
+        if head.extends_connect:
+            self._check_extended_connect()
+        if self.trace is None:
+            return self._open(head, body, end_stream=end_stream, hold=hold, dependency=dependency)
+        with self.trace.outgoing(head.headers) as request:
+            return self._open(head.seen_as(request), body, end_stream=end_stream, hold=hold, dependency=dependency)
+
+    def _may_open(self) -> bool:
+        """Whether a request can be sent now; nobody waits, so nobody is overtaken."""
+        return (
+            not self.slots.line
+            and not self.ending.draining.is_set()
+            and self.engine.next_stream_id is not None
+            and self._has_slot()
+        )
 
     async def open_traced(
         self, head: RequestHead, body: bytes, *, end_stream: bool, hold: bool, dependency: Dependency | None
@@ -151,9 +174,8 @@ class ClientCore(SessionCore):
         self.wake_writer()
         return stream
 
-    async def _wait_extended_connect(self) -> None:
-        """Waits for the server's SETTINGS, which must offer extended CONNECT."""
-        await self.peer_settings_known.wait()
+    def _check_extended_connect(self) -> None:
+        """Raises unless the server's SETTINGS offer extended CONNECT."""
         self._check_can_open()
         if not self.engine.peer_settings.get(SettingCode.ENABLE_CONNECT_PROTOCOL):
             # RFC 8441 §3: "Upon receipt of SETTINGS_ENABLE_CONNECT_PROTOCOL with a value of 1, a client MAY use the

@@ -32,7 +32,7 @@ _MAX_REMEMBERED = 256
 class RequestHead:
     """The header section of one request. Equal requests share one, so nothing may change it."""
 
-    __slots__ = ("fields", "headers", "length", "request")
+    __slots__ = ("extends_connect", "fields", "headers", "length", "request")
 
     def __init__(self, fields: list[RawField], request: OutgoingRequest | None = None) -> None:
         self.fields: tuple[RawField, ...] = tuple(fields)
@@ -40,6 +40,8 @@ class RequestHead:
         self.headers: Headers = Headers.from_raw(fields)
         self.length: int | None = content_length_of(fields)
         """The bytes that the body must have, if they are known."""
+        self.extends_connect: bool = fields[0][1] == b"CONNECT" and any(name == b":protocol" for name, _ in fields)
+        """Whether it asks for what the server must offer first (RFC 8441)."""
         self.request: OutgoingRequest | None = request
         """The one request that has this head, as instruments know it; ``None`` if there are none."""
 

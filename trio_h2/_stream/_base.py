@@ -151,6 +151,18 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
         return self._core.outbox.unwanted or self._core.outbox.content_dropped
 
     @property
+    def readable(self) -> bool:
+        """Whether `receive_some` has something to return, the end of the body included, or to raise: it would not wait
+        for the peer.
+        """
+        return self._core.inbox.ready or (self._whole is not None and self._whole.left)
+
+    @property
+    def body_ended(self) -> bool:
+        """Whether all of the peer's body was received and taken, to its end: `receive_some` would return ``b""``."""
+        return self._core.inbox.drained and not (self._whole is not None and self._whole.left)
+
+    @property
     def sent_headers(self) -> Headers | None:
         """The headers that were sent: of the request, or of the final response; ``None`` before."""
         return self._core.sent_headers

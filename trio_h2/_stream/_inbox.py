@@ -100,6 +100,16 @@ class Inbox:
 
     # -- for the application ---------------------------------------------------------------------------------------
 
+    @property
+    def ready(self) -> bool:
+        """See `Stream.readable`."""
+        return self.ended.is_set or self.closed or not self._is_empty()
+
+    @property
+    def drained(self) -> bool:
+        """See `Stream.body_ended`."""
+        return self.ended.is_set and self.failure is None and not self.closed and self._is_empty()
+
     def _open_channel(self) -> trio.MemoryReceiveChannel[bytes]:
         self._send, self._receive = trio.open_memory_channel[bytes](math.inf)
         return self._receive
