@@ -107,6 +107,7 @@ from ._client import Client as Client
 from ._client import ClientStatistics as ClientStatistics
 from ._client import CookieJarLike as CookieJarLike
 from ._client import CookieLike as CookieLike
+from ._client import DownloadError as DownloadError
 from ._client import EventIterator as EventIterator
 from ._client import LineIterator as LineIterator
 from ._client import Params as Params

@@ -1,7 +1,6 @@
 """Downloads many files, fifty at a time. Run it with: python3 downloads.py [--ca FILE] FOLDER URL..."""
 
 import argparse
-import random
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,40 +11,11 @@ import trio
 import trio_h2
 
 AT_ONCE = 50
-STARTS = 3  # of one file: it is begun anew when its body was cut
-SECONDS = 120  # for one start, all repetitions of its request included
+RETRIES = 3  # of one file, when its body broke off
+SECONDS = 600  # for one file, all repetitions included
 
 # Requests without an answer: these the client sends again by itself, for about 25 seconds.
 RETRY = trio_h2.Retry(attempts=8, idempotent=True, statuses={429, 502, 503, 504})
-
-
-async def download(client: trio_h2.Client, url: str, part: trio.Path) -> bool:
-    """Returns whether the whole file has come. If it was cut, only the program can begin anew: it has a part of it."""
-    with trio.move_on_after(SECONDS):
-        async with client.request("GET", url) as response:
-            response.raise_for_status()
-            async with await part.open("wb") as file:
-                try:
-                    async for chunk in response:  # raises if the response was cut
-                        await file.write(chunk)
-                except (trio_h2.StreamError, trio_h2.SessionError) as error:
-                    print(f"{url}: {error!r}", file=sys.stderr)
-                    return False
-        return True
-    return False
-
-
-async def download_with_retries(client: trio_h2.Client, url: str, target: Path) -> None:
-    part = target.with_name(target.name + ".part")
-    try:
-        for _ in range(STARTS):
-            if await download(client, url, trio.Path(part)):
-                part.replace(target)
-                return
-            await trio.sleep(random.uniform(0, 1))  # not all clients at the same moment
-        raise RuntimeError(f"cut, or too slow, {STARTS} times")
-    finally:
-        part.unlink(missing_ok=True)
 
 
 async def download_all(client: trio_h2.Client, folder: Path, urls: Iterable[str]) -> list[str]:
@@ -55,8 +25,10 @@ async def download_all(client: trio_h2.Client, folder: Path, urls: Iterable[str]
 
     async def work() -> None:
         for url in remaining:  # all workers share it, each takes the next one
+            target = folder / urlsplit(url).path.strip("/").replace("/", "_")
             try:
-                await download_with_retries(client, url, folder / urlsplit(url).path.strip("/").replace("/", "_"))
+                with trio.fail_after(SECONDS):
+                    await client.download(url, target, resume=True, retries=RETRIES)
             except Exception as error:
                 print(f"{url}: {error!r}, given up", file=sys.stderr)
                 failed.append(url)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from typing import TYPE_CHECKING
 
 import downloads
 import kept_session
+import one_download
 import pytest
 import trio
 
 import trio_h2
+import trio_h2.files
 from tests.docs.conftest import Certificates, contents, serving
 
 if TYPE_CHECKING:
@@ -69,7 +72,7 @@ async def test_all_files_arrive_whatever_happens(tmp_path: Path, monkeypatch: py
 
 
 async def test_what_is_cut_again_and_again_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of it stays; a request that is only reset is sent again by the client."""
+    """A request that is only reset is sent again by the client."""
     monkeypatch.setattr("random.uniform", lambda _low, _high: 0.01)
     asked: Counter[str] = Counter()
 
@@ -89,7 +92,35 @@ async def test_what_is_cut_again_and_again_is_given_up(tmp_path: Path, monkeypat
             urls = [f"{running.url}/cut", f"{running.url}/reset"]
             assert await downloads.download_all(client, tmp_path, urls) == urls[:1]
     assert contents(tmp_path) == {"reset": b"whole"}
-    assert asked == {"/cut": downloads.STARTS, "/reset": 2}
+    assert asked == {"/cut": downloads.RETRIES + 1, "/reset": 2}
+
+
+async def test_an_interrupted_one_goes_on(
+    certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "file").write_bytes(BODY)
+    os.utime(tmp_path / "site" / "file", (1, 1))
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.ca))
+    monkeypatch.setattr("trio_h2.files._conditions._SETTLED", 0)
+    context = certificates.authority.server_context()
+    handler = trio_h2.files.DirectoryHandler(tmp_path / "site")
+    async with trio_h2.open_server(handler, ssl_context=context) as server:
+        url, file = f"{server.url}/file", str(tmp_path / "file")
+        with trio.CancelScope() as scope:
+
+            def look(received: int, _expected: int | None) -> None:
+                if received:
+                    scope.cancel()
+
+            with monkeypatch.context() as patch:
+                patch.setattr(one_download, "show", look)
+                await one_download.download(url, file)
+        await one_download.download(url, file)
+    assert (tmp_path / "file").read_bytes() == BODY
+    said = capsys.readouterr().err.split("\r")
+    assert not said[1].startswith("0.0 of")
+    assert said[-1] == "0.1 of 0.1 MB"
 
 
 async def test_a_certificate_authority_can_be_named(certificates: Certificates, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ._client import Client as Client
 from ._cookie_jar import CookieJarLike as CookieJarLike
 from ._cookie_jar import CookieLike as CookieLike
+from ._errors import DownloadError as DownloadError
 from ._errors import ProxyError as ProxyError
 from ._errors import RequestTimeoutError as RequestTimeoutError
 from ._errors import StatusError as StatusError

@@ -428,6 +428,87 @@ class Client:
         """Sends DELETE; returns the response with its whole body: `fetch` has the options."""
         return await self.fetch("DELETE", url, **options)
 
+    async def download(
+        self,
+        url: Url,
+        path: str | os.PathLike[str],
+        *,
+        resume: bool = False,
+        retries: int = 0,
+        progress: Callable[[int, int | None], object] | None = None,
+        params: Params | None = None,
+        headers: HeadersInput | None = None,
+        follow_redirects: bool | None = None,
+        decode: bool | None = None,
+        priority: Priority | None = None,
+        timeouts: Timeouts | None = None,
+    ) -> Response:
+        """Downloads to a file, in bounded memory; returns the response when the whole file is in its place.
+
+        What comes is written to a file beside it, which gets its name only when it is whole: until then, an older file
+        of that name stays as it is. Cancelled, or failed: nothing is left, but with *resume*.
+
+        Only bytes of the same state of the file are put together: the server must have given it a strong validator (an
+        ``etag`` that is not weak, or a ``last-modified`` a minute ago or more) and no ``content-encoding``; then
+        ``if-range`` asks for the whole file if it has changed. Else it is begun anew. The codings that a server uses
+        unasked are undone.
+
+        Args:
+            url: whole, with its scheme.
+            path: the file; a symbolic link stays one.
+            resume: goes on with what an earlier download of this URL to this file, in whatever program, has left:
+                ``PATH.part``, with notes in ``PATH.part.json``. If it fails or is cancelled, it leaves them in turn, if
+                the server allows to go on with them. Two downloads to the same file at the same time fail (not on
+                Windows).
+            retries: how often it is tried again after it broke off, for the rest if that can be had; 0 by default. How
+                long it waits before that, `Retry.backoff` says. What `Retry` does for each request comes on top.
+            progress: is called with the bytes that are there, and those of the whole file (``None``: not known), once
+                when the response has begun and after each piece. When it begins anew, the first number falls.
+            params: what is added to the query.
+            headers: a mapping or pairs.
+            follow_redirects: whether redirects are followed; ``None``: what the client was told.
+            decode: ``True`` asks for content codings, and undoes them; what came so cannot be gone on with. ``False``
+                saves what comes as it is.
+            priority: how much the response matters.
+            timeouts: how long each part of each request may take.
+
+        Returns:
+            The last response: 206 if it went on, 416 if nothing was missing any more. Its body is in the file.
+
+        Raises:
+            StatusError: the status is not from 200 to 299.
+            DownloadError: the server has sent another part of the file than it was asked for.
+            OSError: the file cannot be written (`PermissionError`, `IsADirectoryError`, the disk is full, another
+                download writes it …), and ``filename`` names it; or no connection can be opened, without ``filename``.
+            HandshakeError, RequestTimeoutError, StreamError, SessionError, TooManyRedirectsError: as in `request`.
+            BodyDecodeError: the body is broken, or cut off, as ``content-encoding`` goes.
+            TypeError, ValueError: an argument is not allowed, or *path* names a device or the like.
+        """
+        # Imported when they are needed, which makes `import trio_h2` quicker.
+        from ._download import Download, download_headers
+        from ._part import Part
+
+        check_bool("resume", resume)
+        check_int("retries", retries, 0)
+        if progress is not None and not callable(progress):
+            raise TypeError(f"progress must be a function, not {progress!r}")
+        name = os.fspath(path)
+        if not os.path.basename(name):
+            raise ValueError(f"path must be the name of a file, not {path!r}")
+        fields = download_headers(headers, encoded=decode is True)
+
+        def ask(these: Headers) -> RequestBlock:
+            return self._prepare(
+                "GET", url, params, these, b"", None, follow_redirects, decode, False, priority, timeouts
+            )
+
+        part = Part(name, ask(fields).url, keep=resume)
+        try:
+            await part.open()
+            return await Download(part, ask, fields, retries, self._retry, progress).run()
+        finally:
+            await part.close()
+
 
 class _UnixSocket:
     """Connects to a Unix socket instead of hosts."""

@@ -110,3 +110,11 @@ class TooManyRedirectsError(H2Error):
 
     What to do: the server sends its clients round in a circle; report it to whoever runs it.
     """
+
+
+class DownloadError(H2Error):
+    """A server has answered a request for the rest of a file (RFC 9110 §14) with something that does not fit to it.
+
+    What to do: what does not fit was not added to what is there. Remove the ``.part`` file, or download without
+    ``resume``; and report it to whoever runs the server.
+    """
