@@ -16,7 +16,7 @@ from ._content import content_of
 from ._decoded import codings
 from ._dialer import Dialer
 from ._handling import Handling
-from ._outgoing import Outgoing, merged, where
+from ._outgoing import Outgoing, merged, plain_names, where
 from ._pool import Pool
 from ._proxy import Proxy
 from ._request_block import RequestBlock
@@ -162,7 +162,7 @@ class Client:
         )
         self._headers = {"user-agent": f"trio-h2/{__version__}", "accept": "*/*"} if default_headers else {}
         if headers is not None:
-            self._headers = dict(_pairs(merged(self._headers, headers)))
+            self._headers = dict(_pairs(merged(self._headers, headers, None)))
         self._asking = self._headers
         """The same with ``accept-encoding``, for requests whose responses are decoded."""
         if "accept-encoding" not in self._headers:
@@ -331,11 +331,13 @@ class Client:
                 handling.decode if decode is None else check_bool("decode", decode),
                 handling.cookies,
             )
-        asks = handling.decode and (headers is None or not _has_range(headers))
-        defaults = self._asking if asks else self._headers
+        names = plain_names(headers)
+        # RFC 9110 §14.2: the part of an encoded body could not be decoded.
+        ranged = "range" in (Headers(headers) if names is None and headers is not None else names or ())
+        defaults = self._asking if handling.decode and not ranged else self._headers
         if media_type is not None:
             defaults = {**defaults, "content-type": media_type}
-        fields = merged(defaults, headers)
+        fields = merged(defaults, headers, names)
         number = self._pool.number()
         outgoing = Outgoing(method, text, origin, target, fields, body, expect_continue, priority, number, timeouts)
         return construct(RequestBlock, outgoing, self._pool, self._timeouts, self._retry, handling)
@@ -535,13 +537,6 @@ def _cookies(wanted: bool | CookieJarLike) -> Cookies | None:
     except ModuleNotFoundError as exc:
         raise RuntimeError("cookies need a list of public suffixes: pip install 'trio-h2[client]'") from exc
     return Cookies(None if wanted is True else wanted)
-
-
-def _has_range(headers: HeadersInput) -> bool:
-    """Whether a part is asked for: that of an encoded body could not be decoded (RFC 9110 §14.2)."""
-    if type(headers) is dict:
-        return any(len(name) == 5 and name.lower() in ("range", b"range") for name in headers)
-    return "range" in Headers(headers)
 
 
 def _pairs(headers: HeadersInput) -> list[tuple[str, str]]:

@@ -109,12 +109,37 @@ def where(url: Url, params: Params | None) -> tuple[str, Origin, str]:
     return text, origin, target
 
 
-def merged(defaults: dict[str, str], headers: HeadersInput | None) -> HeadersInput:
-    """Returns the fields of a request, with those *defaults* that it does not name itself."""
+def plain_names(headers: HeadersInput | None) -> list[str] | None:
+    """Returns the names of a request's fields if they are few, and in lower case already; else ``None``."""
+    if headers is None:
+        return []
+    if type(headers) is dict:
+        names = list(headers)
+    elif type(headers) is list and all(type(pair) is tuple and len(pair) == 2 for pair in headers):
+        names = [name for name, _ in headers]
+    else:
+        return None
+    return names if len(names) <= 30 and all(type(name) is str and name.islower() for name in names) else None
+
+
+def merged(defaults: dict[str, str], headers: HeadersInput | None, names: list[str] | None) -> HeadersInput:
+    """Returns the fields of a request, with those *defaults* that it does not name itself.
+
+    Args:
+        defaults: what is added.
+        headers: what the request has; it may be changed later, so this returns something new.
+        names: what `plain_names` says of them.
+
+    Raises:
+        TypeError, ValueError: a field is not allowed.
+    """
     if headers is None:
         return defaults
-    if type(headers) is dict and len(headers) <= 20 and all(type(name) is str and name.islower() for name in headers):
-        return {**defaults, **headers}
+    if names is not None:
+        if isinstance(headers, dict):
+            return {**defaults, **headers}
+        assert isinstance(headers, list)
+        return [*headers, *[(name, value) for name, value in defaults.items() if name not in names]]
     given = Headers(headers)
     missing = [(name, value) for name, value in defaults.items() if name not in given]
     return Headers([*given.raw, *missing], sensitive=given.sensitive)
