@@ -36,6 +36,7 @@ class Scenario:
     """One kind of load, measured per request or per DATA frame."""
 
     role: str
+    """`server` or `client` for a session, `Client` for what one hands URLs to."""
     unit: str
     """`request`, or `download` or `upload` for a frame of one."""
     header_set: str = "small"
@@ -47,6 +48,11 @@ class Scenario:
         if self.unit == "request":
             return f"{self.role}, {self.header_set}, {self.concurrency} at once"
         return f"{self.role}, {self.unit}"
+
+    @property
+    def available(self) -> bool:
+        """Whether the version of trio_h2 that is measured has what it needs."""
+        return self.role != "Client" or hasattr(trio_h2, "Client")
 
     def run(self, warm: int, count: int, recorded: int = 0) -> dict[str, float]:
         """Runs the scenario.
@@ -67,7 +73,7 @@ class Scenario:
 
 REQUESTS = [
     Scenario(role, "request", header_set, concurrency)
-    for role in ("server", "client")
+    for role in ("server", "client", "Client")
     for header_set in _recorded.SETS
     for concurrency in (1, 10, 100)
 ]
@@ -113,6 +119,34 @@ async def _request_all(session: trio_h2.ClientSession, header_set: str, numbers:
         async with session.request("GET", _recorded.path(header_set, number), headers=fields) as stream:
             await stream.receive_response()
             body = b"".join([chunk async for chunk in stream])
+            assert body == _recorded.BODY
+
+
+async def _ask_by_url(scenario: Scenario, meter: Meter, recorded: int) -> int:
+    """The same fields as on a bare session, so that only what `Client` itself does comes on top."""
+    blocks = _recorded.responses(scenario.header_set, max(recorded, meter.total))
+    peer = RespondingServer(iter(blocks), meter)
+    numbers = iter(range(meter.total))
+
+    async def dial(_origin: str) -> trio.abc.Stream:
+        await trio.lowlevel.checkpoint()
+        return peer
+
+    async with trio_h2.Client(
+        transport=dial, prior_knowledge=True, default_headers=False, config=CLIENT_CONFIG
+    ) as client:
+        async with trio.open_nursery() as nursery:
+            for _ in range(scenario.concurrency):
+                nursery.start_soon(_ask_all, client, scenario.header_set, numbers)
+        return peer.writes
+
+
+async def _ask_all(client: trio_h2.Client, header_set: str, numbers: Iterator[int]) -> None:
+    fields = _recorded.sent_request(header_set)
+    for number in numbers:
+        url = f"http://www.example.com{_recorded.path(header_set, number)}"
+        async with client.request("GET", url, headers=fields) as response:
+            body = b"".join([chunk async for chunk in response])
             assert body == _recorded.BODY
 
 
@@ -177,6 +211,7 @@ async def _receive(stream: trio_h2.ServerStream | trio_h2.ClientStream, meter: M
 _RUNNERS = {
     ("server", "request"): _serve_requests,
     ("client", "request"): _send_requests,
+    ("Client", "request"): _ask_by_url,
     ("server", "download"): _serve_download,
     ("client", "download"): _download,
     ("server", "upload"): _serve_upload,

@@ -33,7 +33,8 @@ def rows(options: Options) -> Iterator[Row]:
     for name in scenarios():
         unit = "request" if BY_NAME[name].unit == "request" else "frame of 16 KiB"
         for who, numbers in found.items():
-            yield Row(f"in memory: {name}", who, numbers[name] / 1000, f"1000 instructions per {unit}", "lower")
+            if name in numbers:
+                yield Row(f"in memory: {name}", who, numbers[name] / 1000, f"1000 instructions per {unit}", "lower")
 
 
 def scenarios() -> list[str]:
@@ -51,7 +52,8 @@ def count(version: Version, *, quick: bool = False, names: list[str] | None = No
         totals = {name: _total(Path(folder, str(int(pid)))) for name, pid in pids.items()}
     found = {}
     for name in names or scenarios():
-        found[name] = (totals[f"{name}, {long}"] - totals[f"{name}, {short}"]) / (long - short)
+        if f"{name}, {long}" in totals:
+            found[name] = (totals[f"{name}, {long}"] - totals[f"{name}, {short}"]) / (long - short)
     return found
 
 
@@ -69,7 +71,7 @@ def measure(short: str, long: str, *names: str) -> dict[str, float]:
     """
     pids: dict[str, float] = {}
     for name in names:
-        for length in (short, long):
+        for length in (short, long) if BY_NAME[name].available else ():
             pid = os.fork()
             if not pid:
                 _run(BY_NAME[name], int(length), int(long))
