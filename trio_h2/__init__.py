@@ -109,6 +109,9 @@ from ._client import CookieJarLike as CookieJarLike
 from ._client import CookieLike as CookieLike
 from ._client import DownloadError as DownloadError
 from ._client import EventIterator as EventIterator
+from ._client import FileContent as FileContent
+from ._client import FilePart as FilePart
+from ._client import Files as Files
 from ._client import LineIterator as LineIterator
 from ._client import Params as Params
 from ._client import Proxy as Proxy

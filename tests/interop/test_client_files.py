@@ -1,8 +1,10 @@
-"""Files that our HTTP client downloads from nginx, and goes on with."""
+"""Files that our HTTP client downloads from nginx, and goes on with; and those that it sends in forms to Node."""
 
 from __future__ import annotations
 
+import hashlib
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +17,6 @@ from tests.interop.processes import free_port, running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
-    from pathlib import Path
 
     from tests.interop.conftest import TlsFiles
     from tests.interop.processes import PeerFinder
@@ -77,3 +78,34 @@ async def test_a_download_that_was_cancelled_goes_on(
         assert response.headers["etag"].startswith("W/")
         assert file.read_bytes() == _FILE
     assert [name for name in os.listdir(tmp_path) if name.startswith("out")] == ["out"]
+
+
+@pytest.mark.parametrize("http1", [False, True], ids=["2", "1.1"])
+async def test_node_reads_forms_with_files(http1: bool, peers: PeerFinder, tls_files: TlsFiles, tmp_path: Path) -> None:
+    """By the parser of its fetch API, which goes by the same standard as browsers."""
+    (tmp_path / "file.png").write_bytes(_FILE)
+    context = tls_files.authority.client_context()
+    context.set_alpn_protocols(["http/1.1" if http1 else "h2"])
+    script = Path(__file__).parent / "node" / "forms.js"
+    async with (
+        running(peers.program("node"), script, tls_files.certificate, tls_files.key) as program,
+        trio_h2.Client(ssl_context=context) as client,
+    ):
+        port = (await program.wait_for(r"^listening (\d+)$"))[1]
+        response = await client.post(
+            f"https://127.0.0.1:{port}",
+            data={"name": "Grüße", "many": ["1", "2"]},
+            files={"file": tmp_path / "file.png", "named": ('ü "x".txt', b"text", "text/plain")},
+        )
+    assert response.ok, response.text
+    told = response.json()
+    assert isinstance(told, dict)
+    assert told["version"] == ("1.1" if http1 else "2.0")
+    assert told["length"] == str(told["size"])
+    assert told["form"] == [
+        ["name", "Grüße"],
+        ["many", "1"],
+        ["many", "2"],
+        ["file", "file.png", "image/png", len(_FILE), hashlib.sha256(_FILE).hexdigest()],
+        ["named", 'ü "x".txt', "text/plain", 4, hashlib.sha256(b"text").hexdigest()],
+    ]

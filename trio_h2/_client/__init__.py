@@ -12,6 +12,9 @@ from ._errors import StatusError as StatusError
 from ._errors import TooManyRedirectsError as TooManyRedirectsError
 from ._lines import LineIterator as LineIterator
 from ._options import RequestOptions as RequestOptions
+from ._outgoing import FileContent as FileContent
+from ._outgoing import FilePart as FilePart
+from ._outgoing import Files as Files
 from ._outgoing import Params as Params
 from ._outgoing import RequestBody as RequestBody
 from ._proxy import Proxy as Proxy

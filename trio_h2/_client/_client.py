@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ._cookie_jar import CookieJarLike
     from ._cookies import Cookies
     from ._options import RequestOptions
-    from ._outgoing import Params, RequestBody
+    from ._outgoing import Body, Files, Params, RequestBody
     from ._response import Response
     from ._statistics import ClientStatistics
 
@@ -249,6 +249,7 @@ class Client:
         body: RequestBody | None = b"",
         json: JSONValue = None,
         data: Params | None = None,
+        files: Files | None = None,
         follow_redirects: bool | None = None,
         decode: bool | None = None,
         expect_continue: bool = False,
@@ -264,10 +265,14 @@ class Client:
             url: whole, with its scheme; what URLs cannot hold in its path and query is percent-encoded.
             params: what is added to the query: a mapping, or pairs; a list of values repeats its name.
             headers: a mapping or pairs.
-            body: bytes, or ``None`` for none; an async iterable of bytes, which can be sent once only; or a function
-                that returns such a thing, and is called again when the request is sent again.
+            body: bytes, or ``None`` for none; a file, as a `pathlib.Path` or opened to read bytes; an async iterable of
+                bytes, which can be sent once only; or a function that returns such a thing, and is called again when
+                the request is sent again.
             json: what is sent as JSON instead of a *body*; ``None`` is nothing, for JSON's null write ``body=b"null"``.
             data: the fields of a form that is sent instead of a *body*, URL-encoded: a mapping, or pairs.
+            files: the files of a form (`Files`), which is sent as ``multipart/form-data`` then, with *data*: names of
+                fields with an open file, a `pathlib.Path` or bytes, or a tuple of file name, one of these, content type
+                and headers. They are read while they are sent.
             follow_redirects: whether redirects are followed; ``None``: what the client was told.
             decode: whether content codings are asked for and undone; ``None``: what the client was told.
             expect_continue: holds the body until the server asks for it, or for a moment (RFC 9110 §10.1.1).
@@ -287,12 +292,17 @@ class Client:
         as often as `Retry` allows, and `TooManyRedirectsError`. A body that comes piece by piece is sent by a task of
         the block; what its maker raises comes out of the block.
 
+        A file is sent from where it stands to its end, with ``content-length`` if it can tell that, and read again when
+        the request is sent again, if it can seek. It is opened, or measured, when the block is entered, which raises
+        `OSError` with a ``filename`` if that cannot be done; `LocalProtocolError` comes out of the block if it has
+        become longer or shorter until it was sent. An open one stays open, and belongs to the request until then.
+
         A redirect that is followed goes where ``location`` says. 303 makes a GET of everything but HEAD; 301 and 302
         make one of POST, as in browsers; else method and body stay. ``authorization``, ``cookie`` and
         ``proxy-authorization`` go to no other origin. A redirect that may not be followed is returned: one from
         ``https`` to ``http``, to something else or nowhere, or for a body that can be made only once.
         """
-        content, media_type = content_of(body, json, data)
+        content, media_type = content_of(body, json, data, files)
         return self._prepare(
             method,
             url,
@@ -313,7 +323,7 @@ class Client:
         url: Url,
         params: Params | None,
         headers: HeadersInput | None,
-        body: RequestBody,
+        body: Body,
         media_type: str | None,
         follow_redirects: bool | None,
         decode: bool | None,
@@ -336,6 +346,8 @@ class Client:
         ranged = "range" in (Headers(headers) if names is None and headers is not None else names or ())
         defaults = self._asking if handling.decode and not ranged else self._headers
         if media_type is not None:
+            if media_type[:10] == "multipart/" and headers is not None and "content-type" in Headers(headers):
+                raise ValueError("files make content-type by themselves: it says where each of them ends")
             defaults = {**defaults, "content-type": media_type}
         fields = merged(defaults, headers, names)
         number = self._pool.number()
@@ -352,6 +364,7 @@ class Client:
         body: RequestBody | None = b"",
         json: JSONValue = None,
         data: Params | None = None,
+        files: Files | None = None,
         max_size: int = DEFAULT_MAX_BODY_SIZE,
         follow_redirects: bool | None = None,
         decode: bool | None = None,
@@ -371,6 +384,7 @@ class Client:
             body: what is sent.
             json: what is sent as JSON instead.
             data: the fields of a form that is sent instead.
+            files: the files of the form.
             max_size: the bytes of the response, after decoding, that are not too many; 1 MiB by default.
             follow_redirects: whether redirects are followed.
             decode: whether content codings are asked for and undone.
@@ -385,7 +399,7 @@ class Client:
                 TooManyRedirectsError: as in `request`.
         """
         check_int("max_size", max_size, 0)
-        content, media_type = content_of(body, json, data)
+        content, media_type = content_of(body, json, data, files)
         async with self._prepare(
             method,
             url,

@@ -11,10 +11,10 @@ from .._checks import bytes_of
 
 if TYPE_CHECKING:
     from .. import JSONValue
-    from ._outgoing import Params, RequestBody
+    from ._outgoing import Body, Files, Params
 
 
-def body_of(body: object) -> RequestBody:
+def body_of(body: object) -> Body:
     """Checks what a request is to carry.
 
     Raises:
@@ -22,18 +22,28 @@ def body_of(body: object) -> RequestBody:
     """
     if type(body) is bytes:
         return body
+    if isinstance(body, bytes):
+        return body
+    from ._file_body import file_of
+
+    file = file_of(body)
+    if file is not None:
+        return file
     if isinstance(body, AsyncIterable) or callable(body):
         return body
     return bytes_of("body", body)
 
 
-def content_of(body: object, value: JSONValue, data: Params | None) -> tuple[RequestBody, str | None]:
+def content_of(
+    body: object, value: JSONValue, data: Params | None, files: Files | None = None
+) -> tuple[Body, str | None]:
     """Returns what a request is to carry, and its media type if that is known.
 
     Args:
         body: what `body_of` takes, ``b""`` or ``None`` if nothing else is asked for.
         value: what is sent as JSON.
         data: the fields of a form.
+        files: the files of a form.
 
     Raises:
         TypeError: one of them is none of what it can be.
@@ -41,10 +51,14 @@ def content_of(body: object, value: JSONValue, data: Params | None) -> tuple[Req
     """
     if body is None:
         body = b""
-    if value is None and data is None:
+    if value is None and data is None and not files:
         return body_of(body), None
-    if (value is not None and data is not None) or not isinstance(body, bytes) or body:
-        raise ValueError("body, json and data exclude each other: a request has one body")
+    if (value is not None and (data is not None or files)) or not isinstance(body, bytes) or body:
+        raise ValueError("body, json, and data with files, exclude each other: a request has one body")
+    if files:
+        from ._multipart import multipart
+
+        return multipart(data, files)
     if value is not None:
         return _json(value), "application/json"
     return _form(data), "application/x-www-form-urlencoded"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
     from .. import HeadersInput, JSONValue, Priority
-    from ._outgoing import Params, RequestBody
+    from ._outgoing import Files, Params, RequestBody
     from ._timeouts import Timeouts
 
 
@@ -18,6 +18,7 @@ class RequestOptions(TypedDict, total=False):
     body: RequestBody | None
     json: JSONValue
     data: Params | None
+    files: Files | None
     max_size: int
     follow_redirects: bool | None
     decode: bool | None

@@ -2,25 +2,54 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import IO, TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import quote, urlencode
 
-from .. import Headers
+from .. import Headers, HeadersInput
 from .._address import Origin, parse_url
 from .._url import request_target, shown_url, url_text
+from ._stored_body import StoredBody
 
 if TYPE_CHECKING:
-    from .. import HeadersInput, Priority
+    from .. import Priority
     from .._url import Url
     from ._timeouts import Timeouts
 
-RequestBody: TypeAlias = bytes | bytearray | memoryview | AsyncIterable[bytes] | Callable[[], AsyncIterable[bytes]]
-"""What a request can carry: bytes; what makes them piece by piece, once; or a function that returns such a thing each
-time it is needed."""
+RequestBody: TypeAlias = (
+    bytes
+    | bytearray
+    | memoryview
+    | os.PathLike[str]
+    | IO[bytes]
+    | AsyncIterable[bytes]
+    | Callable[[], AsyncIterable[bytes]]
+)
+"""What a request can carry: bytes; a file, as its path (a `pathlib.Path`; no `str`) or opened to read bytes; what makes
+them piece by piece, once; or a function that returns such a thing each time it is needed."""
+
+Body: TypeAlias = bytes | StoredBody | AsyncIterable[bytes] | Callable[[], AsyncIterable[bytes]]
+"""The same, looked at."""
+
+FileContent: TypeAlias = bytes | bytearray | memoryview | str | os.PathLike[str] | IO[bytes]
+"""What is in a file of a form: bytes, a text, a path (as a `pathlib.Path`; a `str` is a text), or an open binary
+file."""
+
+FilePart: TypeAlias = (
+    FileContent
+    | tuple[str | None, FileContent]
+    | tuple[str | None, FileContent, str | None]
+    | tuple[str | None, FileContent, str | None, HeadersInput]
+)
+"""A file of a form: its content; or with its file name (``None``: no file, but a field), its content type (``None``: by
+the file name), and further header fields of this part."""
+
+Files: TypeAlias = Mapping[str, FilePart | Sequence[FilePart]] | Sequence[tuple[str, FilePart]]
+"""The files of a form by the names of their fields, as requests and httpx have them; a list repeats its name."""
 
 Params: TypeAlias = Mapping[str, object] | Sequence[tuple[str, object]]
 """What goes into the query of a URL."""
@@ -42,8 +71,7 @@ class Outgoing:
     target: str
     """Path and query."""
     headers: HeadersInput
-    body: RequestBody
-    """`bytes`, or what makes them."""
+    body: Body
     expect_continue: bool
     priority: Priority | None
     number: int
@@ -66,11 +94,22 @@ class Outgoing:
         """Whether it can be sent once more."""
         return not self.started
 
+    def of_size(self, size: int | None) -> Outgoing:
+        """Returns it with ``content-length``, if its body has a size, and it does not name one itself."""
+        given = Headers(self.headers)
+        if size is None or "content-length" in given:
+            return self
+        headers = Headers([*given.raw, (b"content-length", b"%d" % size)], sensitive=given.sensitive)
+        return replace(self, headers=headers)
+
     def pieces(self) -> AsyncIterable[bytes]:
         """Returns what makes the body, from its beginning."""
         body = self.body
         if isinstance(body, bytes):
             return _one(body)
+        if isinstance(body, StoredBody):
+            self.started = not body.replayable
+            return body.pieces()
         if isinstance(body, AsyncIterable):
             self.started = True
             return body

@@ -16,6 +16,7 @@ from ._pool import wants_http1
 from ._redirect import redirected
 from ._response import Response
 from ._retry import retry_after
+from ._stored_body import StoredBody
 from ._timeouts import Deadline
 from ._upload import Upload
 
@@ -52,6 +53,7 @@ class RequestBlock(metaclass=NoPublicConstructor):
         self._uploads: AbstractAsyncContextManager[trio.Nursery] | None = None
         self._nursery: trio.Nursery | None = None
         self._upload: Upload | None = None
+        self._stored: StoredBody | None = None
         self._used = False
         self._lane: Lane
         self._answered = 0
@@ -75,6 +77,10 @@ class RequestBlock(metaclass=NoPublicConstructor):
         self._uploads = trio.open_nursery()
         self._nursery = await self._uploads.__aenter__()
         try:
+            body = self._request.body
+            if isinstance(body, StoredBody):
+                self._stored = body
+                self._request = self._request.of_size(await body.open())
             return await self._send()
         except BaseException as exc:
             await self._leave(exc)
@@ -102,6 +108,8 @@ class RequestBlock(metaclass=NoPublicConstructor):
         except BaseExceptionGroup as group:
             unwrap_body_error(group, error)
         finally:
+            if self._stored is not None:
+                await self._stored.close()
             del exc, error
 
     # -- sending, here and there -----------------------------------------------------------------------------------
