@@ -170,7 +170,7 @@ def test_help_promises_nothing_that_is_not_there(capfd: pytest.CaptureFixture[st
         *["--write-ca", "--workers", "--trace"],
         *["--allow-http1", "--proxy-protocol", "--trusted-proxy", "--access-log"],
         *["--hidden", "--listing", "--fallback"],
-        "--compressed",
+        *["--compressed", "--resume", "-F", "--form"],
         *["--json", "-u", "-O", "--remote-name", "-L", "--location", "--parallel", "--retry", "--http1", "--http2"],
         *["-X", "-H", "-d", "-o", "-i", "--ca", "--insecure", "--proxy", "--fail", "-v"],
         "--allow",

@@ -87,10 +87,14 @@ class GetOptions:
     fail: bool = False
     json: str | None = None
     """A body of JSON, or ``@FILE``."""
+    form: tuple[str, ...] = ()
+    """The fields of a form: ``NAME=VALUE`` or ``NAME=@FILE``."""
     user: str | None = None
     """User and password, for basic authentication."""
     remote_name: bool = False
     """Whether each body goes to a file that is named like the end of its URL."""
+    resume: bool = False
+    """Whether what has come of a file is kept, and gone on with."""
     parallel: int = 1
     """How many requests may be under way at the same time."""
     retry: int | None = None
@@ -181,6 +185,8 @@ def _get_options(parser: argparse.ArgumentParser, arguments: argparse.Namespace)
         parser.error("-u must look like USER:PASSWORD")
     if arguments.user is not None and ":" not in arguments.user:
         parser.error("-u must look like USER:PASSWORD; USER: is an empty password")
+    if arguments.resume:
+        _check_resume(parser, arguments)
     return GetOptions(
         urls=tuple(arguments.urls),
         method=arguments.method,
@@ -193,8 +199,10 @@ def _get_options(parser: argparse.ArgumentParser, arguments: argparse.Namespace)
         proxy=arguments.proxy,
         fail=arguments.fail,
         json=arguments.json,
+        form=tuple(arguments.form),
         user=arguments.user,
         remote_name=arguments.remote_name,
+        resume=arguments.resume,
         parallel=arguments.parallel,
         retry=arguments.retry,
         http1=arguments.http1,
@@ -204,6 +212,17 @@ def _get_options(parser: argparse.ArgumentParser, arguments: argparse.Namespace)
         verbose=arguments.verbose,
         trace=arguments.trace,
     )
+
+
+def _check_resume(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    if not arguments.remote_name and arguments.output in (None, "-"):
+        parser.error("--resume needs a file: -o FILE, or -O")
+    if arguments.output is not None and len(arguments.urls) > 1:
+        parser.error("--resume with -o FILE takes one URL; -O gives each URL a file of its own")
+    if arguments.method not in (None, "GET") or arguments.form or (arguments.data, arguments.json) != (None, None):
+        parser.error("--resume is for GET, which has no body: leave -X, -d, --json and -F out")
+    if arguments.compressed:
+        parser.error("--resume and --compressed exclude each other: part of a compressed body is of no use")
 
 
 def _view_options(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> ViewOptions:
@@ -399,6 +418,15 @@ def _add_get(commands: argparse._SubParsersAction[_Parser]) -> None:
     body = get.add_mutually_exclusive_group()
     body.add_argument("-d", dest="data", metavar="DATA|@FILE", help="the request's body, or the file that holds it")
     body.add_argument("--json", metavar="JSON|@FILE", help="like -d, and says that it is JSON and wants JSON")
+    body.add_argument(
+        "-F",
+        "--form",
+        dest="form",
+        metavar="NAME=VALUE|NAME=@FILE[;type=TYPE][;filename=NAME]",
+        action="append",
+        default=[],
+        help="a field, or a file, of a form that is the request's body (multipart/form-data); may be repeated",
+    )
     get.add_argument(
         "-u", dest="user", metavar="USER:PASSWORD", help="who you are to the servers (basic authentication)"
     )
@@ -409,6 +437,12 @@ def _add_get(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--remote-name",
         action="store_true",
         help="save each body to a file that is named like the end of its URL",
+    )
+    get.add_argument(
+        "--resume",
+        action="store_true",
+        help="with -o FILE or -O: keep what has come of a file that broke off as FILE.part, and get only the rest the "
+        "next time, if it has not changed; with --retry N, at once",
     )
     get.add_argument(
         "-L", "--location", action="store_true", help="follow redirects, up to 10; -u is for no other origin"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -11,8 +12,9 @@ import trio
 import trio_h2
 
 from ._body import open_body
-from ._errors import STATUS, RequestError, report
+from ._errors import STATUS, CommandError, RequestError, reason, report
 from ._failures import FAILURES
+from ._form import opened
 from ._output import BinaryGuard, Output
 from ._turns import TurnOutput
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from ._args import GetOptions
     from ._failures import Failures
+    from ._form import FormField
     from ._progress import Bar, Transfer
     from ._target import Target
     from ._turns import Turns
@@ -34,6 +37,7 @@ class Fetch:
         options: say how.
         fields: of each request.
         data: what each carries, see `open_body`.
+        form: the fields of a form that each carries.
         output: where bodies go that have no file of their own.
         turns: who may write, if several are under way at once.
         bar: shows how far they are.
@@ -46,6 +50,7 @@ class Fetch:
         options: GetOptions,
         fields: trio_h2.Headers,
         data: str | None,
+        form: tuple[FormField, ...],
         output: Output,
         turns: Turns | None,
         bar: Bar,
@@ -55,6 +60,7 @@ class Fetch:
         self._options = options
         self._fields = fields
         self._data = data
+        self._form = form
         self._output = output
         self._turns = turns
         self._bar = bar
@@ -78,7 +84,9 @@ class Fetch:
         try:
             failed: RequestError | ExceptionGroup[RequestError] | None = None
             try:
-                if self._options.remote_name:
+                if self._options.resume:
+                    await self._download(target, out)
+                elif self._options.remote_name:
                     async with Output(target.file_name) as file:
                         await self._request(target, out, file)
                 else:
@@ -99,19 +107,70 @@ class Fetch:
         self._bar.clear()
         return report(failed)
 
+    async def _download(self, target: Target, out: Output | TurnOutput) -> None:
+        """Downloads to a file, and goes on with what has come of it before."""
+        options = self._options
+        path = options.output or target.file_name
+        transfer: Transfer | None = None
+        shown = 0
+
+        def progress(received: int, expected: int | None) -> None:
+            nonlocal transfer, shown
+            now = trio.current_time()
+            if transfer is None:
+                transfer = self._bar.begin(None if expected is None else expected - received, now)
+            else:
+                transfer.advance(max(received - shown, 0), now)
+            shown = received
+
+        try:
+            response = await self._client.download(
+                target.whole, path, headers=self._fields, resume=True, retries=options.retry or 0, progress=progress
+            )
+        except trio_h2.StatusError as exc:
+            if options.include and exc.response is not None:
+                await out.say(_heads(exc.response))
+            raise RequestError(f"{target.url}: the server answered with status {exc.status}", STATUS) from exc
+        except trio_h2.DownloadError as exc:
+            raise RequestError(f"{exc} (without {path}.part it would begin anew)") from exc
+        except OSError as exc:
+            if exc.filename is None:
+                raise self._failures.told(exc, target.url, target.origin) from exc
+            if isinstance(exc, BlockingIOError):
+                raise CommandError(f"another download is writing {exc.filename}") from exc
+            raise CommandError(f"cannot write to {exc.filename}: {reason(exc)}") from exc
+        except FAILURES as exc:
+            if transfer is None:
+                raise self._failures.told(exc, target.url, target.origin) from exc
+            kept = f"{path}.part is kept for the next --resume"
+            if not os.path.exists(f"{path}.part"):  # noqa: ASYNC240  # as quick as the names that were just removed
+                kept = "nothing is kept, because the server does not tell whether the file has changed"
+            raise RequestError(
+                f"{target.url}: the transfer failed after {shown} bytes, {kept}: "
+                f"{self._failures.words(exc, target.origin)}"
+            ) from exc
+        finally:
+            if transfer is not None:
+                transfer.end()
+        if options.include:
+            await out.say(b"".join(_heads(one) for one in (*response.history, response)))
+
     async def _request(self, target: Target, out: Output | TurnOutput, body_out: Output | TurnOutput) -> None:
         options = self._options
         async with open_body(self._data) as body:
-            fields = self._fields
-            if body.size is not None and "content-length" not in fields:
-                size = b"%d" % body.size
-                fields = trio_h2.Headers([*fields.raw, (b"content-length", size)], sensitive=fields.sensitive)
-            method = options.method or ("GET" if self._data is None else "POST")
-            with self._told(target):
-                block = self._client.request(method, target.whole, headers=fields, body=body.content())
-            with self._told(target, block):
-                async with block as response:
-                    await self._receive(response, target, out, body_out)
+            with opened(self._form) as files:
+                fields = self._fields
+                if body.size is not None and "content-length" not in fields:
+                    size = b"%d" % body.size
+                    fields = trio_h2.Headers([*fields.raw, (b"content-length", size)], sensitive=fields.sensitive)
+                method = options.method or ("GET" if self._data is None and not files else "POST")
+                with self._told(target):
+                    block = self._client.request(
+                        method, target.whole, headers=fields, body=body.content(), files=files or None
+                    )
+                with self._told(target, block):
+                    async with block as response:
+                        await self._receive(response, target, out, body_out)
         if options.fail and response.status >= 400:
             raise RequestError(f"{target.url}: the server answered with status {response.status}", STATUS)
 
@@ -155,6 +214,8 @@ class Fetch:
         try:
             yield
         except FAILURES as exc:
+            if isinstance(exc, OSError) and exc.filename is not None:
+                raise CommandError(f"cannot read {exc.filename}: {reason(exc)}") from exc  # of a form
             origin = target.origin if block is None or block.url == target.whole else _origin(block.url)
             raise self._failures.told(exc, target.url, origin) from exc
 

@@ -14,6 +14,7 @@ import trio_h2
 from ._errors import UsageError
 from ._failures import Failures
 from ._fetch import Fetch
+from ._form import parse_form, reads_stdin
 from ._output import Output
 from ._progress import Bar, terminal_for
 from ._target import parse_headers, parse_proxy, parse_target, parse_user, trusting
@@ -47,6 +48,11 @@ async def get(options: GetOptions) -> int:
     data = options.json if options.json is not None else options.data
     if data == "@-" and len(targets) > 1:
         raise UsageError(f"{'-d' if options.json is None else '--json'} @- can be read once only, for one URL")
+    form = parse_form(options.form)
+    if reads_stdin(form) and len(targets) > 1:
+        raise UsageError("-F NAME=@- can be read once only, for one URL")
+    if form and "content-type" in fields:
+        raise UsageError("-F and -H 'content-type: …' exclude each other: a form says by itself where its fields end")
     if options.remote_name:
         _check_names(targets)
     parallel = min(options.parallel, len(targets))
@@ -60,7 +66,7 @@ async def get(options: GetOptions) -> int:
         terminal = terminal_for(body_on_terminal=bodies_on_terminal)
         turns = Turns(len(targets)) if parallel > 1 else None
         bar = Bar(len(targets) if parallel > 1 else 1, trio.current_time(), terminal)
-        fetch = Fetch(client, options, fields, data, output, turns, bar, failures)
+        fetch = Fetch(client, options, fields, data, form, output, turns, bar, failures)
         codes = [0] * len(targets)
         numbered = iter(enumerate(targets))
         if parallel == 1:
