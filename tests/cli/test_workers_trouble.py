@@ -131,6 +131,43 @@ async def test_a_new_version_that_hangs_can_be_replaced(app: Path) -> None:
         assert (ended.code, ended.err) == (0, "")
 
 
+# Is ready after it has been told to end, and does that half a second later.
+LATE = """import os, pathlib, signal, sys, threading, time
+HERE = pathlib.Path(__file__).parent
+def told(number, frame):
+    HERE.joinpath("told").touch()
+def end():
+    while not HERE.joinpath("go").exists():
+        time.sleep(0.01)
+    time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGTERM)
+signal.signal(signal.SIGTERM, told)
+threading.Thread(target=end, daemon=True).start()
+print("started", os.getpid(), file=sys.stderr, flush=True)
+while not HERE.joinpath("go").exists():
+    time.sleep(0.01)
+"""
+
+
+async def test_a_new_version_that_is_ready_when_it_is_given_up(app: Path) -> None:
+    """It has not served, so its end is no accident."""
+    async with workers(app, "who", 1) as (server, url):
+        before = await ask(url)
+        await trio.Path(app).write_text(LATE + APP)
+        server.signal(signal.SIGUSR1)
+        late = await started_process(server)
+        await trio.Path(app).write_text(APP)
+        server.signal(signal.SIGUSR1)
+        while not await trio.Path(app).with_name("told").exists():  # noqa: ASYNC110 - it is a file
+            await trio.sleep(0.01)
+        await trio.Path(app).with_name("go").touch()
+        await wait_gone(late, before)
+        assert await ask(url) not in (before, late)
+        server.signal(signal.SIGTERM)
+        ended = await server.ended()
+        assert (ended.code, ended.err) == (0, "")
+
+
 async def test_attempts_stay_apart_after_a_signal(tmp_path: Path) -> None:
     """A worker that cannot start any more is tried again in steps, also after SIGUSR1 has asked for one at once."""
     file = tmp_path / "app.py"

@@ -152,6 +152,8 @@ class _Slot:
         self._current: trio.Process | None = None
         self._successor: trio.Process | None = None
         """The one that is starting, if not the very first."""
+        self._given_up: set[trio.Process] = set()
+        """Those that were told to end while they started; one may say that it is ready all the same."""
         self._kept = False
         self._wake = trio.Event()
         self._replacing: list[trio.Event] = []
@@ -198,6 +200,7 @@ class _Slot:
         self._replacing.append(done)
         self._wake.set()
         if self._successor is not None:
+            self._given_up.add(self._successor)
             self._successor.terminate()
         await done.wait()
 
@@ -255,7 +258,10 @@ class _Slot:
                 self._successor = process if self._kept else None
                 ready = await control.recv(len(READY)) == READY
                 self._successor = None
-                if ready:
+                if ready and process in self._given_up:
+                    task_status.started(0)
+                    await self._kill_if_stuck(process)
+                elif ready:
                     self._current = process
                     self._serving.add(process)
                     if process in self._outdated:
@@ -265,7 +271,7 @@ class _Slot:
                 else:
                     task_status.started(await process.wait())
         finally:
-            for group in (self._workers, self._serving, self._outdated):
+            for group in (self._workers, self._serving, self._outdated, self._given_up):
                 group.discard(process)
             if process.returncode is None:
                 process.kill()
