@@ -85,8 +85,8 @@ def accept_websocket(
         TypeError, ValueError: an argument is not allowed.
 
     Entering the block raises `WebSocketHandshakeError` if there is something wrong with the request, which was then
-    answered with 400, 403 or 501; `trio_h2.LocalProtocolError` if ``ServerConfig.enable_connect_protocol`` is off; and
-    what `ServerStream.respond` raises.
+    answered with 400, 403 or 501; `trio_h2.LocalProtocolError` if it came over HTTP/2, and
+    ``ServerConfig.enable_connect_protocol`` is off; and what `ServerStream.respond` raises.
     """
     if not isinstance(stream, trio_h2.ServerStream):
         raise TypeError(f"stream must be a ServerStream, not {stream!r}")
@@ -117,7 +117,8 @@ class _Policy:
         Raises:
             RefusalError: it has to be refused; nothing was sent.
         """
-        check_offered(stream)
+        if not isinstance(stream, trio_h2.Http1Exchange):  # HTTP/1.1 needs no offer
+            check_offered(stream)
         if not is_websocket(stream):
             raise RefusalError(501, "this request does not ask for a WebSocket")
         headers = stream.headers

@@ -1,0 +1,107 @@
+"""What an application is told of a request: its scope."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
+
+from trio_h2 import Http1Exchange
+
+from ._tls import tls_extension
+
+if TYPE_CHECKING:
+    from trio_h2 import ServerStream
+
+    from ._types import Scope, State
+
+_SPEC_VERSION: Final = "2.5"
+_COLON: Final = 0x3A
+
+
+class ScopeMaker:
+    """Makes the scopes for the requests to one application."""
+
+    def __init__(self, root_path: str, state: State | None) -> None:
+        self._root_path = root_path
+        self._raw_root = root_path.encode()
+        self._state: State = {} if state is None else state
+
+    def http(self, stream: ServerStream) -> Scope:
+        """Returns the scope of a request."""
+        scope = self._common(stream, "http")
+        scope["method"] = stream.method.upper()
+        scope["scheme"] = stream.scheme
+        extensions: Scope = {"http.response.trailers": {}, "http.response.pathsend": {}}
+        if scope["http_version"] == "2":
+            # RFC 8297 §3: "A server MUST NOT send […] to an HTTP/1.0 client", and some of HTTP/1.1 take the hint for
+            # the response.
+            extensions["http.response.early_hint"] = {}
+            if stream.push_allowed:
+                extensions["http.response.push"] = {}
+        if stream.transport.encrypted:
+            extensions["tls"] = tls_extension(stream.transport)
+        scope["extensions"] = extensions
+        return scope
+
+    def websocket(self, stream: ServerStream) -> Scope:
+        """Returns the scope of a WebSocket."""
+        scope = self._common(stream, "websocket")
+        scope["scheme"] = "wss" if stream.scheme == "https" else "ws"
+        scope["subprotocols"] = offered_subprotocols(stream)
+        extensions: Scope = {"websocket.http.response": {}}
+        if stream.transport.encrypted:
+            extensions["tls"] = tls_extension(stream.transport)
+        scope["extensions"] = extensions
+        return scope
+
+    def _common(self, stream: ServerStream, kind: str) -> Scope:
+        target, _, query = stream.path.partition("?")
+        path = unquote(target) if "%" in target else target
+        raw_path = target.encode("latin-1")
+        if self._root_path:
+            # For an application behind a proxy that takes the prefix away: "path" has it, as PATH_INFO below
+            # SCRIPT_NAME has not.
+            path, raw_path = self._root_path + path, self._raw_root + raw_path
+        local, peer = stream.transport.local_address, stream.peer_address
+        return {
+            "type": kind,
+            "asgi": {"version": "3.0", "spec_version": _SPEC_VERSION},
+            "http_version": stream.http_version if isinstance(stream, Http1Exchange) else "2",
+            "path": path,
+            "raw_path": raw_path,
+            "query_string": query.encode("latin-1"),
+            "root_path": self._root_path,
+            "headers": _fields(stream),
+            "client": (peer[0], peer[1]) if isinstance(peer, tuple) else None,
+            "server": (local[0], local[1]) if isinstance(local, tuple) else (local, None) if local else None,
+            "state": dict(self._state),
+        }
+
+
+def offered_subprotocols(stream: ServerStream) -> list[str]:
+    """Returns the subprotocols that the client of a WebSocket offers, the best first."""
+    values = stream.headers.get_all("sec-websocket-protocol")
+    return [name for value in values for one in value.split(",") if (name := one.strip())]
+
+
+def _fields(stream: ServerStream) -> list[tuple[bytes, bytes]]:
+    """Returns the fields of a request, as received and in order, ``host`` first.
+
+    ASGI: pseudo-headers "must be removed; if :authority is present its value should be added to the start of the
+    iterable with host as the header name or replace any existing host header already present."
+    """
+    raw = stream.headers.raw
+    fields = [field for field in raw if field[0][0] != _COLON and field[0] != b"host"]
+    authority = next((value for name, value in raw if name == b":authority"), None)
+    if authority is None:
+        authority = next((value for name, value in raw if name == b"host"), None)
+    if authority is not None:
+        fields.insert(0, (b"host", authority))
+    cookies = [value for name, value in fields if name == b"cookie"]
+    if len(cookies) > 1:
+        # RFC 9113 §8.2.3: if there are several of them, "these MUST be concatenated into a single octet string using
+        # the two-octet delimiter of 0x3b, 0x20 […] before being passed into […] a generic HTTP server application".
+        first = next(at for at, (name, _) in enumerate(fields) if name == b"cookie")
+        fields = [field for field in fields if field[0] != b"cookie"]
+        fields.insert(first, (b"cookie", b"; ".join(cookies)))
+    return fields
