@@ -133,7 +133,7 @@ async def test_interrupted(tmp_path: Path) -> None:
                 await trio.sleep(0.01)
             command.signal(signal.SIGINT)
             ended = await command.ended()
-        assert (ended.code, ended.err) == (130, "trio-h2: interrupted\n")
+        assert (ended.code, ended.err) == (130, "trio-h2: interrupted\n"), ended
         assert BODY.startswith(await part.read_bytes())
         slow = False
         done = await run("get", site.url(), "--resume", "-o", str(file))

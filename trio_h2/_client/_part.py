@@ -9,7 +9,6 @@ import os
 import secrets
 import stat
 import sys
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -27,6 +26,10 @@ if TYPE_CHECKING:
 
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 _BINARY: Final = getattr(os, "O_BINARY", 0)
+_AT_ONCE: Final = 256 * 1024
+"""Bytes that are held until a thread writes them: the way to a thread and back costs as much as to write 64 KiB."""
+_HELD_SECONDS: Final = 1.0
+"""How long, if more comes after it."""
 _MAX_NOTES: Final = 64 * 1024
 _CLOSE_SECONDS: Final = 10.0
 """How long a disk may take to close and remove what was given up."""
@@ -50,8 +53,11 @@ class Part:
         self._name = ""
         self._opened: IO[bytes] | None = None
         self._whole = False
+        self._held: list[bytes] = []
+        self._held_size = 0
+        self._written_at = 0.0
         self.size: int = 0
-        """Bytes that are there."""
+        """Bytes that are there, those that are still to be written included."""
         self.validator: str | None = None
         """What says which state of the file they are from; ``None`` if nothing can be added to them."""
         self.length: int | None = None
@@ -134,7 +140,10 @@ class Part:
             length: the bytes to expect, if that is known.
         """
         self.size, self.validator, self.length = 0, validator, length
+        self._held, self._held_size = [], 0
         await self._in_thread(self._begin)
+        # Threads are not cancelled. What is received next may have been closed meanwhile, by the same cancellation.
+        await trio.lowlevel.checkpoint_if_cancelled()
 
     def _begin(self) -> None:
         if self._keep:
@@ -147,16 +156,27 @@ class Part:
                 json.dump({"url": self._url, "validator": self.validator, "length": self.length}, file)
 
     async def write(self, data: bytes) -> None:
-        """Adds bytes. Cancelled: nothing was added."""
-        await self._in_thread(partial(self._file.write, data))
+        """Adds bytes. Cancelled: they were added, and are written when it is closed."""
+        self._held.append(data)
+        self._held_size += len(data)
         self.size += len(data)
+        now = trio.current_time()
+        if self._held_size >= _AT_ONCE or now - self._written_at >= _HELD_SECONDS:
+            self._written_at = now
+            await self._in_thread(self._write_held)
+            await trio.lowlevel.checkpoint_if_cancelled()
+
+    def _write_held(self) -> None:
+        self._file.write(b"".join(self._held))
+        self._file.flush()
+        self._held, self._held_size = [], 0
 
     async def finish(self) -> None:
         """Puts the whole file in its place, at once."""
         await self._in_thread(self._finish)
 
     def _finish(self) -> None:
-        self._file.flush()
+        self._write_held()
         if os.name == "nt":  # which moves no file that is open
             self._file.close()
         os.replace(self._name, self._place)
@@ -174,13 +194,17 @@ class Part:
     def _close(self) -> None:
         if self._opened is None:
             return
+        keeps = self._whole or (self._keep and self.size > 0 and self.validator is not None)
+        with contextlib.suppress(OSError):  # the disk is full, which was said, or will be said the next time
+            if keeps and not (self._whole or self.failed):
+                self._write_held()
         if os.name == "nt":  # which removes no file that is open; elsewhere, nobody else may get hold of it before
             self._opened.close()
-        if not (self._whole or (self._keep and self.size and self.validator is not None)):
+        if not keeps:
             for name in (self._notes, self._name) if self._keep else (self._name,):
                 with contextlib.suppress(OSError):
                     os.unlink(name)
-        with contextlib.suppress(OSError):  # the disk is full, which was said
+        with contextlib.suppress(OSError):
             self._opened.close()
 
     async def _in_thread(self, call: Callable[[], _T]) -> _T:
