@@ -475,6 +475,23 @@ async def test_two_at_the_same_file(http1: bool, tmp_path: Path, autojump_clock:
     assert left_in(tmp_path) == {"file": BODY}
 
 
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EIO])
+async def test_a_file_system_without_locks(
+    number: int, tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(_file: object, _how: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    async with network(ours(Site())) as made, Client(transport=made, prior_knowledge=True) as client:
+        if number == errno.EIO:
+            with pytest.raises(OSError, match=r"Input/output error: .*file\.part"):
+                await client.download(URL, tmp_path / "file", resume=True)
+        else:
+            await client.download(URL, tmp_path / "file", resume=True)
+            assert left_in(tmp_path) == {"file": BODY}
+
+
 @both
 @pytest.mark.parametrize("resume", [False, True])
 async def test_cancelled_at_every_checkpoint(

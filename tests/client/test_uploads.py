@@ -14,15 +14,17 @@ import pytest
 import trio
 
 import trio_h2
-from tests.client.network import network, ours
+from tests.client.network import network, ours, scripted, until_closed
 from tests.client.threads import without_threads
 from trio_h2 import Client, LocalProtocolError, Retry, compat
-from trio_h2.testing import sweep_cancellation
+from trio_h2.testing import DataFrame, HeadersFrame, RstStreamFrame, sweep_cancellation
 
 if TYPE_CHECKING:
     from typing import IO
 
     from trio.testing import MockClock
+
+    from trio_h2.testing import ScriptedPeer
 
 URL = "http://a.example/"
 BODY = bytes(range(256)) * 2000
@@ -412,6 +414,63 @@ async def test_cancelled_at_every_checkpoint(
                 assert ledger.received == ledger.taken + ledger.discarded + ledger.held
 
         assert await sweep_cancellation(scenario, after=after, every_task=False, seeds=(0,)) > 10
+
+
+@pytest.mark.parametrize("form", [False, True])
+async def test_frames_of_a_file_that_is_sent_twice(
+    form: bool, tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first stream is refused when some of the body was sent; the second one gets all of it."""
+    without_threads(monkeypatch)
+    path = tmp_path / "file"
+    path.write_bytes(BODY)
+    bodies: list[tuple[str | None, bytes]] = []
+
+    async def script(peer: ScriptedPeer) -> None:
+        await peer.send_window_update(0, 10**7)
+        head = await peer.until(HeadersFrame)
+        await peer.until(DataFrame)
+        await peer.send_rst(head.stream_id, 0x7)  # REFUSED_STREAM
+        again = await peer.until(HeadersFrame)
+        assert again.fields == head.fields
+        bodies.append((again.get("content-length"), await peer.collect_body(again.stream_id)))
+        await peer.respond(again.stream_id)
+        await until_closed(peer)
+
+    async with network(scripted(script)) as made, Client(transport=made, prior_knowledge=True) as client:
+        response = await (client.post(URL, files={"f": path}) if form else client.post(URL, body=path))
+        assert response.ok
+        [(length, body)] = bodies
+        assert length == str(len(body))
+        assert BODY in body if form else body == BODY
+        ledger = client.sessions[0].statistics().ledger
+        assert ledger.received == ledger.taken + ledger.discarded + ledger.held
+
+
+async def test_a_server_that_takes_no_more_of_a_file(
+    tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_threads(monkeypatch)
+    path = tmp_path / "file"
+    path.write_bytes(BODY)
+    descriptors = len(os.listdir("/proc/self/fd"))
+
+    async def script(peer: ScriptedPeer) -> None:
+        await peer.until(HeadersFrame)
+        peer.timeout = 1000
+        await peer.until(RstStreamFrame)
+        await until_closed(peer)
+
+    timeouts = trio_h2.Timeouts(send=20)
+    async with (
+        network(scripted(script)) as made,
+        Client(transport=made, prior_knowledge=True, timeouts=timeouts, retry=Retry(attempts=0)) as client,
+    ):
+        start = trio.current_time()
+        with pytest.raises(trio_h2.RequestTimeoutError, match="send=20 s"):
+            await client.put(URL, body=path)
+        assert trio.current_time() - start == pytest.approx(20)
+        assert len(os.listdir("/proc/self/fd")) == descriptors
 
 
 async def test_wrong_arguments(tmp_path: Path) -> None:

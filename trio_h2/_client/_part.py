@@ -31,6 +31,8 @@ _AT_ONCE: Final = 256 * 1024
 _HELD_SECONDS: Final = 1.0
 """How long, if more comes after it."""
 _MAX_NOTES: Final = 64 * 1024
+_NO_LOCKS: Final = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
+"""What file systems of other machines say that know no locks."""
 _CLOSE_SECONDS: Final = 10.0
 """How long a disk may take to close and remove what was given up."""
 
@@ -108,6 +110,9 @@ class Part:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
                     raise BlockingIOError(errno.EAGAIN, "another download is writing this file", self._name) from None
+                except OSError as exc:
+                    if exc.errno not in _NO_LOCKS:
+                        raise
                 with contextlib.suppress(FileNotFoundError):
                     if os.path.samestat(os.stat(self._name), os.fstat(file.fileno())):
                         return file
