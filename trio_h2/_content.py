@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import json
 import re
 from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias
 
@@ -21,10 +20,10 @@ DEFAULT_MAX_BODY_SIZE: Final = 1024 * 1024
 JSONValue: TypeAlias = "dict[str, JSONValue] | list[JSONValue] | str | int | float | bool | None"
 """What JSON can say."""
 
-_CHARSETS: Final = re.compile(
+_CHARSETS: Final = (
     "ascii|big5|cp125[0-8]|cp866|cp874|cp932|cp949|euc_jis_2004|euc_jp|euc_kr|gb18030|gb2312|gbk|iso2022_jp"
     "|iso8859-[0-9]+|koi8-[ru]|mac-cyrillic|mac-roman|shift_jis|utf-16|utf-16-be|utf-16-le|utf-32|utf-8"
-).fullmatch
+)
 """Codecs for the charsets that text is really in. Python has others, which are for something else or slow ("idna" takes
 time that grows with the square of the length)."""
 
@@ -86,7 +85,7 @@ def charset_of(headers: Headers, stream: AnyStream | None) -> str:
         name = codecs.lookup(charset).name
     except (LookupError, ValueError):  # percent-encoded (RFC 2231), it may be anything
         name = ""
-    if not _CHARSETS(name):
+    if not re.fullmatch(_CHARSETS, name):
         raise wrong_body(f"the charset {charset[:64]!a} of the body is not known", stream, status=415)
     return name
 
@@ -97,6 +96,8 @@ def decode_json(body: bytes, stream: AnyStream | None) -> JSONValue:
     Raises:
         BodyDecodeError: It is not JSON, or nested too deep (status 400).
     """
+    import json  # only where it is needed, so that `import trio_h2` is quick
+
     try:
         value: JSONValue = json.loads(body, parse_constant=_refuse_constant)
     except UnicodeDecodeError as exc:

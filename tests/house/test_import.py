@@ -17,6 +17,8 @@ _LATER = {
     "email": "`date` fields and content types",
     "h11": "connections of HTTP/1.1",
     "h2": "the engine of a session",
+    "http": "the words for a status",
+    "json": "bodies of JSON",
     "trio_h2._http1._core": "connections of HTTP/1.1",
     "trio_h2._session._core": "sessions",
     "trio_h2._wire._engine": "sessions",

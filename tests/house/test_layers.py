@@ -26,6 +26,7 @@ _LAYERS = {
     "_field_docs": 0,
     "_public": 0,
     "_url": 0,
+    "_values": 0,
     "_wire": 1,
     "_content": 2,
     "_address": 2,
@@ -50,9 +51,21 @@ _PROMISED = {
     "_stream._server": {"ServerSession"},
 }
 # Small internals that have one home, for the parts on layer 6 as well.
-_SHARED = {"_address", "_checks", "_content", "_field_docs", "_public", "_refused", "_tcp", "_trace", "_url", "_util"}
+_SHARED = {
+    "_address",
+    "_checks",
+    "_content",
+    "_field_docs",
+    "_public",
+    "_refused",
+    "_tcp",
+    "_trace",
+    "_url",
+    "_util",
+    "_values",
+}
 # The sans-IO parts: no event loop, no clock, no sockets, no threads.
-_SANS_IO = {"_checks", "_url", "_wire", "_trace"}
+_SANS_IO = {"_checks", "_url", "_values", "_wire", "_trace"}
 # `python -m trio_h2` is the command line under another name.
 _SAME_PART = {"__main__": "_cli"}
 

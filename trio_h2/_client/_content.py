@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterable, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -65,6 +64,8 @@ def content_of(
 
 
 def _json(value: JSONValue) -> bytes:
+    import json  # only where it is needed, so that `import trio_h2` is quick
+
     # RFC 8259 §6 knows neither NaN nor Infinity.
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import trio
@@ -79,6 +78,8 @@ def proxy_refusal(proxy: str, what: str, status: int, reason: str, headers: Head
         body: the start of it.
     """
     if not reason:
+        from http import HTTPStatus  # slow to import, and no hot path
+
         with contextlib.suppress(ValueError):
             reason = HTTPStatus(status).phrase
     message = f"the proxy {proxy} refused {what} with status {status}" + (f" ({reason})" if reason else "")

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .._values import Value
+
 if TYPE_CHECKING:
     from ._cookies import Cookies
 
 
-@dataclass(frozen=True, slots=True)
-class Handling:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Handling(Value):
     """What is done with responses."""
 
     max_redirects: int

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from .. import H2Error, Initiator, SessionError, StreamResetError
 from .._checks import check_bool, check_grace, check_int
 from .._field_docs import describe_fields
+from .._values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -20,8 +21,8 @@ that method is the same as the effect for a single such request"."""
 
 
 @describe_fields
-@dataclass(frozen=True, slots=True)
-class Retry:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Retry(Value):
     """Which requests a client sends again by itself: by default only those that the server has not processed.
 
     A body that can be made only once (an async iterable) is never sent again after the first of it was taken.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from .. import BodyTooLargeError
 from .._field_docs import describe_fields
 from .._util import NoPublicConstructor, construct, interrupt_safe
+from .._values import Value
 from ._lines import LineIterator
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
 
 @describe_fields
-@dataclass(frozen=True, slots=True)
-class ServerSentEvent:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ServerSentEvent(Value):
     """One event of a ``text/event-stream``."""
 
     event: str

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .._field_docs import describe_fields
+from .._values import Value
 
 
 @describe_fields
-@dataclass(frozen=True, slots=True)
-class ClientStatistics:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ClientStatistics(Value):
     """What a `Client` has at one moment, as `Client.statistics` returns it."""
 
     connections: int

@@ -10,6 +10,7 @@ import trio
 
 from .._checks import check_seconds
 from .._field_docs import describe_fields
+from .._values import Value
 from ._errors import RequestTimeoutError
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
 
 @describe_fields
-@dataclass(frozen=True, slots=True)
-class Timeouts:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Timeouts(Value):
     """How long each part of a request may take, in seconds (`math.inf` = for ever), before `RequestTimeoutError`.
 
     None of them bounds the whole: that is what a cancel scope around the request is for.

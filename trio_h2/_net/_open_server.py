@@ -12,6 +12,7 @@ import trio
 
 from .._checks import check_grace
 from .._util import NoPublicConstructor, construct, interrupt_safe, plain_interrupt, unwrap_body_error
+from .._values import Value
 from ._listening import check_mode, check_port, open_listeners, unix_listener, urls_of
 from ._options import checked_options
 from ._server import Server, run
@@ -128,8 +129,8 @@ def open_server(
     return construct(OpenServer, _Place(port, host, path, mode, backlog), options, grace)
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class _Place(Value):
     """What to listen on."""
 
     port: int

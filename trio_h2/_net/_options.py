@@ -11,6 +11,7 @@ import trio
 from .._checks import check_bool, check_handler
 from .._session._extensions import encode_origins
 from .._session._server import ServerSession
+from .._values import Value
 from .._wire._config import ServerConfig
 from .._wire._first_settings import with_settings
 from ._contexts import check_server_context
@@ -30,8 +31,8 @@ UnknownProtocolHook: TypeAlias = Callable[[trio.SSLStream[trio.abc.Stream]], Awa
 """What servers run for a client with which ALPN gave no protocol of theirs: an async function."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerOptions:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class ServerOptions(Value):
     """The arguments of the ``serve_*`` functions, as they say there."""
 
     handler: Handler

@@ -22,6 +22,7 @@ from .._errors import HandshakeError, UnknownProtocolError
 from .._stream._alerts import alert_of, meaning_of, reason_of
 from .._stream._below_tls import BelowTls
 from .._util import http_date
+from .._values import Value
 from .._wire._codes import ErrorCode, Initiator
 from ._contexts import ALPN, is_blocklisted
 from ._hello import FirstBytes
@@ -34,8 +35,8 @@ _NOT_TLS: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Negotiated:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Negotiated(Value):
     """What a finished TLS handshake agreed on."""
 
     alpn: str | None

@@ -16,6 +16,7 @@ import trio
 from .._checks import check_int
 from .._field_docs import describe_fields
 from .._util import ConflictDetector, NoPublicConstructor, construct, interrupt_safe
+from .._values import Value
 from ._extensions import AltSvcReceived, OriginReceived
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ DEFAULT_CAPACITY = 100
 
 
 @describe_fields
-@dataclass(slots=True, frozen=True)
-class FrameError:
+@dataclass(slots=True, frozen=True, eq=False, repr=False)
+class FrameError(Value):
     """A frame of ours could not be sent: a header block that is larger than ``max_send_header_block_length``.
 
     Its stream is reset, and the stream's operations raise `StreamResetError`; the session goes on. A request that was
@@ -47,8 +48,8 @@ class FrameError:
 
 
 @describe_fields
-@dataclass(slots=True, frozen=True)
-class GoAwayReceived:
+@dataclass(slots=True, frozen=True, eq=False, repr=False)
+class GoAwayReceived(Value):
     """The peer sent GOAWAY: it takes no streams above ``last_stream_id``; those up to it finish (RFC 9113 §6.8)."""
 
     last_stream_id: int
@@ -60,8 +61,8 @@ class GoAwayReceived:
 
 
 @describe_fields
-@dataclass(slots=True, frozen=True)
-class LocalSettingsAcknowledged:
+@dataclass(slots=True, frozen=True, eq=False, repr=False)
+class LocalSettingsAcknowledged(Value):
     """The peer acknowledged SETTINGS of ours, which are in force only now (RFC 9113 §6.5.3)."""
 
     changed: Settings
@@ -69,8 +70,8 @@ class LocalSettingsAcknowledged:
 
 
 @describe_fields
-@dataclass(slots=True, frozen=True)
-class RemoteSettingsReceived:
+@dataclass(slots=True, frozen=True, eq=False, repr=False)
+class RemoteSettingsReceived(Value):
     """SETTINGS of the peer arrived, were applied and acknowledged."""
 
     changed: Settings
@@ -78,8 +79,8 @@ class RemoteSettingsReceived:
 
 
 @describe_fields
-@dataclass(slots=True, frozen=True)
-class PingReceived:
+@dataclass(slots=True, frozen=True, eq=False, repr=False)
+class PingReceived(Value):
     """The peer sent a PING, which has been answered already; answers to our own PINGs are no events."""
 
     payload: bytes
@@ -87,8 +88,8 @@ class PingReceived:
 
 
 @describe_fields
-@dataclass(slots=True, frozen=True)
-class SessionIdle:
+@dataclass(slots=True, frozen=True, eq=False, repr=False)
+class SessionIdle(Value):
     """Nothing happened for ``idle_timeout`` seconds; what comes of it is `Session.on_idle`'s to say."""
 
     idle_timeout: float
@@ -96,8 +97,8 @@ class SessionIdle:
 
 
 @describe_fields
-@dataclass(slots=True, frozen=True)
-class SessionClosed:
+@dataclass(slots=True, frozen=True, eq=False, repr=False)
+class SessionClosed(Value):
     """The session is over; always the last event."""
 
     error: Exception | None

@@ -17,6 +17,7 @@ import idna
 from .._address import parse_url
 from .._field_docs import describe_fields
 from .._url import Url
+from .._values import Value
 from .._wire._extframes import altsvc_payload
 from .._wire._fields import parse_authority
 
@@ -28,8 +29,8 @@ MAX_ORIGINS = 1000
 
 
 @describe_fields
-@dataclass(frozen=True, slots=True)
-class AltSvcReceived:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class AltSvcReceived(Value):
     """The server named alternative services (RFC 7838 §4).
 
     Attributes:
@@ -44,8 +45,8 @@ class AltSvcReceived:
 
 
 @describe_fields
-@dataclass(frozen=True, slots=True)
-class OriginReceived:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class OriginReceived(Value):
     """The server named origins that it answers for on this session (RFC 8336); only on TLS.
 
     Attributes:

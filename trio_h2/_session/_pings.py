@@ -9,6 +9,7 @@ from itertools import count
 import trio
 
 from .._field_docs import describe_fields
+from .._values import Value
 
 DRAIN_PAYLOAD = b"\xffdrain\xffh"
 """The PING between the two GOAWAYs of a drain: when it is answered, no stream can be under way that we have not
@@ -16,8 +17,8 @@ seen."""
 
 
 @describe_fields
-@dataclass(slots=True, frozen=True)
-class PingResult:
+@dataclass(slots=True, frozen=True, eq=False, repr=False)
+class PingResult(Value):
     """The answer to a PING: ``round_trip`` in seconds, and the 8 bytes of its ``payload``."""
 
     round_trip: float

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .._field_docs import describe_fields
+from .._values import Value
 
 
 @describe_fields
-@dataclass(slots=True, frozen=True)
-class SessionState:
+@dataclass(slots=True, frozen=True, eq=False, repr=False)
+class SessionState(Value):
     """A snapshot of the flow control, the stream ids, the output and the header tables of one session."""
 
     effective_local_window_size: int

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .._field_docs import describe_fields
+from .._values import Value
 
 if TYPE_CHECKING:
     from .._wire._flow import Ledger
 
 
 @describe_fields
-@dataclass(slots=True, frozen=True)
-class SessionStatistics:
+@dataclass(slots=True, frozen=True, eq=False, repr=False)
+class SessionStatistics(Value):
     """A snapshot of one session; sizes are bytes."""
 
     open_streams: int

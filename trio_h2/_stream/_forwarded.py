@@ -14,6 +14,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, Final
 
 from .._field_docs import describe_fields
+from .._values import Value
 from .._wire._config import TRUSTED_UNIX, ServerConfig
 
 if TYPE_CHECKING:
@@ -36,8 +37,8 @@ _PAIR: Final = re.compile(r"""([!#$%&'*+.^_`|~0-9A-Za-z-]+)=([!#$%&'*+.^_`|~0-9A
 
 
 @describe_fields
-@dataclass(frozen=True, slots=True)
-class ForwardedClient:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ForwardedClient(Value):
     """What trusted proxies say of a client."""
 
     address: tuple[str, int] | None = None

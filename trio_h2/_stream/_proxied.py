@@ -7,14 +7,15 @@ from typing import TypeAlias
 
 import trio
 
+from .._values import Value
 from ._below_tls import BelowTls
 
 Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int] | str | bytes
 """Of a socket: ``(host, port)``, for IPv6 with two numbers more, or what a Unix socket has."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProxyHeader:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ProxyHeader(Value):
     """What the header of the PROXY protocol says."""
 
     peer_address: Address | None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, final, runtime_checkable
 
 from .._field_docs import describe_fields
+from .._values import Value
 
 if TYPE_CHECKING:
     from .._wire._codes import ErrorCode
@@ -19,8 +20,8 @@ logger = logging.getLogger("trio_h2.server")
 
 @describe_fields
 @final
-@dataclass(frozen=True, slots=True)
-class RefusedRequest:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class RefusedRequest(Value):
     """A request that no handler has seen, since the library answered it: a malformed one, one with too many fields, or
     one for which there was no room.
 

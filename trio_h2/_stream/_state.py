@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .._field_docs import describe_fields
+from .._values import Value
 from .._wire._schedule import DEFAULT_WEIGHT
 
 if TYPE_CHECKING:
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
 
 
 @describe_fields
-@dataclass(slots=True, frozen=True)
-class StreamState:
+@dataclass(slots=True, frozen=True, eq=False, repr=False)
+class StreamState(Value):
     """A snapshot of one stream on the wire; windows are bytes."""
 
     name: str

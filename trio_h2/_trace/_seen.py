@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from .._field_docs import describe_fields
+from .._values import Value
 
 if TYPE_CHECKING:
     from .._wire._codes import ErrorCode, Initiator, Role
@@ -25,8 +26,8 @@ Limit: TypeAlias = Literal["stream_window", "session_window", "transport", "peer
 
 
 @describe_fields
-@dataclass(frozen=True, slots=True)
-class TlsInfo:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class TlsInfo(Value):
     """What TLS agreed on."""
 
     version: str | None
@@ -65,8 +66,8 @@ class SessionInfo:
 
 
 @describe_fields
-@dataclass(frozen=True, slots=True)
-class SessionEnd:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class SessionEnd(Value):
     """How a session ended."""
 
     reason: str
@@ -86,8 +87,8 @@ class SessionEnd:
 
 
 @describe_fields
-@dataclass(frozen=True, slots=True)
-class Dependency:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Dependency(Value):
     """The priority fields of RFC 7540 §5.3."""
 
     depends_on: int
@@ -99,8 +100,8 @@ class Dependency:
 
 
 @describe_fields
-@dataclass(frozen=True, slots=True)
-class Frame:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Frame(Value):
     """One frame as it was on the wire (RFC 9113 §4.1). What only some types have is ``None`` in the others.
 
     Bytes of bodies are not in it.
@@ -184,8 +185,8 @@ _FLAG_NAMES = {
 
 
 @describe_fields
-@dataclass(frozen=True, slots=True)
-class MessagePart:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class MessagePart(Value):
     """A part of a message of HTTP/1.1: its head, bytes of its body, or its end."""
 
     stream_id: int
@@ -226,8 +227,8 @@ class StreamInfo:
 
 
 @describe_fields
-@dataclass(frozen=True, slots=True)
-class StreamEnd:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class StreamEnd(Value):
     """How a stream ended."""
 
     how: Literal["complete", "reset", "session"]
@@ -252,8 +253,8 @@ class StreamEnd:
 
 
 @describe_fields
-@dataclass(frozen=True, slots=True)
-class Window:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Window(Value):
     """A window of flow control has changed (RFC 9113 §5.2)."""
 
     stream_id: int
@@ -268,8 +269,8 @@ class Window:
 
 
 @describe_fields
-@dataclass(frozen=True, slots=True)
-class Stall:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Stall(Value):
     """Something cannot go on, or does again.
 
     ==========  ==================  ================================================================================
@@ -301,8 +302,8 @@ class Stall:
 
 
 @describe_fields
-@dataclass(frozen=True, slots=True)
-class PingAnswer:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class PingAnswer(Value):
     """A PING was answered (RFC 9113 §6.7)."""
 
     payload: bytes

@@ -11,6 +11,7 @@ from typing import TypeVar
 from .._checks import check_bool, check_grace, check_int, check_networks, check_seconds, check_timeout
 from .._field_docs import describe_fields
 from .._trace._instrument import Instrument
+from .._values import Value
 from ._padding import PaddingStrategy
 
 _C = TypeVar("_C", bound="SessionConfig")
@@ -67,8 +68,8 @@ def _check_instruments(given: object) -> tuple[Instrument, ...]:
 
 
 @describe_fields
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionConfig:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class SessionConfig(Value):
     """What `ClientConfig` and `ServerConfig` have in common. Sizes are bytes, timeouts seconds.
 
     Timeouts are turned off by 0, ``None`` and `math.inf`, and read as `math.inf` then. Of the times that something
@@ -230,7 +231,7 @@ class SessionConfig:
 
 
 @describe_fields
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class ServerConfig(SessionConfig):
     """Limits and timeouts of server sessions. Sizes are bytes, timeouts seconds; `SessionConfig` says what 0 means."""
 
@@ -319,7 +320,7 @@ class ServerConfig(SessionConfig):
 
 
 @describe_fields
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class ClientConfig(SessionConfig):
     """Limits and timeouts of client sessions. Sizes are bytes, timeouts seconds; `SessionConfig` says what 0 means."""
 

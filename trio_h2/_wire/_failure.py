@@ -10,6 +10,8 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from .._values import Value
+
 if TYPE_CHECKING:
     from ._codes import ErrorCode, Initiator
 
@@ -33,8 +35,8 @@ class Cause(enum.Enum):
     """This side closed the session."""
 
 
-@dataclass(slots=True, frozen=True)
-class StreamFailure:
+@dataclass(slots=True, frozen=True, eq=False, repr=False)
+class StreamFailure(Value):
     """Why one stream is over before its time."""
 
     stream_id: int | None
@@ -47,8 +49,8 @@ class StreamFailure:
     debug_data: bytes = b""
 
 
-@dataclass(slots=True, frozen=True)
-class SessionFailure:
+@dataclass(slots=True, frozen=True, eq=False, repr=False)
+class SessionFailure(Value):
     """Why a session is over."""
 
     cause: Cause

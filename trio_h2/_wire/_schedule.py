@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .._checks import check_int
+from .._values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,8 +31,8 @@ _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 """A String (RFC 9651 §3.3.3)."""
 
 
-@dataclass(slots=True, frozen=True)
-class Priority:
+@dataclass(slots=True, frozen=True, eq=False, repr=False)
+class Priority(Value):
     """How much a response matters (RFC 9218 §4).
 
     Attributes:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 from .._field_docs import describe_fields
+from .._values import Value
 from ._codes import ErrorCode, SettingCode
 
 MAX_SETTINGS: Final = 2**14 // 6
@@ -36,8 +37,8 @@ _NAMES: Final = {
 
 
 @describe_fields
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Settings(Value):
     """A set of settings; `None` means "not given".
 
     `Settings.defaults()` has the values that hold before anyone sends anything. Settings without a field here
