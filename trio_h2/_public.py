@@ -1,4 +1,5 @@
 """Makes what a public package gathers from private modules look like its own: `publish`, at the end of its `__init__`.
+And `lazily`, which gathers only when the first of the names is used.
 
 Tracebacks, pickles, `help` and the pages made of docstrings then say ``trio_h2.StreamResetError``, in whatever file it
 is. And `typing.get_type_hints` works: annotations name types that their module imports for type checkers only, because
@@ -9,10 +10,14 @@ filled in.
 from __future__ import annotations
 
 import builtins
+import importlib
 import re
 import sys
 from types import FunctionType, ModuleType
-from typing import Final, ForwardRef
+from typing import TYPE_CHECKING, Final, ForwardRef
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _LIBRARY: Final = __name__.partition(".")[0]
 _BUILTINS: Final = frozenset(vars(builtins))
@@ -24,17 +29,55 @@ DEFINED_IN: Final[dict[type, str]] = {}
 """The modules that the source of published classes is in, for tools that read it."""
 
 
-def publish(namespace: dict[str, object]) -> None:
+def publish(namespace: dict[str, object], *, into: str | None = None) -> None:
     """Makes the public names in the *namespace* of a package its own, and lists them in its ``__all__``.
 
     Public are names without underscore, but for modules, and for classes and functions of other libraries. Where
     that is not what a module wants, it has an ``__all__`` already.
+
+    Args:
+        namespace: the ``globals()`` of a module.
+        into: the package that gets the names, and is said to be their home; ``None``: the module itself.
     """
     names = namespace.setdefault("__all__", [name for name, thing in namespace.items() if _is_public(name, thing)])
     assert isinstance(names, list)
-    package = _Package(namespace)
+    home = namespace if into is None else vars(sys.modules[into])
+    if home is not namespace:
+        home.update({name: namespace[name] for name in names})
+    package = _Package(home)
     for name in names:
         package.take(namespace[name])
+
+
+def lazily(namespace: dict[str, object], *parts: str) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
+    """Returns ``__getattr__`` and ``__dir__`` of a package whose public names come from its private *parts* (PEP 562).
+
+    They are imported in this order until one of them has the name that is asked for; each ends with `publish` into the
+    package. From then on the names are ordinary ones.
+
+    Args:
+        namespace: the ``globals()`` of the package.
+        parts: modules, from a dot on.
+    """
+    package = str(namespace["__name__"])
+
+    def find(name: str) -> object:
+        if not name.startswith("_"):
+            for part in parts:
+                importlib.import_module(part, package)
+                if name in namespace:
+                    return namespace[name]
+        elif name == "__all__":
+            return namespace.setdefault("__all__", listed())
+        raise AttributeError(f"module {package!r} has no attribute {name!r}", name=name, obj=sys.modules[package])
+
+    def listed() -> list[str]:
+        return [name for part in parts for name in importlib.import_module(part, package).__all__]
+
+    def names() -> list[str]:
+        return sorted({*namespace, *listed()})
+
+    return find, names
 
 
 def _is_public(name: str, thing: object) -> bool:
@@ -130,7 +173,10 @@ class _Package:
             if hasattr(sys.modules.get(module), name):
                 found: object = getattr(sys.modules[module], name)
                 return found
-        return sys.modules.get(name)
+        if name in sys.modules:
+            return sys.modules[name]
+        # The rest of the library may not be here yet. Its own names are none of those that come later.
+        return None if self._name == _LIBRARY else getattr(sys.modules[_LIBRARY], name, None)
 
 
 def _is_private(module: str) -> bool:

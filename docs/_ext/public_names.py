@@ -9,6 +9,8 @@ import pkgutil
 
 import trio_h2
 
+GATHERED = ["trio_h2._names", "trio_h2._client"]
+"""Where the names of `trio_h2` come from."""
 NOT_FOR_USERS = {"logger", "TYPE_CHECKING"}
 
 
@@ -23,7 +25,13 @@ def public_names(module: str) -> list[str]:
 
     A name that a module of a lower layer exports as well belongs there; `trio_h2.constants` repeats some.
     """
-    names = [name for name in _names(_source(module)) if not name.startswith("_") and name not in NOT_FOR_USERS]
+    sources = GATHERED if module == "trio_h2" else [module]
+    names = [
+        name
+        for source in sources
+        for name in _names(_source(source))
+        if not name.startswith("_") and name not in NOT_FOR_USERS
+    ]
     return names if module == "trio_h2" else [name for name in names if not _same(module, name)]
 
 

@@ -110,7 +110,7 @@ async def test_an_interrupted_one_goes_on(
         with trio.CancelScope() as scope:
 
             def look(received: int, _expected: int | None) -> None:
-                if received:
+                if received >= len(BODY) // 2:  # less may be said to be 0.0 MB
                     scope.cancel()
 
             with monkeypatch.context() as patch:

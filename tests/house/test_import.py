@@ -1,15 +1,21 @@
-"""`import trio_h2` is quick: what only sessions need is imported by the first of them."""
+"""`import trio_h2` is quick: the names are imported with the first of them, what only sessions need with a session."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 
+import pytest
+
+import trio_h2
+from tests.house.public import public_names
+
 _LOADED = """
 import sys
 import trio
 before = set(sys.modules)
 import trio_h2
+{use}
 print(*sorted(set(sys.modules) - before))
 """
 # What is slow to import, and where it is used.
@@ -26,9 +32,41 @@ _LATER = {
 }
 
 
+def _loaded(use: str) -> set[str]:
+    """Returns the modules that a program has imported which does this, without those of Trio."""
+    code = _LOADED.format(use=use)
+    return set(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split())
+
+
+def test_the_import_alone_imports_nothing() -> None:
+    assert _loaded("") == {"trio_h2", "trio_h2._public", "trio_h2._version"}
+    assert _loaded("trio_h2.__version__, trio_h2.__doc__, hasattr(trio_h2, '_nothing')") == _loaded("")
+
+
+def test_servers_do_not_import_the_client() -> None:
+    loaded = _loaded("trio_h2.connect, trio_h2.open_server, trio_h2.StreamResetError")
+    assert "trio_h2._session._base" in loaded
+    assert not [name for name in loaded if name.startswith("trio_h2._client")]
+    assert "trio_h2._client._pool" in _loaded("trio_h2.Client")
+
+
+def test_names_that_are_not_there() -> None:
+    with pytest.raises(AttributeError, match="module 'trio_h2' has no attribute 'conect'") as caught:
+        trio_h2.conect  # type: ignore[attr-defined]  # noqa: B018
+    assert (caught.value.name, caught.value.obj) == ("conect", trio_h2)
+    with pytest.raises(ImportError, match="cannot import name 'conect'"):
+        exec("from trio_h2 import conect")
+
+
+def test_all_names_are_listed() -> None:
+    assert {"Client", "connect", "StreamResetError", "__version__"} <= set(dir(trio_h2))
+    assert [name for name in dir(trio_h2) if not hasattr(trio_h2, name)] == []
+    names = public_names(trio_h2)
+    assert len(set(names)) == len(names) > 100
+
+
 def test_what_only_sessions_need_is_not_imported() -> None:
-    output = subprocess.run([sys.executable, "-c", _LOADED], check=True, capture_output=True, text=True).stdout
-    loaded = set(output.split())
+    loaded = _loaded("trio_h2.connect, trio_h2.open_server, trio_h2.Client")
     assert "trio_h2._session._base" in loaded
     early = {name: use for name, use in _LATER.items() if name in loaded}
     assert early == {}, "import it where it is used, if that is no hot path"

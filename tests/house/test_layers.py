@@ -39,10 +39,13 @@ _LAYERS = {
     "_session": 4,
     "_http1": 4,
     "_net": 5,
+    "_names": 5,
     "_client": 6,
     "files": 6,
 }
 _TOP_LAYER = 6
+# They gather the public names from all layers.
+_FACADE = {_PACKAGE, f"{_PACKAGE}._names"}
 # Public names that signatures of lower layers promise to users. They are imported for type checkers only; the code asks
 # no more of these objects than what its own layer knows of them (`StreamSession`). `_public` fills the names in.
 _PROMISED = {
@@ -192,8 +195,7 @@ def _violations(root: Path) -> list[str]:
     found = []
     for name, path in modules.items():
         for line, target, imported in _imports(name, path, known):
-            # The façade gathers the public names from all layers.
-            if name == _PACKAGE and target.partition(".")[0] == _PACKAGE:
+            if name in _FACADE and target.partition(".")[0] == _PACKAGE:
                 continue
             if objection := _objection(name, target, imported):
                 what = f"{target}.{imported}" if imported else target

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 _MODULES = public_modules()
 _THINGS = list(public_things())
+# Where the names of `trio_h2` come from.
+_GATHERED = [importlib.import_module(f"trio_h2.{name}") for name in ("_names", "_client")]
 
 
 def _tree(module: ModuleType) -> ast.Module:
@@ -46,7 +48,8 @@ def _tree(module: ModuleType) -> ast.Module:
 
 def _reexported(module: ModuleType) -> set[str]:
     """Returns the names that type checkers take for public: those imported `as` themselves."""
-    imports = [node for node in _tree(module).body if isinstance(node, ast.ImportFrom)]
+    trees = map(_tree, _GATHERED) if module is trio_h2 else [_tree(module)]
+    imports = [node for tree in trees for node in tree.body if isinstance(node, ast.ImportFrom)]
     aliases = [alias for node in imports for alias in node.names]
     return {alias.name for alias in aliases if alias.asname == alias.name and not alias.name.startswith("_")}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .._public import publish as _publish
 from ._client import Client as Client
 from ._cookie_jar import CookieJarLike as CookieJarLike
 from ._cookie_jar import CookieLike as CookieLike
@@ -25,3 +26,5 @@ from ._server_sent import EventIterator as EventIterator
 from ._server_sent import ServerSentEvent as ServerSentEvent
 from ._statistics import ClientStatistics as ClientStatistics
 from ._timeouts import Timeouts as Timeouts
+
+_publish(globals(), into="trio_h2")
