@@ -9,8 +9,13 @@ import pytest
 import trio_h2
 from tests.cli.tools import assert_one_line
 from trio_h2._cli import main
-from trio_h2._cli._args import DemoOptions, GetOptions, ProxyOptions, ServeOptions, parse
+from trio_h2._cli._args import LOG_FORMATS, DemoOptions, GetOptions, ProxyOptions, ServeOptions, parse
 from trio_h2._cli._binds import Bind
+from trio_h2.access_log import FORMATS
+
+
+def test_the_formats_of_the_access_log_are_those_of_the_library() -> None:
+    assert ("off", *FORMATS) == LOG_FORMATS
 
 
 def test_serve_by_default_serves_here() -> None:

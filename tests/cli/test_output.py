@@ -13,8 +13,9 @@ import pytest
 import trio
 
 from trio_h2._cli._errors import CommandError, RequestError
-from trio_h2._cli._output import BinaryGuard, Output, print_text, write_all
+from trio_h2._cli._output import BinaryGuard, Output
 from trio_h2._cli._progress import Bar, size, terminal_for
+from trio_h2._cli._text import print_text, write_all
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -70,3 +70,26 @@ def test_what_only_sessions_need_is_not_imported() -> None:
     assert "trio_h2._session._base" in loaded
     early = {name: use for name, use in _LATER.items() if name in loaded}
     assert early == {}, "import it where it is used, if that is no hot path"
+
+
+@pytest.mark.parametrize(
+    "command", ["--help", "--version", "serve --help", "get --help", "proxy --help", "demo --help"]
+)
+def test_help_of_the_commands_does_not_wait_for_trio(command: str) -> None:
+    assert not {"trio", "ssl", "trio_h2._names", "trio_h2._cli._get"} & _loaded_by_command(command)
+
+
+def test_commands_do_not_import_each_other() -> None:
+    loaded = _loaded_by_command("get http://127.0.0.1:1/")
+    assert "trio_h2._cli._get" in loaded
+    assert not {"trio_h2._cli._serve", "trio_h2._cli._demo", "trio_h2.files", "webbrowser"} & loaded
+    loaded = _loaded_by_command("view no-such-file")
+    assert "trio_h2._cli._view" in loaded
+    assert "trio" not in loaded
+
+
+def _loaded_by_command(arguments: str) -> set[str]:
+    """Returns the modules that the command line imports for these arguments."""
+    code = "import sys, trio_h2._cli; trio_h2._cli.main(sys.argv[1:]); print(); print(*sys.modules)"
+    command = [sys.executable, "-c", code, *arguments.split()]
+    return set(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1].split())

@@ -9,24 +9,19 @@ import io
 import logging
 import os
 import sys
-from typing import TYPE_CHECKING
-
-import trio
+from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
 from ._args import DemoOptions, GetOptions, ProxyOptions, ServeOptions, ViewOptions, parse
-from ._demo import demo
 from ._errors import is_bug, report
-from ._get import get
-from ._interrupt import interruptible
-from ._proxy import prepare_proxy
-from ._serve import prepare, serve
-from ._view import view
-from ._workers import serve_with_workers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
+    from typing import Unpack
 
     from ._args import Options
+
+_T = TypeVar("_T")
+_Ts = TypeVarTuple("_Ts")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,24 +48,49 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: Options) -> int:
-    if isinstance(options, GetOptions | DemoOptions):
-        # Their failures are told in one line, to which the library's log has nothing to add; without any handler,
-        # Python would write warnings to stderr.
-        logging.basicConfig(handlers=[logging.NullHandler()])
+    """Runs a command. What it is made of is imported only now, and `--help` answers at once."""
     match options:
-        case ServeOptions(workers=int(workers)):
-            return trio.run(serve_with_workers, options, workers)
-        case ServeOptions():
-            # Outside of Trio: loading an app runs whatever its author wrote on the top level of the file.
-            return trio.run(serve, prepare(options))
-        case ProxyOptions():
-            return trio.run(serve, prepare_proxy(options))
-        case GetOptions():
-            return trio.run(interruptible, get, options)
         case ViewOptions():
+            from ._view import view
+
             return view(options)
+        case ServeOptions(workers=int(workers)):
+            from ._workers import serve_with_workers
+
+            return _in_trio(serve_with_workers, options, workers)
+        case ServeOptions():
+            from ._serve import prepare, serve
+
+            # Outside of Trio: loading an app runs whatever its author wrote on the top level of the file.
+            return _in_trio(serve, prepare(options))
+        case ProxyOptions():
+            from ._proxy import prepare_proxy
+            from ._serve import serve
+
+            return _in_trio(serve, prepare_proxy(options))
+        case GetOptions():
+            from ._get import get
+
+            return _interruptible(get, options)
         case DemoOptions():
-            return trio.run(interruptible, demo, options)
+            from ._demo import demo
+
+            return _interruptible(demo, options)
+
+
+def _interruptible(command: Callable[[_T], Awaitable[int]], options: _T) -> int:
+    from ._interrupt import interruptible
+
+    # The failures of these commands are told in one line, to which the library's log has nothing to add; without any
+    # handler, Python would write warnings to stderr.
+    logging.basicConfig(handlers=[logging.NullHandler()])
+    return _in_trio(interruptible, command, options)
+
+
+def _in_trio(command: Callable[[Unpack[_Ts]], Awaitable[int]], *args: *_Ts) -> int:
+    import trio
+
+    return trio.run(command, *args)
 
 
 def _flush(code: int) -> int:

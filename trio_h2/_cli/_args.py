@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NoReturn, TypedDict
 
 from trio_h2 import __version__
-from trio_h2.access_log import FORMATS
 
 from ._binds import Bind, parse_bind, parse_descriptor, parse_unix, tcp_bind
 from ._errors import USAGE, one_line
-from ._output import print_text
+from ._text import print_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
 MAX_WORKERS = 512
 MAX_PARALLEL = 1000
 MAX_RETRIES = 1000
+LOG_FORMATS = ("off", "text", "json", "common", "combined")
+"""Those of `trio_h2.access_log`, which ``--help`` need not wait for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -340,7 +341,7 @@ def _add_serve(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     serve.add_argument(
         "--access-log",
-        choices=("off", *FORMATS),
+        choices=LOG_FORMATS,
         default="off",
         help="a line on stderr for each request (default: %(default)s)",
     )

@@ -7,8 +7,6 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from .._util import host_and_port
-
 _FIRST_DESCRIPTOR: Final = 3
 """sd_listen_fds(3): SD_LISTEN_FDS_START."""
 _EVERY_ADDRESS: Final = ("", "*", "::")
@@ -39,6 +37,8 @@ class Bind:
 
     def url(self, scheme: str, port: int) -> str:
         """Returns where a TCP port can be reached."""
+        from .._util import host_and_port  # it imports Trio, which `--help` need not wait for
+
         return f"{scheme}://{host_and_port(self.host or 'localhost', port)}"
 
 

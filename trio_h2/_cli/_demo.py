@@ -18,7 +18,7 @@ from trio_h2.tunnel import ConnectProxy, TunnelRefusedError, open_tunnel, throug
 from ._certs import throwaway_authority
 from ._demo_server import STYLE, DemoServer
 from ._errors import CommandError, leaf_of
-from ._output import print_text
+from ._text import print_text
 
 if TYPE_CHECKING:
     import ssl

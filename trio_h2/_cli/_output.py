@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import select
 import sys
 from typing import TYPE_CHECKING
 
 import trio
 
 from ._errors import CommandError, RequestError, reason
+from ._text import write_all
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -126,27 +126,3 @@ class BinaryGuard:
         if self._left and _find_binary(data[: self._left]):
             raise RequestError(f"{self._what}: the body is binary: -o FILE saves it, -o - writes it to the terminal")
         self._left = max(0, self._left - len(data))
-
-
-def print_text(text: str) -> None:
-    """Prints to stdout at once. For the few words of a command; bodies go through `Output`.
-
-    Raises:
-        CommandError: it cannot be written.
-    """
-    try:
-        if sys.stdout is not None:
-            sys.stdout.write(text)
-            sys.stdout.flush()
-    except OSError as exc:
-        raise CommandError(f"cannot write to stdout: {reason(exc)}") from exc
-
-
-def write_all(fd: int, data: bytes) -> None:
-    """Writes all of *data*; blocks."""
-    left = memoryview(data)
-    while left:
-        try:
-            left = left[os.write(fd, left) :]
-        except BlockingIOError:  # whoever shares this terminal or pipe with us has made it non-blocking
-            select.select([], [fd], [])

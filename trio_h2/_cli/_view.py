@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ._errors import CommandError, UsageError, one_line, reason
-from ._output import print_text, write_all
+from ._text import print_text, write_all
 from ._viewer import NoTraceError, Records, Trace, make_page
 
 if TYPE_CHECKING:
