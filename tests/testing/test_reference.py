@@ -22,12 +22,14 @@ from trio_h2.testing import (
     FrameFlag,
     FrameType,
     GoAwayFrame,
+    HeadersFrame,
     MemoryTransport,
     ReferenceClient,
     ReferencePeer,
     ReferenceServer,
     ReferenceServerStream,
     ReferenceStream,
+    RstStreamFrame,
     ScriptedPeer,
     memory_transports,
     pack_frame,
@@ -611,6 +613,73 @@ async def test_everything_public_is_a_checkpoint(autojump_clock: MockClock) -> N
         for call in calls:
             with trio.testing.assert_checkpoints():
                 await call()
+
+
+@pytest.mark.parametrize("name", ["send_informational", "respond", "send_all", "send_eof", "send_trailers", "push"])
+async def test_what_was_cancelled_before_it_began_has_sent_nothing(autojump_clock: MockClock, name: str) -> None:
+    async def handler(stream: ReferenceServerStream) -> None:
+        begun = name in ("send_all", "send_eof", "send_trailers")
+        if begun:
+            await stream.respond(headers={"x-mine": "1"}, end_stream=False)
+        calls: dict[str, Callable[[], Awaitable[object]]] = {
+            "send_informational": lambda: stream.send_informational(103),
+            "respond": lambda: stream.respond(headers={"x-mine": "2"}),
+            "send_all": lambda: stream.send_all(b"cancelled"),
+            "send_eof": stream.send_eof,
+            "send_trailers": lambda: stream.send_trailers({"cancelled": "1"}),
+            "push": lambda: stream.push("/pushed"),
+        }
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await calls[name]()
+        assert scope.cancelled_caught
+        if begun:
+            await stream.send_all(b"whole")
+            await stream.send_trailers({"x-end": "1"})
+        else:
+            await stream.respond(headers={"x-mine": "1"}, body=b"whole", trailers={"x-end": "1"})
+
+    async with pair(handler) as (client, _server):
+        stream = await client.open_stream("GET", end_stream=True)
+        head = await stream.receive_response()
+        assert (head["x-mine"], await stream.read()) == ("1", b"whole")
+        assert stream.trailers == trio_h2.Headers({"x-end": "1"})
+        assert stream.informational == []
+        assert await stream.receive_push() is None
+
+
+async def test_an_interim_response_waits_until_the_transport_takes_it(autojump_clock: MockClock) -> None:
+    sent: list[float] = []
+
+    async def handler(stream: ReferenceServerStream) -> None:
+        for number in range(20):
+            await stream.send_informational(103, {"link": f"{number}" + "~" * 1000})
+            sent.append(trio.current_time())
+            if number == 19:
+                await stream.respond()
+
+    server_end, client_end = memory_transports(5000)
+    async with trio.open_nursery() as nursery, ScriptedPeer(client_end, client=True) as peer:
+        async with ReferenceServer(server_end, handler):
+            await peer.handshake()
+            await peer.request(end_stream=True)
+            await trio.sleep(1)
+            assert 0 < len(sent) < 10
+            nursery.start_soon(functools.partial(peer.until, HeadersFrame, end_stream=True))
+            await trio.sleep(1)
+            assert len(sent) == 20
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_request_that_is_cancelled_while_the_transport_is_full_is_reset(autojump_clock: MockClock) -> None:
+    client_end, server_end = memory_transports(1000)
+    async with trio.open_nursery() as nursery, ScriptedPeer(server_end, client=False) as peer:
+        nursery.start_soon(peer.handshake)
+        async with ReferenceClient(client_end) as client:
+            with trio.move_on_after(1) as scope:
+                await client.open_stream("GET", headers={"x": "~" * 9000}, end_stream=True)
+            assert scope.cancelled_caught
+            await peer.until(RstStreamFrame, code=ErrorCode.CANCEL)
 
 
 @pytest.mark.parametrize("role", ["client", "server"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,6 +33,46 @@ async def test_each_plain_checkpoint_is_one_moment(count: int, every_task: bool)
     assert await sweep_cancellation(scenario, seeds=[5], every_task=every_task) == count + 1
     # Cancelled before it begins, then in each checkpoint; the last run isn't.
     assert passed == [0, *range(count), count]
+
+
+async def test_other_tasks_add_no_moments_to_those_of_one() -> None:
+    send, receive = trio.open_memory_channel[int](math.inf)
+
+    async def other() -> None:
+        async for _ in receive:
+            pass
+
+    async def scenario() -> None:
+        for number in range(5):
+            send.send_nowait(number)
+            await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(other)
+        assert await sweep_cancellation(scenario, every_task=False) == 6
+        assert await sweep_cancellation(scenario) > 6
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_run_that_was_left_counts_no_further() -> None:
+    for run in CancellationSweep(seeds=[0]):
+        async with run as entered:
+            assert entered is run
+            await trio.lowlevel.checkpoint()
+        where = run.where
+        for _ in range(5):
+            await trio.lowlevel.checkpoint()
+        assert run.where == where
+
+
+async def test_the_limit_is_the_number_of_moments_that_are_not_too_many() -> None:
+    async def scenario() -> None:
+        for _ in range(4):
+            await trio.lowlevel.checkpoint()
+
+    assert await sweep_cancellation(scenario, limit=5) == 5
+    with pytest.raises(AssertionError, match="isn't over after 4 steps"):
+        await sweep_cancellation(scenario, limit=4)
 
 
 @pytest.mark.parametrize("every_task", [True, False])

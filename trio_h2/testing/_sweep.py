@@ -78,7 +78,7 @@ class CancellationSweep:
         """
         for seed in self._seeds:
             for index in itertools.count(1):
-                if index > self._limit:
+                if index > self._limit + 1:  # the last run is not cancelled
                     raise AssertionError(f"the scenario isn't over after {self._limit} steps (seed {seed})")
                 run = SweepRun(seed, index, every_task=self._every_task)
                 yield run
@@ -218,7 +218,6 @@ class _Trigger(trio.abc.Instrument):
         # Woken since the last step ended: by the clock or the network, or, if only one task is looked
         # at, also by another task.
         if self._woken and self._concerns(task):
-            self._woken = False
             self._moment(f"before a step of {task.name}")
 
     def after_task_step(self, task: trio.lowlevel.Task) -> None:
