@@ -24,10 +24,12 @@ class Network:
     Args:
         nursery: where the servers run.
         servers: what serves the first connection, the second …; the last one serves all further ones, too.
+        capacity: how many bytes may be unread in each direction, ``None`` for no bound.
     """
 
-    def __init__(self, nursery: trio.Nursery, *servers: Serve) -> None:
+    def __init__(self, nursery: trio.Nursery, *servers: Serve, capacity: int | None = None) -> None:
         self._nursery = nursery
+        self._capacity = capacity
         self._servers = list(servers)
         self.asked: list[str] = []
         """The origins of the connections that were made, in order."""
@@ -38,7 +40,7 @@ class Network:
         self.asked.append(origin)
         serve = self._servers.pop(0) if len(self._servers) > 1 else self._servers[0]
         await trio.lowlevel.checkpoint()
-        ours, theirs = memory_transports()
+        ours, theirs = memory_transports(self._capacity)
         self._nursery.start_soon(self._serve, serve, theirs)
         return ours
 
@@ -51,10 +53,10 @@ class Network:
 
 
 @asynccontextmanager
-async def network(*servers: Serve) -> AsyncGenerator[Network, None]:
+async def network(*servers: Serve, capacity: int | None = None) -> AsyncGenerator[Network, None]:
     """A network whose servers end with the block."""
     async with trio.open_nursery() as nursery:
-        yield Network(nursery, *servers)
+        yield Network(nursery, *servers, capacity=capacity)
         nursery.cancel_scope.cancel()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .._public import publish as _publish
 from ._client import Client as Client
+from ._client_exchange import ClientExchange as ClientExchange
 from ._cookie_jar import CookieJarLike as CookieJarLike
 from ._cookie_jar import CookieLike as CookieLike
 from ._errors import DownloadError as DownloadError
@@ -11,6 +12,7 @@ from ._errors import ProxyError as ProxyError
 from ._errors import RequestTimeoutError as RequestTimeoutError
 from ._errors import StatusError as StatusError
 from ._errors import TooManyRedirectsError as TooManyRedirectsError
+from ._exchange_block import ExchangeBlock as ExchangeBlock
 from ._lines import LineIterator as LineIterator
 from ._options import RequestOptions as RequestOptions
 from ._outgoing import FileContent as FileContent

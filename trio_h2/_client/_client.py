@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 import trio
 
 from .. import ClientConfig, Headers, __version__
-from .._checks import check_bool, check_int, check_seconds
+from .._checks import bytes_of, check_bool, check_int, check_seconds
 from .._content import DEFAULT_MAX_BODY_SIZE
 from .._util import construct, interrupt_safe, unwrap_body_error
+from ._attempts import Attempts
 from ._content import content_of
 from ._decoded import codings
 from ._dialer import Dialer
+from ._exchange_block import ExchangeBlock
 from ._handling import Handling
 from ._outgoing import Outgoing, merged, plain_names, where
 from ._pool import Pool
@@ -353,6 +355,59 @@ class Client:
         number = self._pool.number()
         outgoing = Outgoing(method, text, origin, target, fields, body, expect_continue, priority, number, timeouts)
         return construct(RequestBlock, outgoing, self._pool, self._timeouts, self._retry, handling)
+
+    def exchange(
+        self,
+        method: str,
+        url: Url,
+        *,
+        params: Params | None = None,
+        headers: HeadersInput | None = None,
+        body: bytes | bytearray | memoryview = b"",
+        end_stream: bool = False,
+        own_headers: bool = True,
+        priority: Priority | None = None,
+        timeouts: Timeouts | None = None,
+    ) -> ExchangeBlock:
+        """Prepares a request whose body you send yourself, while the response comes; ``async with`` sends its head.
+
+        For bodies of both sides at the same time, trailers of a request, and 1xx responses as they come. It knows no
+        redirects, cookies and content codings. Leaving the block gives up what has not ended, and keeps the connection
+        for others.
+
+        Args:
+            method: the request method; ``"CONNECT"`` is for `tunnel.open_tunnel`.
+            url: whole, with its scheme.
+            params: what is added to the query.
+            headers: a mapping or pairs; ``expect: 100-continue`` is left to you, as is the wait for the answer.
+            body: the beginning of the body.
+            end_stream: whether the request ends with it. If not, HTTP/1.1 sends it in chunks, unless *headers* have
+                ``content-length``.
+            own_headers: whether fields that the client was made with, and ``user-agent`` and ``accept``, are added.
+            priority: how much the response matters (RFC 9218); over HTTP/2 only.
+            timeouts: as in `request`.
+
+        Returns:
+            A block; nothing has been sent yet. Entering it gives a `ClientExchange` when the head is on its way.
+
+        Raises:
+            TypeError, ValueError: an argument is not allowed.
+
+        Entering the block raises `OSError`, `HandshakeError`, `RequestTimeoutError`, `StreamError` or `SessionError` as
+        that of a `request` does, if no connection takes the request.
+        """
+        if method == "CONNECT":
+            raise ValueError("method must not be 'CONNECT': trio_h2.tunnel.open_tunnel makes tunnels")
+        content = bytes_of("body", body)
+        check_bool("end_stream", end_stream)
+        check_bool("own_headers", own_headers)
+        text, origin, target = where(url, params)
+        fields = merged(self._headers if own_headers else {}, headers, plain_names(headers))
+        number = self._pool.number()
+        outgoing = Outgoing(method, text, origin, target, fields, content, False, priority, number, timeouts)
+        handling = Handling(0, False, None)
+        attempts = construct(Attempts, outgoing, self._pool, self._timeouts, self._retry, handling)
+        return construct(ExchangeBlock, attempts, content, end_stream=end_stream)
 
     async def fetch(
         self,

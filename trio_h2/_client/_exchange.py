@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from .. import Headers
+    from .. import Headers, Priority
 
 
 class Exchange(Protocol):
@@ -45,6 +45,12 @@ class Exchange(Protocol):
 
     async def send_eof(self) -> None:
         """Ends the request."""
+
+    async def send_trailers(self, headers: Headers, /) -> None:
+        """Ends the request with trailers, where it can have some."""
+
+    def prioritize(self, priority: Priority, /) -> None:
+        """Tells the server how much the response matters, where that can be said."""
 
     def destroy(self) -> None:
         """Ends the exchange at once, if it has not ended."""

@@ -13,6 +13,7 @@ from ._errors import proxy_refusal
 from ._http1_errors import lost, malformed, speaks_http2
 
 if TYPE_CHECKING:
+    from .. import Priority
     from ._http1 import Http1Connection
     from ._outgoing import Outgoing
 
@@ -24,6 +25,8 @@ _DROPPED: Final = frozenset(
 _CONNECTION_FIELDS: Final = frozenset(
     (b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade")
 )
+_NOT_IN_TRAILERS: Final = _CONNECTION_FIELDS | {b"content-length", b"host"}
+"""RFC 9110 §6.5.1: not those "necessary for message framing", "routing" and the like."""
 _DIRECT: Final = 64 * 1024
 _SETTINGS_HEAD: Final = b"\x04\x00\x00\x00\x00\x00"
 """Type, flags and stream of a SETTINGS frame, which come after three bytes of length."""
@@ -131,11 +134,25 @@ class Http1ClientExchange:
 
     async def send_eof(self) -> None:
         """Ends the request."""
+        await self._send_end([])
+
+    async def send_trailers(self, headers: Headers, /) -> None:
+        """Ends the request with trailers; they are dropped where the body is not chunked."""
+        for name, _ in headers.raw:
+            if name in _NOT_IN_TRAILERS or name[:1] == b":":
+                raise ValueError(f"header field {name.decode('latin-1')!r} is not allowed in trailers")
+        # RFC 9112 §7.1.2: trailers are a part of the chunked coding, and of no other.
+        await self._send_end(headers.raw if self._chunked else [])
+
+    def prioritize(self, priority: Priority, /) -> None:
+        """HTTP/1.1 cannot say it."""
+
+    async def _send_end(self, trailers: list[tuple[bytes, bytes]]) -> None:
         async with self._sending:
             if self.send_unwanted:
                 return
             try:
-                end = self._wire.send(h11.EndOfMessage()) or b""
+                end = self._wire.send(h11.EndOfMessage(headers=trailers)) or b""
             except h11.LocalProtocolError as exc:
                 raise LocalProtocolError(f"the body of the request is not right: {exc}") from None
             await self._connection.send(end)
@@ -212,6 +229,8 @@ class Http1ClientExchange:
                 raise malformed(str(exc).partition(": b")[0]) from None
             if event is not h11.NEED_DATA:
                 return event
+            if self._over:
+                raise trio.ClosedResourceError("this exchange was given up")
             data = await self._connection.receive()
             ended = not data
             if self._response is None and not self.informational and (self._beginning or data[:1] == b"\x00"):

@@ -59,6 +59,20 @@ class Incoming:
         """The trailers, if they have come."""
         return self._exchange.trailers if self.ended else None
 
+    async def receive_informational(self) -> Headers | None:
+        """Waits for the next 1xx response, ``None`` if the final one has come."""
+        self._waits_for_head = True
+        if self._sent:
+            self._begin(self._timeouts.response)
+        try:
+            return await self._exchange.receive_informational()
+        except trio.ClosedResourceError:
+            self._raise_if_expired("response", self._timeouts.response)
+            raise
+        finally:
+            self._waits_for_head = False
+            self.due = math.inf
+
     async def receive_head(self) -> Headers:
         """Waits for the head of the final response."""
         self._waits_for_head = True
