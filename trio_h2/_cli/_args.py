@@ -50,7 +50,16 @@ class ServeOptions(ListenOptions):
     directory: str | None = None
     """What to serve the files of; `None` with an app."""
     app: str | None = None
-    """FILE.py:NAME of the handler to serve with; `None` with a directory."""
+    """FILE.py:NAME or MODULE:NAME of the handler to serve with; `None` with a directory."""
+    asgi: str | None = None
+    """The same of an ASGI application, if that is to be served."""
+    factory: bool = False
+    """Whether it is a function that makes the application."""
+    app_dir: str | None = None
+    """Where modules are looked for first; `None` for the current directory."""
+    root_path: str = ""
+    """Where the application is mounted."""
+    lifespan: Literal["auto", "on", "off"] = "auto"
     hidden: bool = False
     listing: bool = False
     fallback: str | None = None
@@ -159,20 +168,37 @@ def parse(argv: Sequence[str]) -> Options:
 
 
 def _serve_options(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> ServeOptions:
-    if arguments.app is not None and arguments.directory is not None:
-        parser.error("serve either DIRECTORY or --app, not both")
+    served = [name for name in ("app", "asgi") if getattr(arguments, name) is not None]
+    if len(served) > 1:
+        parser.error("serve either --app or --asgi, not both")
+    if served and arguments.directory is not None:
+        parser.error(f"serve either DIRECTORY or --{served[0]}, not both")
     for name in ("hidden", "listing", "fallback"):
-        if arguments.app is not None and getattr(arguments, name):
-            parser.error(f"--{name} is for a DIRECTORY, not for --app")
-    directory = "." if arguments.app is None and arguments.directory is None else arguments.directory
+        if served and getattr(arguments, name):
+            parser.error(f"--{name} is for a DIRECTORY, not for --{served[0]}")
+    for name, given in (
+        ("factory", arguments.factory),
+        ("root-path", arguments.root_path != ""),
+        ("lifespan", arguments.lifespan != "auto"),
+    ):
+        if given and arguments.asgi is None:
+            parser.error(f"--{name} needs --asgi")
+    if arguments.app_dir is not None and not served:
+        parser.error("--app-dir needs --app or --asgi")
+    directory = "." if not served and arguments.directory is None else arguments.directory
     return ServeOptions(
         directory=directory,
         app=arguments.app,
+        asgi=arguments.asgi,
+        factory=arguments.factory,
+        app_dir=arguments.app_dir,
+        root_path=arguments.root_path,
+        lifespan=arguments.lifespan,
         hidden=arguments.hidden,
         listing=arguments.listing,
         fallback=arguments.fallback,
         workers=arguments.workers,
-        allow_http1=arguments.allow_http1,
+        allow_http1=arguments.allow_http1 or arguments.asgi is not None,
         proxy_protocol=arguments.proxy_protocol,
         trusted_proxies=tuple(arguments.trusted_proxies),
         access_log=arguments.access_log,
@@ -296,17 +322,35 @@ def _parser() -> argparse.ArgumentParser:
 def _add_serve(commands: argparse._SubParsersAction[_Parser]) -> None:
     serve = commands.add_parser(
         "serve",
-        help="serve files, or a handler of your own",
-        description="Serves the files of DIRECTORY, or a stream handler. Without TLS, clients need prior knowledge. "
-        "Prints 'Listening on URL' when it accepts connections. SIGINT and SIGTERM let running requests finish; "
-        "a second one ends at once.",
+        help="serve files, a handler of your own, or an ASGI application",
+        description="Serves the files of DIRECTORY, a stream handler, or an ASGI application. Without TLS, clients "
+        "need prior knowledge of HTTP/2. Prints 'Listening on URL' when it accepts connections. SIGINT and SIGTERM let "
+        "running requests finish; a second one ends at once.",
         allow_abbrev=False,
     )
     serve.add_argument("directory", metavar="DIRECTORY", nargs="?", help="default: the current directory")
     serve.add_argument(
         "--app",
         metavar="FILE.py:NAME",
-        help="serve with the async function NAME(stream), or NAME(request, response), of FILE.py",
+        help="serve with the async function NAME(stream), or NAME(request, response), of FILE.py; or of a module: "
+        "MODULE:NAME",
+    )
+    serve.add_argument(
+        "--asgi",
+        metavar="MODULE:NAME",
+        help="serve the ASGI application NAME of a module, or of FILE.py, over HTTP/2 and HTTP/1.1; it must run on "
+        "Trio",
+    )
+    serve.add_argument("--factory", action="store_true", help="NAME of --asgi is a function that makes the application")
+    serve.add_argument("--app-dir", metavar="DIR", help="look for MODULE in DIR first; default: the current directory")
+    serve.add_argument(
+        "--root-path", metavar="PATH", default="", help="the prefix that a proxy takes away from paths, for --asgi"
+    )
+    serve.add_argument(
+        "--lifespan",
+        choices=("auto", "on", "off"),
+        default="auto",
+        help="whether the application of --asgi has a lifespan; default: auto, which asks it",
     )
     serve.add_argument(
         "--hidden", action="store_true", help="serve names that begin with a dot, too, not only those below .well-known"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ from ._trace import open_trace
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Awaitable, Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from trio_h2.access_log import Format
     from trio_h2.testing import ThrowawayAuthority
@@ -45,6 +47,8 @@ class Service:
     proxy_protocol: bool = False
     renewal: Renewal | None = None
     """Reads the certificate again; ``None`` if there is none in files."""
+    lifespan: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
+    """Makes the block in which it can be served."""
 
 
 def prepare(options: ServeOptions) -> Service:
@@ -53,15 +57,22 @@ def prepare(options: ServeOptions) -> Service:
     Raises:
         CommandError: it cannot be loaded.
     """
+    lifespan: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
     if options.app is not None:
-        handler = load_app(options.app)
+        handler = load_app(options.app, options.app_dir)
+    elif options.asgi is not None:
+        from ._asgi import AsgiService  # which takes time to load, and most commands do without it
+
+        service = AsgiService(options)
+        handler, lifespan = service.handler, service.lifespan
     else:
         assert options.directory is not None
         handler = _directory(options.directory, options)
     if options.access_log != "off":
         handler = _logged(handler, options.access_log)
     try:
-        config = trio_h2.ServerConfig(trusted_proxies=options.trusted_proxies)
+        websockets = options.asgi is not None
+        config = trio_h2.ServerConfig(trusted_proxies=options.trusted_proxies, enable_connect_protocol=websockets)
         config = traced(config, options, "trio-h2 serve")
     except ValueError as exc:
         raise UsageError(str(exc).replace("trusted_proxies", "--trusted-proxy")) from exc
@@ -70,6 +81,7 @@ def prepare(options: ServeOptions) -> Service:
         allow_http1=options.allow_http1,
         proxy_protocol=options.proxy_protocol,
         renewal=renewal(options, allow_http1=options.allow_http1),
+        lifespan=lifespan,
     )
 
 
@@ -178,7 +190,7 @@ async def serve(service: Service) -> int:
         await say_listening(sockets.urls)
 
     try:
-        return await serve_until_told(start, announce, renewal=service.renewal)
+        return await serve_until_told(start, announce, renewal=service.renewal, lifespan=service.lifespan)
     finally:
         sockets.close()
 
@@ -210,6 +222,7 @@ async def serve_until_told(
     orphaned: Callable[[], Awaitable[None]] = trio.sleep_forever,
     *,
     renewal: Renewal | None = None,
+    lifespan: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
 ) -> int:
     """Runs a server until a signal, or until nobody is there any more to send one; then lets requests finish.
 
@@ -218,12 +231,24 @@ async def serve_until_told(
         announce: called when connections are accepted.
         orphaned: returns when the server has to end without a signal.
         renewal: reads the certificate again on SIGHUP; without one, that signal does what it always does.
+        lifespan: makes the block in which the server runs. Signals mean what they always do while it is entered and
+            left.
 
     Returns:
         The exit code, as for `serve`.
     """
     # What goes wrong in an app is shown with its traceback: it is the user's own.
     logging.basicConfig(format="trio-h2: %(message)s", level=logging.WARNING)
+    async with lifespan():
+        return await _until_told(start, announce, orphaned, renewal)
+
+
+async def _until_told(
+    start: Callable[[trio.Nursery], Awaitable[trio_h2.Server]],
+    announce: Callable[[trio_h2.Server], Awaitable[None]],
+    orphaned: Callable[[], Awaitable[None]],
+    renewal: Renewal | None,
+) -> int:
     code = 0
     expected = (signal.SIGINT, signal.SIGTERM, *(() if renewal is None else RENEW))
     with trio.open_signal_receiver(*expected) as signals:

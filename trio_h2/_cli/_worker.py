@@ -106,4 +106,4 @@ async def _work(assignment: Assignment, service: Service) -> int:
         await control.recv(1)
 
     with control:
-        return await serve_until_told(start, announce, orphaned, renewal=service.renewal)
+        return await serve_until_told(start, announce, orphaned, renewal=service.renewal, lifespan=service.lifespan)
