@@ -1,4 +1,3 @@
-import json
 from collections.abc import AsyncIterator
 
 import trio
@@ -7,51 +6,43 @@ import trio_h2
 
 
 async def notes(url: str) -> trio_h2.JSONValue:
-    async with trio_h2.connect(url) as session:
-        async with session.request("GET", "/notes", headers={"accept": "application/json"}) as stream:
-            response = await stream.receive_response()
-            if response.status != 200:
-                raise RuntimeError(f"{response.status} from /notes")
-            return await stream.json()
+    async with trio_h2.Client() as client:
+        response = await client.get(f"{url}/notes", headers={"accept": "application/json"})
+        response.raise_for_status()
+        return response.json()
 
 
-async def add(session: trio_h2.ClientSession, text: str) -> str:
-    headers = {"content-type": "application/json"}
-    body = json.dumps({"text": text}).encode()
-    async with session.request("POST", "/notes", headers=headers, body=body) as stream:
-        response = await stream.receive_response()
-        return response["location"]
+async def add(client: trio_h2.Client, url: str, text: str) -> str:
+    response = await client.post(f"{url}/notes", json={"text": text})
+    response.raise_for_status()
+    return response.headers["location"]
 
 
-async def size(session: trio_h2.ClientSession, path: str) -> int:
+async def size(client: trio_h2.Client, url: str) -> int:
     total = 0
-    async with session.request("GET", path) as stream:
-        async for chunk in stream:
+    async with client.request("GET", url) as response:
+        async for chunk in response:
             total += len(chunk)
     return total
 
 
-async def upload(session: trio_h2.ClientSession, chunks: AsyncIterator[bytes]) -> int:
-    async with session.request("PUT", "/file", end_stream=False) as stream:
-        async for chunk in chunks:
-            await stream.send_all(chunk)
-        await stream.send_eof()
-        response = await stream.receive_response()
-        return response.status
+async def upload(client: trio_h2.Client, url: str, chunks: AsyncIterator[bytes]) -> int:
+    response = await client.put(f"{url}/file", body=chunks)
+    return response.status
 
 
-async def in_time(session: trio_h2.ClientSession) -> str | None:
+async def in_time(client: trio_h2.Client, url: str) -> str | None:
     with trio.move_on_after(2):  # for all of it
-        async with session.request("GET", "/slow") as stream:
-            return await stream.text()
+        response = await client.get(f"{url}/slow")
+        return response.text
     return None
 
 
-async def both(session: trio_h2.ClientSession) -> list[int]:
+async def both(client: trio_h2.Client, url: str) -> list[int]:
     sizes: list[int] = []
 
     async def one(path: str) -> None:
-        sizes.append(await size(session, path))
+        sizes.append(await size(client, url + path))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(one, "/one")

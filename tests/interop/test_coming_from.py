@@ -101,8 +101,8 @@ async def notes_and_files(stream: trio_h2.ServerStream) -> None:
 
 @pytest.fixture
 async def url() -> AsyncGenerator[str, None]:
-    async with trio_h2.open_server(notes_and_files, grace=0) as server:
-        yield server.url
+    async with trio_h2.open_server(notes_and_files, allow_http1=True, grace=0) as server:
+        yield server.url.rstrip("/")
 
 
 async def chunks() -> AsyncIterator[bytes]:
@@ -128,12 +128,13 @@ async def test_with_httpx(url: str, peers: PeerFinder) -> None:
 
 async def test_with_trio_h2(url: str) -> None:
     assert await with_trio_h2.notes(url) == ["buy milk"]
-    async with trio_h2.connect(url) as session:
-        assert await with_trio_h2.add(session, "buy bread") == "/notes/2"
-        assert await with_trio_h2.size(session, "/one") == 1_000_000
-        assert await with_trio_h2.upload(session, chunks()) == 201
-        assert await with_trio_h2.in_time(session) is None
-        assert sorted(await with_trio_h2.both(session)) == [1_000_000, 2_000_000]
+    async with trio_h2.Client(prior_knowledge=True) as client:
+        assert await with_trio_h2.add(client, url, "buy bread") == "/notes/2"
+        assert await with_trio_h2.size(client, f"{url}/one") == 1_000_000
+        assert await with_trio_h2.upload(client, url, chunks()) == 201
+        assert await with_trio_h2.in_time(client, url) is None
+        assert sorted(await with_trio_h2.both(client, url)) == [1_000_000, 2_000_000]
+        assert len(client.sessions) == 1
 
 
 async def test_names_of_httpx_exist(peers: PeerFinder) -> None:
