@@ -44,6 +44,8 @@ def publish(namespace: dict[str, object], *, into: str | None = None) -> None:
     home = namespace if into is None else vars(sys.modules[into])
     if home is not namespace:
         home.update({name: namespace[name] for name in names})
+    if home["__name__"] != _LIBRARY:
+        importlib.import_module(f"{_LIBRARY}._names")  # whose types stand in the annotations of the others
     package = _Package(home)
     for name in names:
         package.take(namespace[name])
@@ -62,14 +64,20 @@ def lazily(namespace: dict[str, object], *parts: str) -> tuple[Callable[[str], o
     package = str(namespace["__name__"])
 
     def find(name: str) -> object:
-        if not name.startswith("_"):
+        if name == "__all__":
+            return namespace.setdefault("__all__", listed())
+        # `from trio_h2 import websocket` asks here first, and goes on to the module if there is no such name.
+        if not name.startswith("_") and not is_module(name):
             for part in parts:
                 importlib.import_module(part, package)
                 if name in namespace:
                     return namespace[name]
-        elif name == "__all__":
-            return namespace.setdefault("__all__", listed())
         raise AttributeError(f"module {package!r} has no attribute {name!r}", name=name, obj=sys.modules[package])
+
+    def is_module(name: str) -> bool:
+        from importlib.util import find_spec
+
+        return find_spec(f"{package}.{name}") is not None
 
     def listed() -> list[str]:
         return [name for part in parts for name in importlib.import_module(part, package).__all__]
@@ -173,10 +181,7 @@ class _Package:
             if hasattr(sys.modules.get(module), name):
                 found: object = getattr(sys.modules[module], name)
                 return found
-        if name in sys.modules:
-            return sys.modules[name]
-        # The rest of the library may not be here yet. Its own names are none of those that come later.
-        return None if self._name == _LIBRARY else getattr(sys.modules[_LIBRARY], name, None)
+        return sys.modules.get(name)
 
 
 def _is_private(module: str) -> bool:

@@ -50,6 +50,23 @@ def test_servers_do_not_import_the_client() -> None:
     assert "trio_h2._client._pool" in _loaded("trio_h2.Client")
 
 
+_ROOMS = """
+from types import FunctionType
+from typing import get_type_hints
+from trio_h2 import access_log, asgi, compat, constants, files, instruments, testing, tunnel, websocket
+for room in (access_log, asgi, compat, constants, files, instruments, testing, tunnel, websocket):
+    for name in room.__all__:
+        if isinstance(getattr(room, name), FunctionType):
+            get_type_hints(getattr(room, name))
+"""
+
+
+def test_the_other_modules_do_not_import_the_client_and_know_their_types_without_it() -> None:
+    loaded = _loaded(_ROOMS)
+    assert "trio_h2.websocket" in loaded
+    assert not [name for name in loaded if name.startswith("trio_h2._client")]
+
+
 def test_names_that_are_not_there() -> None:
     with pytest.raises(AttributeError, match="module 'trio_h2' has no attribute 'conect'") as caught:
         trio_h2.conect  # type: ignore[attr-defined]  # noqa: B018
