@@ -97,7 +97,7 @@ async def test_a_body_has_a_limit(size: int, announced: bool, version: str) -> N
     if size == 100:
         assert (reply.status, reply.body) == (200, b"x" * 100)
     else:
-        assert (reply.status, reply.body) == (413, b"the body has more than 100 bytes")
+        assert (reply.status, reply.body) == (413, b"the body has more than 100 bytes\n")
 
 
 @every_version
@@ -147,7 +147,7 @@ async def test_an_announced_body_is_refused_before_it_is_sent(autojump_clock: Mo
             "POST", headers={"content-length": "1001", "expect": "100-continue"}, end_stream=False
         )
         await peer.expect_headers(stream_id, status=413)
-        assert await peer.collect_body(stream_id) == b"the body has more than 1000 bytes"
+        assert await peer.collect_body(stream_id) == b"the body has more than 1000 bytes\n"
         await peer.expect_rst(stream_id, ErrorCode.NO_ERROR)
 
 

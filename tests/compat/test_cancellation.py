@@ -40,7 +40,7 @@ EXCHANGES = {
     "/read": (BODY, {}, BODY),
     "/hints": (b"", {}, b"done"),
     "/form": (FORM, {"content-type": "multipart/form-data; boundary=cut"}, b"1" + BODY),
-    "/large": (BODY, {}, b"the body has more than 200 bytes"),
+    "/large": (BODY, {}, b"the body has more than 200 bytes\n"),
 }
 
 

@@ -316,6 +316,7 @@ async def test_what_is_too_much(body: bytes, kind: str, reason: str, announced: 
         reply = await client.fetch("POST", headers={"content-type": kind}, body=body, trailers=trailers)
     assert reply.status == 413
     assert reason in reply.body.decode()
+    assert reply.body.endswith(b"\n")
 
 
 async def test_text_is_limited_whatever_the_form_may_have() -> None:
@@ -323,7 +324,7 @@ async def test_text_is_limited_whatever_the_form_may_have() -> None:
         await request.form(max_size=1000)
 
     reply = await post(compat.request_handler(app, max_body_size=200), b"a=" + b"x" * 200, URLENCODED)
-    assert (reply.status, reply.body) == (413, b"the body has more than 200 bytes")
+    assert (reply.status, reply.body) == (413, b"the body has more than 200 bytes\n")
 
 
 async def test_what_is_just_enough() -> None:

@@ -83,7 +83,7 @@ async def test_the_json_api(folder: Path, monkeypatch: pytest.MonkeyPatch, capsy
             ),
             (
                 """curl --cacert cert.pem https://localhost:8443/notes -d '{"text":'""",
-                "the body is not JSON: Expecting value in line 1, column 9",
+                "the body is not JSON: Expecting value in line 1, column 9\n",
             ),
         ]:
             version = ["--write-out", "%{stderr}HTTP/%{http_version}"]

@@ -117,7 +117,7 @@ async def test_what_nobody_catches_is_answered(
 ) -> None:
     reply = await post(read, body, version, content_type)
     assert reply.status == status
-    assert reply.body.decode() == reason
+    assert reply.body.decode() == f"{reason}\n"  # a line: a shell's prompt comes below it
     assert reply.headers["content-type"] == "text/plain; charset=utf-8"
     assert "date" in reply.headers
     assert [record for record in caplog.records if record.levelno > logging.INFO] == []
@@ -265,7 +265,7 @@ async def test_an_announced_body_is_refused_before_it_is_sent(autojump_clock: tr
         headers = {"content-length": "1001", "expect": "100-continue"}
         stream_id = await peer.request("POST", headers=headers, end_stream=False)
         await peer.expect_headers(stream_id, status=413)
-        assert await peer.collect_body(stream_id) == b"the body has more than 1000 bytes"
+        assert await peer.collect_body(stream_id) == b"the body has more than 1000 bytes\n"
         await peer.expect_rst(stream_id, ErrorCode.NO_ERROR)
 
 

@@ -150,7 +150,7 @@ def _respond_500(stream: StreamCore) -> None:
 def _respond_with_reason(stream: StreamCore, error: BodyError) -> None:
     port, request = stream.port, stream.request
     assert request is not None
-    content, head = error.reason.encode(), request.method == "HEAD"
+    content, head = f"{error.reason}\n".encode(), request.method == "HEAD"
     date = http_date() if isinstance(port.config, ServerConfig) and port.config.send_date else None
     fields = {":status": str(error.status), "content-type": "text/plain; charset=utf-8"}
     response = response_head(fields, len(content), end_stream=False, head=head, date=date, stream_id=stream.id)

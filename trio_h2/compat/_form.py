@@ -69,11 +69,11 @@ def decode_urlencoded(body: bytes, max_fields: int) -> list[tuple[str, str]]:
         HTTPError: 400, it is not UTF-8; 413, there are too many.
     """
     if body.count(b"&") >= max_fields:
-        raise HTTPError(413, f"the form has more than {max_fields} fields")
+        raise HTTPError(413, f"the form has more than {max_fields} fields\n")
     try:
         return parse_qsl(body.decode("utf-8"), keep_blank_values=True, errors="strict")
     except UnicodeDecodeError as exc:
-        raise HTTPError(400, "the form is not in UTF-8") from exc
+        raise HTTPError(400, "the form is not in UTF-8\n") from exc
 
 
 def kind_of(headers: Headers) -> email.message.Message:
@@ -84,7 +84,7 @@ def kind_of(headers: Headers) -> email.message.Message:
     """
     message = content_type(headers)
     if message is None:
-        raise HTTPError(415, "the content-type of the body has too many parameters")
+        raise HTTPError(415, "the content-type of the body has too many parameters\n")
     return message
 
 
@@ -101,5 +101,5 @@ def boundary_of(kind: email.message.Message) -> bytes:
     # RFC 2046 §5.1.1: "Boundary delimiters must not appear within the encapsulated material", and have 1 to 70
     # characters.
     if not boundary or len(boundary) > 70 or not boundary.isascii():
-        raise HTTPError(400, "the content-type of the form has no good boundary")
+        raise HTTPError(400, "the content-type of the form has no good boundary\n")
     return boundary.encode("ascii")

@@ -49,7 +49,7 @@ def _extended_filename(disposition: str) -> str | None:
         if name.lower() == "filename*":
             match = _extended(value.strip(' \t"'))
             if match is None:
-                raise HTTPError(400, "the filename* of a part of the form is malformed, or in an unknown charset")
+                raise HTTPError(400, "the filename* of a part of the form is malformed, or in an unknown charset\n")
             return unquote_to_bytes(match[2]).decode(match[1])
     return None
 
@@ -116,7 +116,7 @@ class PartParser:
         try:
             self._parser.write(data)
         except self._error as exc:
-            raise HTTPError(400, f"the form is malformed: {exc}") from exc
+            raise HTTPError(400, f"the form is malformed: {exc}\n") from exc
         steps, self._steps = self._steps, []
         return steps
 
@@ -127,14 +127,14 @@ class PartParser:
             HTTPError: 400, its last boundary is missing.
         """
         if not self._whole:
-            raise HTTPError(400, "the form is cut: its last boundary is missing")
+            raise HTTPError(400, "the form is cut: its last boundary is missing\n")
 
     # -- called by the parser --------------------------------------------------------------------------------------
 
     def _part_begin(self) -> None:
         self._parts += 1
         if self._parts > self._max_parts:
-            raise HTTPError(413, f"the form has more than {self._max_parts} parts")
+            raise HTTPError(413, f"the form has more than {self._max_parts} parts\n")
         self._fields = []
 
     def _header_field(self, data: bytes, start: int, end: int) -> None:
@@ -151,12 +151,12 @@ class PartParser:
         try:
             headers = Headers(self._fields)
         except ValueError as exc:
-            raise HTTPError(400, f"a part of the form is malformed: {exc}") from exc
+            raise HTTPError(400, f"a part of the form is malformed: {exc}\n") from exc
         kind, options = self._options(headers.get("content-disposition"))
         name = options.get(b"name")
         # RFC 7578 §4.2: "The Content-Disposition header field MUST also contain an additional parameter of 'name'".
         if kind != b"form-data" or name is None:
-            raise HTTPError(400, "a part of the form has no content-disposition with a name")
+            raise HTTPError(400, "a part of the form has no content-disposition with a name\n")
         filename = options.get(b"filename")
         try:
             if filename is None:
@@ -165,7 +165,7 @@ class PartParser:
                 told = filename.decode()
             self._steps.append(PartBegan(name.decode(), told, headers))
         except UnicodeDecodeError as exc:
-            raise HTTPError(400, "a name in the form is not in UTF-8") from exc
+            raise HTTPError(400, "a name in the form is not in UTF-8\n") from exc
 
     def _part_data(self, data: bytes, start: int, end: int) -> None:
         self._steps.append(data[start:end])
@@ -229,7 +229,7 @@ class FormReader:
             self._name = part.name
             return
         if len(self.files) >= self._max_files:
-            raise HTTPError(413, f"the form has more than {self._max_files} files")
+            raise HTTPError(413, f"the form has more than {self._max_files} files\n")
         self._spool = Spool(self._memory)
         self._keep(self._spool)
         self.files.append(construct(UploadedFile, part.name, part.filename, part.headers, self._spool))
@@ -237,11 +237,11 @@ class FormReader:
     def _count_text(self, size: int) -> None:
         self._text += size
         if self._text > self._max_text:
-            raise HTTPError(413, f"the form has more than {self._max_text} bytes of text")
+            raise HTTPError(413, f"the form has more than {self._max_text} bytes of text\n")
 
     def _end_field(self) -> None:
         try:
             self.fields.append((self._name, self._value.decode()))
         except UnicodeDecodeError as exc:
-            raise HTTPError(400, f"the field {self._name[:64]!a} of the form is not in UTF-8") from exc
+            raise HTTPError(400, f"the field {self._name[:64]!a} of the form is not in UTF-8\n") from exc
         self._value.clear()

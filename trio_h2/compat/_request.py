@@ -304,7 +304,7 @@ class Request(metaclass=NoPublicConstructor):
             await self._read_form(reader, limit)
             self._form = construct(Form, reader.fields, reader.files)
         else:
-            raise HTTPError(415, f"a form must be {MULTIPART} or {URLENCODED}")
+            raise HTTPError(415, f"a form must be {MULTIPART} or {URLENCODED}\n")
         return self._form
 
     async def _read_form(self, reader: FormReader, limit: int) -> None:
@@ -397,7 +397,7 @@ def _close_all(spools: Sequence[Spool]) -> None:
 
 
 def _too_large(limit: int) -> HTTPError:
-    return HTTPError(413, f"the body has more than {limit} bytes")
+    return HTTPError(413, f"the body has more than {limit} bytes\n")
 
 
 async def _as_response(body: Awaitable[T]) -> T:
@@ -405,4 +405,4 @@ async def _as_response(body: Awaitable[T]) -> T:
     try:
         return await body
     except BodyError as exc:
-        raise HTTPError(exc.status, exc.reason) from exc
+        raise HTTPError(exc.status, f"{exc.reason}\n") from exc
