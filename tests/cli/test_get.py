@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -201,6 +202,24 @@ async def test_unusable_authorities(get: Command, tmp_path: Path) -> None:
     (await get("https://localhost:1", "--ca", str(tmp_path / "absent"))).failed(1, "cannot read", "absent")
     (tmp_path / "text").write_text("no certificate")
     (await get("https://localhost:1", "--ca", str(tmp_path / "text"))).failed(1, "text")
+
+
+async def test_a_server_that_speaks_tls(get: Command) -> None:
+    """It answers clear text with an alert; nobody is told to try HTTP/1.1 then."""
+
+    async def tls_server(stream: trio.abc.Stream) -> None:
+        await stream.receive_some()
+        await stream.send_all(b"\x15\x03\x03\x00\x02\x02\x46")
+        await stream.aclose()
+
+    async with trio.open_nursery() as nursery:
+        listener, *_ = await nursery.start(partial(trio.serve_tcp, host="127.0.0.1"), tls_server, 0)
+        url = f"http://127.0.0.1:{listener.socket.getsockname()[1]}"
+        for options in ((), ("--http1",)):
+            failed = await get(url, *options)
+            failed.failed(1, "the server answered with an alert of TLS, so it seems to speak TLS: use https://")
+            assert "--http1" not in failed.err
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_server_without_http2(get: Command, authority: ThrowawayAuthority) -> None:

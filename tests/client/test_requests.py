@@ -553,3 +553,35 @@ async def test_http1_holds_the_body_as_long_as_the_configuration_says(
         async with client.request("POST", URL, body=b"body", expect_continue=True) as response:
             assert response.status == 200
         assert came == [pytest.approx(start + seconds)]
+
+
+@pytest.mark.parametrize("size", [1, 4, 100])
+@pytest.mark.parametrize("http1", [True, False])
+async def test_clear_text_that_is_answered_with_tls(size: int, http1: bool, autojump_clock: MockClock) -> None:
+    """The server's alert tells what it speaks: the request is not sent again, and the error says what to do."""
+    alert = b"\x15\x03\x03\x00\x02\x02\x46"
+
+    async def serve(transport: trio.abc.Stream) -> None:
+        await transport.receive_some()
+        with contextlib.suppress(trio.BrokenResourceError):
+            for at in range(0, len(alert), size):
+                await transport.send_all(alert[at : at + size])
+        await transport.aclose()
+
+    async with _served(serve, http1=http1) as client:
+        with pytest.raises(trio_h2.HandshakeError, match="seems to speak TLS: use https://") as caught:
+            await client.get(URL)
+        assert not caught.value.retryable
+        await trio.testing.wait_all_tasks_blocked()
+        assert (client.statistics().connections, client.statistics().opened) == (0, 1)
+
+
+async def test_http1_that_is_answered_with_something_like_tls(autojump_clock: MockClock) -> None:
+    async def serve(transport: trio.abc.Stream) -> None:
+        await transport.receive_some()
+        await transport.send_all(b"\x15\x03\x03\x00\x03 and so on\r\n\r\n")
+        await transport.aclose()
+
+    async with _served(serve, http1=True) as client:
+        with pytest.raises(trio_h2.RemoteProtocolError, match=r"breaks the rules of HTTP/1\.1"):
+            await client.get(URL)

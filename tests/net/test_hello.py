@@ -192,12 +192,13 @@ class TestClearText:
         await peer.expect_eof()
 
     async def test_our_client(self, served: tuple[MemoryListener, list[Exception]]) -> None:
-        with pytest.raises(Exception, match="this port speaks TLS: use https"):
+        with pytest.raises(HandshakeError, match="and says: 'this port speaks TLS: use https'") as caught:
             async with (
                 connect("http://localhost", transport=served[0].connect()) as session,
                 session.request("GET") as stream,
             ):
                 await stream.receive_response()
+        assert not caught.value.retryable
 
     async def test_a_client_that_says_no_more(self, served: tuple[MemoryListener, list[Exception]]) -> None:
         """Half a line has the time of a handshake."""

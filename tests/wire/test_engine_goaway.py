@@ -21,6 +21,7 @@ from trio_h2._wire._codes import ErrorCode, Initiator, Role
 from trio_h2._wire._events import (
     DataReceived,
     GoAwayReceived,
+    SessionFailed,
     StreamClosed,
     StreamFailed,
 )
@@ -41,6 +42,25 @@ def test_bytes_that_a_refused_stream_holds_stay_readable() -> None:
     assert [type(event) for event in events[1:]] == [DataReceived, GoAwayReceived, StreamFailed, StreamClosed]
     peer.engine.take(1, 5)
     assert not credits(peer.engine)
+
+
+def test_a_server_that_wants_tls_refuses_no_requests_that_could_be_sent_again() -> None:
+    """RFC 9113 §7: a new connection like this one would not be safe enough, either."""
+    peer = client_with_streams(1)
+    events = peer.feed(goaway(0, ErrorCode.INADEQUATE_SECURITY, b"use https\x1b" + bytes(300)))
+    assert [type(event) for event in events] == [GoAwayReceived, SessionFailed]
+    failure = the(events, SessionFailed).failure
+    assert (failure.cause, failure.code) == (Cause.HANDSHAKE, ErrorCode.INADEQUATE_SECURITY)
+    assert r"and says: 'use https\x1b\x00" in failure.reason
+    assert len(failure.reason) < 1000
+
+
+@pytest.mark.parametrize(("last", "code"), [(1, ErrorCode.INADEQUATE_SECURITY), (0, ErrorCode.NO_ERROR)])
+def test_other_servers_that_leave_refuse_what_they_have_not_processed(last: int, code: ErrorCode) -> None:
+    peer = client_with_streams(2)
+    failed = the(peer.feed(goaway(last, code)), StreamFailed) if last else peer.feed(goaway(last, code))[1]
+    assert isinstance(failed, StreamFailed)
+    assert failed.failure.refused
 
 
 def test_a_client_that_says_goaway_still_answers_late_data_with_a_reset() -> None:

@@ -120,6 +120,24 @@ def test_an_http1_answer() -> None:
     assert caught.value.cause is Cause.HANDSHAKE
 
 
+@pytest.mark.parametrize("minor", range(5))
+@pytest.mark.parametrize("chunk", [1, 3, 7])
+def test_an_alert_of_tls(minor: int, chunk: int) -> None:
+    """Whatever the version in its record: found at the first bytes that tell, for there are fewer than of a frame."""
+    reader, alert = FrameReader(preface=b""), bytes((21, 3, minor, 0, 2, 2, 70))
+    with pytest.raises(SessionFaultError, match="speak TLS: use https://") as caught:
+        for start in range(0, 5, chunk):
+            assert frames(reader, alert[start : start + chunk]) == []
+    assert (caught.value.code, caught.value.cause) == (ErrorCode.INADEQUATE_SECURITY, Cause.HANDSHAKE)
+
+
+@pytest.mark.parametrize("head", [b"\x15\x03\x05\x00\x02", b"\x15\x03\x01\x00\x03", b"\x15\x02\x01\x00\x02"])
+def test_bytes_that_only_begin_like_an_alert(head: bytes) -> None:
+    reader = FrameReader(preface=b"")
+    with pytest.raises(SessionFaultError, match="not SETTINGS"):
+        frames(reader, head + bytes(4))
+
+
 def test_bytes_that_only_begin_like_http1() -> None:
     reader = FrameReader(preface=b"")
     with pytest.raises(SessionFaultError, match="not SETTINGS"):

@@ -59,6 +59,8 @@ class Failures:
 
     def words(self, exc: Exception, origin: str) -> str:
         """Returns what happened on a session."""
+        if isinstance(exc, trio_h2.HandshakeError) and exc.code is trio_h2.ErrorCode.INADEQUATE_SECURITY:
+            return str(exc)  # it says what is missing: TLS, mostly
         if isinstance(exc, trio_h2.HandshakeError) and not isinstance(exc.__cause__, ssl.SSLError):
             # Its first bytes were no HTTP/2, nor an alert of TLS.
             hint = " (--http1 asks it in HTTP/1.1)" if origin.startswith("http://") else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import Initiator, RemoteProtocolError, TransportLostError
+from .. import HandshakeError, Initiator, RemoteProtocolError, TransportLostError
 
 
 def lost(reason: str) -> TransportLostError:
@@ -19,4 +19,11 @@ def speaks_http2() -> RemoteProtocolError:
     """Returns the error for a server of HTTP/2 that was asked over HTTP/1.1."""
     return RemoteProtocolError(
         "the server speaks HTTP/2: use Client(prior_knowledge=True)", initiator=Initiator.LIBRARY
+    )
+
+
+def speaks_tls() -> HandshakeError:
+    """Returns the error for a server of TLS that was asked in clear text."""
+    return HandshakeError(
+        "the server answered with an alert of TLS, so it seems to speak TLS: use https://", initiator=Initiator.LIBRARY
     )

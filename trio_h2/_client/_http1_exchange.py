@@ -10,7 +10,7 @@ import trio
 from .. import Headers, LocalProtocolError
 from .._util import forget_frames, interrupt_safe
 from ._errors import proxy_refusal
-from ._http1_errors import lost, malformed, speaks_http2
+from ._http1_errors import lost, malformed, speaks_http2, speaks_tls
 
 if TYPE_CHECKING:
     from .. import Priority
@@ -31,6 +31,12 @@ _DIRECT: Final = 64 * 1024
 _SETTINGS_HEAD: Final = b"\x04\x00\x00\x00\x00\x00"
 """Type, flags and stream of a SETTINGS frame, which come after three bytes of length."""
 _FRAME_HEAD: Final = 9
+_ALERT: Final = b"\x15\x03"
+"""RFC 8446 §5.1, §6: the content type of an alert, and the first byte of the version."""
+_ALERT_LENGTH: Final = b"\x00\x02"
+_RECORD_HEAD: Final = 5
+_FOREIGN: Final = frozenset((b"\x00", _ALERT[:1]))
+"""How no response of HTTP/1.1 begins."""
 
 
 @interrupt_safe
@@ -233,20 +239,30 @@ class Http1ClientExchange:
                 raise trio.ClosedResourceError("this exchange was given up")
             data = await self._connection.receive()
             ended = not data
-            if self._response is None and not self.informational and (self._beginning or data[:1] == b"\x00"):
+            first = self._response is None and not self.informational
+            if first and (self._beginning or data[:1] in _FOREIGN):
                 data = self._beginning = self._beginning + data
-                if not ended and self._maybe_http2(data):
+                if not ended and self._maybe_foreign(data):
                     continue  # h11 would refuse it at once, be it one byte of it
             self._wire.receive_data(data)
 
-    def _maybe_http2(self, data: bytes) -> bool:
-        """Whether *data* may become the SETTINGS frame that a server of HTTP/2 begins with (RFC 9113 §3.4).
+    def _maybe_foreign(self, data: bytes) -> bool:
+        """Whether *data* may become the SETTINGS frame that a server of HTTP/2 begins with (RFC 9113 §3.4), or an alert
+        of TLS.
 
         No server of HTTP/1.1 begins with a zero byte, and each SETTINGS frame of less than 64 KiB does.
 
         Raises:
-            RemoteProtocolError: it is one.
+            RemoteProtocolError: it is such a frame.
+            HandshakeError: it is an alert.
         """
+        if data[:1] == _ALERT[:1]:
+            if len(data) < _RECORD_HEAD:
+                return True
+            if data.startswith(_ALERT) and data[3:_RECORD_HEAD] == _ALERT_LENGTH:
+                self.destroy()
+                raise speaks_tls()
+            return False
         if len(data) < _FRAME_HEAD:
             return True
         if data[3:_FRAME_HEAD] == _SETTINGS_HEAD:

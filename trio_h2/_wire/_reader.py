@@ -38,6 +38,10 @@ _NEED_STREAM: Final = frozenset({DATA, HEADERS, PRIORITY, RST_STREAM, PUSH_PROMI
 _FORBID_STREAM: Final = frozenset({SETTINGS, PING, GOAWAY})
 _FIELD_BLOCK: Final = frozenset({HEADERS, PUSH_PROMISE, CONTINUATION})
 _EXACT_LENGTH: Final = {RST_STREAM: 4, PING: 8, WINDOW_UPDATE: 4}
+_HTTP1: Final = b"HTTP/"
+_ALERTS: Final = frozenset(bytes((21, 3, minor, 0, 2)) for minor in range(5))
+"""RFC 8446 §5.1: how the record of an alert begins, whatever the version; it has two bytes (§6). As a frame it would be
+larger than a megabyte, and no SETTINGS."""
 
 MAX_BLOCK_FRAMES = 64
 """Frames of one field block; CONTINUATION has no limit of its own (RFC 9113 §6.10, CVE-2024-27316)."""
@@ -78,7 +82,7 @@ class FrameReader:
         "_block_parts",
         "_block_size",
         "_first",
-        "_http1_possible",
+        "_foreign_possible",
         "_list_size",
         "_max_block_frames",
         "_max_block_size",
@@ -102,7 +106,7 @@ class FrameReader:
         self._block_size = 0
         self._max_block_size = MAX_BLOCK_SIZE
         self._max_block_frames = MAX_BLOCK_FRAMES
-        self._http1_possible = not preface
+        self._foreign_possible = not preface
         self._list_size = 0
         self._where = where
 
@@ -197,15 +201,21 @@ class FrameReader:
                 )
             self._preface = self._preface[size:]
             return data[size:]
-        if self._http1_possible and data:
-            beginning = bytes(self._rest[:5]) + data[:5]
-            if beginning[:5] == b"HTTP/":
+        if self._foreign_possible and data:
+            beginning = (bytes(self._rest[:5]) + data[:5])[:5]
+            if beginning == _HTTP1:
                 raise SessionFaultError(
                     ErrorCode.PROTOCOL_ERROR,
                     "the server answered with HTTP/1, it does not speak HTTP/2",
                     Cause.HANDSHAKE,
                 )
-            self._http1_possible = len(beginning) < 5 and b"HTTP/".startswith(beginning)
+            if beginning in _ALERTS:
+                raise SessionFaultError(
+                    ErrorCode.INADEQUATE_SECURITY,
+                    "the server answered with an alert of TLS, so it seems to speak TLS: use https://",
+                    Cause.HANDSHAKE,
+                )
+            self._foreign_possible = len(beginning) < 5 and any(one.startswith(beginning) for one in (_HTTP1, *_ALERTS))
         return data
 
     def _check_header(self, length: int, kind: int, flags: int, stream_id: int) -> None:

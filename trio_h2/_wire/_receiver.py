@@ -34,7 +34,14 @@ from ._events import (
     WindowOpened,
 )
 from ._extframes import Dependency, read_altsvc, read_origin, read_priority_update
-from ._failure import SessionFailure, SessionFaultError, StreamFailure, StreamFaultError, StreamRejectedError
+from ._failure import (
+    Cause,
+    SessionFailure,
+    SessionFaultError,
+    StreamFailure,
+    StreamFaultError,
+    StreamRejectedError,
+)
 from ._fields import (
     MalformedMessageError,
     MessageHead,
@@ -93,6 +100,8 @@ LATE_FRAMES = 4
 MAX_UNKNOWN_SETTINGS = 32
 """Settings we do not know that are kept for the application; a peer could name 65 536 of them."""
 MAX_SKIPPED_RANGES = 100
+MAX_SAID = 200
+"""Bytes of what a server says about itself that an error message has."""
 MERGED_SIZE = 4096
 """DATA frames of one stream and read are reported together up to this size, in bytes."""
 SAFE_METHODS: Final = frozenset((b"GET", b"HEAD"))
@@ -665,6 +674,13 @@ class Receiver:
         debug_data = payload[8:]
         last = engine.shutdown.receive(int.from_bytes(payload[:4], "big") & STREAM_MASK, code, debug_data)
         self._events.append(GoAwayReceived(last, code, debug_data))
+        if self._client and code == ErrorCode.INADEQUATE_SECURITY and not last:
+            # RFC 9113 §7: "The underlying transport has properties that do not meet minimum security requirements". A
+            # new connection like this one would meet the same, so its requests are not to be sent again.
+            reason = "the server does not find the connection safe enough for HTTP/2"
+            if debug_data:
+                reason += f", and says: {debug_data[:MAX_SAID].decode('utf-8', 'replace')!a}"
+            raise SessionFaultError(ErrorCode.INADEQUATE_SECURITY, reason, Cause.HANDSHAKE)
         ours = 1 if self._client else 0
         for stream_id in [i for i in engine.streams if i > last and i % 2 == ours]:
             failure = StreamFailure(
