@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import trio
 
+from trio_h2 import H2Error
 from trio_h2.websocket import WebSocket, WebSocketClosedError, connect_websocket
 
 
@@ -32,7 +33,11 @@ async def show(ws: WebSocket, scope: trio.CancelScope) -> None:
 
 
 if __name__ == "__main__":
+    failed = None
     try:
         trio.run(main, sys.argv[1], sys.argv[2])
     except* KeyboardInterrupt:  # Ctrl-C
         pass
+    except* (OSError, H2Error) as errors:  # nothing listens there, say
+        failed = f"no chat at {sys.argv[1]}: {errors.exceptions[0]}"
+    sys.exit(failed)

@@ -91,6 +91,17 @@ async def test_a_server_that_is_lost() -> None:
             assert jane.output.splitlines()[-1].startswith("closed: ")
 
 
+async def test_nothing_listens() -> None:
+    """One line, and the exit code of a failure."""
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    port: int = listener.socket.getsockname()[1]
+    await listener.aclose()
+    async with chat_client(f"http://127.0.0.1:{port}", "Jane") as jane:
+        assert await jane.wait_ended() == 1
+        assert jane.output.startswith(f"no chat at http://127.0.0.1:{port}: ")
+        assert jane.output.count("\n") == 1
+
+
 async def test_ctrl_c_ends_the_client_at_once() -> None:
     handler = WebSocketHandler(Room().chat)
     config = trio_h2.ServerConfig(enable_connect_protocol=True)
