@@ -21,6 +21,7 @@ from ._outgoing import Files as Files
 from ._outgoing import Params as Params
 from ._outgoing import RequestBody as RequestBody
 from ._proxy import Proxy as Proxy
+from ._relay import relay as relay
 from ._request_block import RequestBlock as RequestBlock
 from ._response import Response as Response
 from ._retry import Retry as Retry
@@ -28,5 +29,6 @@ from ._server_sent import EventIterator as EventIterator
 from ._server_sent import ServerSentEvent as ServerSentEvent
 from ._statistics import ClientStatistics as ClientStatistics
 from ._timeouts import Timeouts as Timeouts
+from ._upstream import Upstream as Upstream
 
 _publish(globals(), into="trio_h2")

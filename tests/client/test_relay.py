@@ -1,0 +1,378 @@
+"""Requests that a gateway passes on, over each version of HTTP on each side."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+import trio
+
+import trio_h2
+from tests.client.network import failing, network, ours
+from trio_h2 import Client, ErrorCode, Priority, ServerConfig, Timeouts, Upstream, relay
+from trio_h2.testing import memory_transports, sweep_cancellation
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from trio.testing import MockClock
+
+    from tests.client.network import Handler, Serve
+
+URL = "http://front.example/there?x=1"
+four = pytest.mark.parametrize(
+    ("down1", "up1"), [(False, False), (False, True), (True, False), (True, True)], ids=["2-2", "2-1", "1-2", "1-1"]
+)
+
+
+@asynccontextmanager
+async def gateway(
+    *servers: Serve,
+    down1: bool,
+    up1: bool,
+    timeouts: Timeouts | None = None,
+    x_forwarded: bool = False,
+    keep_host: bool = True,
+    config: ServerConfig | None = None,
+    capacity: int | None = None,
+) -> AsyncGenerator[tuple[Client, Client], None]:
+    """A client of a gateway, and the client inside of that."""
+    async with (
+        network(*servers, capacity=capacity) as behind,
+        Client(transport=behind, prior_knowledge=not up1) as inner,
+    ):
+        up = Upstream(
+            inner, "http://back.example/base/", x_forwarded=x_forwarded, keep_host=keep_host, timeouts=timeouts
+        )
+
+        async def handler(stream: trio_h2.ServerStream) -> None:
+            await relay(stream, up)
+
+        async with (
+            network(ours(handler, http1=True, config=config), capacity=capacity) as front,
+            Client(transport=front, prior_knowledge=not down1, default_headers=False) as client,
+        ):
+            yield client, inner
+
+
+def back(handler: Handler) -> Serve:
+    return ours(handler, http1=True)
+
+
+async def _echo(stream: trio_h2.ServerStream) -> None:
+    await stream.send_informational(103, {"link": "</style.css>"})
+    seen = [f"{name.decode()}={value.decode()}" for name, value in stream.headers.raw]
+    await stream.respond([("seen", one) for one in seen])
+    async for piece in stream:
+        await stream.send_all(piece)
+    trailers = stream.trailers
+    await stream.send_trailers({"sum": "-" if trailers is None else trailers["sum"], "connection-no": "x"})
+
+
+@four
+async def test_both_bodies_at_the_same_time(down1: bool, up1: bool, autojump_clock: MockClock) -> None:
+    async with gateway(back(_echo), down1=down1, up1=up1) as (client, inner):
+        for _ in range(2):
+            async with client.exchange("POST", URL, headers={"te": "trailers"}) as exchange:
+                hint = await exchange.receive_informational()
+                assert hint is not None
+                assert (hint.status, hint["link"]) == (103, "</style.css>")
+                head = await exchange.receive_response()
+                for piece in (b"one", b"two"):
+                    await exchange.send_all(piece)
+                    assert await exchange.receive_some() == piece
+                await exchange.send_trailers({"sum": "2"})
+                assert await exchange.receive_some() == b""
+                assert exchange.trailers is not None
+                assert exchange.trailers["sum"] == "2"
+            seen = dict(one.split("=", 1) for one in head.get_all("seen"))
+            assert seen[":path"] == "/base/there?x=1"
+            assert seen[":authority"] == "front.example"
+            assert seen["via"].split()[0] == ("1.1" if down1 else "2")
+            assert head["via"].split()[0] == ("1.1" if up1 else "2")
+            assert seen["forwarded"] == "for=unknown;proto=http;host=front.example"
+            assert not {"user-agent", "accept", "accept-encoding", "x-forwarded-for"} & set(seen)
+        await trio.sleep(1)
+        assert inner.statistics().requests == 0
+        assert inner.statistics().connections == 1
+
+
+@four
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("status", [200, 204, 304, 404])
+async def test_responses(method: str, status: int, down1: bool, up1: bool, autojump_clock: MockClock) -> None:
+    async def answer(stream: trio_h2.ServerStream) -> None:
+        await stream.respond({":status": status, "etag": '"1"'}, body=b"" if status in (204, 304) else b"content")
+
+    async with gateway(back(answer), down1=down1, up1=up1) as (client, inner):
+        for _ in range(2):
+            response = await client.fetch(method, URL)
+            assert (response.status, response.headers["etag"]) == (status, '"1"')
+            assert response.content == (b"content" if method == "GET" and status in (200, 404) else b"")
+            if status in (200, 404):
+                assert response.headers["content-length"] == "7"
+            assert len(response.headers.get_all("date")) == 1
+        await trio.sleep(1)
+        assert (inner.statistics().requests, inner.statistics().connections) == (0, 1)
+
+
+@four
+async def test_slow_clients_hold_up_the_server_and_slow_servers_the_client(
+    down1: bool, up1: bool, autojump_clock: MockClock
+) -> None:
+    sent = 0
+
+    async def pour(stream: trio_h2.ServerStream) -> None:
+        nonlocal sent
+        if stream.method == "GET":
+            await stream.respond(200)
+            while True:
+                await stream.send_all(bytes(16384))
+                sent += 16384
+        await trio.sleep_forever()
+
+    async with gateway(back(pour), down1=down1, up1=up1, capacity=65536) as (client, _):
+        async with client.exchange("GET", URL, end_stream=True) as exchange:
+            await exchange.receive_response()
+            await trio.sleep(100)
+            assert 0 < sent < 2 * 1024 * 1024
+        taken = 0
+        async with client.exchange("POST", URL) as exchange:
+            with trio.move_on_after(100):
+                while True:
+                    await exchange.send_all(bytes(16384))
+                    taken += 16384
+            assert 0 < taken < 2 * 1024 * 1024
+
+
+@four
+async def test_early_response_stops_the_upload(down1: bool, up1: bool, autojump_clock: MockClock) -> None:
+    async def refuse(stream: trio_h2.ServerStream) -> None:
+        await stream.receive_some(1)
+        await stream.respond(413, body=b"too much")
+
+    async with gateway(back(refuse), down1=down1, up1=up1) as (client, inner):
+        async with client.exchange("POST", URL, body=b"first") as exchange:
+            assert (await exchange.receive_response()).status == 413
+            assert await exchange.receive_some() == b"too much"
+        await trio.sleep(1)
+        assert inner.statistics().requests == 0
+
+
+@four
+@pytest.mark.parametrize("kind", ["continue", "refuse", "silent"])
+async def test_expectations(kind: str, down1: bool, up1: bool, autojump_clock: MockClock) -> None:
+    async def answer(stream: trio_h2.ServerStream) -> None:
+        assert stream.expects_continue
+        if kind == "refuse":
+            await stream.respond(417, body=b"")
+        elif kind == "continue":
+            await trio.sleep(0.5)
+            await stream.respond(200, body=await stream.read())
+        else:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(trio.sleep, 2)
+            await stream.respond(200, body=await stream.read())
+
+    async with gateway(back(answer), down1=down1, up1=up1) as (client, _):
+        began = trio.current_time()
+        headers = {"expect": "100-continue", "content-length": "4"}
+        async with client.exchange("POST", URL, headers=headers) as exchange:
+            interim = await exchange.receive_informational()
+            if kind == "refuse":
+                assert interim is None
+                assert (await exchange.receive_response()).status == 417
+            else:
+                assert interim is not None
+                assert interim.status == 100
+                assert trio.current_time() - began == pytest.approx(0.5 if kind == "continue" else 1.0, abs=0.1)
+                await exchange.send_all(b"body")
+                await exchange.send_eof()
+                assert await exchange.receive_some() == b"body"
+
+
+@four
+async def test_client_that_leaves(
+    down1: bool, up1: bool, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    codes: list[int | None] = []
+
+    async def endless(stream: trio_h2.ServerStream) -> None:
+        stream.call_when_closed(lambda: codes.append(stream.rst_code))
+        await stream.respond(200)
+        await trio.sleep_forever()
+
+    caplog.set_level(logging.INFO, "trio_h2.relay")
+    async with gateway(back(endless), down1=down1, up1=up1) as (client, inner):
+        async with client.exchange("POST", URL, body=b"x") as exchange:
+            await exchange.receive_response()
+        await trio.sleep(1)
+        assert inner.statistics().requests == 0
+        assert len(codes) == 1
+        if not up1:
+            assert codes == [ErrorCode.CANCEL]
+    assert "the client has left" in caplog.text
+
+
+@four
+@pytest.mark.parametrize("body", [b"", b"body"])
+@pytest.mark.parametrize(
+    ("kind", "status"), [("lost", 502), ("reset", 502), ("slow", 504), ("closed", 502), ("refused", 503)]
+)
+async def test_failures_before_the_response(
+    kind: str,
+    status: int,
+    body: bytes,
+    down1: bool,
+    up1: bool,
+    autojump_clock: MockClock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def fail(stream: trio_h2.ServerStream) -> None:
+        if kind == "slow":
+            await trio.sleep_forever()
+        stream.reset(ErrorCode.REFUSED_STREAM if kind == "refused" else ErrorCode.INTERNAL_ERROR)
+
+    if up1 and kind == "refused":
+        status = 502
+    server = failing if kind in ("lost", "closed") else back(fail)
+    async with gateway(server, down1=down1, up1=up1, timeouts=Timeouts(response=5)) as (client, inner):
+        response = await client.fetch("POST", URL, body=body)
+        assert response.status == status
+        await trio.sleep(1)
+        assert inner.statistics().requests == 0
+    assert f"the server has failed, answered with {status}" in caplog.text
+
+
+@four
+async def test_failures_after_the_head(
+    down1: bool, up1: bool, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def cut(stream: trio_h2.ServerStream) -> None:
+        await stream.respond({"content-length": "100"})
+        await stream.send_all(b"half")
+        await trio.sleep(1)
+        stream.reset(ErrorCode.ENHANCE_YOUR_CALM)
+
+    async with (
+        gateway(back(cut), down1=down1, up1=up1) as (client, _),
+        client.exchange("GET", URL, end_stream=True) as exchange,
+    ):
+        assert await exchange.receive_some() == b"half"
+        with pytest.raises((trio_h2.StreamResetError, trio_h2.SessionError)) as caught:
+            await exchange.receive_some()
+        if not down1 and not up1:
+            assert isinstance(caught.value, trio_h2.StreamResetError)
+            assert caught.value.code == ErrorCode.ENHANCE_YOUR_CALM
+    assert "the server broke off its response" in caplog.text
+
+
+async def test_what_is_told_of_the_client(autojump_clock: MockClock) -> None:
+    async with gateway(back(_echo), down1=False, up1=True, x_forwarded=True, keep_host=False) as (client, _):
+        lies = {
+            "forwarded": "for=192.0.2.1",
+            "x-forwarded-for": "192.0.2.1",
+            "proxy-authorization": "Basic x",
+            "via": "1.1 other",
+        }
+        response = await client.get(URL, headers=[*lies.items(), ("cookie", "a=1"), ("cookie", "b=2")])
+        seen = [one.split("=", 1) for one in response.headers.get_all("seen")]
+        assert ["forwarded", "for=unknown;proto=http;host=front.example"] in seen
+        assert ["x-forwarded-for", "unknown"] in seen
+        assert ["x-forwarded-host", "front.example"] in seen
+        assert [":authority", "back.example"] in seen
+        assert ["cookie", "a=1; b=2"] in seen
+        names = [name for name, _ in seen]
+        assert names.count("forwarded") == names.count("x-forwarded-for") == 1
+        assert names.count("via") == 2
+        assert "proxy-authorization" not in names
+
+
+async def test_a_response_that_nobody_may_send_becomes_502(autojump_clock: MockClock) -> None:
+    async def serve(transport: trio.abc.Stream) -> None:
+        while await transport.receive_some():
+            await transport.send_all(b"HTTP/1.1 204 Fine\r\ncontent-length: 5\r\n\r\n")
+
+    async with gateway(serve, down1=False, up1=True) as (client, _):
+        assert (await client.get(URL)).status == 502
+
+
+async def test_circles_and_what_is_not_passed_on() -> None:
+    async with network(back(_echo)) as behind, Client(transport=behind, prior_knowledge=True) as inner:
+        up = Upstream(inner, "http://back.example", via="me")
+
+        async def handler(stream: trio_h2.ServerStream) -> None:
+            await relay(stream, up)
+
+        async with network(ours(handler)) as front, Client(transport=front, prior_knowledge=True) as client:
+            assert (await client.get(URL, headers={"via": "1.1 other, 2 me"})).status == 508
+            assert (await client.get(URL, headers={"via": "1.1 me-too"})).status == 200
+            async with client.sessions[0].request("OPTIONS", "*") as stream:
+                assert (await stream.receive_response()).status == 501
+            async with client.sessions[0].request("CONNECT", headers={":authority": "a:1"}, end_stream=False) as stream:
+                assert (await stream.receive_response()).status == 501
+            ours_, theirs = memory_transports()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(ours(handler, http1=True), theirs)
+                await ours_.send_all(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
+                assert (await ours_.receive_some()).startswith(b"HTTP/1.1 501 ")
+                nursery.cancel_scope.cancel()
+
+
+async def test_priority_changes(autojump_clock: MockClock) -> None:
+    seen: list[int] = []
+
+    async def tell(stream: trio_h2.ServerStream) -> None:
+        seen.append(stream.priority.urgency)
+        await stream.respond(200)
+        for _ in range(5):
+            await stream.send_all(b"x")
+            await trio.sleep(1)
+        seen.append(stream.priority.urgency)
+
+    async with (
+        gateway(back(tell), down1=False, up1=False) as (client, _),
+        client.exchange("GET", URL, end_stream=True, priority=Priority(urgency=5)) as exchange,
+    ):
+        await exchange.receive_some()
+        exchange.prioritize(Priority(urgency=1))
+        async for _piece in exchange:
+            pass
+        assert seen == [5, 1]
+
+
+def test_arguments() -> None:
+    client = Client()
+    with pytest.raises(TypeError, match="client"):
+        Upstream("http://a.example", "http://a.example")  # type: ignore[arg-type]  # is what is tested
+    with pytest.raises(ValueError, match="query"):
+        Upstream(client, "http://a.example/?x")
+    with pytest.raises(ValueError, match="via"):
+        Upstream(client, "http://a.example", via="two words")
+    with pytest.raises(TypeError, match="keep_host"):
+        Upstream(client, "http://a.example", keep_host=1)  # type: ignore[arg-type]  # is what is tested
+    assert repr(Upstream(client, "http://a.example/")) == "<Upstream http://a.example>"
+
+
+@pytest.mark.parametrize(("down1", "up1"), [(False, True), (True, False)], ids=["2-1", "1-2"])
+async def test_cancelled_at_every_checkpoint(down1: bool, up1: bool, autojump_clock: MockClock) -> None:
+    async with gateway(back(_echo), down1=down1, up1=up1) as (client, inner):
+
+        async def scenario() -> None:
+            async with client.exchange("POST", URL, body=b"one") as exchange:
+                await exchange.receive_response()
+                await exchange.send_trailers({"sum": "2"})
+                assert [piece async for piece in exchange] == [b"one"]
+
+        async def after() -> None:
+            await trio.sleep(2)
+            assert (inner.statistics().requests, inner.statistics().waiting) == (0, 0)
+            assert (await client.fetch("POST", URL, body=b"again")).content == b"again"
+            for session in [*client.sessions, *inner.sessions]:
+                ledger = session.statistics().ledger
+                assert ledger.received == ledger.taken + ledger.discarded + ledger.held
+
+        await after()
+        assert await sweep_cancellation(scenario, after=after, seeds=[0]) > 5

@@ -1,0 +1,280 @@
+"""Passes one exchange on to another server, whole."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import trio
+
+from .. import ErrorCode, H2Error, Headers, Http1Exchange, Initiator, Priority, RemoteProtocolError, StreamResetError
+from .._util import interrupt_safe
+from ._errors import RequestTimeoutError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from .. import ServerStream
+    from ._client_exchange import ClientExchange
+    from ._upstream import Upstream
+
+logger = logging.getLogger("trio_h2.relay")
+
+_T = TypeVar("_T")
+
+_ENDS_WITH_HEAD: Final = (204, 205, 304)
+_CONTINUE_SECONDS: Final = 1.0
+"""How long a client that waits for 100 waits for the server to say it. Many servers never do (RFC 9110 §10.1.1: a
+client "SHOULD NOT wait for an indefinite period")."""
+_PASSED_ON: Final = (ErrorCode.CANCEL, ErrorCode.ENHANCE_YOUR_CALM, ErrorCode.INTERNAL_ERROR)
+_NOT_IN_TRAILERS: Final = ("content-length", "host")
+_FAILURES: Final = (H2Error, OSError, trio.ClosedResourceError)
+
+
+class _ClientLeftError(Exception):
+    """The side of the client has failed; `error` says how."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+async def relay(down: ServerStream, up: Upstream) -> None:
+    """Passes the request of a handler on to another server, and the response back, over HTTP/2 and HTTP/1.1 each.
+
+    Both bodies go on as they come, at the same time, a piece of up to 64 KiB of each at once: whoever reads slowly
+    holds up who sends. So do 1xx responses, trailers where the other side can carry them, ``expect: 100-continue``
+    (the server's 100, or ours where none comes within a second), and changes of priority with the next piece of the
+    response. A response that ends before the request stops that. Fields of one connection are dropped, and ``via`` and
+    what `Upstream` says of the client are added.
+
+    When the client leaves, the request is reset with CANCEL. When the server fails before its response has begun, the
+    client gets 504 (it took too long), 503 (it did not process the request, or no connection was free) or 502 (it
+    cannot be reached, broke the rules, or broke off), after as many attempts as the client's `Retry` allows: they need
+    no more than 64 KiB of body. If it fails later, the response is reset. What has failed is logged by
+    ``trio_h2.relay``.
+
+    CONNECT, WebSockets and ``OPTIONS *`` are not passed on: they are answered with 501.
+
+    Cancelled: the request is given up.
+
+    Args:
+        down: what a handler gets; nothing was received or sent yet.
+        up: where the request goes.
+
+    Raises:
+        StreamResetError, SessionError, trio.ClosedResourceError: the client has left; a handler lets that pass.
+    """
+    await _Relay(down, up).run()
+
+
+@interrupt_safe
+class _Relay:
+    """One exchange that is passed on."""
+
+    def __init__(self, down: ServerStream, up: Upstream) -> None:
+        self._down = down
+        self._up = up
+        self._wanted = trio.Event()
+        """The body of the request may be asked for."""
+        self._error: Exception | None = None
+        self._scope: trio.CancelScope | None = None
+        field = down.headers.get("priority")
+        self._priority = Priority() if field is None else Priority.parse(field)
+
+    async def run(self) -> None:
+        """See `relay`."""
+        down = self._down
+        try:
+            refusal = self._refusal()
+            if refusal is not None:
+                await self._of_client(down.respond(refusal[0], body=refusal[1]))
+                return
+            await self._pass_on()
+        except _ClientLeftError as left:
+            error = left.error
+            logger.info("%s: the client has left: %s", self._name(), error)
+        except _FAILURES as exc:
+            await self._upstream_failed(exc)
+            return
+        except BaseException as exc:
+            if down.aborted and not isinstance(exc, Exception):  # the handler is cancelled then
+                logger.info("%s: the client has left", self._name())
+            raise
+        else:
+            return
+        raise error
+
+    def _refusal(self) -> tuple[int, bytes] | None:
+        """Returns status and body of the answer to what is not passed on."""
+        down = self._down
+        if down.method == "CONNECT" or (isinstance(down, Http1Exchange) and "websocket" in down.upgrade.lower()):
+            return 501, b"tunnels and WebSockets are not passed on\n"
+        if down.path[:1] != "/":
+            return 501, b"requests for the whole server are not passed on\n"
+        if self._up.loops(down.headers):
+            logger.error("%s: it goes in a circle: via %s", self._name(), down.headers["via"])
+            return 508, b"this request goes in a circle\n"
+        return None
+
+    def _name(self) -> str:
+        return f"{self._down.method} {self._down.path} to {self._up.url}"
+
+    async def _pass_on(self) -> None:
+        down = self._down
+        body, ended = b"", down.end_after_headers
+        if not ended and down.readable:
+            body = await self._of_client(down.receive_some())
+            ended = down.body_ended and down.trailers is None
+        try:
+            block = self._up.exchange(down, body, end_stream=ended)
+        except ValueError as exc:
+            logger.info("%s: it cannot be passed on: %s", self._name(), exc)
+            await self._of_client(down.respond(400, body=b"this request cannot be passed on\n"))
+            return
+        async with block as exchange:
+            self._prioritize(exchange)
+            if ended:
+                await self._respond(exchange)
+                return
+            async with trio.open_nursery() as nursery:
+                self._scope = nursery.cancel_scope
+                nursery.start_soon(self._upload, exchange)
+                try:
+                    await self._respond(exchange)
+                except Exception as exc:
+                    self._error = self._error or exc
+                nursery.cancel_scope.cancel()
+            if self._error is not None:
+                raise self._error
+
+    async def _of_client(self, step: Awaitable[_T]) -> _T:
+        """Does something with the client; tells its failures from those of the server."""
+        try:
+            return await step
+        except (H2Error, trio.ClosedResourceError) as exc:
+            raise _ClientLeftError(exc) from exc
+
+    # -- the request -----------------------------------------------------------------------------------------------
+
+    async def _upload(self, exchange: ClientExchange) -> None:
+        assert self._scope is not None
+        try:
+            await self._send_body(exchange)
+        except (_ClientLeftError, RequestTimeoutError) as exc:
+            self._error = self._error or exc
+            self._scope.cancel()
+        except _FAILURES:
+            pass  # whoever waits for the response is told the same, or gets one that came before
+        except Exception as exc:
+            self._error = self._error or exc
+            self._scope.cancel()
+
+    async def _send_body(self, exchange: ClientExchange) -> None:
+        down = self._down
+        if down.expects_continue and not down.readable:
+            # To wait for the body is what asks the client for it.
+            with trio.move_on_after(_CONTINUE_SECONDS):
+                await self._wanted.wait()
+        while piece := await self._of_client(down.receive_some()):
+            if exchange.send_unwanted:
+                return
+            await exchange.send_all(piece)
+        trailers = None if down.trailers is None else down.trailers.forwarded(drop=_NOT_IN_TRAILERS)
+        if trailers:
+            await exchange.send_trailers(trailers)
+        else:
+            await exchange.send_eof()
+
+    # -- the response ----------------------------------------------------------------------------------------------
+
+    async def _respond(self, exchange: ClientExchange) -> None:
+        down = self._down
+        while (interim := await exchange.receive_informational()) is not None:
+            if interim.status == 100:
+                await self._of_client(down.send_continue())
+                self._wanted.set()
+            else:
+                fields = interim.forwarded(drop=[":status", "content-length"])
+                await self._of_client(down.send_informational(interim.status, fields))
+        head = await exchange.receive_response()
+        if head.status < 300:
+            self._wanted.set()
+        fields = head.forwarded(add={"via": self._up.via(exchange.http_version)})
+        piece, ended = b"", exchange.body_ended
+        if ended or down.method == "HEAD" or head.status in _ENDS_WITH_HEAD:
+            if not ended:
+                with contextlib.suppress(H2Error):
+                    await exchange.receive_some(1)  # the end, which gives the connection back
+            if exchange.trailers is None or down.method == "HEAD" or head.status in _ENDS_WITH_HEAD:
+                await self._send_head(fields, None, end=True)
+                return
+        elif exchange.readable:
+            piece = await exchange.receive_some()
+            if exchange.body_ended and exchange.trailers is None:
+                await self._send_head(fields, piece, end=True)
+                return
+        await self._send_head(fields, None, end=False)
+        await self._send_rest(exchange, piece)
+
+    async def _send_head(self, fields: Headers, body: bytes | None, *, end: bool) -> None:
+        try:
+            await self._of_client(self._down.respond(fields, body=body, end_stream=end))
+        except ValueError as exc:
+            # RFC 9110 §15.6.3: 502 is for "an invalid response from an inbound server".
+            reason = f"the response cannot be passed on: {exc}"
+            raise RemoteProtocolError(reason, initiator=Initiator.LIBRARY) from None
+
+    async def _send_rest(self, exchange: ClientExchange, piece: bytes) -> None:
+        down = self._down
+        while piece or (piece := await exchange.receive_some()):
+            await self._of_client(down.send_all(piece))
+            if down.send_unwanted:
+                return
+            self._prioritize(exchange)
+            piece = b""
+        trailers = None if exchange.trailers is None else exchange.trailers.forwarded(drop=_NOT_IN_TRAILERS)
+        if trailers:
+            await self._of_client(down.send_trailers(trailers))
+        else:
+            await self._of_client(down.send_eof())
+
+    def _prioritize(self, exchange: ClientExchange) -> None:
+        """Tells the server what the client has said of the response meanwhile."""
+        priority = self._down.priority
+        if priority != self._priority:
+            self._priority = priority
+            exchange.prioritize(priority)
+
+    # -- failures --------------------------------------------------------------------------------------------------
+
+    async def _upstream_failed(self, error: Exception) -> None:
+        down = self._down
+        if down.headers_sent:
+            code = ErrorCode.INTERNAL_ERROR
+            if isinstance(error, StreamResetError) and error.initiator is Initiator.REMOTE and error.code in _PASSED_ON:
+                code = ErrorCode(error.code)
+            logger.warning("%s: the server broke off its response: %s", self._name(), error)
+            down.reset(code)
+            return
+        status = _status(error)
+        logger.warning("%s: the server has failed, answered with %d: %s", self._name(), status, error)
+        headers = Headers({":status": status, "content-type": "text/plain; charset=utf-8"})
+        await down.respond(headers, body=_REASONS[status])
+
+
+_REASONS: Final = {
+    502: b"the server behind this gateway cannot be reached, or has failed\n",
+    503: b"the server behind this gateway takes no requests at the moment\n",
+    504: b"the server behind this gateway took too long\n",
+}
+
+
+def _status(error: Exception) -> int:
+    """Returns what the client is told of a server's failure (RFC 9110 §15.6)."""
+    if isinstance(error, RequestTimeoutError):
+        return 503 if error.phase == "slot" else 504
+    if isinstance(error, trio.ClosedResourceError):
+        return 503  # the gateway's own client is closed
+    return 503 if isinstance(error, H2Error) and error.retryable else 502
