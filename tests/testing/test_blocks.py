@@ -378,6 +378,21 @@ async def test_blocks_end_one_after_the_other_the_last_one_first() -> None:
     assert recorder.log == ["a begins", "b begins", "b ends", "a ends"]
 
 
+async def test_a_block_that_takes_long_to_end_is_waited_for(autojump_clock: MockClock) -> None:
+    log: list[str] = []
+
+    @asynccontextmanager
+    async def manager(name: str, seconds: float) -> AsyncGenerator[None, None]:
+        yield
+        await trio.sleep(seconds)
+        log.append(name)
+
+    async with open_blocks() as blocks:
+        await blocks.enter(construct(Block, manager("a", 1)))
+        await blocks.enter(construct(Block, manager("b", 5)))
+    assert log == ["b", "a"]
+
+
 async def test_a_block_that_crashes_ends_them_all_with_its_own_error() -> None:
     recorder, crash = Recorder(), trio.Event()
     with pytest.raises(ZeroDivisionError, match="b"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import struct
 from typing import TYPE_CHECKING
 
 import hpack
@@ -30,7 +31,7 @@ from trio_h2.testing import (
     memory_transports,
     pack_frame,
 )
-from trio_h2.testing._frames import SettingCode
+from trio_h2.testing._frames import SettingCode, parse_frame
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -180,6 +181,32 @@ async def test_what_is_sent_is_what_is_read(
         assert {name: getattr(frame, name) for name in attributes} == attributes
         assert repr(frame).startswith(f"{kind.__name__}(")
         assert f"stream_id={frame.stream_id}" in repr(frame)
+
+
+def test_numbers_are_those_of_the_rfcs() -> None:
+    """RFC 9113 §6 and §6.5.2, RFC 7838 §4, RFC 8336 §2, RFC 8441 §3, RFC 9218 §2.1 and §7.1."""
+    types = ["DATA", "HEADERS", "PRIORITY", "RST_STREAM", "SETTINGS", "PUSH_PROMISE", "PING", "GOAWAY"]
+    types += ["WINDOW_UPDATE", "CONTINUATION"]
+    later = {"ALTSVC": 10, "ORIGIN": 12, "PRIORITY_UPDATE": 16}
+    assert {one.name: one.value for one in FrameType} == {**{name: code for code, name in enumerate(types)}, **later}
+    settings = ["HEADER_TABLE_SIZE", "ENABLE_PUSH", "MAX_CONCURRENT_STREAMS", "INITIAL_WINDOW_SIZE"]
+    settings += ["MAX_FRAME_SIZE", "MAX_HEADER_LIST_SIZE"]
+    later = {"ENABLE_CONNECT_PROTOCOL": 8, "NO_RFC7540_PRIORITIES": 9}
+    assert {one.name: one.value for one in SettingCode} == {
+        **{name: code for code, name in enumerate(settings, 1)},
+        **later,
+    }
+    flags = {"NONE": 0, "END_STREAM": 1, "ACK": 1, "END_HEADERS": 4, "PADDED": 8, "PRIORITY": 32}
+    assert {name: int(flag) for name, flag in FrameFlag.__members__.items()} == flags
+    assert Priority() == Priority(depends_on=0, weight=16, exclusive=False)  # RFC 7540 §5.3.5
+
+
+def test_frames_are_shown_briefly() -> None:
+    settings = parse_frame(pack_frame(FrameType.SETTINGS, FrameFlag.NONE, 0, struct.pack(">HIHI", 1, 4096, 0xF000, 7)))
+    assert "settings={HEADER_TABLE_SIZE: 4096, 0xf000: 7}" in repr(settings)
+    for size, shown in ((40, f"{b'a' * 40!r}"), (41, f"{b'a' * 40!r}… (41 bytes)")):
+        data = parse_frame(pack_frame(FrameType.DATA, FrameFlag.NONE, 1, b"a" * size))
+        assert f"data={shown}" in repr(data)
 
 
 @pytest.mark.parametrize("split", [1, 7, [0], [0, 0, 3], None])

@@ -145,7 +145,7 @@ async def test_the_wrong_frame_is_reported_with_what_came_before() -> None:
         assert lines[2] == "received so far:"
         assert "HeadersFrame(stream_id=1" in lines[-2]
         assert ":path=b'/'" in lines[-2]
-        assert "… (100 octets)" in lines[-2]
+        assert "… (100 bytes)" in lines[-2]
 
 
 @pytest.mark.parametrize("attribute", ["stream_id", "code"])

@@ -373,7 +373,7 @@ def _show(name: str, value: object) -> str:
 
 
 def _brief(octets: bytes, limit: int = 40) -> str:
-    return repr(octets) if len(octets) <= limit else f"{octets[:limit]!r}… ({len(octets)} octets)"
+    return repr(octets) if len(octets) <= limit else f"{octets[:limit]!r}… ({len(octets)} bytes)"
 
 
 def _setting_name(identifier: int) -> str:
