@@ -16,6 +16,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 """The examples use this checkout, whatever is installed."""
 SELF_CONTAINED = {
     "full_duplex.py": "6553600 octets came back, unharmed\n",
+    "gateway.py": "over HTTP/2: /hello over HTTP/1.1\n",
     "request_response.py": (
         "POST /notes 201 \n"
         "POST /notes 400 the body is not JSON: Unterminated string starting at in line 1, column 1\n"
