@@ -19,7 +19,10 @@ nox.options.error_on_external_run = True
 nox.options.error_on_missing_interpreters = False  # `pythons` says which ones it leaves out
 
 # Peers of the interop tests: Python libraries, and programs with the Debian package that has them.
-PEER_LIBRARIES = ["grpcio>=1.80", "httpx[http2]>=0.28", "httpx2[http2]>=2.16", "hypercorn[trio]>=0.17"]
+PEER_LIBRARIES = [
+    *["grpcio>=1.80", "httpx[http2]>=0.28", "httpx2[http2]>=2.16", "hypercorn[trio]>=0.17"],
+    *["fastapi>=0.116", "litestar>=2.16", "quart-trio>=0.12", "starlette>=0.47"],
+]
 PEER_PROGRAMS = {
     "chromium": "chromium",
     "curl": "curl",

@@ -307,6 +307,36 @@ async def test_a_client_of_http1_is_denied(app: App, status: int, said: bytes, a
         assert (answer.status, answer.body) == (status, said)
 
 
+@pytest.mark.parametrize(("status", "said"), [(403, b""), (401, b"who are you?")])
+async def test_a_task_that_waits_for_messages_is_told_when_the_denial_is_whole(
+    status: int, said: bytes, autojump_clock: MockClock
+) -> None:
+    """And not before: Quart-Trio cancels its answer when it is."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        async def listen() -> None:
+            assert (await receive())["type"] == "websocket.connect"
+            assert (await receive())["type"] == "websocket.disconnect"
+            nursery.cancel_scope.cancel()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(listen)
+            await trio.testing.wait_all_tasks_blocked()
+            if said:
+                await send({"type": "websocket.http.response.start", "status": status})
+                nursery.start_soon(receive)
+                await trio.sleep(1)
+                await send({"type": "websocket.http.response.body", "body": said})
+            else:
+                await send({"type": "websocket.close"})
+            await trio.sleep_forever()
+
+    with trio.fail_after(10), pytest.raises(WebSocketRefusedError) as refused:
+        async with opened(app):
+            pytest.fail("it was opened")
+    assert (refused.value.status, refused.value.body) == (status, said)
+
+
 async def test_a_denial_is_no_success(autojump_clock: MockClock) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()

@@ -72,7 +72,7 @@ class WebSocketMessages:
     def __init__(self, stream: trio_h2.ServerStream, config: WebSocketConfig) -> None:
         self._stream = stream
         self._config = config
-        self._denial = ResponseMessages(stream)
+        self._denial = ResponseMessages(stream, self._over)
         self._denying = False
         self._told_connect = False
         self._block: AcceptWebSocket | None = None
@@ -128,7 +128,7 @@ class WebSocketMessages:
             return {"type": "websocket.connect"}
         websocket = self._websocket
         if websocket is None:
-            if self._denying or self._closed:
+            if self._denial.complete or self._closed:
                 await trio.lowlevel.cancel_shielded_checkpoint()
             else:
                 self._stream.call_when_closed(self._opened.set)
@@ -144,7 +144,7 @@ class WebSocketMessages:
         return {"type": "websocket.receive", "text": message if text else None, "bytes": None if text else message}
 
     def _disconnect(self, code: int, reason: str) -> Event:
-        if not self._closed and not self._denying:
+        if not self._closed and not self._denial.complete:
             self._told_gone = True
         return {"type": "websocket.disconnect", "code": code, "reason": reason}
 
@@ -215,12 +215,16 @@ class WebSocketMessages:
             self._closed = True
             # ASGI: "returning HTTP status code 403 if the connection is denied".
             await self._stream.respond(403, body=b"")
+            self._over()
             return
         if self._closed:
             raise self._misuse("websocket.close came twice")
         if self._websocket.closed:
             raise trio.ClosedResourceError("the WebSocket is closed already")
-        await self._websocket.aclose(code, reason)
+        # Whoever waits for messages is told as soon as the Close frame is sent; Quart-Trio cancels this task then, and
+        # the stream would be reset instead of closed.
+        with trio.move_on_after(self._config.close_timeout, shield=True):
+            await self._websocket.aclose(code, reason)
         self._closed = True
 
     async def _deny(self, message: Message, kind: str) -> None:
@@ -231,6 +235,9 @@ class WebSocketMessages:
                 raise ValueError(f"a client that is denied a WebSocket needs a status of 300 or more, not {status}")
         await self._denial.take(message, kind.removeprefix("websocket."))
         self._denying = True
+
+    def _over(self) -> None:
+        self._opened.set()  # there will be none: whoever waits for messages is told
 
     def _check_undecided(self, kind: str) -> None:
         if self._closed or self._denying or self._block is not None:
