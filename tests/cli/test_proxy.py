@@ -66,7 +66,7 @@ async def test_get_through_a_proxy_with_tls(
     assert f"CONNECT {where[2]} ({where[2]}): " in ended.err
     # The command leaves when it has its answer, whether or not the target has said goodbye by then.
     ends = "(both sides have ended|the client closed it|its session has ended)"
-    assert re.search(rf" octets up, \d+ down, \d+\.\d+ s: {ends}\n$", ended.err)
+    assert re.search(rf" bytes up, \d+ down, \d+\.\d+ s: {ends}\n$", ended.err)
 
 
 async def test_a_target_that_is_not_allowed(get: Command) -> None:

@@ -131,7 +131,7 @@ async def test_a_client_that_breaks_off_resets_the_target(caplog: pytest.LogCapt
         await broken.wait()
     (line,) = (record.getMessage() for record in caplog.records if record.name == "trio_h2.proxy")
     assert line.startswith("127.0.0.1:")
-    assert f" CONNECT {authority} ({authority}): 0 octets up, 0 down, " in line
+    assert f" CONNECT {authority} ({authority}): 0 bytes up, 0 down, " in line
 
 
 async def test_refusals() -> None:

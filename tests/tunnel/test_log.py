@@ -71,7 +71,7 @@ async def test_a_client_of_http2_resets_the_tunnel(code: ErrorCode, end: str, ca
     proxy = ConnectProxy(HERE)
     async with target(silent) as place, proxied(proxy) as session, open_tunnel(session, place.authority) as stream:
         await stream.send_all(b"hi")
-        await until(lambda: proxy.statistics().octets_up == 2)
+        await until(lambda: proxy.statistics().bytes_up == 2)
         stream.reset(code)
         await until(lambda: proxy.statistics().open == 0)
     assert end_of(caplog) == end
@@ -142,7 +142,7 @@ async def test_a_client_of_http1_leaves_bytes_unread(caplog: pytest.LogCaptureFi
         await client.send(connect(authority))
         await client._until(b"\r\n\r\n")
         await client.send("hi")
-        await until(lambda: proxy.statistics().octets_down == 100)
+        await until(lambda: proxy.statistics().bytes_down == 100)
         await trio.sleep(0.1)  # for the end of the target, of which nobody tells
         assert isinstance(client.transport, trio.SocketStream)
         reset(client.transport)

@@ -44,7 +44,7 @@ async def test_hello_jane() -> None:
         assert (await stream.receive_response()).status == 200
     numbers = proxy.statistics()
     assert (numbers.open, numbers.opened, numbers.refused) == (0, 1, 0)
-    assert (numbers.octets_up, numbers.octets_down) == (4, 10)
+    assert (numbers.bytes_up, numbers.bytes_down) == (4, 10)
 
 
 @pytest.mark.parity("L1")
@@ -90,7 +90,7 @@ async def test_much_both_ways_at_once() -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(send)
             assert await read_all(stream) == block * 8
-    assert proxy.statistics().octets_up == proxy.statistics().octets_down == 8 * len(block)
+    assert proxy.statistics().bytes_up == proxy.statistics().bytes_down == 8 * len(block)
 
 
 @pytest.mark.parity("L1")
@@ -276,10 +276,10 @@ async def test_each_tunnel_is_one_line_in_the_log(caplog: pytest.LogCaptureFixtu
     start = f"127.0.0.1:{client[1]} CONNECT"
     up = f"{place.authority} ({place.authority})"
     assert lines == [
-        f"{start} {up}: 4 octets up, 10 down, TIME: both sides have ended",
-        f"{start} {other.authority} ({other.authority}): 0 octets up, 0 down, TIME: the target's connection broke: "
+        f"{start} {up}: 4 bytes up, 10 down, TIME: both sides have ended",
+        f"{start} {other.authority} ({other.authority}): 0 bytes up, 0 down, TIME: the target's connection broke: "
         "[Errno 104] Connection reset by peer",
-        f"{start} {up}: 0 octets up, 0 down, TIME: the client reset it with INTERNAL_ERROR",
-        f"{start} 192.0.2.1:25: 0 octets up, 0 down, TIME: refused with 403: 192.0.2.1:25 is not allowed",
+        f"{start} {up}: 0 bytes up, 0 down, TIME: the client reset it with INTERNAL_ERROR",
+        f"{start} 192.0.2.1:25: 0 bytes up, 0 down, TIME: refused with 403: 192.0.2.1:25 is not allowed",
     ]
     assert {record.levelno for record in records} == {logging.INFO}

@@ -106,7 +106,7 @@ class _Joint:
         finally:
             self._error = None  # whose traceback knows this frame
         if self._scope.cancelled_caught:
-            raise trio.TooSlowError(f"no octet was carried for idle_timeout={self._idle_timeout:g} s")
+            raise trio.TooSlowError(f"no byte was carried for idle_timeout={self._idle_timeout:g} s")
 
     async def _carry(
         self,

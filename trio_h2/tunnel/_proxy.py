@@ -44,9 +44,9 @@ class ProxyStatistics:
     """Tunnels that were up, those that are included."""
     refused: int
     """Requests that were refused."""
-    octets_up: int
+    bytes_up: int
     """Bytes carried from clients to targets."""
-    octets_down: int
+    bytes_down: int
     """Bytes carried from targets to clients."""
 
 
@@ -122,8 +122,8 @@ class ConnectProxy:
             open=len(self._reports),
             opened=self._opened,
             refused=self._refused,
-            octets_up=self._up + sum(report.traffic.left_to_right for report in self._reports),
-            octets_down=self._down + sum(report.traffic.right_to_left for report in self._reports),
+            bytes_up=self._up + sum(report.traffic.left_to_right for report in self._reports),
+            bytes_down=self._down + sum(report.traffic.right_to_left for report in self._reports),
         )
 
     async def __call__(self, stream: trio_h2.ServerExchange) -> None:

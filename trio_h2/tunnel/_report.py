@@ -41,7 +41,7 @@ class Report:
         target = self.target if plain else shown(self.target)
         where = f"{target} ({self.address})" if self.address else target
         return (
-            f"{self._client} CONNECT {where}: {self.traffic.left_to_right} octets up, "
+            f"{self._client} CONNECT {where}: {self.traffic.left_to_right} bytes up, "
             f"{self.traffic.right_to_left} down, {trio.current_time() - self._began:.3f} s: "
             f"{self.reason or self._cancelled()}"
         )
