@@ -32,10 +32,10 @@ class Attempt:
     __slots__ = ("error", "exchange", "given_up", "incoming", "pooled")
 
     def __init__(self, exchange: Exchange, pooled: Pooled, incoming: Incoming) -> None:
-        self.exchange = exchange
-        self.pooled = pooled
-        self.incoming = incoming
-        self.given_up = False
+        self.exchange: Exchange = exchange
+        self.pooled: Pooled = pooled
+        self.incoming: Incoming = incoming
+        self.given_up: bool = False
         """Another one is to follow."""
         self.error: Exception | None = None
         """Why there is no other one all the same."""

@@ -43,7 +43,7 @@ class Incoming:
         self._timers = timers
         self._sent = sent
         self._waits_for_head = False
-        self.ended = False
+        self.ended: bool = False
         """The whole body was taken."""
         self.due: float = math.inf
         self._expired = False

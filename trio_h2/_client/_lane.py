@@ -29,10 +29,10 @@ class Ticket:
     __slots__ = ("_connect", "_deadline", "error", "number", "pooled", "settled")
 
     def __init__(self, number: int, deadline: Deadline | None = None, connect: float | None = None) -> None:
-        self.number = number
+        self.number: int = number
         self._deadline = deadline
         self._connect = connect
-        self.settled = trio.Event()
+        self.settled: trio.Event = trio.Event()
         self.pooled: Pooled | None = None
         self.error: Exception | None = None
 

@@ -49,7 +49,7 @@ class EventIterator(metaclass=NoPublicConstructor):
         self._size = 0
         self._id = ""
         """The id that the next event will have, and the stream from then on."""
-        self.last_event_id = ""
+        self.last_event_id: str = ""
         """The id of the last event, ``""`` if there is none."""
         self.retry: float | None = None
         """Seconds that the server wants clients to wait before they connect again, if it has said so."""
