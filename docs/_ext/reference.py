@@ -30,6 +30,7 @@ from sphinx.util.nodes import find_pending_xref_condition, make_refnode
 
 import trio_h2
 
+from . import command_line
 from .elsewhere import address
 from .public_names import public_modules, public_names
 
@@ -61,6 +62,7 @@ def setup(app: Sphinx) -> dict[str, object]:
     app.connect("doctree-read", _drop_bare_bases)
     app.connect("env-check-consistency", _check_coverage)
     app.connect("build-finished", _check_that_nothing_is_fetched)
+    app.add_directive("command-line", CommandLine)
     app.add_directive("options", Options)
     app.add_post_transform(LinkTypes)
     app.add_post_transform(LinkCode)
@@ -153,6 +155,14 @@ class Options(SphinxDirective):
             lines += [f"   * - :py:attr:`{name} <trio_h2.{owner}.{name}>`"]
             lines += [f"     - {values.get(name, '–')}" for values in (client, server)]
         return self.parse_text_to_nodes("\n".join(lines))
+
+
+class CommandLine(SphinxDirective):
+    """``.. command-line::``: a section for each command, with every option."""
+
+    def run(self) -> list[nodes.Node]:
+        """Makes the sections."""
+        return self.parse_text_to_nodes(command_line.page(), allow_section_headings=True)
 
 
 def _without_repeated_fields(lines: list[str], cls: type) -> list[str]:

@@ -319,6 +319,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def command_parsers() -> dict[str, argparse.ArgumentParser]:
+    """Returns the parser of each command, by its name: the reference is made of them."""
+    [commands] = [action for action in _parser()._actions if isinstance(action, argparse._SubParsersAction)]
+    return dict(commands.choices)
+
+
 def _add_serve(commands: argparse._SubParsersAction[_Parser]) -> None:
     serve = commands.add_parser(
         "serve",
@@ -457,7 +463,7 @@ def _add_get(commands: argparse._SubParsersAction[_Parser]) -> None:
         "22 with --fail.",
         allow_abbrev=False,
     )
-    get.add_argument("urls", metavar="URL", nargs="+")
+    get.add_argument("urls", metavar="URL", nargs="+", help="where to: https://… or http://…")
     get.add_argument("-X", dest="method", metavar="METHOD", help="default: GET; POST with a body")
     get.add_argument("-H", dest="headers", metavar="'NAME: VALUE'", action="append", default=[], help="a header field")
     body = get.add_mutually_exclusive_group()
