@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 # Their assertions speak as those of tests do. Here, because tests of other folders import them, too.
 pytest.register_assert_rewrite(
-    "tests.sweep.wirelog", "tests.sweep.harness", "tests.sweep.robots", "tests.sweep.exchanges"
+    "tests.compat.clients", "tests.sweep.wirelog", "tests.sweep.harness", "tests.sweep.robots", "tests.sweep.exchanges"
 )
 
 _INTEROP = Path(__file__).parent / "interop"

@@ -67,7 +67,7 @@ def lazily(namespace: dict[str, object], *parts: str) -> tuple[Callable[[str], o
         if name == "__all__":
             return namespace.setdefault("__all__", listed())
         # `from trio_h2 import websocket` asks here first, and goes on to the module if there is no such name.
-        if not name.startswith("_") and not is_module(name):
+        if name.isidentifier() and not name.startswith("_") and not is_module(name):
             for part in parts:
                 importlib.import_module(part, package)
                 if name in namespace:

@@ -10,8 +10,6 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytest.register_assert_rewrite("tests.compat.clients")
-
 
 @pytest.fixture
 def complaints(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:

@@ -71,6 +71,7 @@ def test_names_that_are_not_there() -> None:
     with pytest.raises(AttributeError, match="module 'trio_h2' has no attribute 'conect'") as caught:
         trio_h2.conect  # type: ignore[attr-defined]  # noqa: B018
     assert (caught.value.name, caught.value.obj) == ("conect", trio_h2)
+    assert not hasattr(trio_h2, "http.cookiejar")  # tools ask for such things
     with pytest.raises(ImportError, match="cannot import name 'conect'"):
         exec("from trio_h2 import conect")
 
