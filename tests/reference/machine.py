@@ -20,6 +20,7 @@ from trio_h2 import Headers, Settings
 from trio_h2.testing import (
     ReferenceClient,
     ReferenceClientStream,
+    ReferencePeer,
     ReferenceServer,
     ReferenceServerStream,
     ReferenceStream,
@@ -291,7 +292,18 @@ class Machine:
     async def settings(self) -> None:
         """SETTINGS of either side."""
         end = self.client if self.data.draw(st.booleans(), label="of the client") else self.server
-        await end.update_settings(self.data.draw(SETTINGS, label="settings"))
+        settings = self.data.draw(SETTINGS, label="settings")
+        window = settings.initial_window_size
+        if window is not None and isinstance(end, ReferencePeer) and self.sent_more_than(window):
+            # RFC 9113 §6.9.2: a window may become negative so, and §6.9.1 allows an empty DATA frame with END_STREAM
+            # even then. h2 takes that for an error of flow control.
+            settings = dataclasses.replace(settings, initial_window_size=None)
+        await end.update_settings(settings)
+
+    def sent_more_than(self, size: int) -> bool:
+        """Whether the reference peer may have got more than so many bytes of a body."""
+        halves = [half for one in self.exchanges if not one.reset for half in one.halves]
+        return any(isinstance(half.receiver, ReferenceStream) and len(half.sent) > size for half in halves)
 
     async def ping(self) -> None:
         """PING of either side."""
