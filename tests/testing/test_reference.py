@@ -121,10 +121,18 @@ async def test_it_runs_in_a_nursery_of_the_caller(autojump_clock: MockClock) -> 
 
 async def test_it_is_used_only_once(autojump_clock: MockClock) -> None:
     async with pair() as (client, server):
-        with pytest.raises(RuntimeError):
+        with pytest.raises(RuntimeError, match="used only once"):
             await client.run()
-        with pytest.raises(RuntimeError):
+        with pytest.raises(RuntimeError, match="used only once"):
             await server.__aenter__()
+
+
+async def test_its_own_settings_are_those_that_were_acknowledged(autojump_clock: MockClock) -> None:
+    async with pair() as (client, server):
+        before = client.local_settings.initial_window_size
+        await client.update_settings(trio_h2.Settings(initial_window_size=1234))
+        assert before != 1234
+        assert client.local_settings.initial_window_size == server.remote_settings.initial_window_size == 1234
 
 
 async def test_closing_one_that_never_ran(autojump_clock: MockClock) -> None:
@@ -413,6 +421,17 @@ async def test_a_mistake_of_the_other_side_cannot_be_missed(autojump_clock: Mock
         async with scripted() as (_, peer):
             await peer.send_data(1, b"nobody has asked")
             await trio.testing.wait_all_tasks_blocked()
+
+
+async def test_closing_raises_a_mistake_that_nobody_was_told(autojump_clock: MockClock) -> None:
+    client_end, server_end = memory_transports()
+    async with trio.open_nursery() as nursery, ScriptedPeer(server_end, client=False) as peer:
+        nursery.start_soon(peer.handshake)
+        client: ReferenceClient = await nursery.start(ReferenceClient(client_end).run)
+        await peer.send_data(1, b"nobody has asked")
+        await client.wait_closed()
+        with pytest.raises(trio_h2.RemoteProtocolError):
+            await client.aclose()
 
 
 async def test_a_mistake_that_was_raised_is_not_raised_again(autojump_clock: MockClock) -> None:
