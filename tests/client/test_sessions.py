@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import itertools
 import math
 from typing import TYPE_CHECKING
@@ -707,3 +708,14 @@ async def test_a_request_that_is_always_left_out_is_not_sent_for_ever(autojump_c
         nursery.start_soon(others, client)
         nursery.start_soon(mine, client)
     assert 50 < len(made.asked) < 500
+
+
+async def test_requests_that_are_over_leave_nothing_behind(autojump_clock: MockClock) -> None:
+    """Neither those that were timed, nor those that were given up."""
+    async with network(ours(_hello)) as made, _client(made) as client:
+        for _ in range(20):
+            await client.get(A)
+            async with client.request("GET", A):
+                pass
+        gc.collect()
+        assert [one for one in gc.get_objects() if type(one).__name__ == "Incoming"] == []
