@@ -212,6 +212,16 @@ async def test_a_cancelled_block_has_its_limit(autojump_clock: MockClock, compla
     assert "it was cancelled after shutdown_timeout=60 s" in record.getMessage()
 
 
+async def test_a_shutdown_without_a_limit_has_one_once_it_is_cancelled(autojump_clock: MockClock) -> None:
+    app = Living(delay=1000)
+    with pytest.raises(asgi.LifespanError, match="it was cancelled after shutdown_timeout=60 s"):
+        with trio.move_on_after(1500):  # it starts until 1000, and would shut down until 2000
+            async with asgi.lifespan(app, startup_timeout=None, shutdown_timeout=None):
+                pass
+    assert app.events == ["started", "cancelled"]
+    assert trio.current_time() == pytest.approx(1500 + 60, abs=2)
+
+
 async def test_an_application_that_fails_while_it_runs_ends_the_block(autojump_clock: MockClock) -> None:
     """A task of its lifespan, say; nobody would notice otherwise that half of it is missing."""
     app = Living()

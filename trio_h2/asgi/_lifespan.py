@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 from contextlib import asynccontextmanager
@@ -224,8 +225,11 @@ class Lifespan(metaclass=NoPublicConstructor):
         self._shutting_down.set()
         if self._complete:
             seconds = self._shutdown_timeout
-            if seconds == math.inf and trio.current_effective_deadline() == -math.inf:
+            if seconds == math.inf:
                 seconds = DEFAULT_TIMEOUT
+                # Without a limit until the block is cancelled, which stays so: the next checkpoint raises it.
+                with contextlib.suppress(trio.Cancelled):
+                    await self._over.wait()
             with trio.move_on_after(seconds, shield=True):
                 await self._over.wait()
             if not self._over.is_set():
