@@ -11,7 +11,7 @@ import trio
 
 import trio_h2
 from tests.client.network import failing, network, ours
-from trio_h2 import Client, ErrorCode, Priority, ServerConfig, Timeouts, Upstream, relay
+from trio_h2 import Client, ErrorCode, Priority, Retry, ServerConfig, Timeouts, Upstream, relay
 from trio_h2.testing import memory_transports, sweep_cancellation
 
 if TYPE_CHECKING:
@@ -376,3 +376,113 @@ async def test_cancelled_at_every_checkpoint(down1: bool, up1: bool, autojump_cl
 
         await after()
         assert await sweep_cancellation(scenario, after=after, seeds=[0]) > 5
+
+
+@pytest.mark.parametrize("down1", [False, True])
+@pytest.mark.parametrize("kind", ["unreachable", "refused", "lost"])
+async def test_another_server_is_asked_if_nothing_was_processed(
+    kind: str, down1: bool, autojump_clock: MockClock
+) -> None:
+    async def refuse(stream: trio_h2.ServerStream) -> None:
+        stream.reset(ErrorCode.REFUSED_STREAM if kind == "refused" else ErrorCode.INTERNAL_ERROR)
+
+    async def unreachable(_origin: str) -> trio.abc.Stream:
+        raise ConnectionRefusedError
+
+    errors: list[Exception | None] = []
+    asked: list[Exception] = []
+    async with (
+        network(ours(refuse)) as first,
+        network(back(_echo)) as second,
+        Client(transport=unreachable if kind == "unreachable" else first, prior_knowledge=True, retry=Retry(0)) as bad,
+        Client(transport=second) as good,
+    ):
+        up, other = Upstream(bad, "http://first.example"), Upstream(good, "http://second.example")
+
+        async def instead(error: Exception) -> Upstream | None:
+            asked.append(error)
+            return other if len(asked) == 1 else None
+
+        async def handler(stream: trio_h2.ServerStream) -> None:
+            errors.append(await relay(stream, up, instead=instead))
+
+        async with (
+            network(ours(handler, http1=True)) as front,
+            Client(transport=front, prior_knowledge=not down1) as client,
+        ):
+            response = await client.post(URL, body=b"whole")
+            assert response.status == (502 if kind == "lost" else 200)
+            assert len(asked) == (kind != "lost")
+            if kind != "lost":
+                assert response.content == b"whole"
+                assert errors == [None]
+                response = await client.post(URL, body=b"none is left")
+                assert response.status == (502 if kind == "unreachable" else 503)
+            assert isinstance(errors[-1], OSError if kind == "unreachable" else trio_h2.StreamError)
+        statistics = bad.statistics()
+        assert (statistics.requests, good.statistics().requests) == (0, 0)
+
+
+async def test_no_other_server_is_asked_when_more_of_the_body_was_taken(autojump_clock: MockClock) -> None:
+    async def refuse(stream: trio_h2.ServerStream) -> None:
+        for _ in range(2):
+            await stream.receive_some()
+        stream.reset(ErrorCode.REFUSED_STREAM)
+
+    async def instead(_error: Exception) -> Upstream | None:
+        raise AssertionError("what was taken of the body is not here any more")
+
+    async with (
+        network(ours(refuse)) as behind,
+        Client(transport=behind, prior_knowledge=True, retry=Retry(0)) as inner,
+    ):
+        up = Upstream(inner, "http://back.example")
+
+        async def handler(stream: trio_h2.ServerStream) -> None:
+            assert isinstance(await relay(stream, up, instead=instead), trio_h2.StreamRefusedError)
+
+        async with (
+            network(ours(handler)) as front,
+            Client(transport=front, prior_knowledge=True) as client,
+            client.exchange("POST", URL, body=b"one") as exchange,
+        ):
+            await trio.sleep(1)
+            await exchange.send_all(b"two")
+            assert (await exchange.receive_response()).status == 503
+
+
+async def test_headers_and_path_are_rewritten(autojump_clock: MockClock) -> None:
+    bad: list[object] = [{}, {":path": "relative"}, {":path": "/", "bad name": ""}]
+
+    def rewrite(headers: trio_h2.Headers) -> trio_h2.HeadersInput:
+        path = headers[":path"]
+        assert headers[":authority"] == "front.example"
+        if path == "/bad":
+            return bad.pop()  # type: ignore[return-value]  # of no right type, for once
+        return headers.forwarded(drop=["x-secret"], add={":path": f"/new{path}", ":authority": "other.example"})
+
+    async with network(back(_echo)) as behind, Client(transport=behind) as inner:
+        up = Upstream(inner, "http://back.example/base", rewrite=rewrite)
+
+        async def handler(stream: trio_h2.ServerStream) -> None:
+            if stream.path == "/bad":
+                with pytest.raises(RuntimeError, match="rewrite must return headers "):
+                    await relay(stream, up)
+                await stream.respond(500, body=b"")
+            else:
+                await relay(stream, up)
+
+        async with network(ours(handler)) as front, Client(transport=front, prior_knowledge=True) as client:
+            response = await client.get(URL, headers={"x-secret": "1", "x-open": "2"})
+            seen = dict(one.split("=", 1) for one in response.headers.get_all("seen"))
+            assert (seen[":path"], seen[":authority"]) == ("/base/new/there?x=1", "other.example")
+            assert seen["x-open"] == "2"
+            assert "x-secret" not in seen
+            while bad:
+                assert (await client.get("http://front.example/bad")).status == 500
+
+
+async def test_rewrite_must_be_a_function(autojump_clock: MockClock) -> None:
+    async with Client() as client:
+        with pytest.raises(TypeError, match="rewrite must be a function or None, not 3"):
+            Upstream(client, "http://back.example", rewrite=3)  # type: ignore[arg-type]

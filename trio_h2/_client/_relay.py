@@ -8,16 +8,30 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import trio
 
-from .. import ErrorCode, H2Error, Headers, Http1Exchange, Initiator, Priority, RemoteProtocolError, StreamResetError
-from .._util import interrupt_safe
+from .. import (
+    ErrorCode,
+    H2Error,
+    HandshakeError,
+    Headers,
+    Http1Exchange,
+    Initiator,
+    Priority,
+    RemoteProtocolError,
+    StreamResetError,
+)
+from .._checks import check_hook
+from .._util import interrupt_safe, interruptible
 from ._errors import RequestTimeoutError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
+    from typing import TypeAlias
 
     from .. import ServerStream
     from ._client_exchange import ClientExchange
     from ._upstream import Upstream
+
+    Instead: TypeAlias = Callable[[Exception], Awaitable[Upstream | None]]
 
 logger = logging.getLogger("trio_h2.relay")
 
@@ -40,7 +54,9 @@ class _ClientLeftError(Exception):
         self.error = error
 
 
-async def relay(down: ServerStream, up: Upstream) -> None:
+async def relay(
+    down: ServerStream, up: Upstream, *, instead: Callable[[Exception], Awaitable[Upstream | None]] | None = None
+) -> Exception | None:
     """Passes the request of a handler on to another server, and the response back, over HTTP/2 and HTTP/1.1 each.
 
     Both bodies go on as they come, at the same time, a piece of up to 64 KiB of each at once: whoever reads slowly
@@ -62,20 +78,31 @@ async def relay(down: ServerStream, up: Upstream) -> None:
     Args:
         down: what a handler gets; nothing was received or sent yet.
         up: where the request goes.
+        instead: an async function that names another server when one has not processed the request: there was no
+            connection, or it has said so. It gets the error, and returns an `Upstream`, or ``None`` if there is none.
+            It is called only as long as all that was taken of the body can be sent again.
+
+    Returns:
+        What the server has failed of, before its response or in it, which the client was told of; ``None``: it has not.
 
     Raises:
+        TypeError: *instead* is no function.
         StreamResetError, SessionError, trio.ClosedResourceError: the client has left; a handler lets that pass.
     """
-    await _Relay(down, up).run()
+    check_hook("instead", instead)
+    return await _Relay(down, up, instead).run()
 
 
 @interrupt_safe
 class _Relay:
     """One exchange that is passed on."""
 
-    def __init__(self, down: ServerStream, up: Upstream) -> None:
+    def __init__(self, down: ServerStream, up: Upstream, instead: Instead | None) -> None:
         self._down = down
         self._up = up
+        self._instead = instead
+        self._taken = False
+        """More of the body was taken than what the first piece had, which is kept."""
         self._wanted = trio.Event()
         """The body of the request may be asked for."""
         self._error: Exception | None = None
@@ -83,27 +110,27 @@ class _Relay:
         field = down.headers.get("priority")
         self._priority = Priority() if field is None else Priority.parse(field)
 
-    async def run(self) -> None:
+    async def run(self) -> Exception | None:
         """See `relay`."""
         down = self._down
         try:
             refusal = self._refusal()
             if refusal is not None:
                 await self._of_client(down.respond(refusal[0], body=refusal[1]))
-                return
+                return None
             await self._pass_on()
         except _ClientLeftError as left:
             error = left.error
             logger.info("%s: the client has left: %s", self._name(), error)
         except _FAILURES as exc:
             await self._upstream_failed(exc)
-            return
+            return exc
         except BaseException as exc:
             if down.aborted and not isinstance(exc, Exception):  # the handler is cancelled then
                 logger.info("%s: the client has left", self._name())
             raise
         else:
-            return
+            return None
         raise error
 
     def _refusal(self) -> tuple[int, bytes] | None:
@@ -127,6 +154,30 @@ class _Relay:
         if not ended and down.readable:
             body = await self._of_client(down.receive_some())
             ended = down.body_ended and down.trailers is None
+        while True:
+            try:
+                await self._ask(body, ended=ended)
+            except _FAILURES as exc:
+                up = await self._other(exc)
+                if up is None:
+                    raise
+                self._up, self._error = up, None
+            else:
+                return
+
+    async def _other(self, error: Exception) -> Upstream | None:
+        """Returns the server that is asked after one that has failed, if there is one, and nothing is lost by that."""
+        if self._instead is None or self._taken or self._down.headers_sent or not _unprocessed(error):
+            return None
+        name = self._name()
+        up = await interruptible(self._instead, error)
+        if up is not None:
+            logger.info("%s: not processed, goes to %s instead: %s", name, up.url, error)
+        return up
+
+    async def _ask(self, body: bytes, *, ended: bool) -> None:
+        """Passes the request on to one server."""
+        down = self._down
         try:
             block = self._up.exchange(down, body, end_stream=ended)
         except ValueError as exc:
@@ -180,6 +231,7 @@ class _Relay:
         while piece := await self._of_client(down.receive_some()):
             if exchange.send_unwanted:
                 return
+            self._taken = True
             await exchange.send_all(piece)
         trailers = None if down.trailers is None else down.trailers.forwarded(drop=_NOT_IN_TRAILERS)
         if trailers:
@@ -269,6 +321,11 @@ _REASONS: Final = {
     503: b"the server behind this gateway takes no requests at the moment\n",
     504: b"the server behind this gateway took too long\n",
 }
+
+
+def _unprocessed(error: Exception) -> bool:
+    """Whether a server that has failed so has not processed the request for sure."""
+    return isinstance(error, (OSError, HandshakeError)) or (isinstance(error, H2Error) and error.retryable)
 
 
 def _status(error: Exception) -> int:

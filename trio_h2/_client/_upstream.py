@@ -7,14 +7,19 @@ import re
 import secrets
 from typing import TYPE_CHECKING, Final
 
-from .._checks import check_bool
+import trio
+
+from .. import Headers
+from .._checks import check_bool, check_hook
 from .._url import url_text
 from ._client import Client
 from ._outgoing import where
 from ._timeouts import Timeouts
 
 if TYPE_CHECKING:
-    from .. import Address, Headers, ServerStream
+    from collections.abc import Callable
+
+    from .. import Address, HeadersInput, ServerStream
     from .._url import Url
     from ._exchange_block import ExchangeBlock
 
@@ -50,6 +55,8 @@ class Upstream:
         via: the name of this gateway in ``via``. A request that has it there already goes in a circle, and is answered
             with 508. By default a name of this process.
         timeouts: how long each part of a request may take, instead of what the client was told.
+        rewrite: a function that gets the headers of each request as they are to be sent, with ``:path`` (what the
+            client asked for) and perhaps ``:authority``, and returns those that are sent instead. It must not wait.
 
     Raises:
         TypeError, ValueError: an argument is not allowed.
@@ -65,6 +72,7 @@ class Upstream:
         x_forwarded: bool = False,
         via: str | None = None,
         timeouts: Timeouts | None = None,
+        rewrite: Callable[[Headers], HeadersInput] | None = None,
     ) -> None:
         if not isinstance(client, Client):
             raise TypeError(f"client must be a Client, not {client!r}")
@@ -74,6 +82,7 @@ class Upstream:
             raise TypeError(f"via must be a str, not {via!r}")
         if via is not None and not _TOKEN(via):
             raise ValueError(f"via must be a name of letters, digits and hyphens, not {via!r}")
+        check_hook("rewrite", rewrite)
         text = url_text(url)
         where(text, None)
         if "?" in text or "#" in text:
@@ -85,6 +94,7 @@ class Upstream:
         self._x_forwarded = check_bool("x_forwarded", x_forwarded)
         self._via = _DEFAULT_VIA if via is None else via
         self._timeouts = timeouts
+        self._rewrite = rewrite
 
     def __repr__(self) -> str:
         return f"<Upstream {self._url}>"
@@ -119,10 +129,13 @@ class Upstream:
             body: what is here of its body.
             end_stream: whether that is all.
         """
+        path, headers = stream.path, self._headers(stream)
+        if self._rewrite is not None:
+            path, headers = _rewritten(self._rewrite, headers.forwarded(add={":path": path}))
         return self._client.exchange(
             stream.method,
-            self._url + stream.path.replace("#", "%23"),
-            headers=self._headers(stream),
+            self._url + path.replace("#", "%23"),
+            headers=headers,
             body=body,
             end_stream=end_stream,
             own_headers=False,
@@ -153,6 +166,19 @@ class Upstream:
             dropped = (*dropped, "cookie")
             add.append(("cookie", "; ".join(cookies)))
         return headers.forwarded(drop=dropped, add=add)
+
+
+@trio.lowlevel.disable_ki_protection
+def _rewritten(rewrite: Callable[[Headers], HeadersInput], headers: Headers) -> tuple[str, Headers]:
+    """Returns the path that an application's function makes of a request, and the other headers."""
+    try:
+        rewritten = Headers(rewrite(headers))
+    except ValueError as exc:  # a mistake of the application, and not of whoever asks
+        raise RuntimeError(f"rewrite must return headers that may be sent: {exc}") from exc
+    path = rewritten.get(":path")
+    if path is None or path[:1] != "/":
+        raise RuntimeError(f"rewrite must return headers whose :path begins with a slash, not {path!r}")
+    return path, rewritten.forwarded(drop=[":path"])
 
 
 def _host(address: Address | None) -> str:
