@@ -10,6 +10,7 @@ import pytest
 
 from trio_h2._cli import _workers
 from trio_h2._cli._args import ServeOptions, parse
+from trio_h2._cli._binds import Bind
 from trio_h2.access_log import access_log
 
 ROOT = Path(__file__).parents[2]
@@ -18,7 +19,8 @@ COMMAND = re.compile(r"^(?:#? *|.*`|\$ )trio-h2 ((?:serve|get|proxy|demo)\b[^`#\
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_command_line_is_understood(page: str) -> None:
+def test_every_command_line_is_understood(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT / "docs" / "code")  # where files are that pages show
     lines = COMMAND.findall((ROOT / page).read_text(encoding="utf-8"))
     assert lines
     for line in lines:
@@ -32,3 +34,17 @@ def test_the_guide_names_every_way_to_serve() -> None:
         assert f"`--{option.replace('_', '-')}" in guide, option
     assert f"killed after {_workers.STUCK:.0f} seconds" in guide
     assert access_log.__module__ in guide
+
+
+def test_the_file_of_options_in_the_guide() -> None:
+    here = ROOT / "docs" / "code"
+    assert parse(["serve", "--config", str(here / "server.toml")]) == ServeOptions(
+        asgi="site.web:app",
+        app_dir=f"{here}/.",
+        binds=(Bind(None, 443), Bind("::1", 8443)),
+        cert=f"{here}/cert.pem",
+        key=f"{here}/key.pem",
+        workers=4,
+        allow_http1=True,
+        access_log="json",
+    )

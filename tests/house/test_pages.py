@@ -108,7 +108,8 @@ def test_no_page_has_programs_that_nothing_runs() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_commands_are_right(page: Path) -> None:
+def test_commands_are_right(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(CODE)  # where files are that pages show
     found = blocks(page.name, page.read_text(encoding="utf-8"))
     lines = [command for block in found if block.language == "console" for command in commands(block.text)]
     assert [problem for line in lines if (problem := command_problem(line)) is not None] == []

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NoReturn, TypedDict
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from trio_h2 import __version__
 
-from ._binds import Bind, parse_bind, parse_descriptor, parse_unix, tcp_bind
-from ._errors import USAGE, one_line
-from ._text import print_text
+from ._binds import Bind, tcp_bind
+from ._kinds import APP, BIND, DESCRIPTOR, FILE, UNIX, whole
+from ._layers import Layers
+from ._parser import Parser
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from _typeshed import SupportsWrite
+    from collections.abc import Sequence
 
     from trio_h2.access_log import Format
 
@@ -148,12 +146,19 @@ def parse(argv: Sequence[str]) -> Options:
         SystemExit: they are wrong, which was said on stderr in one line; or `--help` or `--version` is done.
     """
     parser = _parser()
+    commands = parsers_of(parser)
+    layers = {
+        "serve": Layers(commands["serve"], alternatives=("directory", "app", "asgi")),
+        "proxy": Layers(commands["proxy"]),
+    }
     arguments, rest = parser.parse_known_args(argv)
     if arguments.command == "get" and not any(word.startswith("-") for word in rest):
         # argparse takes positional arguments in one piece only: `get URL -i URL` leaves the second one over.
         arguments.urls += rest
     elif rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if arguments.command in layers:
+        layers[arguments.command].complete(arguments)
     match arguments.command:
         case "serve":
             return _serve_options(parser, arguments)
@@ -291,23 +296,8 @@ def _listen_options(parser: argparse.ArgumentParser, arguments: argparse.Namespa
     )
 
 
-class _Parser(argparse.ArgumentParser):
-    """Complains in one line; does not hide that its help could not be written."""
-
-    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
-        if file is sys.stdout:
-            print_text(message)
-        else:
-            super()._print_message(message, file)
-
-    def error(self, message: str) -> NoReturn:
-        if sys.stderr is not None:
-            self._print_message(one_line(f"trio-h2: {message} (see '{self.prog} --help')") + "\n", sys.stderr)
-        sys.exit(USAGE)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="trio-h2", description="HTTP/2 servers and requests.", allow_abbrev=False)
+def _parser() -> Parser:
+    parser = Parser(prog="trio-h2", description="HTTP/2 servers and requests.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"trio-h2 {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_serve(commands)
@@ -319,13 +309,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def command_parsers() -> dict[str, argparse.ArgumentParser]:
+def command_parsers() -> dict[str, Parser]:
     """Returns the parser of each command, by its name: the reference is made of them."""
-    [commands] = [action for action in _parser()._actions if isinstance(action, argparse._SubParsersAction)]
+    return parsers_of(_parser())
+
+
+def parsers_of(parser: Parser) -> dict[str, Parser]:
+    """Returns the parsers below a parser, by the names of their commands."""
+    [commands] = [action for action in parser.arguments() if isinstance(action, argparse._SubParsersAction)]
     return dict(commands.choices)
 
 
-def _add_serve(commands: argparse._SubParsersAction[_Parser]) -> None:
+def _add_serve(commands: argparse._SubParsersAction[Parser]) -> None:
     serve = commands.add_parser(
         "serve",
         help="serve files, a handler of your own, or an ASGI application",
@@ -334,21 +329,25 @@ def _add_serve(commands: argparse._SubParsersAction[_Parser]) -> None:
         "running requests finish; a second one ends at once.",
         allow_abbrev=False,
     )
-    serve.add_argument("directory", metavar="DIRECTORY", nargs="?", help="default: the current directory")
+    serve.add_argument("directory", metavar="DIRECTORY", nargs="?", type=FILE, help="default: the current directory")
     serve.add_argument(
         "--app",
         metavar="FILE.py:NAME",
+        type=APP,
         help="serve with the async function NAME(stream), or NAME(request, response), of FILE.py; or of a module: "
         "MODULE:NAME",
     )
     serve.add_argument(
         "--asgi",
         metavar="MODULE:NAME",
+        type=APP,
         help="serve the ASGI application NAME of a module, or of FILE.py, over HTTP/2 and HTTP/1.1; it must run on "
         "Trio",
     )
     serve.add_argument("--factory", action="store_true", help="NAME of --asgi is a function that makes the application")
-    serve.add_argument("--app-dir", metavar="DIR", help="look for MODULE in DIR first; default: the current directory")
+    serve.add_argument(
+        "--app-dir", metavar="DIR", type=FILE, help="look for MODULE in DIR first; default: the current directory"
+    )
     serve.add_argument(
         "--root-path", metavar="PATH", default="", help="the prefix that a proxy takes away from paths, for --asgi"
     )
@@ -371,7 +370,7 @@ def _add_serve(commands: argparse._SubParsersAction[_Parser]) -> None:
     serve.add_argument(
         "--workers",
         metavar="N",
-        type=_number(1, MAX_WORKERS),
+        type=whole(1, MAX_WORKERS),
         help="serve with N processes on the same port; one that dies is replaced, SIGUSR1 replaces all, one by one",
     )
     serve.add_argument("--allow-http1", action="store_true", help="serve HTTP/1.1 clients, too, on the same port")
@@ -393,11 +392,11 @@ def _add_serve(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--access-log",
         choices=LOG_FORMATS,
         default="off",
-        help="a line on stderr for each request (default: %(default)s)",
+        help="a line on stderr for each request (default: off)",
     )
 
 
-def _add_proxy(commands: argparse._SubParsersAction[_Parser]) -> None:
+def _add_proxy(commands: argparse._SubParsersAction[Parser]) -> None:
     proxy = commands.add_parser(
         "proxy",
         help="carry TCP connections for clients",
@@ -410,6 +409,7 @@ def _add_proxy(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--allow",
         metavar="HOST:PORT",
         action="append",
+        default=[],
         required=True,
         help="a target: a name, *.NAME, an address, a network like 10.0.0.0/8, or *, which is every public address; "
         "with a port, a range of ports or *. This machine is 127.0.0.1 or [::1], not localhost. May be given several "
@@ -424,36 +424,47 @@ def _add_listening(command: argparse.ArgumentParser) -> None:
         metavar="H",
         help="name or address; 0.0.0.0 is every address of IPv4, :: every one of IPv4 and IPv6 (default: localhost)",
     )
-    command.add_argument("--port", metavar="N", type=_number(0, 65535), help="default: a free one")
-    for option, metavar, read, about in (
-        ("--bind", "HOST:PORT", parse_bind, "listen there; :PORT is every address"),
-        ("--unix", "PATH[:MODE]", parse_unix, "listen on a Unix socket that is made there; MODE is octal"),
-        ("--fd", "N", parse_descriptor, "listen on this open descriptor"),
+    command.add_argument("--port", metavar="N", type=whole(0, 65535), help="default: a free one")
+    for option, metavar, kind, about in (
+        ("--bind", "HOST:PORT", BIND, "listen there; :PORT is every address"),
+        ("--unix", "PATH[:MODE]", UNIX, "listen on a Unix socket that is made there; MODE is octal"),
+        ("--fd", "N", DESCRIPTOR, "listen on this open descriptor"),
     ):
         command.add_argument(
             option,
             dest="binds",
             metavar=metavar,
-            type=_reading(read),
+            type=kind,
             action="append",
             default=[],
             help=f"{about}. May be given several times",
         )
     tls = command.add_mutually_exclusive_group()
-    tls.add_argument("--cert", metavar="F", help="TLS with this PEM certificate; SIGHUP reads it again")
+    tls.add_argument("--cert", metavar="F", type=FILE, help="TLS with this PEM certificate; SIGHUP reads it again")
     tls.add_argument("--self-signed", action="store_true", help="TLS with a throw-away certificate")
-    command.add_argument("--key", metavar="F", help="the private key, unless --cert holds it too")
-    command.add_argument("--key-password", metavar="FILE", help="the first line of FILE opens the private key")
-    command.add_argument("--write-ca", metavar="FILE", help="write what clients must trust for --self-signed to FILE")
+    command.add_argument("--key", metavar="F", type=FILE, help="the private key, unless --cert holds it too")
+    command.add_argument(
+        "--key-password", metavar="FILE", type=FILE, help="the first line of FILE opens the private key"
+    )
+    command.add_argument(
+        "--write-ca", metavar="FILE", type=FILE, help="write what clients must trust for --self-signed to FILE"
+    )
     command.add_argument(
         "--trace",
         metavar="FILE",
+        type=FILE,
         help="write what happens on all sessions to FILE, for trio-h2 view; each of several workers has a file of its "
         "own: for t.sqlog, t.PID.sqlog",
     )
+    command.add_argument(
+        "--config",
+        metavar="FILE.toml",
+        help="read options from FILE.toml, where keys are their names, and paths begin at its directory; those "
+        "given on the command line, or in variables TRIO_H2_OPTION, count more",
+    )
 
 
-def _add_get(commands: argparse._SubParsersAction[_Parser]) -> None:
+def _add_get(commands: argparse._SubParsersAction[Parser]) -> None:
     get = commands.add_parser(
         "get",
         help="send requests",
@@ -507,14 +518,14 @@ def _add_get(commands: argparse._SubParsersAction[_Parser]) -> None:
     get.add_argument(
         "--parallel",
         metavar="N",
-        type=_number(1, MAX_PARALLEL),
+        type=whole(1, MAX_PARALLEL),
         default=1,
         help="send up to N requests at the same time; what is printed keeps the order of the URLs (default: 1)",
     )
     get.add_argument(
         "--retry",
         metavar="N",
-        type=_number(0, MAX_RETRIES),
+        type=whole(0, MAX_RETRIES),
         help="send a request up to N times more after a failure that may pass: no connection, a lost session, status "
         "408, 429, 500, 502, 503 or 504; POST and PATCH only if no server can have acted on them",
     )
@@ -534,7 +545,7 @@ def _add_get(commands: argparse._SubParsersAction[_Parser]) -> None:
     get.add_argument("--trace", metavar="FILE", help="write what happens to FILE, for trio-h2 view")
 
 
-def _add_view(commands: argparse._SubParsersAction[_Parser]) -> None:
+def _add_view(commands: argparse._SubParsersAction[Parser]) -> None:
     view = commands.add_parser(
         "view",
         help="make a web page of a trace",
@@ -550,26 +561,3 @@ def _add_view(commands: argparse._SubParsersAction[_Parser]) -> None:
         help="leave out values of header fields, queries, hosts, addresses and debug data, as for a bug report",
     )
     view.add_argument("--open", action="store_true", help="open the page in the browser")
-
-
-def _reading(read: Callable[[str], Bind]) -> Callable[[str], Bind]:
-    """Makes an argument's type of a function that raises `ValueError` with what to say."""
-
-    def checked(text: str) -> Bind:
-        try:
-            return read(text)
-        except ValueError as exc:
-            raise argparse.ArgumentTypeError(str(exc)) from exc
-
-    return checked
-
-
-def _number(least: int, most: int) -> Callable[[str], int]:
-    """Makes an argument's type of a range."""
-
-    def checked(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and len(text) <= 9 and least <= int(text) <= most):
-            raise argparse.ArgumentTypeError(f"must be a number from {least} to {most}, not {text!r}")
-        return int(text)
-
-    return checked
