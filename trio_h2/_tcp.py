@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import socket
+import struct
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -52,6 +53,16 @@ def set_user_timeout(connection: trio.SocketStream, seconds: float) -> None:
     """
     milliseconds = math.ceil(min(seconds * 1000, 2**31 - 1)) if seconds < math.inf else 0
     _set(connection, socket.IPPROTO_TCP, _USER_TIMEOUT, milliseconds)
+
+
+def reset_when_closed(connection: trio.SocketStream) -> None:
+    """Has TCP tell the other side a reset when the connection is closed, so that it does not take what it has for all.
+
+    Args:
+        connection: over TCP; another one, or one that has broken already, is left as it is.
+    """
+    with contextlib.suppress(OSError, trio.ClosedResourceError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def _seconds(seconds: float) -> int:

@@ -3,62 +3,19 @@
 from __future__ import annotations
 
 import logging
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 import trio
 
 import trio_h2
+from tests.client.gateways import URL, back, four, gateway
 from tests.client.network import failing, network, ours
-from trio_h2 import Client, ErrorCode, Priority, Retry, ServerConfig, Timeouts, Upstream, relay
-from trio_h2.testing import memory_transports, sweep_cancellation
+from trio_h2 import Client, ErrorCode, Priority, Retry, Timeouts, Upstream, relay
+from trio_h2.testing import sweep_cancellation
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
     from trio.testing import MockClock
-
-    from tests.client.network import Handler, Serve
-
-URL = "http://front.example/there?x=1"
-four = pytest.mark.parametrize(
-    ("down1", "up1"), [(False, False), (False, True), (True, False), (True, True)], ids=["2-2", "2-1", "1-2", "1-1"]
-)
-
-
-@asynccontextmanager
-async def gateway(
-    *servers: Serve,
-    down1: bool,
-    up1: bool,
-    timeouts: Timeouts | None = None,
-    x_forwarded: bool = False,
-    keep_host: bool = True,
-    config: ServerConfig | None = None,
-    capacity: int | None = None,
-) -> AsyncGenerator[tuple[Client, Client], None]:
-    """A client of a gateway, and the client inside of that."""
-    async with (
-        network(*servers, capacity=capacity) as behind,
-        Client(transport=behind, prior_knowledge=not up1) as inner,
-    ):
-        up = Upstream(
-            inner, "http://back.example/base/", x_forwarded=x_forwarded, keep_host=keep_host, timeouts=timeouts
-        )
-
-        async def handler(stream: trio_h2.ServerStream) -> None:
-            await relay(stream, up)
-
-        async with (
-            network(ours(handler, http1=True, config=config), capacity=capacity) as front,
-            Client(transport=front, prior_knowledge=not down1, default_headers=False) as client,
-        ):
-            yield client, inner
-
-
-def back(handler: Handler) -> Serve:
-    return ours(handler, http1=True)
 
 
 async def _echo(stream: trio_h2.ServerStream) -> None:
@@ -309,16 +266,8 @@ async def test_circles_and_what_is_not_passed_on() -> None:
         async with network(ours(handler)) as front, Client(transport=front, prior_knowledge=True) as client:
             assert (await client.get(URL, headers={"via": "1.1 other, 2 me"})).status == 508
             assert (await client.get(URL, headers={"via": "1.1 me-too"})).status == 200
-            async with client.sessions[0].request("OPTIONS", "*") as stream:
-                assert (await stream.receive_response()).status == 501
-            async with client.sessions[0].request("CONNECT", headers={":authority": "a:1"}, end_stream=False) as stream:
-                assert (await stream.receive_response()).status == 501
-            ours_, theirs = memory_transports()
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(ours(handler, http1=True), theirs)
-                await ours_.send_all(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
-                assert (await ours_.receive_some()).startswith(b"HTTP/1.1 501 ")
-                nursery.cancel_scope.cancel()
+            async with client.exchange("CONNECT", URL, headers={":authority": "a:1"}) as exchange:
+                assert (await exchange.receive_response()).status == 501
 
 
 async def test_priority_changes(autojump_clock: MockClock) -> None:

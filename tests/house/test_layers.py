@@ -34,6 +34,7 @@ _LAYERS = {
     "_errors": 2,
     "_tcp": 2,
     "_util": 2,
+    "_websocket_key": 2,
     "_refused": 2,
     "_stream": 3,
     "_session": 4,
@@ -66,6 +67,7 @@ _SHARED = {
     "_url",
     "_util",
     "_values",
+    "_websocket_key",
 }
 # The sans-IO parts: no event loop, no clock, no sockets, no threads.
 _SANS_IO = {"_checks", "_url", "_values", "_wire", "_trace"}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from .. import ExtendedConnectError
 from .._util import interrupt_safe
 from ._incoming import Incoming
 from ._request_block import RequestBlock
@@ -15,6 +16,7 @@ from ._timeouts import Deadline
 if TYPE_CHECKING:
     from .. import Headers
     from ._exchange import Exchange
+    from ._lane import Lane
     from ._outgoing import Outgoing
     from ._pooled import Pooled
     from ._timeouts import Timeouts
@@ -84,18 +86,32 @@ class Attempts(RequestBlock):
             body: the beginning of the body.
             end_stream: whether the request ends with it.
         """
-        lane = self._lane
         while True:
+            lane = self._lane
             pooled: Pooled | None = None
             try:
                 await trio.lowlevel.checkpoint_if_cancelled()
                 pooled = lane.acquire_nowait() or await self._wait_for_connection(lane)
                 return await self._open_on(pooled, body, end_stream=end_stream)
+            except ExtendedConnectError:
+                if lane.http1 or not self._pool.speaks_http1:
+                    raise
+                # RFC 8441 §3: a client may use extended CONNECT only where it is offered; HTTP/1.1 can always ask.
+                self._change_to(self._pool.http1_lane(self._request.origin))
+                continue
             except Exception as exc:
                 pause = self._pause_after_error(exc, pooled)
                 if pause is None:
                     raise
             await trio.sleep(pause)
+
+    def _change_to(self, lane: Lane) -> None:
+        """Waits in another line from now on."""
+        before, self._lane = self._lane, lane
+        lane.users += 1
+        self._answered = lane.answered
+        before.users -= 1
+        before.forget_if_unused()
 
     async def _open_on(self, pooled: Pooled, body: bytes, *, end_stream: bool) -> Attempt:
         request, timeouts = self._request, self._timeouts
@@ -108,7 +124,8 @@ class Attempts(RequestBlock):
         except BaseException:
             pooled.give_back()
             raise
-        return Attempt(exchange, pooled, Incoming(exchange, pooled, timeouts, self._pool.timers, sent=end_stream))
+        sent = end_stream or request.switches
+        return Attempt(exchange, pooled, Incoming(exchange, pooled, timeouts, self._pool.timers, sent=sent))
 
     def pause_after_error(self, error: Exception, attempt: Attempt) -> float | None:
         """Returns how long to wait before the next attempt after this one failed, ``None`` if there is none."""

@@ -18,7 +18,7 @@ from ._decoded import codings
 from ._dialer import Dialer
 from ._exchange_block import ExchangeBlock
 from ._handling import Handling
-from ._outgoing import Outgoing, merged, plain_names, where
+from ._outgoing import Outgoing, check_protocol, merged, plain_names, where
 from ._pool import Pool
 from ._proxy import Proxy
 from ._request_block import RequestBlock
@@ -368,6 +368,8 @@ class Client:
         own_headers: bool = True,
         priority: Priority | None = None,
         timeouts: Timeouts | None = None,
+        protocol: str | None = None,
+        whole_server: bool = False,
     ) -> ExchangeBlock:
         """Prepares a request whose body you send yourself, while the response comes; ``async with`` sends its head.
 
@@ -376,8 +378,8 @@ class Client:
         for others.
 
         Args:
-            method: the request method; ``"CONNECT"`` is for `tunnel.open_tunnel`.
-            url: whole, with its scheme.
+            method: the request method; ``"CONNECT"`` asks for a tunnel, to the ``:authority`` in *headers*.
+            url: whole, with its scheme; with CONNECT that of the proxy, without a path.
             params: what is added to the query.
             headers: a mapping or pairs; ``expect: 100-continue`` is left to you, as is the wait for the answer.
             body: the beginning of the body.
@@ -386,6 +388,11 @@ class Client:
             own_headers: whether fields that the client was made with, and ``user-agent`` and ``accept``, are added.
             priority: how much the response matters (RFC 9218); over HTTP/2 only.
             timeouts: as in `request`.
+            protocol: what to speak instead of HTTP, like ``"websocket"``: with an extended CONNECT (RFC 8441) over
+                HTTP/2, and an upgrade over HTTP/1.1, which is spoken, too, if a server of HTTP/2 does not offer
+                extended CONNECT. *method* is ``"GET"``. `ClientExchange.switched` tells whether the server agrees, and
+                then bytes go both ways. The key of a WebSocket's handshake is made and checked here.
+            whole_server: with ``"OPTIONS"``: asks about the whole server (``OPTIONS *``), whatever the path of *url*.
 
         Returns:
             A block; nothing has been sent yet. Entering it gives a `ClientExchange` when the head is on its way.
@@ -396,15 +403,24 @@ class Client:
         Entering the block raises `OSError`, `HandshakeError`, `RequestTimeoutError`, `StreamError` or `SessionError` as
         that of a `request` does, if no connection takes the request.
         """
-        if method == "CONNECT":
-            raise ValueError("method must not be 'CONNECT': trio_h2.tunnel.open_tunnel makes tunnels")
         content = bytes_of("body", body)
+        if protocol is not None:
+            check_protocol(protocol, method)
+        if check_bool("whole_server", whole_server) and method != "OPTIONS":
+            raise ValueError(f"whole_server is for OPTIONS, not for {method}")
+        if (method == "CONNECT" or protocol is not None) and (content or end_stream):
+            raise ValueError("a tunnel, or another protocol, begins after the response: there is no body before")
         check_bool("end_stream", end_stream)
         check_bool("own_headers", own_headers)
         text, origin, target = where(url, params)
         fields = merged(self._headers if own_headers else {}, headers, plain_names(headers))
+        if method == "CONNECT" and ":authority" not in Headers(fields):
+            raise ValueError("a CONNECT needs the ':authority' that it asks for, host and port, in headers")
         number = self._pool.number()
         outgoing = Outgoing(method, text, origin, target, fields, content, False, priority, number, timeouts)
+        outgoing.protocol = protocol
+        if whole_server:
+            outgoing.target = "*"  # RFC 9110 §9.3.7
         handling = Handling(0, False, None)
         attempts = construct(Attempts, outgoing, self._pool, self._timeouts, self._retry, handling)
         return construct(ExchangeBlock, attempts, content, end_stream=end_stream)

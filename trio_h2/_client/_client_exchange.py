@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import trio
 
-from .. import Headers
+from .. import Headers, LocalProtocolError
 from .._checks import bytes_of, check_int
 from .._util import NoPublicConstructor, interrupt_safe
 from ._timeouts import Deadline
@@ -79,6 +80,16 @@ class ClientExchange(metaclass=NoPublicConstructor):
         return self._attempt.over or self._attempt.exchange.body_ended
 
     @property
+    def switched(self) -> bool:
+        """Whether the server has opened the tunnel, or speaks the protocol that was asked for.
+
+        Then bytes go both ways until both sides have ended, each for itself, and no `Timeouts` count. Until then, and
+        if the server declines, which is an ordinary response, nothing can be sent.
+        """
+        head = self._head
+        return head is not None and self._attempts.request.switched(head.status, self.http_version)
+
+    @property
     def informational(self) -> list[Headers]:
         """The 1xx responses so far, in order."""
         return self._attempt.incoming.informational
@@ -103,7 +114,8 @@ class ClientExchange(metaclass=NoPublicConstructor):
             RequestTimeoutError: it took longer than ``Timeouts.send``.
             StreamError, SessionError: the request has failed. What is sent after a response that makes it unwanted
                 (`send_unwanted`) is silently dropped instead.
-            LocalProtocolError: the body is longer than its ``content-length``.
+            LocalProtocolError: the body is longer than its ``content-length``, or what was asked for is a tunnel or
+                another protocol, which the server has not opened.
             trio.ClosedResourceError: the request has ended, or the block was left.
             trio.BusyResourceError: another task is sending.
         """
@@ -130,11 +142,13 @@ class ClientExchange(metaclass=NoPublicConstructor):
             headers: the trailer fields.
 
         Raises:
-            ValueError: a field is not allowed.
+            ValueError: a field is not allowed, or a tunnel has no trailers.
             RequestTimeoutError, StreamError, SessionError, LocalProtocolError, trio.ClosedResourceError,
                 trio.BusyResourceError: as `send_all`.
         """
         trailers = Headers(headers)
+        if self._attempts.request.switches:
+            raise ValueError("a tunnel has no trailers")
 
         def end() -> None:
             self._end()
@@ -150,11 +164,13 @@ class ClientExchange(metaclass=NoPublicConstructor):
             attempt = await self._working()
             if self._has_ended():
                 raise trio.ClosedResourceError("the request has ended already")
+            if self._attempts.request.switches and not self.switched:
+                raise LocalProtocolError("the server has not opened what was asked for: wait for its response first")
             keep()
             if attempt.over:
                 await trio.lowlevel.checkpoint()
                 return
-            seconds = self._attempts.timeouts.send
+            seconds = math.inf if self.switched else self._attempts.timeouts.send
             try:
                 with Deadline(seconds, "send", "sending the next piece of the body"):
                     await send(attempt)
@@ -226,6 +242,8 @@ class ClientExchange(metaclass=NoPublicConstructor):
             if pause is None:
                 self._head = head
                 self._keep_no_more()
+                if self.switched:
+                    attempt.incoming.switch()
                 return head
             attempt.given_up = True
             await attempt.incoming.discard()
@@ -236,7 +254,8 @@ class ClientExchange(metaclass=NoPublicConstructor):
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """Receives bytes of the response's body, as they come: nothing is decoded. Cancelled: nothing is lost.
 
-        When the body has ended, so has the exchange: what is left of the request is given up.
+        When the body has ended, so has the exchange: what is left of the request is given up. Only what is `switched`
+        goes on until `send_eof`.
 
         Args:
             max_bytes: at most this many bytes; ``None``: what is here, up to 64 KiB.

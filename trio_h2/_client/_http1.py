@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import select
 from typing import TYPE_CHECKING, Final
 
 import h11
 import trio
 
+from .._tcp import reset_when_closed
 from .._util import interrupt_safe
 from ._held_tunnel import HeldTunnel
 from ._http1_errors import lost
@@ -27,6 +29,8 @@ RECEIVE_SIZE: Final = 64 * 1024
 _LINE_ROOM: Final = 8 * 1024
 """What a status line may have beside the header fields, in bytes."""
 _CLOSE_SECONDS: Final = 1.0
+_LAST_SECONDS: Final = 5.0
+"""How long a server gets to end a tunnel whose end on our side cannot be told: TLS does not end one direction alone."""
 
 
 @interrupt_safe
@@ -49,6 +53,8 @@ class Http1Connection(Pooled):
         self.wire = h11.Connection(h11.CLIENT, max_incomplete_event_size=most)
         self._ended = trio.Event()
         self._waiting: trio.CancelScope | None = None
+        self._ends_at = math.inf
+        self._aborts = False
 
     async def __aenter__(self) -> Http1Connection:
         return self
@@ -60,7 +66,13 @@ class Http1Connection(Pooled):
         with trio.move_on_after(_CLOSE_SECONDS) as scope:
             scope.shield = True
             with contextlib.suppress(trio.BrokenResourceError):
-                await self._transport.aclose()
+                if self._aborts:
+                    below = self._below()
+                    if isinstance(below, trio.SocketStream):
+                        reset_when_closed(below)
+                    await trio.aclose_forcefully(self._transport)
+                else:
+                    await self._transport.aclose()
 
     @property
     def room(self) -> int:
@@ -75,16 +87,21 @@ class Http1Connection(Pooled):
 
     def _heard_something(self) -> bool:
         """Whether there is something to receive on an idle connection: its end, or what nobody asked for."""
-        below: object = self._transport
-        while not isinstance(below, trio.SocketStream):
-            if isinstance(below, HeldTunnel):
-                return below.ended
-            below = getattr(below, "transport_stream", None) or getattr(below, "below", None)
-            if below is None:
-                return False
+        below = self._below()
+        if isinstance(below, HeldTunnel):
+            return below.ended
+        if below is None:
+            return False
         poll = select.poll()
         poll.register(below.socket.fileno(), select.POLLIN)
         return bool(poll.poll(0))
+
+    def _below(self) -> trio.SocketStream | HeldTunnel | None:
+        """Returns what is below TLS and tunnels, if it is anything that could be asked."""
+        below: object = self._transport
+        while not isinstance(below, trio.SocketStream | HeldTunnel | None):
+            below = getattr(below, "transport_stream", None) or getattr(below, "below", None)
+        return below
 
     def open_nowait(self, request: Outgoing, body: bytes, *, end_stream: bool) -> None:
         """Sending waits for the transport."""
@@ -92,7 +109,7 @@ class Http1Connection(Pooled):
     async def open(self, request: Outgoing, body: bytes, *, end_stream: bool) -> Http1ClientExchange:
         """Sends the request."""
         self.coming -= 1
-        exchange = Http1ClientExchange(self, request.method)
+        exchange = Http1ClientExchange(self, request)
         await exchange.begin(request, body, end_stream=end_stream)
         return exchange
 
@@ -116,6 +133,29 @@ class Http1Connection(Pooled):
             if self._waiting is not None:
                 self._waiting.cancel()
 
+    def switch(self) -> None:
+        """What follows is a tunnel, or another protocol, until the connection is closed."""
+        self.switched = True
+        self.lane.switched += 1
+        self.lane.freed()  # for another connection
+
+    def abort(self) -> None:
+        """A tunnel is given up: the server is not to take what it has got for all there is."""
+        self._aborts = True
+
+    async def send_eof(self) -> None:
+        """Ends our side of a tunnel; where the transport cannot say that, what still comes soon is received."""
+        if isinstance(self._transport, trio.abc.HalfCloseableStream):
+            try:
+                await self._transport.send_eof()
+            except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
+                raise lost("the connection broke while the tunnel was ended") from exc
+            return
+        self._ends_at = trio.current_time() + _LAST_SECONDS
+        if self._waiting is not None:
+            self._waiting.deadline = self._ends_at
+        await trio.lowlevel.checkpoint()
+
     async def send(self, data: bytes) -> None:
         """Sends bytes."""
         try:
@@ -126,8 +166,10 @@ class Http1Connection(Pooled):
     async def receive(self) -> bytes:
         """Receives bytes, ``b""`` at the end; until `done`."""
         try:
-            with trio.CancelScope() as self._waiting:
+            with trio.CancelScope(deadline=self._ends_at) as self._waiting:
                 return bytes(await self._transport.receive_some(RECEIVE_SIZE))
-            raise trio.ClosedResourceError("this exchange was given up")
+            if self._ended.is_set() or self._ends_at == math.inf:
+                raise trio.ClosedResourceError("this exchange was given up")
+            return b""
         except trio.BrokenResourceError as exc:
             raise lost("the connection broke before the response had ended") from exc

@@ -9,6 +9,7 @@ import trio
 
 from .. import Headers, LocalProtocolError
 from .._util import forget_frames, interrupt_safe
+from .._websocket_key import accept_key, new_key
 from ._errors import proxy_refusal
 from ._http1_errors import lost, malformed, speaks_http2, speaks_tls
 
@@ -43,10 +44,18 @@ _FOREIGN: Final = frozenset((b"\x00", _ALERT[:1]))
 class Http1ClientExchange:
     """One exchange; see `Exchange` for what it can do."""
 
-    def __init__(self, connection: Http1Connection, method: str) -> None:
+    def __init__(self, connection: Http1Connection, request: Outgoing) -> None:
         self._connection = connection
         self._wire = connection.wire
-        self._method = method
+        self._request = request
+        self._key: str | None = None
+        """Of a WebSocket that is asked for."""
+        self._tunnel = False
+        """Bytes go both ways as they are."""
+        self._sent_end = False
+        """Our side of the tunnel has ended."""
+        self._error: h11.RemoteProtocolError | None = None
+        """What is wrong with what came behind the head, for whoever receives the body."""
         self._sending = trio.Lock()
         self._receiving = trio.Lock()
         self._response: Headers | None = None
@@ -68,7 +77,7 @@ class Http1ClientExchange:
     @property
     def readable(self) -> bool:
         """Whether bytes of the body are here, or its end."""
-        return self._read_all or bool(self._left)
+        return self._read_all or bool(self._left) or self._error is not None
 
     @property
     def body_ended(self) -> bool:
@@ -78,6 +87,7 @@ class Http1ClientExchange:
     async def begin(self, request: Outgoing, body: bytes, *, end_stream: bool) -> None:
         """Sends the head, and what there is of the body."""
         given = Headers(request.headers)
+        end_stream = end_stream or request.switches
         fields = [field for field in given.raw if field[0] not in _DROPPED and field[0][:1] != b":"]
         authority = given.get(":authority") or given.get("host") or request.origin.authority
         head = [(b"host", authority.encode("latin-1")), *fields]
@@ -88,6 +98,11 @@ class Http1ClientExchange:
                 self._chunked = True
             elif body or request.method not in _NO_BODY:
                 head.append((b"content-length", b"%d" % len(body)))
+        if request.protocol is not None:
+            head += [(b"connection", b"upgrade"), (b"upgrade", request.protocol.encode("latin-1"))]
+            if request.protocol.lower() == "websocket":
+                self._key = new_key()
+                head.append((b"sec-websocket-key", self._key.encode("ascii")))
         if request.expect_continue and (body or not end_stream) and b"expect" not in names:
             head.append((b"expect", b"100-continue"))
         target = request.target if request.method != "CONNECT" else authority
@@ -131,6 +146,9 @@ class Http1ClientExchange:
         async with self._sending:
             if self.send_unwanted:
                 return
+            if self._tunnel:
+                await self._connection.send(data)
+                return
             for start in range(0, len(data), _DIRECT):
                 try:
                     piece = self._wire.send(h11.Data(data=data[start : start + _DIRECT])) or b""
@@ -156,6 +174,12 @@ class Http1ClientExchange:
     async def _send_end(self, trailers: list[tuple[bytes, bytes]]) -> None:
         async with self._sending:
             if self.send_unwanted:
+                return
+            if self._tunnel:
+                await self._connection.send_eof()
+                self._sent_end = True
+                if self._read_all:
+                    self._finish()
                 return
             try:
                 end = self._wire.send(h11.EndOfMessage(headers=trailers)) or b""
@@ -188,7 +212,9 @@ class Http1ClientExchange:
         event = await self._next()
         if isinstance(event, h11.InformationalResponse):
             if event.status_code == 101:
-                raise malformed("101, which nobody asked for")
+                self._response = self._agreed(list(event.headers))
+                self._switch()
+                return
             self.informational.append(headers_of(event.status_code, list(event.headers)))
             if len(self.informational) > 100:
                 raise malformed("more than 100 interim responses")
@@ -200,9 +226,58 @@ class Http1ClientExchange:
                 reason = event.reason.decode("ascii", "backslashreplace")
                 raise proxy_refusal(forward.url, self._what, 407, reason, head)
             self._response = head
+            if self._request.switched(event.status_code, "1.1"):
+                self._switch()
+            else:
+                self._take_what_is_here()
         else:
             self.destroy()
             raise lost("the server closed the connection without a response")
+
+    def _agreed(self, fields: list[tuple[bytes, bytes]]) -> Headers:
+        """Returns the head of a 101 that does what was asked for.
+
+        Raises:
+            RemoteProtocolError: it does something else.
+        """
+        protocol, named = self._request.protocol, dict(fields).get(b"upgrade", b"").decode("latin-1")
+        if protocol is None or named.lower() != protocol.lower():
+            self.destroy()
+            raise malformed("101, which nobody asked for")
+        head = headers_of(101, fields)
+        if self._key is not None and head.get("sec-websocket-accept", "").strip() != accept_key(self._key):
+            # RFC 6455 §4.1: "the client MUST _Fail the WebSocket Connection_."
+            self.destroy()
+            raise malformed("a sec-websocket-accept that does not belong to our key")
+        return head
+
+    def _switch(self) -> None:
+        """From now on, bytes are passed on as they are."""
+        self._tunnel = True
+        self._left = self._wire.trailing_data[0]
+        self._connection.switch()
+
+    def _take_what_is_here(self) -> None:
+        """Takes the beginning of the body that came with the head, so that `readable` knows of it."""
+        while not self._left and not self._read_all:
+            try:
+                event = self._wire.next_event()
+            except h11.RemoteProtocolError as exc:
+                self._error = exc  # the head is none the worse for it
+                return
+            if isinstance(event, h11.Data | h11.EndOfMessage):
+                self._take(event)
+            else:
+                return
+
+    def _take(self, event: h11.Data | h11.EndOfMessage) -> None:
+        if isinstance(event, h11.Data):
+            self._left = bytes(event.data)
+            return
+        if event.headers:
+            self.trailers = Headers.from_raw(list(event.headers))
+        self._read_all = True
+        self._finish()
 
     async def receive_some(self, max_bytes: int | None = None, /) -> bytes:
         """Receives bytes of the body, ``b""`` at its end."""
@@ -210,23 +285,33 @@ class Http1ClientExchange:
         await trio.lowlevel.checkpoint_if_cancelled()
         async with self._receiving:
             while not self._left and not self._read_all:
+                if self._tunnel:
+                    await self._receive_bytes()
+                    continue
                 event = await self._next()
-                if isinstance(event, h11.Data):
-                    self._left = bytes(event.data)
-                elif isinstance(event, h11.EndOfMessage):
-                    if event.headers:
-                        self.trailers = Headers.from_raw(list(event.headers))
-                    self._read_all = True
-                    self._finish()
+                if isinstance(event, h11.Data | h11.EndOfMessage):
+                    self._take(event)
             data, self._left = self._left[:limit], self._left[limit:]
         return data
+
+    async def _receive_bytes(self) -> None:
+        if self._over:
+            raise trio.ClosedResourceError("this exchange was given up")
+        self._left = await self._connection.receive()
+        if not self._left:
+            self._read_all = True
+            if self._sent_end:
+                self._finish()
 
     async def _next(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         ended = False
         while True:
             try:
+                if self._error is not None:
+                    raise self._error
                 event = self._wire.next_event()
             except h11.RemoteProtocolError as exc:
+                self._error = None
                 forget_frames(exc)
                 self.destroy()
                 if ended:
@@ -280,6 +365,8 @@ class Http1ClientExchange:
         """Gives the exchange up, and with it the connection, unless it has ended."""
         if not self._over:
             self._over = True
+            if self._tunnel:
+                self._connection.abort()
             self._connection.done(reusable=False)
 
 

@@ -43,6 +43,10 @@ class Incoming:
         self._timers = timers
         self._sent = sent
         self._waits_for_head = False
+        self._tunnel = False
+        """Bytes go both ways, and each side ends for itself."""
+        self._sent_end = False
+        self._received_end = False
         self.ended: bool = False
         """The whole body was taken."""
         self.due: float = math.inf
@@ -92,6 +96,9 @@ class Incoming:
 
     def request_sent(self) -> None:
         """All of the request is on its way: from now on the server is to answer."""
+        if self._tunnel:
+            self._end_tunnel(sent=True)
+            return
         self._sent = True
         if self._waits_for_head:
             self._begin(self._timeouts.response)
@@ -110,7 +117,7 @@ class Incoming:
         if self._pooled is None:
             raise trio.ClosedResourceError("the block of this request has been left")
         exchange = self._exchange
-        if not exchange.readable:
+        if not exchange.readable and not self._tunnel:
             self._begin(self._timeouts.idle)
         try:
             data = await exchange.receive_some(max_bytes)
@@ -119,10 +126,24 @@ class Incoming:
             raise
         finally:
             self.due = math.inf
-        if not data or exchange.body_ended:
+        if self._tunnel:
+            if not data:
+                self._end_tunnel(received=True)
+        elif not data or exchange.body_ended:
             self.ended = True
             self.close()
         return data
+
+    def switch(self) -> None:
+        """The head has opened a stream of bytes in both directions, which ends when both have ended."""
+        self._tunnel = True
+
+    def _end_tunnel(self, *, sent: bool = False, received: bool = False) -> None:
+        self._sent_end = self._sent_end or sent
+        self._received_end = self._received_end or received
+        if self._sent_end and self._received_end:
+            self.ended = True
+            self.close()
 
     async def discard(self) -> None:
         """Reads the body to its end if it is short and comes at once, and drops it; never raises because of the server.

@@ -71,6 +71,8 @@ class Lane:
         """The connections that are open, those that take no new requests included; the last one used last."""
         self.answered = 0
         """How many requests have got a response."""
+        self.switched = 0
+        """How many connections carry a tunnel or another protocol; they do not count as such of HTTP/1.1 any more."""
         self.users = 0
         """Requests that may come back to it."""
         self.waiting: list[Ticket] = []
@@ -182,7 +184,7 @@ class Lane:
         if self._discouraged:
             return 0
         if self.http1:
-            return min(len(self.waiting), self._pool.max_http1_per_origin - len(self.pooled))
+            return min(len(self.waiting), self._pool.max_http1_per_origin + self.switched - len(self.pooled))
         taking = sum(not pooled.leaving for pooled in self.pooled)
         return 1 if self.waiting and taking < self._pool.max_sessions_per_origin else 0
 
@@ -227,8 +229,9 @@ class Lane:
     def ended(self, opening: Opening, pooled: Pooled | None) -> None:
         """A connection has ended, or is not opened any more."""
         self.opening.discard(opening)
-        if pooled in self.pooled:
+        if pooled is not None and pooled in self.pooled:
             self.pooled.remove(pooled)
+            self.switched -= pooled.switched
 
 
 def _number_of(ticket: Ticket) -> int:

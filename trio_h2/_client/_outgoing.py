@@ -57,6 +57,7 @@ Params: TypeAlias = Mapping[str, object] | Sequence[tuple[str, object]]
 # RFC 3986 §2: what may stand in a path or query as it is, and the sign of what is encoded already.
 _AS_IT_IS: Final = "!#$%&'()*+,/:;=?@[]~"
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]").search
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z/-]+").fullmatch
 _PLAIN: Final = re.compile(r"[!-~]*").fullmatch
 
 
@@ -82,6 +83,27 @@ class Outgoing:
     """The headers as they were asked for, if those of a jar were added."""
     started: bool = field(default=False)
     """Something of a body that comes once only was taken."""
+    protocol: str | None = None
+    """What is to be spoken instead of HTTP, if the server agrees: by an extended CONNECT, or an upgrade."""
+
+    @property
+    def switches(self) -> bool:
+        """Whether it asks for a stream of bytes in both directions, instead of a response: a tunnel or a protocol."""
+        return self.protocol is not None or self.method == "CONNECT"
+
+    def switched(self, status: int, http_version: str) -> bool:
+        """Whether a final response to it, or 101, opens that stream.
+
+        RFC 9110 §9.3.6: "Any 2xx (Successful) response indicates that the sender (and all inbound proxies) will switch
+        to tunnel mode"; so it is with RFC 8441 §4. HTTP/1.1 changes the protocol by 101 alone.
+
+        Args:
+            status: of the response.
+            http_version: in which it came.
+        """
+        if self.protocol is not None and http_version != "2":
+            return status == 101
+        return self.switches and status < 300
 
     @property
     def content(self) -> bytes | None:
@@ -146,6 +168,21 @@ def where(url: Url, params: Params | None) -> tuple[str, Origin, str]:
         text += ("&" if "?" in text else "?") + query + hash_sign + fragment
     origin, target = _parsed(text)
     return text, origin, target
+
+
+def check_protocol(protocol: str, method: str) -> None:
+    """Raises if a request cannot ask for a protocol.
+
+    Raises:
+        TypeError, ValueError: *protocol* is no name, or *method* not the right one.
+    """
+    if not isinstance(protocol, str):
+        raise TypeError(f"protocol must be a str, not {protocol!r}")
+    if not _TOKEN(protocol):
+        raise ValueError(f"protocol must be a name like 'websocket', not {protocol!r}")
+    if method != "GET":
+        # RFC 6455 §4.1: "The method of the request MUST be GET"; that of an extended CONNECT is always the same.
+        raise ValueError(f"another protocol is asked for with GET, not with {method}")
 
 
 def plain_names(headers: HeadersInput | None) -> list[str] | None:

@@ -64,6 +64,8 @@ class Pool:
         self._idle_timeout = idle_timeout
         self.coalescing: Coalescing | None = Coalescing(dialer) if coalesce else None
         self._lanes: dict[Origin, Lane] = {}
+        self._http1_lanes: dict[Origin, Lane] = {}
+        """For what the sessions of an origin do not carry, and HTTP/1.1 does."""
         self._count = 0
         self._numbers = itertools.count()
         self._short = False
@@ -94,6 +96,16 @@ class Pool:
             lane = self._lanes[origin] = Lane(self, origin, http1=self._dialer.http1_only(origin))
         return lane
 
+    def http1_lane(self, origin: Origin) -> Lane:
+        """Returns the lane for those requests to an origin that only HTTP/1.1 can carry, though it speaks HTTP/2."""
+        lane = self._http1_lanes.get(origin)
+        if lane is None:
+            lane = self._http1_lanes[origin] = Lane(self, origin, http1=True)
+        return lane
+
+    def _all_lanes(self) -> list[Lane]:
+        return [*self._lanes.values(), *self._http1_lanes.values()]
+
     async def acquire(self, lane: Lane, ticket: Ticket) -> Pooled:
         """Waits for a connection for a request to *lane*, which must give it back; see `Lane.acquire`."""
         if self.coalescing is not None:
@@ -104,8 +116,9 @@ class Pool:
 
     def forget(self, lane: Lane) -> None:
         """A lane has nothing any more."""
-        if self._lanes.get(lane.origin) is lane:
-            del self._lanes[lane.origin]
+        for lanes in (self._lanes, self._http1_lanes):
+            if lanes.get(lane.origin) is lane:
+                del lanes[lane.origin]
 
     @property
     def sessions(self) -> list[ClientSession]:
@@ -115,17 +128,17 @@ class Pool:
     @property
     def connections(self) -> list[Pooled]:
         """The connections that are open."""
-        return [pooled for lane in self._lanes.values() for pooled in lane.pooled]
+        return [pooled for lane in self._all_lanes() for pooled in lane.pooled]
 
     def statistics(self) -> ClientStatistics:
         """See `Client.statistics`."""
         connections = self.connections
         return ClientStatistics(
             connections=len(connections),
-            opening=sum(len(lane.opening) for lane in self._lanes.values()),
+            opening=sum(len(lane.opening) for lane in self._all_lanes()),
             opened=self.opened,
             requests=sum(pooled.requests for pooled in connections),
-            waiting=sum(len(lane.waiting) for lane in self._lanes.values()),
+            waiting=sum(len(lane.waiting) for lane in self._all_lanes()),
         )
 
     # -- the beginning and the end -----------------------------------------------------------------------------------
@@ -149,7 +162,7 @@ class Pool:
         """The client is closed: connections end with their last request, and no request waits any more."""
         self.nursery = None
         self._watching.cancel()
-        for lane in list(self._lanes.values()):
+        for lane in self._all_lanes():
             lane.fail_waiting(closed_error())
             lane.pump()
             lane.leave()
@@ -169,10 +182,11 @@ class Pool:
 
     def _make_room(self, lane: Lane) -> None:
         """Closes an idle connection, or else has one take no more requests: who waits longest is not kept waiting."""
-        leaving = sum(pooled.leaving for pooled in self.connections)
-        if leaving >= sum(bool(other.waiting) for other in self._lanes.values()):
+        connections = [pooled for pooled in self.connections if not pooled.switched]
+        leaving = sum(pooled.leaving for pooled in connections)
+        if leaving >= sum(bool(other.waiting) for other in self._all_lanes()):
             return
-        others = [pooled for pooled in self.connections if not pooled.leaving and pooled.lane is not lane]
+        others = [pooled for pooled in connections if not pooled.leaving and pooled.lane is not lane]
         if others:
             min(others, key=lambda pooled: (pooled.requests, pooled.idle_since)).leave()
 
@@ -182,7 +196,7 @@ class Pool:
             self._pump_all()
 
     def _pump_all(self) -> None:
-        waiting = [lane for lane in self._lanes.values() if lane.waiting]
+        waiting = [lane for lane in self._all_lanes() if lane.waiting]
         self._short = False
         for lane in sorted(waiting, key=lambda lane: lane.waiting[0].number):
             lane.pump()

@@ -28,6 +28,8 @@ class Pooled(ABC):
         self.coming: int = 0
         """Those of them that have not been sent yet."""
         self._leaving = False
+        self.switched: bool = False
+        """It carries a tunnel or another protocol, and will never carry a request again."""
         self.idle_since: float = trio.current_time()
         self._over = trio.Event()
 

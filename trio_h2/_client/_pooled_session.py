@@ -43,6 +43,8 @@ class PooledSession(Pooled):
 
     def open_nowait(self, request: Outgoing, body: bytes, *, end_stream: bool) -> ClientStream | None:
         """Sends the request, if there is a stream for it."""
+        if request.switches:
+            return None
         self.coming -= 1
         try:
             stream = self.session.open_stream_nowait(
@@ -64,14 +66,20 @@ class PooledSession(Pooled):
     async def open(self, request: Outgoing, body: bytes, *, end_stream: bool) -> ClientStream:
         """Waits for a stream, and sends the request on it."""
         self.coming -= 1
+        method, target = request.method, request.target
+        if request.switches:
+            method, end_stream = "CONNECT", False
+            if request.protocol is None:
+                target = "/"  # RFC 9113 §8.5: a CONNECT has no path
         stream = await self.session.open_stream(
-            request.method,
-            request.target,
+            method,
+            target,
             headers=self._headers_of(request),
             body=body,
             end_stream=end_stream,
             expect_continue=request.expect_continue,
             priority=request.priority,
+            protocol=request.protocol,
         )
         if stream.id > _LAST_ID:
             self.leave()

@@ -10,6 +10,7 @@ import trio
 
 from .. import (
     ErrorCode,
+    ExtendedConnectError,
     H2Error,
     HandshakeError,
     Headers,
@@ -22,6 +23,7 @@ from .. import (
 from .._checks import check_hook
 from .._util import interrupt_safe, interruptible
 from ._errors import RequestTimeoutError
+from ._relayed_tunnel import RelayedTunnel
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -71,7 +73,10 @@ async def relay(
     no more than 64 KiB of body. If it fails later, the response is reset. What has failed is logged by
     ``trio_h2.relay``.
 
-    CONNECT, WebSockets and ``OPTIONS *`` are not passed on: they are answered with 501.
+    WebSockets go on from HTTP/2 (RFC 8441, which `ServerConfig.enable_connect_protocol` offers to clients) and HTTP/1.1
+    to either: a server of HTTP/2 that does not offer them is asked over HTTP/1.1, if it speaks that as well. Each side
+    ends for itself; when one breaks, the other one is reset. So do tunnels, but only where ``Upstream(tunnels=True)``
+    has a proxy behind; else CONNECT is answered with 501.
 
     Cancelled: the request is given up.
 
@@ -107,6 +112,7 @@ class _Relay:
         """The body of the request may be asked for."""
         self._error: Exception | None = None
         self._scope: trio.CancelScope | None = None
+        self._tunnel = RelayedTunnel.asked_for_by(down)
         field = down.headers.get("priority")
         self._priority = Priority() if field is None else Priority.parse(field)
 
@@ -135,23 +141,27 @@ class _Relay:
 
     def _refusal(self) -> tuple[int, bytes] | None:
         """Returns status and body of the answer to what is not passed on."""
-        down = self._down
-        if down.method == "CONNECT" or (isinstance(down, Http1Exchange) and "websocket" in down.upgrade.lower()):
-            return 501, b"tunnels and WebSockets are not passed on\n"
-        if down.path[:1] != "/":
-            return 501, b"requests for the whole server are not passed on\n"
+        down, tunnel = self._down, self._tunnel
+        if tunnel is not None:
+            if tunnel.protocol not in (None, "websocket"):
+                # RFC 9220 §3: of a :protocol that is unknown, "the server SHOULD respond to the request with a 501".
+                return 501, b"this gateway passes on WebSockets, and no other protocol\n"
+            if tunnel.objection is not None:
+                return 400, f"{tunnel.objection}\n".encode()
         if self._up.loops(down.headers):
             logger.error("%s: it goes in a circle: via %s", self._name(), down.headers["via"])
             return 508, b"this request goes in a circle\n"
         return None
 
     def _name(self) -> str:
-        return f"{self._down.method} {self._down.path} to {self._up.url}"
+        return f"{self._down.method} {self._down.path or self._down.authority} to {self._up.url}"
 
     async def _pass_on(self) -> None:
         down = self._down
         body, ended = b"", down.end_after_headers
-        if not ended and down.readable:
+        if self._tunnel is not None:
+            ended = False
+        elif not ended and down.readable:
             body = await self._of_client(down.receive_some())
             ended = down.body_ended and down.trailers is None
         while True:
@@ -177,14 +187,22 @@ class _Relay:
 
     async def _ask(self, body: bytes, *, ended: bool) -> None:
         """Passes the request on to one server."""
-        down = self._down
+        down, protocol = self._down, None
+        if self._tunnel is not None:
+            protocol = self._tunnel.protocol
+            if protocol is None and not self._up.tunnels:
+                await self._of_client(down.respond(501, body=b"this gateway opens no tunnels\n"))
+                return
         try:
-            block = self._up.exchange(down, body, end_stream=ended)
+            block = self._up.exchange(down, body, end_stream=ended, protocol=protocol)
         except ValueError as exc:
             logger.info("%s: it cannot be passed on: %s", self._name(), exc)
             await self._of_client(down.respond(400, body=b"this request cannot be passed on\n"))
             return
         async with block as exchange:
+            if self._tunnel is not None:
+                await self._respond(exchange)
+                return
             self._prioritize(exchange)
             if ended:
                 await self._respond(exchange)
@@ -251,6 +269,14 @@ class _Relay:
                 fields = interim.forwarded(drop=[":status", "content-length"])
                 await self._of_client(down.send_informational(interim.status, fields))
         head = await exchange.receive_response()
+        if self._tunnel is not None:
+            if exchange.switched:
+                await self._carry(self._tunnel, exchange, head)
+                return
+            if head.status < 300 and not isinstance(down, Http1Exchange):
+                # To the client, that would say that the server has agreed (RFC 8441 §4).
+                reason = f"it ignored the upgrade, and answered with {head.status}"
+                raise RemoteProtocolError(reason, initiator=Initiator.LIBRARY)
         if head.status < 300:
             self._wanted.set()
         fields = head.forwarded(add={"via": self._up.via(exchange.http_version)})
@@ -274,9 +300,7 @@ class _Relay:
         try:
             await self._of_client(self._down.respond(fields, body=body, end_stream=end))
         except ValueError as exc:
-            # RFC 9110 §15.6.3: 502 is for "an invalid response from an inbound server".
-            reason = f"the response cannot be passed on: {exc}"
-            raise RemoteProtocolError(reason, initiator=Initiator.LIBRARY) from None
+            raise _unsayable(exc) from None
 
     async def _send_rest(self, exchange: ClientExchange, piece: bytes) -> None:
         down = self._down
@@ -292,6 +316,25 @@ class _Relay:
         else:
             await self._of_client(down.send_eof())
 
+    async def _carry(self, tunnel: RelayedTunnel, exchange: ClientExchange, head: Headers) -> None:
+        """Passes bytes on in both directions."""
+        from ..tunnel import Traffic  # rarely needed
+
+        traffic = Traffic()
+        try:
+            await self._of_client(tunnel.agree(head, self._up.via(exchange.http_version)))
+        except ValueError as exc:
+            raise _unsayable(exc) from None
+        try:
+            await tunnel.carry(exchange, traffic, self._up.tunnel_idle_timeout)
+        except trio.TooSlowError as exc:
+            logger.info("%s: given up: %s", self._name(), exc)
+            self._down.reset(ErrorCode.CANCEL)
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
+            if tunnel.client_broke(traffic):
+                raise _ClientLeftError(exc) from exc
+            raise
+
     def _prioritize(self, exchange: ClientExchange) -> None:
         """Tells the server what the client has said of the response meanwhile."""
         priority = self._down.priority
@@ -304,7 +347,7 @@ class _Relay:
     async def _upstream_failed(self, error: Exception) -> None:
         down = self._down
         if down.headers_sent:
-            code = ErrorCode.INTERNAL_ERROR
+            code = ErrorCode.INTERNAL_ERROR if self._tunnel is None else self._tunnel.reset_code
             if isinstance(error, StreamResetError) and error.initiator is Initiator.REMOTE and error.code in _PASSED_ON:
                 code = ErrorCode(error.code)
             logger.warning("%s: the server broke off its response: %s", self._name(), error)
@@ -317,6 +360,7 @@ class _Relay:
 
 
 _REASONS: Final = {
+    501: b"the server behind this gateway speaks no WebSockets\n",
     502: b"the server behind this gateway cannot be reached, or has failed\n",
     503: b"the server behind this gateway takes no requests at the moment\n",
     504: b"the server behind this gateway took too long\n",
@@ -328,10 +372,20 @@ def _unprocessed(error: Exception) -> bool:
     return isinstance(error, (OSError, HandshakeError)) or (isinstance(error, H2Error) and error.retryable)
 
 
+def _unsayable(error: ValueError) -> RemoteProtocolError:
+    """Returns what is wrong with a server whose response nobody may send.
+
+    RFC 9110 §15.6.3: 502 is for "an invalid response from an inbound server".
+    """
+    return RemoteProtocolError(f"the response cannot be passed on: {error}", initiator=Initiator.LIBRARY)
+
+
 def _status(error: Exception) -> int:
     """Returns what the client is told of a server's failure (RFC 9110 §15.6)."""
     if isinstance(error, RequestTimeoutError):
         return 503 if error.phase == "slot" else 504
+    if isinstance(error, ExtendedConnectError):
+        return 501
     if isinstance(error, trio.ClosedResourceError):
         return 503  # the gateway's own client is closed
     return 503 if isinstance(error, H2Error) and error.retryable else 502

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from .. import Headers
-from .._checks import check_bool, check_hook
+from .._checks import check_bool, check_hook, check_timeout
 from .._url import url_text
 from ._client import Client
 from ._outgoing import where
@@ -54,9 +54,16 @@ class Upstream:
         x_forwarded: whether ``x-forwarded-for``, ``-proto`` and ``-host`` tell them.
         via: the name of this gateway in ``via``. A request that has it there already goes in a circle, and is answered
             with 508. By default a name of this process.
-        timeouts: how long each part of a request may take, instead of what the client was told.
+        timeouts: how long each part of a request may take, instead of what the client was told. They end where a
+            WebSocket or a tunnel begins.
         rewrite: a function that gets the headers of each request as they are to be sent, with ``:path`` (what the
-            client asked for) and perhaps ``:authority``, and returns those that are sent instead. It must not wait.
+            client asked for, but for CONNECT and ``OPTIONS *``) and perhaps ``:authority``, and returns those that are
+            sent instead. It must not wait.
+        tunnels: whether CONNECT is passed on: the server is a proxy then, and decides on where tunnels may lead. If
+            not, as by default, it is answered with 501, so that no gateway is an open proxy unawares. WebSockets need
+            no permission.
+        tunnel_idle_timeout: seconds after which a WebSocket or a tunnel that has carried no byte is given up; ``None``
+            for never.
 
     Raises:
         TypeError, ValueError: an argument is not allowed.
@@ -73,6 +80,8 @@ class Upstream:
         via: str | None = None,
         timeouts: Timeouts | None = None,
         rewrite: Callable[[Headers], HeadersInput] | None = None,
+        tunnels: bool = False,
+        tunnel_idle_timeout: float | None = None,
     ) -> None:
         if not isinstance(client, Client):
             raise TypeError(f"client must be a Client, not {client!r}")
@@ -95,6 +104,11 @@ class Upstream:
         self._via = _DEFAULT_VIA if via is None else via
         self._timeouts = timeouts
         self._rewrite = rewrite
+        self.tunnels: bool = check_bool("tunnels", tunnels)
+        """Whether CONNECT is passed on."""
+        check_timeout("tunnel_idle_timeout", tunnel_idle_timeout)
+        self.tunnel_idle_timeout: float | None = tunnel_idle_timeout
+        """Seconds of silence after which a WebSocket or a tunnel is given up."""
 
     def __repr__(self) -> str:
         return f"<Upstream {self._url}>"
@@ -121,28 +135,34 @@ class Upstream:
         """
         return f"{version.removesuffix('.0') if version == '2.0' else version} {self._via}"
 
-    def exchange(self, stream: ServerStream, body: bytes, *, end_stream: bool) -> ExchangeBlock:
+    def exchange(
+        self, stream: ServerStream, body: bytes, *, end_stream: bool, protocol: str | None = None
+    ) -> ExchangeBlock:
         """Prepares the request that passes one on.
 
         Args:
             stream: has the request.
             body: what is here of its body.
             end_stream: whether that is all.
+            protocol: what it asks to speak instead of HTTP.
         """
-        path, headers = stream.path, self._headers(stream)
+        path, headers = stream.path, self._headers(stream, protocol)
+        whole = path == "*"
         if self._rewrite is not None:
-            path, headers = _rewritten(self._rewrite, headers.forwarded(add={":path": path}))
+            path, headers = _rewritten(self._rewrite, path, headers)
         return self._client.exchange(
-            stream.method,
-            self._url + path.replace("#", "%23"),
+            stream.method if protocol is None else "GET",
+            self._url if whole else self._url + path.replace("#", "%23"),
             headers=headers,
             body=body,
             end_stream=end_stream,
             own_headers=False,
             timeouts=self._timeouts,
+            protocol=protocol,
+            whole_server=whole,
         )
 
-    def _headers(self, stream: ServerStream) -> Headers:
+    def _headers(self, stream: ServerStream, protocol: str | None) -> Headers:
         add = [("via", self.via(stream.http_version))]
         if self._forwarded or self._x_forwarded:
             client, peer = stream.peer_address, stream.transport.peer_address
@@ -150,15 +170,23 @@ class Upstream:
             host = stream.authority
             if self._forwarded:
                 told = f";host={_value(host)}" if host and _QUOTED(host) else ""
-                first = f"for={_value(hops[0])};proto={stream.scheme}{told}"
+                scheme = f";proto={stream.scheme}" if stream.scheme else ""  # a CONNECT has none
+                first = f"for={_value(hops[0])}{scheme}{told}"
                 add.append(("forwarded", ", ".join([first, *[f"for={_value(hop)}" for hop in hops[1:]]])))
             if self._x_forwarded:
                 add.append(("x-forwarded-for", ", ".join(hop.strip("[]") for hop in hops)))
-                add.append(("x-forwarded-proto", stream.scheme))
+                if stream.scheme:
+                    add.append(("x-forwarded-proto", stream.scheme))
                 if host:
                     add.append(("x-forwarded-host", host))
         headers = stream.headers
         dropped = self._dropped if stream.expects_continue else (*self._dropped, "expect")
+        if protocol is not None:
+            dropped = (*dropped, "sec-websocket-key")
+        elif stream.method == "CONNECT":
+            # Its authority is where the tunnel leads. RFC 9110 §11.7.2: a proxy may relay credentials "if that is the
+            # mechanism by which the proxies cooperatively authenticate a given request"; this one asks for none.
+            dropped = tuple(name for name in dropped if name not in (":authority", "host", "proxy-authorization"))
         cookies = headers.get_all("cookie")
         if len(cookies) > 1:
             # RFC 9113 §8.2.3: the parts of a cookie "MUST be concatenated into a single octet string using the
@@ -169,16 +197,22 @@ class Upstream:
 
 
 @trio.lowlevel.disable_ki_protection
-def _rewritten(rewrite: Callable[[Headers], HeadersInput], headers: Headers) -> tuple[str, Headers]:
-    """Returns the path that an application's function makes of a request, and the other headers."""
+def _rewritten(rewrite: Callable[[Headers], HeadersInput], path: str, headers: Headers) -> tuple[str, Headers]:
+    """Returns the path that an application's function makes of a request, and the other headers.
+
+    A CONNECT has no path, and that of ``OPTIONS *`` stays.
+    """
+    has_path = path[:1] == "/"
     try:
-        rewritten = Headers(rewrite(headers))
+        rewritten = Headers(rewrite(headers.forwarded(add={":path": path}) if has_path else headers))
     except ValueError as exc:  # a mistake of the application, and not of whoever asks
         raise RuntimeError(f"rewrite must return headers that may be sent: {exc}") from exc
-    path = rewritten.get(":path")
-    if path is None or path[:1] != "/":
-        raise RuntimeError(f"rewrite must return headers whose :path begins with a slash, not {path!r}")
-    return path, rewritten.forwarded(drop=[":path"])
+    given = rewritten.get(":path")
+    if not has_path:
+        given = path
+    elif given is None or given[:1] != "/":
+        raise RuntimeError(f"rewrite must return headers whose :path begins with a slash, not {given!r}")
+    return given, rewritten.forwarded(drop=[":path"])
 
 
 def _host(address: Address | None) -> str:

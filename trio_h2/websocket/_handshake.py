@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +24,6 @@ OriginCheck: TypeAlias = Callable[[str], bool]
 VERSION: Final = "13"
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _NOT_OURS: Final = {"content-length", *(name.decode() for name in CONNECTION_SPECIFIC)}
-_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,18 +129,3 @@ def is_own_origin(origin: str, scheme: str, authority: str) -> bool:
         return False
     default = ":443" if page.scheme == "https" else ":80"
     return page.netloc.lower().removesuffix(default) == authority.lower().removesuffix(default)
-
-
-def accept_key(key: str) -> str:
-    """Returns ``sec-websocket-accept`` for a ``sec-websocket-key`` (RFC 6455 §4.2.2).
-
-    Raises:
-        ValueError: *key* is not 16 bytes in base64.
-    """
-    try:
-        decoded = base64.b64decode(key, validate=True)
-    except ValueError:
-        decoded = b""
-    if len(decoded) != 16:
-        raise ValueError("sec-websocket-key is not 16 bytes in base64")
-    return base64.b64encode(hashlib.sha1(key.encode("ascii") + _GUID, usedforsecurity=False).digest()).decode("ascii")

@@ -10,6 +10,7 @@ import trio
 import trio_h2
 
 from .._util import NoPublicConstructor, construct, interrupt_safe, interruptible
+from .._websocket_key import accept_key
 from ._client import check_options
 from ._config import Deflate, WebSocketConfig
 from ._errors import WebSocketClosedError, WebSocketHandshakeError
@@ -18,7 +19,6 @@ from ._handshake import (
     VERSION,
     Opening,
     RefusalError,
-    accept_key,
     checked_headers,
     checked_subprotocols,
     is_own_origin,
