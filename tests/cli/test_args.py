@@ -180,7 +180,7 @@ def test_help_promises_nothing_that_is_not_there(capfd: pytest.CaptureFixture[st
             "--key-password",
             "--self-signed",
         ],
-        *["--write-ca", "--workers", "--trace", "--config"],
+        *["--write-ca", "--workers", "--trace", "--config", "--print-config"],
         *["--asgi", "--factory", "--app-dir", "--root-path", "--lifespan"],
         *["--allow-http1", "--proxy-protocol", "--trusted-proxy", "--access-log"],
         *["--hidden", "--listing", "--fallback"],

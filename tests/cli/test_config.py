@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from typing import TYPE_CHECKING
 
@@ -225,6 +226,86 @@ def test_a_wrong_variable(
     monkeypatch.setenv(name, text)
     assert main(["serve"]) == 2
     assert_one_line(capfd.readouterr().err, name, word)
+
+
+# -- what results --------------------------------------------------------------------------------------------------
+
+
+def printed(capfd: pytest.CaptureFixture[str], *argv: str) -> str:
+    assert main([*argv, "--print-config"]) == 0
+    out, err = capfd.readouterr()
+    assert err == ""
+    return out
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        "serve",
+        "serve site --hidden --fallback index.html --self-signed --write-ca ca.pem",
+        "serve --unix a:640 --bind :80 --bind [::1]:81 --bind x:82 --unix b --fd 3 --host ::1 --trusted-proxy unix",
+        "serve --app app.py:f --app-dir . --cert c --key k --key-password p --trace t --workers 3 --proxy-protocol",
+        "serve --asgi m.n:f --factory --root-path /é --lifespan on --access-log common --port 0",
+        "proxy --allow *:443 --allow [::1]:80 --port 1",
+    ],
+)
+def test_what_is_printed_can_be_read_back(
+    argv: str, file: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = argv.split()
+    out = printed(capfd, *command)
+    # Of what the parsers know, all is there, set or not.
+    keys = {setting.strip("# ").partition(" ")[0] for setting in out.splitlines()}
+    for action in command_parsers()[command[0]].arguments():
+        name = max(action.option_strings, key=len, default=action.dest).lstrip("-")
+        assert (name in keys) == (name not in ("help", "config", "print-config"))
+    file.write_text(out)
+    again = printed(capfd, command[0], "--config", str(file))
+    assert tomllib.loads(again) == tomllib.loads(out)
+    paths = dict.fromkeys(("cert", "key", "key_password", "trace", "write_ca", "directory", "app", "app_dir"))
+    expected, got = parse(command), parse([command[0], "--config", str(file)])
+    assert isinstance(got, ServeOptions | ProxyOptions)
+    assert type(expected) is type(got)
+    for name in type(got).__dataclass_fields__:
+        mine, theirs = getattr(expected, name), getattr(got, name)
+        if name in paths and mine is not None and (name, mine) != ("directory", "."):
+            assert theirs == os.path.join(os.getcwd(), mine)
+        elif name == "binds":
+            assert {bind.path and os.path.basename(bind.path) for bind in theirs} == {bind.path for bind in mine}
+            assert {(bind.host, bind.port, bind.mode, bind.descriptor) for bind in theirs} == {
+                (bind.host, bind.port, bind.mode, bind.descriptor) for bind in mine
+            }
+        else:
+            assert theirs == mine
+
+
+def test_it_says_where_values_come_from(
+    file: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text("workers = 2\nport = 1\nhidden = true\n")
+    monkeypatch.setenv("TRIO_H2_PORT", "2")
+    monkeypatch.setenv("TRIO_H2_UNIX", "/s:600")
+    monkeypatch.setenv("TRIO_H2_BIND", ":1")
+    out = printed(capfd, "serve", "--config", str(file), "--no-hidden")
+    lines = {" ".join(line.split()) for line in out.splitlines()}
+    assert {
+        f"workers = 2 # {file}",
+        "port = 2 # TRIO_H2_PORT",
+        'bind = [":1"] # TRIO_H2_BIND, TRIO_H2_UNIX',
+        'unix = ["/s:600"] # TRIO_H2_BIND, TRIO_H2_UNIX',
+        "hidden = false # command line",
+        'access-log = "off" # default',
+        "# cert = # not set",
+    } <= lines
+
+
+def test_nothing_is_printed_of_what_is_wrong(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--key", "k", "--print-config"]) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert_one_line(err, "--key needs --cert")
+    assert main(["serve", "--cert", "\udcff", "--print-config"]) == 2
+    assert_one_line(capfd.readouterr().err, "--cert has a name that TOML cannot express")
 
 
 # -- a server ------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from ._binds import Bind, tcp_bind
 from ._kinds import APP, BIND, DESCRIPTOR, FILE, UNIX, whole
 from ._layers import Layers
 from ._parser import Parser
+from ._text import print_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -143,7 +144,8 @@ def parse(argv: Sequence[str]) -> Options:
     """Reads the arguments.
 
     Raises:
-        SystemExit: they are wrong, which was said on stderr in one line; or `--help` or `--version` is done.
+        SystemExit: they are wrong, which was said on stderr in one line; or `--help`, `--version` or `--print-config`
+            is done.
     """
     parser = _parser()
     commands = parsers_of(parser)
@@ -159,6 +161,14 @@ def parse(argv: Sequence[str]) -> Options:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if arguments.command in layers:
         layers[arguments.command].complete(arguments)
+    options = _options(parser, arguments)
+    if arguments.command in layers and arguments.print_config:
+        print_text(layers[arguments.command].text())
+        raise SystemExit(0)
+    return options
+
+
+def _options(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> Options:
     match arguments.command:
         case "serve":
             return _serve_options(parser, arguments)
@@ -455,6 +465,11 @@ def _add_listening(command: argparse.ArgumentParser) -> None:
         type=FILE,
         help="write what happens on all sessions to FILE, for trio-h2 view; each of several workers has a file of its "
         "own: for t.sqlog, t.PID.sqlog",
+    )
+    command.add_argument(
+        "--print-config",
+        action="store_true",
+        help="print all options, as a file for --config that says where each value comes from, and do nothing else",
     )
     command.add_argument(
         "--config",

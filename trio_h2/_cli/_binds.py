@@ -35,6 +35,21 @@ class Bind:
             return self.path
         return f"{self.host or 'every address'}, port {self.port}"
 
+    @property
+    def option(self) -> str:
+        """What the option for it is called."""
+        return "fd" if self.descriptor is not None else "unix" if self.path is not None else "bind"
+
+    @property
+    def argument(self) -> str:
+        """What that option is given."""
+        if self.descriptor is not None:
+            return str(self.descriptor)
+        if self.path is not None:
+            return self.path if self.mode is None else f"{self.path}:{self.mode:03o}"
+        host = self.host or ""
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+
     def url(self, scheme: str, port: int) -> str:
         """Returns where a TCP port can be reached."""
         from .._util import host_and_port  # it imports Trio, which `--help` need not wait for

@@ -6,7 +6,7 @@ import argparse
 import os
 from typing import TYPE_CHECKING
 
-from ._errors import UsageError
+from ._errors import UsageError, one_line
 from ._level import Level
 from ._setting import Setting, variable
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _OWN = ("help", "config", "print_config")
 """Options that no file can have."""
+_WIDTH = 40
+"""Of a column of values, unless they are longer."""
 
 
 class Layers:
@@ -66,6 +68,26 @@ class Layers:
         missing = [key for key, dest in required.items() if not getattr(arguments, dest)]
         if missing:
             self._parser.error(f"the following arguments are required: --{', --'.join(missing)}")
+
+    def text(self) -> str:
+        """Returns what `complete` found, as a file in TOML, with where each value comes from. Paths are absolute.
+
+        Raises:
+            UsageError: a name of a file is no text.
+        """
+        from ._config_file import toml
+
+        lines: list[tuple[str, str]] = []
+        for key, setting in self._settings.items():
+            value = self._result.values.get(setting.dest, setting.default)
+            source = self._result.sources[setting.dest] if setting.dest in self._result.values else "default"
+            try:
+                written = toml(setting.to_toml(value, os.getcwd()))
+            except ValueError:
+                raise UsageError(f"--{key} has a name that TOML cannot express: {value!r}") from None
+            lines.append((f"# {key} =", "not set") if value is None else (f"{key} = {written}", source))
+        width = min(max(len(line) for line, _ in lines), _WIDTH)
+        return "".join(f"{line:{width}}  # {one_line(source)}\n" for line, source in lines)
 
     def _of_command_line(self, arguments: argparse.Namespace) -> Level:
         level = Level()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ._binds import Bind
 from ._kinds import TEXT, Kind
 
 if TYPE_CHECKING:
@@ -67,6 +68,21 @@ class Setting:
         if self.is_list:
             return [self._item(item, directory) for item in (value if isinstance(value, list) else [value])]
         return self._item(value, directory)
+
+    def to_toml(self, value: object, directory: str) -> object:
+        """The inverse of `from_toml`, for what it or the command line has read; of a list that several options share,
+        it returns the part of this one.
+        """
+        if isinstance(value, (list, tuple)):
+            mine = [item for item in value if not isinstance(item, Bind) or item.option == self.key]
+            return [self.to_toml(item, directory) for item in mine]
+        if isinstance(value, Bind):
+            value = value.argument
+        if isinstance(value, str) and self.kind.numeric:
+            return int(value)
+        if isinstance(value, str) and value and self.kind.absolute is not None:
+            return self.kind.absolute(directory, value)
+        return value
 
     def _item(self, value: object, directory: str) -> object:
         if self.kind.numeric:
