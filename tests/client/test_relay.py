@@ -292,6 +292,27 @@ async def test_priority_changes(autojump_clock: MockClock) -> None:
         assert seen == [5, 1]
 
 
+async def test_priority_changes_while_the_response_is_silent(autojump_clock: MockClock) -> None:
+    seen: list[tuple[float, int]] = []
+
+    async def tell(stream: trio_h2.ServerStream) -> None:
+        stream.call_when_prioritized(lambda priority: seen.append((trio.current_time() - began, priority.urgency)))
+        if stream.path.endswith("late"):
+            await stream.respond(200)
+        await trio.sleep(10)
+        await (stream.send_eof() if stream.headers_sent else stream.respond(200, body=b""))
+
+    async with gateway(back(tell), down1=False, up1=False) as (client, _):
+        for url in (URL, f"{URL}late"):
+            async with client.exchange("GET", url, end_stream=True) as exchange:
+                began = trio.current_time()
+                for urgency in (0, 7):
+                    await trio.sleep(1)
+                    exchange.prioritize(Priority(urgency=urgency))
+                assert await exchange.receive_some() == b""
+    assert [(round(when), urgency) for when, urgency in seen] == [(1, 0), (2, 7)] * 2
+
+
 def test_arguments() -> None:
     client = Client()
     with pytest.raises(TypeError, match="client"):

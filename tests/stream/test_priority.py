@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 import trio
 
 import trio_h2
@@ -92,3 +93,37 @@ async def test_pushed_streams(autojump_clock: MockClock) -> None:
     async with pair(handler, push_handler=take) as (client, _), client.request() as stream:
         await stream.read()
     assert seen == [Priority(6), Priority(6), Priority(2), Priority(2)]
+
+
+async def test_a_handler_is_told_of_changes(caplog: pytest.LogCaptureFixture) -> None:
+    seen: list[Priority] = []
+    ready = trio.Event()
+    more = trio.Event()
+
+    def hook(priority: Priority) -> None:
+        seen.append(priority)
+        more.set()
+        raise ValueError("a mistake")
+
+    async def handler(stream: trio_h2.ServerStream) -> None:
+        with pytest.raises(TypeError, match="hook"):
+            stream.call_when_prioritized(1)  # type: ignore[arg-type]  # is what is tested
+        stream.call_when_prioritized(hook)
+        ready.set()
+        await more.wait()
+        stream.call_when_prioritized(None)
+        await stream.respond(200)
+        await stream.receive_some()
+        await stream.send_eof()
+        stream.call_when_prioritized(hook)
+
+    async with pair(handler) as (client, _), client.request("POST", end_stream=False) as stream:
+        await ready.wait()
+        stream.prioritize(Priority(1))
+        await stream.receive_response()
+        stream.prioritize(Priority(2))
+        await stream.send_all(b"x")
+        await stream.send_eof()
+        assert await stream.read() == b""
+    assert seen == [Priority(1)]
+    assert "the hook for its priority raised" in caplog.text

@@ -44,6 +44,8 @@ class ClientExchange(metaclass=NoPublicConstructor):
         self._ended = ended
         self._trailers: Headers | None = None
         self._head: Headers | None = None
+        self._priority: Priority | None = None
+        """What was said of the response since the request."""
         self._sending = False
         self._reopening = trio.Lock()
         self._closed = False
@@ -211,6 +213,7 @@ class ClientExchange(metaclass=NoPublicConstructor):
         Args:
             priority: urgency, and whether the content is incremental.
         """
+        self._priority = priority
         self._attempt.exchange.prioritize(priority)
 
     # -- receiving -------------------------------------------------------------------------------------------------
@@ -332,6 +335,8 @@ class ClientExchange(metaclass=NoPublicConstructor):
                 failed.error = exc
                 raise
             self._attempt = attempt
+            if self._priority is not None:
+                attempt.exchange.prioritize(self._priority)
             if trailers is not None:
                 await attempt.exchange.send_trailers(trailers)
                 attempt.incoming.request_sent()

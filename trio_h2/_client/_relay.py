@@ -63,9 +63,9 @@ async def relay(
 
     Both bodies go on as they come, at the same time, a piece of up to 64 KiB of each at once: whoever reads slowly
     holds up who sends. So do 1xx responses, trailers where the other side can carry them, ``expect: 100-continue``
-    (the server's 100, or ours where none comes within a second), and changes of priority with the next piece of the
-    response. A response that ends before the request stops that. Fields of one connection are dropped, and ``via`` and
-    what `Upstream` says of the client are added.
+    (the server's 100, or ours where none comes within a second), and changes of priority. A response that ends before
+    the request stops that. Fields of one connection are dropped, and ``via`` and what `Upstream` says of the client are
+    added.
 
     When the client leaves, the request is reset with CANCEL. When the server fails before its response has begun, the
     client gets 504 (it took too long), 503 (it did not process the request, or no connection was free) or 502 (it
@@ -203,7 +203,7 @@ class _Relay:
             if self._tunnel is not None:
                 await self._respond(exchange)
                 return
-            self._prioritize(exchange)
+            self._pass_priority_on(exchange)
             if ended:
                 await self._respond(exchange)
                 return
@@ -308,7 +308,6 @@ class _Relay:
             await self._of_client(down.send_all(piece))
             if down.send_unwanted:
                 return
-            self._prioritize(exchange)
             piece = b""
         trailers = None if exchange.trailers is None else exchange.trailers.forwarded(drop=_NOT_IN_TRAILERS)
         if trailers:
@@ -335,12 +334,13 @@ class _Relay:
                 raise _ClientLeftError(exc) from exc
             raise
 
-    def _prioritize(self, exchange: ClientExchange) -> None:
-        """Tells the server what the client has said of the response meanwhile."""
-        priority = self._down.priority
+    def _pass_priority_on(self, exchange: ClientExchange) -> None:
+        """Tells the server what the client has said of the response meanwhile, and what it will say."""
+        down = self._down
+        priority = down.priority
         if priority != self._priority:
-            self._priority = priority
             exchange.prioritize(priority)
+        down.call_when_prioritized(exchange.prioritize)
 
     # -- failures --------------------------------------------------------------------------------------------------
 

@@ -385,9 +385,7 @@ class ServerCore(SessionCore):
     def _priority_updated(self, event: PriorityUpdated) -> None:
         stream = self.streams.get(event.stream_id)
         if stream is not None:
-            stream.priority = event.priority
-            if not stream.priority_fixed:
-                self.prioritize(stream.id, event.priority)
+            stream.priority_updated(event.priority)
 
     rules: ClassVar[Rules] = cast(  # each rule gets the events of its own type only
         "Rules",

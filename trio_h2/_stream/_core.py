@@ -53,6 +53,7 @@ class StreamCore:
         "inbox",
         "on_closed",
         "on_idle",
+        "on_priority",
         "outbox",
         "over",
         "port",
@@ -96,6 +97,8 @@ class StreamCore:
         """Whether the handler is cancelled when the stream breaks."""
         self.priority: Priority | None = None
         """What the client has said of the response since its request."""
+        self.on_priority: Callable[[Priority], object] | None = None
+        """Called when the client says how much the response matters now."""
         self.priority_fixed: bool = False
         """Our own priority holds, whatever the client says."""
         self.sent_headers: Headers | None = None
@@ -192,6 +195,17 @@ class StreamCore:
             return True
         connect = self.sent_headers is not None and self.sent_headers[":method"] == "CONNECT"
         return self.outbox.ended and not connect
+
+    def priority_updated(self, priority: Priority) -> None:
+        """The client says how much the response matters now."""
+        self.priority = priority
+        if not self.priority_fixed:
+            self.port.prioritize(self.id, priority)
+        if self.on_priority is not None:
+            try:
+                self.on_priority(priority)
+            except Exception:  # a hook must not end its session
+                logger.exception("%r: the hook for its priority raised", self)
 
     def refuse_rest(self, code: ErrorCode) -> None:
         """Nobody reads what the peer still sends: RST_STREAM, though not before what we have to send is framed."""
@@ -293,7 +307,7 @@ class StreamCore:
             if self.rst_code is None:
                 self.rst_code = self.outbox.reset_after_end or ErrorCode.NO_ERROR
             self.over.set()
-            self.on_idle = None  # it may well refer back
+            self.on_idle = self.on_priority = None  # they may well refer back
             if self.on_closed is not None:
                 self._call_on_closed()
             return
@@ -318,7 +332,7 @@ class StreamCore:
             if self.rst_code is None:
                 self.rst_code = (None if failure.cause is Cause.CLOSED else failure.code) or ErrorCode.CANCEL
             self.over.set()
-            self.on_idle = None
+            self.on_idle = self.on_priority = None
         if wanted_no_more:
             if not ours_ended:
                 self.outbox.discard()

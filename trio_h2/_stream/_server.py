@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeAlias, cast
 
-from .._checks import NO_CONTENT, snapshot_of
+from .._checks import NO_CONTENT, check_hook, snapshot_of
 from .._errors import LocalProtocolError, headers_too_large
 from .._util import construct, http_date, interrupt_safe
 from .._wire._codes import ErrorCode
@@ -117,6 +117,22 @@ class ServerStream(Stream):
         """
         expectations = str(self._request.headers.get("expect", "")).lower().split(",")
         return not self._core.end_after_headers and "100-continue" in (one.strip() for one in expectations)
+
+    def call_when_prioritized(self, hook: Callable[[Priority], object] | None) -> None:
+        """Lets *hook* be called whenever the client says anew how much the response matters (RFC 9218 §7.1).
+
+        It is called from a task of the session, must not wait, and should be quick. What it raises is logged.
+        `priority` is what the client has said last, before as well. Over HTTP/1.1 nobody can say that.
+
+        Args:
+            hook: A function that gets the `Priority`; it takes the place of an earlier one. ``None`` for none.
+
+        Raises:
+            TypeError: *hook* is no function.
+        """
+        check_hook("hook", hook)
+        if not self._core.over.is_set:
+            self._core.on_priority = hook
 
     @property
     def headers_sent(self) -> bool:
