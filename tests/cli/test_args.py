@@ -35,6 +35,10 @@ def test_serve_takes_everything() -> None:
     binds = (Bind("localhost", 1), Bind(path="a", mode=0o600), Bind(None, 80), Bind(descriptor=3))
     assert parse(argv) == ServeOptions(directory=".", binds=binds)
     assert parse(["serve", "--fallback", "index.html"]) == ServeOptions(directory=".", fallback="index.html")
+    argv = ["serve", "--workers", "2", "--max-requests", "9", "--max-requests-jitter", "3", "--graceful-timeout", "0.5"]
+    assert parse(argv) == ServeOptions(
+        directory=".", workers=2, max_requests=9, max_requests_jitter=3, graceful_timeout=0.5
+    )
     assert parse(["serve", "--hidden", "--listing"]) == ServeOptions(directory=".", hidden=True, listing=True)
 
 
@@ -114,6 +118,13 @@ def test_demo_has_no_options() -> None:
         ("serve --unix=", "--unix"),
         ("serve --fd x", "--fd"),
         ("serve --workers 0", "--workers"),
+        ("serve --workers 2 --max-requests 0", "from 1 to 999999999"),
+        ("serve --max-requests 9", "--max-requests needs --workers"),
+        ("serve --workers 2 --max-requests-jitter 9", "needs --max-requests"),
+        ("serve --graceful-timeout -1", "--graceful-timeout"),
+        ("serve --graceful-timeout inf", "must be a number of seconds from 0 to 86400"),
+        ("serve --graceful-timeout 86401", "must be a number of seconds from 0 to 86400"),
+        ("proxy --allow a:1 --graceful-timeout x", "must be a number of seconds from 0 to 86400"),
         ("serve --app f.py:n --hidden", "--hidden"),
         ("serve --asgi m:n --hidden", "--hidden"),
         ("serve a --asgi m:n", "--asgi"),
@@ -181,6 +192,7 @@ def test_help_promises_nothing_that_is_not_there(capfd: pytest.CaptureFixture[st
             "--self-signed",
         ],
         *["--write-ca", "--workers", "--trace", "--config", "--print-config"],
+        *["--max-requests", "--max-requests-jitter", "--graceful-timeout"],
         *["--asgi", "--factory", "--app-dir", "--root-path", "--lifespan"],
         *["--allow-http1", "--proxy-protocol", "--trusted-proxy", "--access-log"],
         *["--hidden", "--listing", "--fallback"],

@@ -31,6 +31,9 @@ key = "/etc/key.pem"
 key-password = "../password"
 trace = "t.sqlog"
 workers = 4
+max-requests = 1000
+max-requests-jitter = 50
+graceful-timeout = 2.5
 allow-http1 = true
 proxy_protocol = true
 trusted_proxy = ["10.0.0.0/8", "unix"]
@@ -67,6 +70,9 @@ def test_every_option_has_its_key_and_paths_begin_at_the_file(file: Path) -> Non
         key_password=f"{here}/../password",
         trace=f"{here}/t.sqlog",
         workers=4,
+        max_requests=1000,
+        max_requests_jitter=50,
+        graceful_timeout=2.5,
         allow_http1=True,
         proxy_protocol=True,
         trusted_proxies=("10.0.0.0/8", "unix"),
@@ -123,6 +129,7 @@ def test_every_option_of_a_server_can_stand_in_a_file(file: Path, capfd: pytest.
         ("port = '80'", ['port must be a number without quotes, not "80"']),
         ("port = true", ["port must be a number, not true"]),
         ("port = [80]", ["port must be a number, not [80]"]),
+        ("graceful-timeout = inf", ["graceful-timeout must be a number of seconds from 0 to 86400", "inf"]),
         ("workers = inf", ["workers must be a number from 1 to 512", "inf"]),
         ("allow-http1 = 'yes'", ['allow-http1 must be true or false, not "yes"']),
         ("access-log = 'xml'", ["access-log must be one of off, text, json, common, combined, not 'xml'"]),
@@ -245,6 +252,7 @@ def printed(capfd: pytest.CaptureFixture[str], *argv: str) -> str:
         "serve site --hidden --fallback index.html --self-signed --write-ca ca.pem",
         "serve --unix a:640 --bind :80 --bind [::1]:81 --bind x:82 --unix b --fd 3 --host ::1 --trusted-proxy unix",
         "serve --app app.py:f --app-dir . --cert c --key k --key-password p --trace t --workers 3 --proxy-protocol",
+        "serve --workers 3 --graceful-timeout 1.5 --max-requests 5 --max-requests-jitter 2",
         "serve --asgi m.n:f --factory --root-path /é --lifespan on --access-log common --port 0",
         "proxy --allow *:443 --allow [::1]:80 --port 1",
     ],

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from trio_h2 import ServerConfig
 from trio_h2._cli import _workers
-from trio_h2._cli._args import ServeOptions, parse
+from trio_h2._cli._args import GRACE, ServeOptions, parse
 from trio_h2._cli._binds import Bind
 from trio_h2.access_log import access_log
 
@@ -32,7 +33,9 @@ def test_the_guide_names_every_way_to_serve() -> None:
     for option in ("workers", "allow_http1", "proxy_protocol", "access_log", "self_signed", "cert", "key"):
         assert option in ServeOptions.__dataclass_fields__
         assert f"`--{option.replace('_', '-')}" in guide, option
-    assert f"killed after {_workers.STUCK:.0f} seconds" in guide
+    assert f"killed {_workers.MARGIN:.0f} seconds after that" in guide
+    assert ServerConfig().drain_timeout == GRACE
+    assert f"{GRACE:.0f} seconds" in guide
     assert access_log.__module__ in guide
 
 

@@ -26,7 +26,7 @@ HANGS = "import os, sys, time\nprint('started', os.getpid(), file=sys.stderr, fl
 IMPATIENT = [
     sys.executable,
     "-c",
-    "from trio_h2._cli import _workers, main\n_workers.STUCK = 1.0\nraise SystemExit(main())",
+    "from trio_h2._cli import _workers, main\n_workers.MARGIN = 0.9\nraise SystemExit(main())",
 ]
 
 
@@ -223,7 +223,7 @@ async def test_a_shortage_of_descriptors_passes(app: Path) -> None:
 
 
 async def test_a_worker_that_hangs_at_the_end(app: Path) -> None:
-    argv = ["serve", "--app", f"{app}:who", "--workers", "1"]
+    argv = ["serve", "--app", f"{app}:who", "--workers", "1", "--graceful-timeout", "0.1"]
     async with running(*argv, program=IMPATIENT) as server:
         worker = await ask(await server.url())
         os.kill(worker, signal.SIGSTOP)
@@ -233,7 +233,7 @@ async def test_a_worker_that_hangs_at_the_end(app: Path) -> None:
 
 
 async def test_a_worker_that_hangs_when_it_is_replaced(app: Path) -> None:
-    argv = ["serve", "--app", f"{app}:who", "--workers", "1"]
+    argv = ["serve", "--app", f"{app}:who", "--workers", "1", "--graceful-timeout", "0.1"]
     async with running(*argv, program=IMPATIENT) as server:
         url = await server.url()
         worker = await ask(url)
@@ -250,7 +250,8 @@ async def test_a_worker_that_hangs_when_it_is_replaced(app: Path) -> None:
 
 async def test_a_worker_that_hangs_is_not_left_over(hanging: Path) -> None:
     """Not even if the first process is killed while the app is being loaded."""
-    async with running("serve", "--app", f"{hanging}:x", "--workers", "1", program=IMPATIENT) as server:
+    argv = ["serve", "--app", f"{hanging}:x", "--workers", "1", "--graceful-timeout", "0.1"]
+    async with running(*argv, program=IMPATIENT) as server:
         worker = await started_process(server)
         server.signal(signal.SIGKILL)
         ended = await server.ended()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 from trio_h2 import __version__
 
 from ._binds import Bind, tcp_bind
-from ._kinds import APP, BIND, DESCRIPTOR, FILE, UNIX, whole
+from ._kinds import APP, BIND, DESCRIPTOR, FILE, UNIX, seconds, whole
 from ._layers import Layers
 from ._parser import Parser
 from ._text import print_text
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 MAX_WORKERS = 512
 MAX_PARALLEL = 1000
 MAX_RETRIES = 1000
+MAX_REQUESTS = 999_999_999
+MAX_GRACE = 86_400.0
+GRACE = 30.0
+"""As `trio_h2.ServerConfig.drain_timeout`, which ``--help`` need not wait for."""
 LOG_FORMATS = ("off", "text", "json", "common", "combined")
 """Those of `trio_h2.access_log`, which ``--help`` need not wait for."""
 
@@ -40,6 +44,8 @@ class ListenOptions:
     write_ca: str | None = None
     trace: str | None = None
     """The file that shows what happens on the sessions."""
+    graceful_timeout: float = GRACE
+    """Seconds that running requests get at the end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +71,10 @@ class ServeOptions(ListenOptions):
     """The file below the directory that is sent for paths without a file."""
     workers: int | None = None
     """How many processes serve; `None` for this one alone."""
+    max_requests: int | None = None
+    """How many requests a worker serves before another one takes its place; `None` for any number."""
+    max_requests_jitter: int = 0
+    """Up to so many more, at random."""
     allow_http1: bool = False
     proxy_protocol: bool = False
     trusted_proxies: tuple[str, ...] = ()
@@ -200,6 +210,10 @@ def _serve_options(parser: argparse.ArgumentParser, arguments: argparse.Namespac
             parser.error(f"--{name} needs --asgi")
     if arguments.app_dir is not None and not served:
         parser.error("--app-dir needs --app or --asgi")
+    if arguments.max_requests is not None and arguments.workers is None:
+        parser.error("--max-requests needs --workers")
+    if arguments.max_requests_jitter and arguments.max_requests is None:
+        parser.error("--max-requests-jitter needs --max-requests")
     directory = "." if not served and arguments.directory is None else arguments.directory
     return ServeOptions(
         directory=directory,
@@ -213,6 +227,8 @@ def _serve_options(parser: argparse.ArgumentParser, arguments: argparse.Namespac
         listing=arguments.listing,
         fallback=arguments.fallback,
         workers=arguments.workers,
+        max_requests=arguments.max_requests,
+        max_requests_jitter=arguments.max_requests_jitter,
         allow_http1=arguments.allow_http1 or arguments.asgi is not None,
         proxy_protocol=arguments.proxy_protocol,
         trusted_proxies=tuple(arguments.trusted_proxies),
@@ -281,6 +297,7 @@ class _Listen(TypedDict):
     self_signed: bool
     write_ca: str | None
     trace: str | None
+    graceful_timeout: float
 
 
 def _listen_options(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> _Listen:
@@ -303,6 +320,7 @@ def _listen_options(parser: argparse.ArgumentParser, arguments: argparse.Namespa
         self_signed=arguments.self_signed,
         write_ca=arguments.write_ca,
         trace=arguments.trace,
+        graceful_timeout=arguments.graceful_timeout,
     )
 
 
@@ -383,6 +401,19 @@ def _add_serve(commands: argparse._SubParsersAction[Parser]) -> None:
         type=whole(1, MAX_WORKERS),
         help="serve with N processes on the same port; one that dies is replaced, SIGUSR1 replaces all, one by one",
     )
+    serve.add_argument(
+        "--max-requests",
+        metavar="N",
+        type=whole(1, MAX_REQUESTS),
+        help="replace each of the --workers after it has got N requests; it finishes them when its successor serves",
+    )
+    serve.add_argument(
+        "--max-requests-jitter",
+        metavar="N",
+        type=whole(0, MAX_REQUESTS),
+        default=0,
+        help="add up to N to --max-requests, at random, so that not all are replaced together (default: 0)",
+    )
     serve.add_argument("--allow-http1", action="store_true", help="serve HTTP/1.1 clients, too, on the same port")
     serve.add_argument(
         "--proxy-protocol",
@@ -458,6 +489,13 @@ def _add_listening(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--write-ca", metavar="FILE", type=FILE, help="write what clients must trust for --self-signed to FILE"
+    )
+    command.add_argument(
+        "--graceful-timeout",
+        metavar="SECONDS",
+        type=seconds(MAX_GRACE),
+        default=GRACE,
+        help="how long running requests may take at the end, before they are cut (default: 30)",
     )
     command.add_argument(
         "--trace",

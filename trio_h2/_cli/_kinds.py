@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -12,6 +13,7 @@ from ._binds import parse_bind, parse_descriptor, parse_unix
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
 _T_co = TypeVar("_T_co", covariant=True)
 
 
@@ -41,6 +43,17 @@ def whole(least: int, most: int) -> Kind[int]:
         if not (text.isascii() and text.isdigit() and len(text) <= 9 and least <= int(text) <= most):
             raise ValueError(f"must be a number from {least} to {most}, not {text!r}")
         return int(text)
+
+    return Kind(read, numeric=True)
+
+
+def seconds(most: float) -> Kind[float]:
+    """Returns the kind of a time, in seconds, which need not be whole."""
+
+    def read(text: str) -> float:
+        if not _SECONDS.fullmatch(text) or not float(text) <= most:
+            raise ValueError(f"must be a number of seconds from 0 to {most:g}, not {text!r}")
+        return float(text)
 
     return Kind(read, numeric=True)
 

@@ -31,8 +31,9 @@ def prepare_proxy(options: ProxyOptions) -> Service:
     logging.getLogger("trio_h2.proxy").setLevel(logging.INFO)  # a line on stderr for each tunnel
     # Most programs that know what a proxy is speak HTTP/1.1 to it.
     context = tls_context(options, allow_http1=True)
+    config = _CONFIG.evolve(drain_timeout=options.graceful_timeout)
     return Service(
-        *(proxy, options, context, traced(_CONFIG, options, "trio-h2 proxy")),
+        *(proxy, options, context, traced(config, options, "trio-h2 proxy")),
         allow_http1=True,
         renewal=renewal(options, allow_http1=True),
     )

@@ -20,6 +20,7 @@ from ._certs import throwaway_authority
 from ._errors import CommandError, UsageError, describe, reason
 from ._output import Output
 from ._renewal import RENEW, Renewal
+from ._request_limit import RequestLimit
 from ._sockets import ListeningSockets, listeners_of
 from ._trace import open_trace
 
@@ -49,6 +50,8 @@ class Service:
     """Reads the certificate again; ``None`` if there is none in files."""
     lifespan: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
     """Makes the block in which it can be served."""
+    limit: RequestLimit | None = None
+    """After how many requests something new is to serve."""
 
 
 def prepare(options: ServeOptions) -> Service:
@@ -68,11 +71,18 @@ def prepare(options: ServeOptions) -> Service:
     else:
         assert options.directory is not None
         handler = _directory(options.directory, options)
+    limit: RequestLimit | None = None
+    if options.max_requests is not None:
+        handler = limit = RequestLimit(handler, options.max_requests, options.max_requests_jitter)
     if options.access_log != "off":
         handler = _logged(handler, options.access_log)
     try:
         websockets = options.asgi is not None
-        config = trio_h2.ServerConfig(trusted_proxies=options.trusted_proxies, enable_connect_protocol=websockets)
+        config = trio_h2.ServerConfig(
+            trusted_proxies=options.trusted_proxies,
+            enable_connect_protocol=websockets,
+            drain_timeout=options.graceful_timeout,
+        )
         config = traced(config, options, "trio-h2 serve")
     except ValueError as exc:
         raise UsageError(str(exc).replace("trusted_proxies", "--trusted-proxy")) from exc
@@ -82,6 +92,7 @@ def prepare(options: ServeOptions) -> Service:
         proxy_protocol=options.proxy_protocol,
         renewal=renewal(options, allow_http1=options.allow_http1),
         lifespan=lifespan,
+        limit=limit,
     )
 
 

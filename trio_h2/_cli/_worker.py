@@ -28,7 +28,11 @@ from ._trace import trace_of_worker
 if TYPE_CHECKING:
     import trio_h2
 
+    from ._request_limit import RequestLimit
+
 READY = b"ready"
+WORN = b"w"
+"""Comes after it, when another worker is to serve instead."""
 _BOOT = (
     "import json, sys\n"
     "assignment = json.loads(sys.argv.pop())\n"
@@ -46,7 +50,7 @@ class Assignment:
     listeners: tuple[int, ...]
     """The descriptors of the sockets to listen on."""
     control: int
-    """The descriptor of a socket: `READY` goes out, and its end comes in."""
+    """The descriptor of a socket: `READY` goes out, perhaps `WORN`, and its end comes in."""
     patience: float
     """Seconds that it gets to end when nobody supervises it any more."""
 
@@ -103,7 +107,18 @@ async def _work(assignment: Assignment, service: Service) -> int:
             await control.send(READY)
 
     async def orphaned() -> None:
-        await control.recv(1)
+        async with trio.open_nursery() as nursery:
+            if service.limit is not None:
+                nursery.start_soon(_say_when_worn, service.limit, control)
+            await control.recv(1)
+            nursery.cancel_scope.cancel()
 
     with control:
         return await serve_until_told(start, announce, orphaned, renewal=service.renewal, lifespan=service.lifespan)
+
+
+async def _say_when_worn(limit: RequestLimit, control: trio.socket.SocketType) -> None:
+    with contextlib.suppress(OSError):  # there is nobody any more
+        while True:
+            await limit.wait_reached()
+            await control.send(WORN)

@@ -1,7 +1,8 @@
 """`trio-h2 serve --workers N`: processes that serve one port, and this one that looks after them.
 
-A worker that dies is replaced. SIGUSR1 replaces all of them, one after another, each only when its successor serves:
-both listen on the same sockets meanwhile, so no connection finds nobody. SIGINT and SIGTERM let all finish.
+A worker that dies is replaced, and one that has served `--max-requests`. SIGUSR1 replaces all of them, one after
+another, each only when its successor serves: both listen on the same sockets meanwhile, so no connection finds nobody.
+SIGINT and SIGTERM let all finish.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ STEADY = 10.0
 """Seconds after which a worker is taken for healthy: when it dies later, its successor starts without delay."""
 MAX_DELAY = 1.0
 """Seconds between two attempts at most: connections wait for them in the queue."""
-STUCK = 40.0
-"""Seconds that a worker gets to end; a drain takes 30 at most."""
+MARGIN = 10.0
+"""Seconds that a worker gets to end, after the drain."""
 KILLED = 5.0
 """Seconds that a killed process gets to be gone."""
 
@@ -65,7 +66,7 @@ async def serve_with_workers(options: ServeOptions, number: int) -> int:
         stack.callback(sockets.close)
         options = replace(options, binds=())  # the workers get sockets
         slots = [_Slot(options, own, index) for index, own in enumerate(sockets.sets, 1)]
-        return await _supervise(slots, signals, sockets.urls)
+        return await _supervise(slots, signals, sockets.urls, options.graceful_timeout + MARGIN)
 
 
 @contextlib.contextmanager
@@ -81,7 +82,7 @@ def _shared_certificate(options: ServeOptions) -> Iterator[ServeOptions]:
         yield replace(options, self_signed=False, write_ca=None, cert=str(cert), key=str(key))
 
 
-async def _supervise(slots: Sequence[_Slot], signals: AsyncIterator[int], urls: Sequence[str]) -> int:
+async def _supervise(slots: Sequence[_Slot], signals: AsyncIterator[int], urls: Sequence[str], patience: float) -> int:
     code, ending = 0, False
     async with trio.open_nursery() as nursery:
 
@@ -110,12 +111,12 @@ async def _supervise(slots: Sequence[_Slot], signals: AsyncIterator[int], urls: 
                 nursery.cancel_scope.cancel()
             else:
                 ending = True
-                nursery.cancel_scope.deadline = trio.current_time() + STUCK
+                nursery.cancel_scope.deadline = trio.current_time() + patience
                 for slot in slots:
                     slot.end()
                 nursery.start_soon(_cancel_when_ended, slots, nursery.cancel_scope)
     if code == 0 and not all(slot.ended.is_set() for slot in slots):
-        logger.error("workers did not end within %g seconds, and were killed", STUCK)
+        logger.error("workers did not end within %g seconds, and were killed", patience)
         return FAILED
     return code
 
@@ -144,12 +145,15 @@ class _Slot:
         self._options = options
         self._sockets = sockets
         self._index = index
+        self._patience = options.graceful_timeout + MARGIN
         self._workers: set[trio.Process] = set()
         self._serving: set[trio.Process] = set()
         """Those that have said that they are ready, and take signals."""
         self._outdated: set[trio.Process] = set()
         """Those that may have read an old certificate, and are not ready to be told so."""
         self._current: trio.Process | None = None
+        self._worn: trio.Process | None = None
+        """The one that has asked for another in its place."""
         self._successor: trio.Process | None = None
         """The one that is starting, if not the very first."""
         self._given_up: set[trio.Process] = set()
@@ -182,7 +186,9 @@ class _Slot:
                     since = trio.current_time()
                     await self._start(nursery)
                 waiting, self._replacing = self._replacing, []
-                failed = bool(waiting) and await self._start(nursery) is not None
+                worn = self._worn is not None and self._worn is self._current
+                self._worn = None
+                failed = (bool(waiting) or worn) and await self._start(nursery) is not None
                 if failed and not self._replacing and not self._ending.is_set():
                     logger.error("worker %d stays: the one to replace it did not start", self._index)
                 for event in waiting:
@@ -232,12 +238,12 @@ class _Slot:
         return code
 
     async def _kill_if_stuck(self, process: trio.Process) -> None:
-        with trio.move_on_after(STUCK):
+        with trio.move_on_after(self._patience):
             await process.wait()
             return
         logger.error(
             "worker %d (process %d), replaced, did not end within %g seconds, and is killed",
-            *(self._index, process.pid, STUCK),
+            *(self._index, process.pid, self._patience),
         )
         process.kill()
 
@@ -267,7 +273,11 @@ class _Slot:
                     if process in self._outdated:
                         process.send_signal(signal.SIGHUP)
                     task_status.started()
-                    self._ended(process, await process.wait())
+                    async with trio.open_nursery() as nursery:
+                        nursery.start_soon(self._listen, control, process)
+                        code = await process.wait()
+                        nursery.cancel_scope.cancel()
+                    self._ended(process, code)
                 else:
                     task_status.started(await process.wait())
         finally:
@@ -277,6 +287,14 @@ class _Slot:
                 process.kill()
                 with trio.move_on_after(KILLED, shield=True):
                     await process.wait()
+
+    async def _listen(self, control: trio.socket.SocketType, process: trio.Process) -> None:
+        """Puts another worker here when this one asks for that."""
+        with contextlib.suppress(OSError):  # it has ended
+            while await control.recv(1):
+                if process is self._current and self._successor is None:
+                    self._worn = process
+                    self._wake.set()
 
     async def _spawn(self) -> tuple[trio.socket.SocketType, trio.Process]:
         """Starts a process; returns it with the control socket.
@@ -294,7 +312,7 @@ class _Slot:
             for sock in self._sockets:
                 listeners.append(os.dup(sock.fileno()))
                 given.callback(os.close, listeners[-1])
-            assignment = Assignment(self._options, tuple(listeners), theirs.fileno(), STUCK)
+            assignment = Assignment(self._options, tuple(listeners), theirs.fileno(), self._patience)
             # A session of its own: a Ctrl-C on the terminal is for us, and we tell the workers.
             process = await trio.lowlevel.open_process(
                 assignment.command(),
