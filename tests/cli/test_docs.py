@@ -51,3 +51,11 @@ def test_the_file_of_options_in_the_guide() -> None:
         allow_http1=True,
         access_log="json",
     )
+
+
+def test_the_unit_of_systemd_in_the_guide() -> None:
+    unit = (ROOT / "docs" / "code" / "app.service").read_text(encoding="utf-8")
+    [line] = re.findall(r"^ExecStart=\S*/trio-h2 (.*)$", unit, re.MULTILINE)
+    options = parse(shlex.split(line))
+    assert isinstance(options, ServeOptions)
+    assert options.cert is not None, "or the signal of ExecReload ends the server"

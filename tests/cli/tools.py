@@ -137,10 +137,11 @@ async def running(
     stdin: int = subprocess.DEVNULL,
     stderr: int = subprocess.PIPE,
     program: Sequence[str] = PROGRAM,
+    env: Mapping[str, str] | None = None,
 ) -> AsyncGenerator[Running, None]:
     """Runs the command line in a process of its own while the block lasts."""
     process = await trio.lowlevel.open_process(
-        [*program, *argv], stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, env=ENVIRONMENT
+        [*program, *argv], stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, env={**ENVIRONMENT, **(env or {})}
     )
     try:
         with trio.fail_after(PATIENCE):

@@ -21,6 +21,7 @@ from ._errors import CommandError, UsageError, describe, reason
 from ._output import Output
 from ._renewal import RENEW, Renewal
 from ._request_limit import RequestLimit
+from ._service_manager import ServiceManager
 from ._sockets import ListeningSockets, listeners_of
 from ._trace import open_trace
 
@@ -191,6 +192,7 @@ async def serve(service: Service) -> int:
         CommandError: the port cannot be bound.
     """
 
+    manager = ServiceManager.take()
     sockets = ListeningSockets()
     await sockets.open_all(service.listening)
 
@@ -199,9 +201,12 @@ async def serve(service: Service) -> int:
 
     async def announce(_server: trio_h2.Server) -> None:
         await say_listening(sockets.urls)
+        await manager.ready()
 
     try:
-        return await serve_until_told(start, announce, renewal=service.renewal, lifespan=service.lifespan)
+        return await serve_until_told(
+            start, announce, renewal=service.renewal, lifespan=service.lifespan, manager=manager
+        )
     finally:
         sockets.close()
 
@@ -234,6 +239,7 @@ async def serve_until_told(
     *,
     renewal: Renewal | None = None,
     lifespan: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
+    manager: ServiceManager | None = None,
 ) -> int:
     """Runs a server until a signal, or until nobody is there any more to send one; then lets requests finish.
 
@@ -244,6 +250,7 @@ async def serve_until_told(
         renewal: reads the certificate again on SIGHUP; without one, that signal does what it always does.
         lifespan: makes the block in which the server runs. Signals mean what they always do while it is entered and
             left.
+        manager: is told of renewals, and of the end.
 
     Returns:
         The exit code, as for `serve`.
@@ -251,7 +258,7 @@ async def serve_until_told(
     # What goes wrong in an app is shown with its traceback: it is the user's own.
     logging.basicConfig(format="trio-h2: %(message)s", level=logging.WARNING)
     async with lifespan():
-        return await _until_told(start, announce, orphaned, renewal)
+        return await _until_told(start, announce, orphaned, renewal, manager or ServiceManager())
 
 
 async def _until_told(
@@ -259,6 +266,7 @@ async def _until_told(
     announce: Callable[[trio_h2.Server], Awaitable[None]],
     orphaned: Callable[[], Awaitable[None]],
     renewal: Renewal | None,
+    manager: ServiceManager,
 ) -> int:
     code = 0
     expected = (signal.SIGINT, signal.SIGTERM, *(() if renewal is None else RENEW))
@@ -266,13 +274,16 @@ async def _until_told(
         async with trio.open_nursery() as nursery:
             server = await start(nursery)
             await announce(server)
+            nursery.start_soon(manager.keep_watching)
 
             async def told_to_end() -> int:
                 async for number in signals:
                     if number not in RENEW:
                         return number
                     assert renewal is not None
+                    await manager.reloading()
                     renewal.renew(server)
+                    await manager.ready()
                 raise AssertionError("signals never end")
 
             await _either(told_to_end, orphaned)
@@ -283,6 +294,7 @@ async def _until_told(
                 nursery.cancel_scope.cancel()
 
             nursery.start_soon(end_at_once)
+            await manager.stopping()
             await server.aclose()
             nursery.cancel_scope.cancel()
     return code

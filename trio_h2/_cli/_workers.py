@@ -22,6 +22,7 @@ import trio
 from ._errors import FAILED, CommandError, reason
 from ._renewal import RENEW
 from ._serve import say_listening, self_signed
+from ._service_manager import ServiceManager
 from ._sockets import ListeningSockets, check_sharing, close_all
 from ._worker import READY, Assignment
 
@@ -54,6 +55,7 @@ async def serve_with_workers(options: ServeOptions, number: int) -> int:
         CommandError: the port cannot be bound or shared, or a certificate or process cannot be made.
     """
     check_sharing()
+    manager = ServiceManager.take()
     logging.basicConfig(format="trio-h2: %(message)s", level=logging.WARNING)
     with contextlib.ExitStack() as stack:
         # First of all: from here on a signal leaves no certificate behind.
@@ -66,7 +68,7 @@ async def serve_with_workers(options: ServeOptions, number: int) -> int:
         stack.callback(sockets.close)
         options = replace(options, binds=())  # the workers get sockets
         slots = [_Slot(options, own, index) for index, own in enumerate(sockets.sets, 1)]
-        return await _supervise(slots, signals, sockets.urls, options.graceful_timeout + MARGIN)
+        return await _supervise(slots, signals, sockets.urls, options.graceful_timeout + MARGIN, manager)
 
 
 @contextlib.contextmanager
@@ -82,7 +84,13 @@ def _shared_certificate(options: ServeOptions) -> Iterator[ServeOptions]:
         yield replace(options, self_signed=False, write_ca=None, cert=str(cert), key=str(key))
 
 
-async def _supervise(slots: Sequence[_Slot], signals: AsyncIterator[int], urls: Sequence[str], patience: float) -> int:
+async def _supervise(
+    slots: Sequence[_Slot],
+    signals: AsyncIterator[int],
+    urls: Sequence[str],
+    patience: float,
+    manager: ServiceManager,
+) -> int:
     code, ending = 0, False
     async with trio.open_nursery() as nursery:
 
@@ -98,14 +106,18 @@ async def _supervise(slots: Sequence[_Slot], signals: AsyncIterator[int], urls: 
                     nursery.cancel_scope.cancel()
             if not ending:
                 await say_listening(urls)
+                await manager.ready()
+                await manager.keep_watching()
 
         nursery.start_soon(start_all)
         async for number in signals:
             if number == signal.SIGUSR1:
-                nursery.start_soon(_replace_all, slots)
+                nursery.start_soon(_replace_all, slots, manager)
             elif number in RENEW:
+                await manager.reloading()
                 for slot in slots:
                     slot.renew()
+                await manager.ready()
             elif ending:
                 code = 128 + number
                 nursery.cancel_scope.cancel()
@@ -114,6 +126,7 @@ async def _supervise(slots: Sequence[_Slot], signals: AsyncIterator[int], urls: 
                 nursery.cancel_scope.deadline = trio.current_time() + patience
                 for slot in slots:
                     slot.end()
+                await manager.stopping()
                 nursery.start_soon(_cancel_when_ended, slots, nursery.cancel_scope)
     if code == 0 and not all(slot.ended.is_set() for slot in slots):
         logger.error("workers did not end within %g seconds, and were killed", patience)
@@ -127,9 +140,11 @@ async def _cancel_when_ended(slots: Sequence[_Slot], scope: trio.CancelScope) ->
     scope.cancel()
 
 
-async def _replace_all(slots: Sequence[_Slot]) -> None:
+async def _replace_all(slots: Sequence[_Slot], manager: ServiceManager) -> None:
+    await manager.reloading()
     for slot in slots:
         await slot.replace()
+    await manager.ready()
 
 
 class _Slot:
