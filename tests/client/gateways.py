@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.client.network import network, ours
-from trio_h2 import Client, ServerConfig, ServerStream, Timeouts, Upstream, relay
+from trio_h2 import Client, ClientConfig, ServerConfig, ServerStream, Timeouts, Upstream, relay
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
-    from tests.client.network import Handler, Serve
+    import trio
+
+    from tests.client.network import Handler, Network, Serve
 
 URL = "http://front.example/there?x=1"
 four = pytest.mark.parametrize(
@@ -34,6 +36,8 @@ async def gateway(
     config: ServerConfig | None = None,
     capacity: int | None = None,
     http1: bool = True,
+    client_config: ClientConfig | None = None,
+    break_transport: Callable[[trio.abc.Stream], trio.abc.Stream] | None = None,
 ) -> AsyncGenerator[tuple[Client, Client], None]:
     """A client of a gateway, and the client inside of that.
 
@@ -49,10 +53,12 @@ async def gateway(
         config: of its own server.
         capacity: how many bytes each connection may have under way.
         http1: whether it may speak HTTP/1.1 at all.
+        client_config: of the client in front.
+        break_transport: what becomes of each end of a connection.
     """
     async with (
         network(*servers, capacity=capacity) as behind,
-        Client(transport=behind, prior_knowledge=not up1, http1=http1) as inner,
+        Client(transport=_broken(behind, break_transport), prior_knowledge=not up1, http1=http1) as inner,
     ):
         up = Upstream(
             inner,
@@ -70,9 +76,26 @@ async def gateway(
         config = config or ServerConfig(enable_connect_protocol=True)
         async with (
             network(ours(handler, http1=True, config=config), capacity=capacity) as front,
-            Client(transport=front, prior_knowledge=not down1, default_headers=False) as client,
+            Client(
+                transport=_broken(front, break_transport),
+                prior_knowledge=not down1,
+                default_headers=False,
+                config=client_config,
+            ) as client,
         ):
             yield client, inner
+
+
+def _broken(
+    network: Network, break_transport: Callable[[trio.abc.Stream], trio.abc.Stream] | None
+) -> Callable[[str], Awaitable[trio.abc.Stream]]:
+    if break_transport is None:
+        return network
+
+    async def connect(origin: str) -> trio.abc.Stream:
+        return break_transport(await network(origin))
+
+    return connect
 
 
 def back(handler: Handler, *, connect: bool = True) -> Serve:

@@ -163,3 +163,35 @@ async def test_resets_are_told_by_tcp_resets(down1: bool, authority: ThrowawayAu
                         while await exchange.receive_some():
                             pass
             nursery.cancel_scope.cancel()
+
+
+async def test_what_a_trusted_proxy_says_of_the_client(authority: ThrowawayAuthority) -> None:
+    """A load balancer in front of the gateway tells where requests come from; both hops go on, IPv6 in brackets."""
+    seen: list[trio_h2.Headers] = []
+
+    async def tell(stream: trio_h2.ServerStream) -> None:
+        seen.append(stream.headers)
+        await stream.respond(200, body=b"")
+
+    with trio.fail_after(20):
+        async with (
+            trio_h2.open_server(tell, allow_http1=True, grace=0) as server,
+            Client() as inner,
+            Client() as client,
+        ):
+            up = Upstream(inner, server.url, x_forwarded=True)
+
+            async def pass_on(stream: trio_h2.ServerStream) -> None:
+                await relay(stream, up)
+
+            for trusted in (("127.0.0.1", "::1"), ()):
+                config = ServerConfig(trusted_proxies=trusted, forwarded_field="forwarded")
+                async with trio_h2.open_server(
+                    pass_on, host="127.0.0.1", allow_http1=True, config=config, grace=0
+                ) as front:
+                    told = {"forwarded": 'for="[2001:db8::1]:4711";proto=https', "host": "shop.example"}
+                    assert (await client.get(front.url, headers=told)).status == 200
+    assert seen[0]["forwarded"] == 'for="[2001:db8::1]";proto=https;host=shop.example, for=127.0.0.1'
+    assert seen[0]["x-forwarded-for"] == "2001:db8::1, 127.0.0.1"
+    assert seen[0]["x-forwarded-proto"] == "https"
+    assert seen[1]["forwarded"] == "for=127.0.0.1;proto=http;host=shop.example"

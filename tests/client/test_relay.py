@@ -11,8 +11,8 @@ import trio
 import trio_h2
 from tests.client.gateways import URL, back, four, gateway
 from tests.client.network import failing, network, ours
-from trio_h2 import Client, ErrorCode, Priority, Retry, Timeouts, Upstream, relay
-from trio_h2.testing import sweep_cancellation
+from trio_h2 import Client, ClientConfig, ErrorCode, Priority, Retry, ServerConfig, Timeouts, Upstream, relay
+from trio_h2.testing import ChaosStream, TrickleStream, memory_transports, sweep_cancellation
 
 if TYPE_CHECKING:
     from trio.testing import MockClock
@@ -324,6 +324,100 @@ def test_arguments() -> None:
     with pytest.raises(TypeError, match="keep_host"):
         Upstream(client, "http://a.example", keep_host=1)  # type: ignore[arg-type]  # is what is tested
     assert repr(Upstream(client, "http://a.example/")) == "<Upstream http://a.example>"
+
+
+@four
+@pytest.mark.parametrize("kind", ["crumbs", "chaos"])
+async def test_bad_transports(kind: str, down1: bool, up1: bool, autojump_clock: MockClock) -> None:
+    def break_transport(transport: trio.abc.Stream) -> trio.abc.Stream:
+        return TrickleStream(transport) if kind == "crumbs" else ChaosStream(transport, seed=1)
+
+    async with gateway(back(_echo), down1=down1, up1=up1, break_transport=break_transport) as (client, inner):
+        for _ in range(2):
+            async with client.exchange("POST", URL, headers={"te": "trailers"}) as exchange:
+                hint = await exchange.receive_informational()
+                assert hint is not None
+                await exchange.send_all(bytes(200))
+                await exchange.send_trailers({"sum": "2"})
+                got = b"".join([piece async for piece in exchange])
+                assert got == bytes(200)
+                assert exchange.trailers is not None
+                assert exchange.trailers["sum"] == "2"
+        await trio.sleep(1)
+        assert inner.statistics().requests == 0
+
+
+@pytest.mark.parametrize("up1", [False, True], ids=["2", "1"])
+async def test_clients_of_http10(up1: bool, autojump_clock: MockClock) -> None:
+    async with network(back(_echo)) as behind, Client(transport=behind, prior_knowledge=not up1) as inner:
+        up = Upstream(inner, "http://back.example")
+
+        async def handler(stream: trio_h2.ServerStream) -> None:
+            await relay(stream, up)
+
+        ours_, theirs = memory_transports()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ours(handler, http1=True), theirs)
+            await ours_.send_all(b"POST /old HTTP/1.0\r\ncontent-length: 4\r\n\r\nbody")
+            received = b""
+            while data := await ours_.receive_some():
+                received += data
+            head, _, body = received.partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200")
+            assert b"seen: via=1.0 " in head
+            assert b"seen: :authority=back.example" in head
+            assert b"transfer-encoding" not in head.lower()
+            assert body == b"body"
+            nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("down1", [False, True], ids=["2", "1"])
+@pytest.mark.parametrize("body", [0, 100, 60_000])
+async def test_what_the_server_has_not_processed_is_sent_again(
+    body: int, down1: bool, autojump_clock: MockClock
+) -> None:
+    asked = 0
+
+    async def second(stream: trio_h2.ServerStream) -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            stream.reset(ErrorCode.REFUSED_STREAM)
+            return
+        await stream.respond(200, body=await stream.read())
+
+    async with gateway(back(second), down1=down1, up1=False) as (client, inner):
+        assert (await client.fetch("POST", URL, body=bytes(body))).content == bytes(body)
+        assert asked == 2
+        await trio.sleep(1)
+        assert inner.statistics().requests == 0
+
+
+@pytest.mark.parametrize("down1", [False, True], ids=["2", "1"])
+async def test_servers_that_leave_after_each_request(down1: bool, autojump_clock: MockClock) -> None:
+    async def leave(stream: trio_h2.ServerStream) -> None:
+        await stream.session.goaway()
+        await stream.respond(200, body=await stream.read())
+
+    async with gateway(back(leave), down1=down1, up1=False) as (client, inner):
+        for _ in range(20):
+            assert (await client.fetch("POST", URL, body=b"x" * 1000)).content == b"x" * 1000
+        assert inner.statistics().opened == 20
+
+
+async def test_header_sections_that_are_too_large(autojump_clock: MockClock, caplog: pytest.LogCaptureFixture) -> None:
+    async def answer(stream: trio_h2.ServerStream) -> None:
+        await stream.respond({"x": "a" * int(stream.path.rpartition("=")[2])}, body=b"")
+
+    small = ours(answer, config=ServerConfig(max_header_list_size=700))
+    config = ClientConfig(max_header_list_size=700)
+    async with gateway(small, down1=False, up1=False, client_config=config) as (client, _):
+        await client.get(URL)  # the server's SETTINGS have come
+        assert (await client.get(URL, headers={"x": "a" * 700})).status == 431
+        assert (await client.get(f"{URL}00")).status == 200
+        assert (await client.get(f"{URL}000")).status == 502
+    assert "it cannot be passed on, answered with 431" in caplog.text
+    assert "the response cannot be passed on" in caplog.text
 
 
 @pytest.mark.parametrize(("down1", "up1"), [(False, True), (True, False)], ids=["2-1", "1-2"])

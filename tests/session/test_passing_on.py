@@ -1,11 +1,12 @@
 """What a receiver accepts, its application can pass on: through a gateway, in every pairing of roles and versions.
 
-The gateway is what anybody would write on the public API. A client of HTTP/2 or HTTP/1.1 in front of it and a server
-of HTTP/2 behind it send whatever the gateway's two sides accept.
+The gateway is what anybody would write on the public API, or a `relay`. A client of HTTP/2 or HTTP/1.1 in front of it
+and a server of HTTP/2 behind it send whatever the gateway's two sides accept.
 """
 
 from __future__ import annotations
 
+import contextlib
 import random
 import re
 from dataclasses import dataclass, field
@@ -20,9 +21,11 @@ import trio_h2
 from trio_h2 import Headers, SettingCode
 from trio_h2._stream._promise import promise_fields
 from trio_h2._wire._fields import MalformedMessageError, check_request, normal_request
-from trio_h2.testing import DataFrame, HeadersFrame, RstStreamFrame, ScriptedPeer, memory_transports
+from trio_h2.testing import DataFrame, HeadersFrame, PeerClosedError, RstStreamFrame, ScriptedPeer, memory_transports
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from trio.testing import MockClock
 
     Fields = list[tuple[bytes, bytes]]
@@ -128,6 +131,55 @@ class Gateway:
         trailers = await upstream.receive_trailers()
         if trailers is not None:
             await stream.send_trailers(trailers)
+
+
+async def relay_on(version: str, request: Message, response: Message) -> Passed:
+    """Sends *request* through a gateway that is made with `relay`, and *response* back."""
+    passed = Passed()
+    config = trio_h2.ServerConfig(enable_connect_protocol=True)
+    async with trio.open_nursery() as nursery:
+
+        async def connect(origin: str) -> trio.abc.Stream:
+            ours, theirs = memory_transports()
+            await nursery.start(_serve, theirs, response, passed)
+            return ours
+
+        async with trio_h2.Client(transport=connect, http1=False, timeouts=trio_h2.Timeouts(response=2)) as client:
+            up = trio_h2.Upstream(client, "http://localhost", tunnels=True, forwarded=False)
+
+            async def handle(stream: trio_h2.ServerStream) -> None:
+                try:
+                    await trio_h2.relay(stream, up)
+                except (trio_h2.StreamError, trio_h2.SessionError, trio.ClosedResourceError):
+                    raise  # the client has left
+                except Exception as exc:
+                    passed.errors.append(exc)
+                    raise
+
+            front, visitor = memory_transports()
+            nursery.start_soon(partial(trio_h2.serve_stream, handle, front, config=config, allow_http1=True))
+            with trio.move_on_after(5):
+                await (_over_http1 if version == "1.1" else _over_http2)(visitor, request, passed)
+            await trio.aclose_forcefully(visitor)
+            await trio.sleep(1)
+            if client.statistics().requests:
+                passed.errors.append(AssertionError("a request is left"))
+            nursery.cancel_scope.cancel()
+    return passed
+
+
+async def _serve(
+    transport: trio.abc.Stream,
+    response: Message,
+    passed: Passed,
+    *,
+    task_status: trio.TaskStatus[None],
+) -> None:
+    task_status.started()
+    with contextlib.suppress(PeerClosedError):
+        async with ScriptedPeer(transport, client=False) as server:
+            await server.handshake({SettingCode.ENABLE_CONNECT_PROTOCOL: 1})
+            await _answer(server, response, passed)
 
 
 async def pass_on(version: str, request: Message, response: Message) -> Passed:
@@ -351,14 +403,17 @@ def test_promises() -> None:
 
 
 @VERSIONS
+@pytest.mark.parametrize("passing", [pass_on, relay_on])
 @pytest.mark.parametrize("seed", range(4))
-async def test_whatever_is_accepted(version: str, seed: int, autojump_clock: MockClock) -> None:
+async def test_whatever_is_accepted(
+    version: str, seed: int, passing: Callable[[str, Message, Message], Awaitable[Passed]], autojump_clock: MockClock
+) -> None:
     """A message is refused by its receiver, or it comes through; nothing fails in the application."""
     messages = Random(f"{version} {seed}")
     through = 0
     for _ in range(60):
         request, given = messages.request(), messages.response()
-        passed = await pass_on(version, request, given)
+        passed = await passing(version, request, given)
         assert passed.errors == [], (request, given)
         assert 500 not in passed.statuses, (request, given)
         if passed.request is not None and passed.statuses[-1:] == [int(dict(given.fields)[b":status"])]:

@@ -14,8 +14,10 @@ from .. import (
     H2Error,
     HandshakeError,
     Headers,
+    HeadersTooLargeError,
     Http1Exchange,
     Initiator,
+    LocalProtocolError,
     Priority,
     RemoteProtocolError,
     StreamResetError,
@@ -70,7 +72,8 @@ async def relay(
     When the client leaves, the request is reset with CANCEL. When the server fails before its response has begun, the
     client gets 504 (it took too long), 503 (it did not process the request, or no connection was free) or 502 (it
     cannot be reached, broke the rules, or broke off), after as many attempts as the client's `Retry` allows: they need
-    no more than 64 KiB of body. If it fails later, the response is reset. What has failed is logged by
+    no more than 64 KiB of body; or 431, 400 or 501 if the request has too many fields for it, or cannot be said to it. If
+    it fails later, the response is reset. What has failed is logged by
     ``trio_h2.relay``.
 
     WebSockets go on from HTTP/2 (RFC 8441, which `ServerConfig.enable_connect_protocol` offers to clients) and HTTP/1.1
@@ -130,7 +133,7 @@ class _Relay:
             logger.info("%s: the client has left: %s", self._name(), error)
         except _FAILURES as exc:
             await self._upstream_failed(exc)
-            return exc
+            return None if isinstance(exc, LocalProtocolError) else exc  # not the server's fault
         except BaseException as exc:
             if down.aborted and not isinstance(exc, Exception):  # the handler is cancelled then
                 logger.info("%s: the client has left", self._name())
@@ -297,10 +300,18 @@ class _Relay:
         await self._send_rest(exchange, piece)
 
     async def _send_head(self, fields: Headers, body: bytes | None, *, end: bool) -> None:
+        await self._answer(self._down.respond(fields, body=body, end_stream=end))
+
+    async def _answer(self, step: Awaitable[None]) -> None:
+        """Sends the client what the server has answered, if that can be sent at all."""
         try:
-            await self._of_client(self._down.respond(fields, body=body, end_stream=end))
+            await self._of_client(step)
         except ValueError as exc:
             raise _unsayable(exc) from None
+        except _ClientLeftError as left:
+            if isinstance(left.error, HeadersTooLargeError):
+                raise _unsayable(left.error) from None
+            raise
 
     async def _send_rest(self, exchange: ClientExchange, piece: bytes) -> None:
         down = self._down
@@ -320,10 +331,7 @@ class _Relay:
         from ..tunnel import Traffic  # rarely needed
 
         traffic = Traffic()
-        try:
-            await self._of_client(tunnel.agree(head, self._up.via(exchange.http_version)))
-        except ValueError as exc:
-            raise _unsayable(exc) from None
+        await self._answer(tunnel.agree(head, self._up.via(exchange.http_version)))
         try:
             await tunnel.carry(exchange, traffic, self._up.tunnel_idle_timeout)
         except trio.TooSlowError as exc:
@@ -354,12 +362,15 @@ class _Relay:
             down.reset(code)
             return
         status = _status(error)
-        logger.warning("%s: the server has failed, answered with %d: %s", self._name(), status, error)
+        what = "it cannot be passed on" if isinstance(error, LocalProtocolError) else "the server has failed"
+        logger.warning("%s: %s, answered with %d: %s", self._name(), what, status, error)
         headers = Headers({":status": status, "content-type": "text/plain; charset=utf-8"})
         await down.respond(headers, body=_REASONS[status])
 
 
 _REASONS: Final = {
+    400: b"this request cannot be passed on\n",
+    431: b"the header fields of this request are too large for the server behind this gateway\n",
     501: b"the server behind this gateway speaks no WebSockets\n",
     502: b"the server behind this gateway cannot be reached, or has failed\n",
     503: b"the server behind this gateway takes no requests at the moment\n",
@@ -372,7 +383,7 @@ def _unprocessed(error: Exception) -> bool:
     return isinstance(error, (OSError, HandshakeError)) or (isinstance(error, H2Error) and error.retryable)
 
 
-def _unsayable(error: ValueError) -> RemoteProtocolError:
+def _unsayable(error: Exception) -> RemoteProtocolError:
     """Returns what is wrong with a server whose response nobody may send.
 
     RFC 9110 §15.6.3: 502 is for "an invalid response from an inbound server".
@@ -384,8 +395,11 @@ def _status(error: Exception) -> int:
     """Returns what the client is told of a server's failure (RFC 9110 §15.6)."""
     if isinstance(error, RequestTimeoutError):
         return 503 if error.phase == "slot" else 504
-    if isinstance(error, ExtendedConnectError):
-        return 501
+    if isinstance(error, LocalProtocolError):
+        if isinstance(error, ExtendedConnectError):
+            return 501
+        # RFC 6585 §5: 431, "the server is unwilling to process the request because its header fields are too large".
+        return 431 if isinstance(error, HeadersTooLargeError) else 400
     if isinstance(error, trio.ClosedResourceError):
         return 503  # the gateway's own client is closed
     return 503 if isinstance(error, H2Error) and error.retryable else 502

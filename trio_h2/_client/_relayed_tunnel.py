@@ -83,7 +83,8 @@ class RelayedTunnel:
             assert named is not None
             await down.switch_protocols(named, [*fields.raw, (b"sec-websocket-accept", self._accept_key().encode())])
         else:
-            await down.respond([(b":status", b"200"), *fields.raw])
+            status = 200 if head.status == 101 else head.status
+            await down.respond([(b":status", b"%d" % status), *fields.raw])
 
     async def carry(self, exchange: ClientExchange, traffic: Traffic, idle_timeout: float | None) -> None:
         """Passes bytes on until both sides have ended, each for itself.

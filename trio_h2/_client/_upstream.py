@@ -181,6 +181,9 @@ class Upstream:
                     add.append(("x-forwarded-host", host))
         headers = stream.headers
         dropped = self._dropped if stream.expects_continue else (*self._dropped, "expect")
+        if not stream.authority.partition(":")[0]:
+            # It names no host, as HTTP/1.0 need not: the server is told its own.
+            dropped = (*dropped, ":authority", "host")
         if protocol is not None:
             dropped = (*dropped, "sec-websocket-key")
         elif stream.method == "CONNECT":
