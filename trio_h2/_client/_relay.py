@@ -72,9 +72,8 @@ async def relay(
     When the client leaves, the request is reset with CANCEL. When the server fails before its response has begun, the
     client gets 504 (it took too long), 503 (it did not process the request, or no connection was free) or 502 (it
     cannot be reached, broke the rules, or broke off), after as many attempts as the client's `Retry` allows: they need
-    no more than 64 KiB of body; or 431, 400 or 501 if the request has too many fields for it, or cannot be said to it. If
-    it fails later, the response is reset. What has failed is logged by
-    ``trio_h2.relay``.
+    no more than 64 KiB of body; or 431, 400 or 501 if the request has too many fields for it, or cannot be said to it.
+    If it fails later, the response is reset. What has failed is logged by ``trio_h2.relay``.
 
     WebSockets go on from HTTP/2 (RFC 8441, which `ServerConfig.enable_connect_protocol` offers to clients) and HTTP/1.1
     to either: a server of HTTP/2 that does not offer them is asked over HTTP/1.1, if it speaks that as well. Each side
