@@ -98,6 +98,24 @@ async def test_a_status_without_content(version: str, status: int) -> None:
 
 
 @every_version
+@pytest.mark.parametrize("status", [204, 304])
+@pytest.mark.parametrize("pieces", [1, 2])
+async def test_a_body_where_there_is_none_is_left_out(version: str, status: int, pieces: int) -> None:
+    """RFC 9110 §15.3.5: a 204 "cannot contain content or trailers"."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(start(status, (b"content-length", b"4"), (b"x", b"y"), trailers=True))
+        for more in range(pieces - 1, -1, -1):
+            await send(body(b"null", more=bool(more)))
+        assert (await receive())["type"] == "http.disconnect"
+
+    async with served(version, asgi.handler(app)) as client:
+        for _ in range(2):
+            reply = await client.fetch()
+            assert (reply.status, reply.body, reply.headers["x"]) == (status, b"", "y")
+
+
+@every_version
 async def test_what_is_about_the_connection_is_left_out(version: str) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send(start(200, (b"Transfer-Encoding", b"chunked"), (b"keep-alive", b"timeout=5"), (b"X", b"y")))

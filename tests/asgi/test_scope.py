@@ -67,7 +67,33 @@ async def test_headers_of_http1_are_in_lower_case_and_in_order() -> None:
     async with serving(asgi.handler(app)) as running:
         await running.client.request("GET /", "X-B: 2", "X-A: 1", "x-b: 3", "Connection: keep-alive")
         await running.client.answer()
-    assert app.last["headers"] == [(b"host", b"example.org"), (b"x-b", b"2"), (b"x-a", b"1"), (b"x-b", b"3")]
+    """All of them: ASGI wants "headers exactly as they were provided"."""
+    fields = [(b"host", b"example.org"), (b"x-b", b"2"), (b"x-a", b"1"), (b"x-b", b"3"), (b"connection", b"keep-alive")]
+    assert app.last["headers"] == fields
+
+
+async def test_headers_of_http1_are_as_they_were_received() -> None:
+    """Twice the same name, and what is about the connection."""
+    app = Recorder()
+    async with serving(asgi.handler(app)) as running:
+        fields = ("Cookie: a=1", "X: y", "Cookie: b=2", "Transfer-Encoding: chunked")
+        await running.client.send(
+            "\r\n".join(["POST / HTTP/1.1", "X-First: 1", "Host: a.example", *fields, "", "0", "", ""])
+        )
+        await running.client.answer()
+    assert app.last["headers"] == [
+        *((b"x-first", b"1"), (b"host", b"a.example"), (b"cookie", b"a=1"), (b"x", b"y"), (b"cookie", b"b=2")),
+        (b"transfer-encoding", b"chunked"),
+    ]
+
+
+async def test_the_host_of_a_url_takes_the_place_of_the_field() -> None:
+    """RFC 9112 §3.2.2."""
+    app = Recorder()
+    async with serving(asgi.handler(app)) as running:
+        await running.client.send("GET http://b.example/x HTTP/1.1\r\nA: b\r\nHost: a.example\r\n\r\n")
+        await running.client.answer()
+    assert app.last["headers"] == [(b"a", b"b"), (b"host", b"b.example")]
 
 
 async def test_a_client_of_http10_that_names_no_host() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, cast
 
@@ -15,7 +16,7 @@ from tests.http1.client import serving
 from tests.stream.harness import pair
 from tests.websocket.frames import BINARY, TEXT, Wire
 from trio_h2 import asgi
-from trio_h2.websocket import WebSocketBrokenError, WebSocketRefusedError, open_websocket
+from trio_h2.websocket import WebSocketBrokenError, WebSocketRefusedError, connect_websocket, open_websocket
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -254,6 +255,61 @@ async def test_a_client_that_is_lost_cancels_its_application(autojump_clock: Moc
         cast("trio_h2.ClientStream", websocket.stream).reset(trio_h2.ErrorCode.CANCEL)
         with trio.fail_after(5):
             await ended.wait()
+
+
+@pytest.mark.parametrize("waits", [True, False])
+async def test_a_client_that_is_lost_is_told_of_before(waits: bool, autojump_clock: MockClock) -> None:
+    """That is where an application forgets a client; it is over before a second has passed."""
+    seen: list[object] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accept(receive, send)
+        try:
+            if waits:
+                seen.append(await receive())
+                await trio.sleep_forever()
+            while True:
+                await send({"type": "websocket.send", "text": "tick"})
+                await trio.sleep(0.25)
+        except asgi.ClientDisconnectedError as exc:
+            seen.append(type(exc))
+        finally:
+            seen.append(trio.current_time())
+
+    async with opened(app) as websocket:
+        await trio.testing.wait_all_tasks_blocked()
+        begun = trio.current_time()
+        cast("trio_h2.ClientStream", websocket.stream).reset(trio_h2.ErrorCode.CANCEL)
+        await trio.sleep(2)
+    gone = {"type": "websocket.disconnect", "code": 1006, "reason": ""}
+    assert seen == ([gone, begun + 1] if waits else [asgi.ClientDisconnectedError, begun + 0.25])
+
+
+async def test_a_server_that_is_cancelled_cancels_at_once() -> None:
+    started, ended = trio.Event(), trio.Event()
+    scope = trio.CancelScope()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accept(receive, send)
+        started.set()
+        try:
+            await trio.sleep_forever()
+        finally:
+            ended.set()
+
+    async def serve(*, task_status: trio.TaskStatus[trio_h2.Server]) -> None:
+        with scope:
+            await asgi.serve(app, 0, lifespan_mode="off", task_status=task_status)
+
+    async with trio.open_nursery() as nursery:
+        server: trio_h2.Server = await nursery.start(serve)
+        with contextlib.suppress(WebSocketBrokenError, trio_h2.SessionError):
+            async with connect_websocket(server.url.replace("http", "ws", 1)) as websocket:
+                await started.wait()
+                scope.cancel()
+                with trio.fail_after(0.9):
+                    await ended.wait()
+                await websocket.receive_message()
 
 
 async def test_a_server_that_ends_says_so(autojump_clock: MockClock) -> None:

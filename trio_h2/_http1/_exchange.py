@@ -56,6 +56,13 @@ class Http1Exchange(ServerStream):
         return self._head.raw_headers()
 
     @property
+    def field_lines(self) -> list[tuple[bytes, bytes]]:
+        """All that the client has sent as header fields, in order, names in its case: also what is about the connection
+        alone, ``connection`` and ``transfer-encoding`` say, which `headers` and `raw_headers` leave out.
+        """
+        return list(self._head.spelled())
+
+    @property
     def raw_trailers(self) -> list[tuple[bytes, bytes]]:
         """The trailers likewise; empty before they came."""
         return self._head.raw_trailers()

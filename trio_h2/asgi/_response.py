@@ -30,6 +30,7 @@ DROPPED: Final = frozenset(
     ("connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade", "http2-settings")
 )
 """Fields of applications that are left out."""
+_NO_CONTENT: Final = frozenset((204, 304))
 
 
 @interrupt_safe
@@ -44,6 +45,7 @@ class ResponseMessages:
     __slots__ = (
         "_head",
         "_late",
+        "_no_content",
         "_on_complete",
         "_stream",
         "_trailers",
@@ -60,6 +62,7 @@ class ResponseMessages:
         self._trailers_next = False  # the body has ended
         self._on_complete = on_complete
         self._late = False
+        self._no_content = False  # whatever the application sends as its body
         self.complete = False
         """Whether the application has told all of it."""
         self.told_gone = False
@@ -128,8 +131,8 @@ class ResponseMessages:
             if name in DROPPED or (status == 204 and name == "content-length"):
                 continue
             head.append((name, value))
-        if message.get("trailers"):
-            self._trailers = []
+        self._no_content = status in _NO_CONTENT
+        self._trailers = [] if message.get("trailers") and not self._no_content else None
         if self._stream.closed:
             raise trio.ClosedResourceError("the exchange is over")
         self._head = head
@@ -144,6 +147,9 @@ class ResponseMessages:
         more = bool(message.get("more_body", False))
         if self._trailers_next:
             raise self._misuse("http.response.body came after the end of the body, where http.response.trailers is due")
+        if self._no_content:
+            await self._without_content(len(body), more=more)
+            return
         if head is None:
             self._check_begun("http.response.body")
             if body:
@@ -164,6 +170,22 @@ class ResponseMessages:
             self._completed()
         else:
             await stream.respond(head, body=body)
+            self._completed()
+
+    async def _without_content(self, left_out: int, *, more: bool) -> None:
+        """Sends a response that has no body, whatever the application says; frameworks give 204 one now and then.
+
+        RFC 9110 §15.3.5, and §15.4.5 likewise: "A 204 response is terminated by the end of the header section; it
+        cannot contain content or trailers."
+        """
+        head, self._head = self._head, None
+        if head is not None:
+            await self._stream.respond(head, end_stream=True)
+        else:
+            await trio.lowlevel.checkpoint()
+        if left_out:
+            logger.info("%s: the body of %s is left out: %d bytes", self._name(), self._stream.sent_status, left_out)
+        if not more:
             self._completed()
 
     async def _end_of_body(self) -> None:

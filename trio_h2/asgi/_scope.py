@@ -85,7 +85,23 @@ def offered_subprotocols(stream: ServerStream) -> list[str]:
 
 
 def _fields(stream: ServerStream) -> list[tuple[bytes, bytes]]:
-    """Returns the fields of a request, as received and in order, ``host`` first.
+    """Returns the fields of a request, as received and in order."""
+    return _fields_of_http1(stream) if isinstance(stream, Http1Exchange) else _fields_of_http2(stream)
+
+
+def _fields_of_http1(stream: Http1Exchange) -> list[tuple[bytes, bytes]]:
+    """Returns them all: ASGI: "preserve headers exactly as they were provided"."""
+    fields = [(name.lower(), value) for name, value in stream.field_lines]
+    authority = stream.authority.encode("latin-1")
+    if any(name == b"host" and value != authority for name, value in fields):
+        # RFC 9112 §3.2.2: for a target in absolute-form, "an origin server MUST ignore the received Host header field
+        # (if any) and instead replace it with the host information of the request-target".
+        fields = [(name, authority if name == b"host" else value) for name, value in fields]
+    return fields
+
+
+def _fields_of_http2(stream: ServerStream) -> list[tuple[bytes, bytes]]:
+    """Returns them with ``host`` first.
 
     ASGI: pseudo-headers "must be removed; if :authority is present its value should be added to the start of the
     iterable with host as the header name or replace any existing host header already present."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 NORMAL, ABNORMAL, INTERNAL_ERROR = 1000, 1006, 1011
 """RFC 6455 §7.4.1."""
+_TOLD_SECONDS = 1.0
+"""How long an application has to see that its client is gone, before it is cancelled."""
 
 
 async def serve_websocket(
@@ -39,12 +42,17 @@ async def serve_websocket(
 
     The block of a WebSocket must be entered and left in one task, but any task of the application may send what opens
     it. So the application runs in a task of its own.
+
+    A client that vanishes cancels the handler. Applications count on being told: that is where they take a client out
+    of their list. So they have a moment for that before they are cancelled, too.
     """
+    scope = trio.CancelScope(shield=True)
     messages = WebSocketMessages(stream, WebSocketConfig(max_message_size=max_message_size))
 
     async def run() -> None:
         try:
-            await interruptible(app, scopes.websocket(stream), messages.receive, messages.send)
+            with scope:
+                await interruptible(app, scopes.websocket(stream), messages.receive, messages.send)
         except Exception as exc:  # raised below, inside the block of the WebSocket, and not in a group
             messages.error = exc
         messages.application_over.set()
@@ -53,8 +61,11 @@ async def serve_websocket(
     with plain_interrupt():
         async with trio.open_nursery() as nursery:
             nursery.start_soon(run, name=f"trio_h2 asgi websocket {stream.path}")
-            await messages.decided.wait()
-            await messages.run_block()
+            try:
+                await messages.decided.wait()
+                await messages.run_block()
+            finally:
+                scope.deadline = trio.current_time() + _TOLD_SECONDS if await _vanished(stream) else -math.inf
     error, messages.error = messages.error, None
     try:
         if error is None:
@@ -63,6 +74,20 @@ async def serve_websocket(
             settle_error(error, stream, told_gone=messages.told_gone)
     finally:
         del error
+
+
+async def _vanished(stream: trio_h2.ServerStream) -> bool:
+    """Whether the client has gone, and not this side."""
+    if not (stream.aborted and stream.closed):
+        return False
+    with trio.move_on_after(_TOLD_SECONDS, shield=True):
+        try:
+            await stream.wait_closed()  # it is: only to see how
+        except (trio_h2.StreamError, trio_h2.SessionError):
+            return True
+        except trio.ClosedResourceError:
+            pass
+    return False
 
 
 @interrupt_safe
@@ -100,7 +125,8 @@ class WebSocketMessages:
                     self._websocket = await stack.enter_async_context(self._block)
                 except Exception as exc:  # the application gets it
                     self._refusal = exc
-                self._opened.set()
+                finally:
+                    self._opened.set()
                 await self.application_over.wait()
                 if self.error is not None and self._websocket is not None and not self._websocket.closed:
                     with contextlib.suppress(WebSocketClosedError):
@@ -205,6 +231,8 @@ class WebSocketMessages:
         await self._opened.wait()
         if self._refusal is not None:
             raise self._refusal
+        if self._websocket is None:
+            raise trio.ClosedResourceError("the client has left meanwhile")
 
     async def _close(self, message: Message) -> None:
         code, reason = message.get("code", NORMAL), message.get("reason") or ""
