@@ -17,6 +17,13 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 SELF_CONTAINED = {
     "full_duplex.py": "6553600 octets came back, unharmed\n",
     "gateway.py": "over HTTP/2: /hello over HTTP/1.1\n",
+    "gateway_routes.py": (
+        "200 one /a\n"
+        "200 two /b\n"
+        '200 """A gateway with routes: two servers that take turns, and a directory of files."""\n'
+        "404 nothing is here\n"
+        "[1, 1]\n"
+    ),
     "request_response.py": (
         "POST /notes 201 \n"
         "POST /notes 400 the body is not JSON: Unterminated string starting at in line 1, column 1\n"

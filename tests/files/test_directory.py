@@ -50,6 +50,26 @@ async def test_files(root: Path, path: str, content_type: str, body: bytes) -> N
             assert head.headers[name] == got.headers[name]
 
 
+async def test_below_a_prefix(root: Path) -> None:
+    async with session_with(DirectoryHandler(root, prefix="/static/files")) as session:
+        assert (await ask(session, "/static/files/a.txt?x")).body == b"hello\n"
+        assert (await ask(session, "/static/files/sub/")).body == b"<p>index</p>"
+        for path in ("/a.txt", "/static/a.txt", "/static/filesa.txt", "/static", "/static/files/../a.txt"):
+            assert (await ask(session, path)).status == 404
+        for path, there in (
+            ("/static/files", "/static/files/"),
+            ("/static/files?x", "/static/files/?x"),
+            ("/static/files/sub?x", "/static/files/sub/?x"),
+        ):
+            got = await ask(session, path)
+            assert (got.status, got.headers["location"]) == (301, there)
+    for prefix in ("static", "//a", "/a b", "/a?b"):
+        with pytest.raises(ValueError, match="prefix must be empty or a path that begins with a slash"):
+            DirectoryHandler(root, prefix=prefix)
+    with pytest.raises(TypeError, match="prefix must be a str, not 3"):
+        DirectoryHandler(root, prefix=3)  # type: ignore[arg-type]  # is what is tested
+
+
 @pytest.mark.parametrize("path", ["/sub/deep/x y ü.tar.gz", "/sub/deep/x%20y%20%C3%BC.tar.gz"])
 async def test_a_name_beyond_ascii(root: Path, path: str) -> None:
     """Its bytes find the file as they are, or percent-encoded, over both versions of HTTP."""

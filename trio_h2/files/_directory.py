@@ -85,6 +85,8 @@ class DirectoryHandler:
         cache_control: a ``cache-control`` for every file.
         content_types: types by suffix, before those that are known: ``{".foo": "text/x-foo"}``.
         charset: the charset that types of text name; ``None``: none.
+        prefix: what all paths begin with, like ``"/static"``: it is taken off before a file is looked for, and every
+            other path is 404.
 
     Raises:
         TypeError, ValueError: an argument is not allowed, or this system cannot list an open directory (Windows).
@@ -104,7 +106,13 @@ class DirectoryHandler:
         cache_control: str | None = None,
         content_types: Mapping[str, str] | None = None,
         charset: str | None = "utf-8",
+        prefix: str = "",
     ) -> None:
+        if not isinstance(prefix, str):
+            raise TypeError(f"prefix must be a str, not {prefix!r}")
+        if prefix and (not prefix.startswith("/") or "//" in prefix or quote(prefix) != prefix):
+            raise ValueError(f"prefix must be empty or a path that begins with a slash, not {prefix!r}")
+        self._prefix = prefix.rstrip("/")
         if index is not None and (index in ("", ".", "..") or os.path.basename(index) != index or "\0" in index):
             raise ValueError(f"index must be the name of a file, not {index!r}")
         self._fallback: tuple[str, ...] | None = None
@@ -158,7 +166,13 @@ class DirectoryHandler:
             raise _RefusalError(204, {"allow": _METHODS})
         if stream.method not in ("GET", "HEAD"):
             raise _RefusalError(405, {"allow": _METHODS})
-        target = parse_target(stream.path, hidden=self._hidden)
+        prefix, path = self._prefix, stream.path
+        if prefix:
+            below = path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("/", "?", "")
+            path = path[len(prefix) :] if below else ""
+            if below and path[:1] != "/":
+                raise _RefusalError(301, {"location": f"{prefix}/{path}"})
+        target = parse_target(path, hidden=self._hidden)
         if target is None:
             raise _RefusalError(404)
         return target
@@ -194,7 +208,7 @@ class DirectoryHandler:
             except IsADirectoryError:
                 if not self._listing:
                     self._check_index(target.segments)
-                raise _RefusalError(301, {"location": target.with_slash()}) from None
+                raise _RefusalError(301, {"location": self._prefix + target.with_slash()}) from None
         if self._index is not None:
             try:
                 return self._chosen((*target.segments, self._index), codings)
