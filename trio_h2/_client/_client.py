@@ -354,7 +354,8 @@ class Client:
         fields = merged(defaults, headers, names)
         number = self._pool.number()
         outgoing = Outgoing(method, text, origin, target, fields, body, expect_continue, priority, number, timeouts)
-        return construct(RequestBlock, outgoing, self._pool, self._timeouts, self._retry, handling)
+        attempts = Attempts(outgoing, self._pool, self._timeouts, self._retry)
+        return construct(RequestBlock, attempts, handling)
 
     def exchange(
         self,
@@ -421,8 +422,7 @@ class Client:
         outgoing.protocol = protocol
         if whole_server:
             outgoing.target = "*"  # RFC 9110 §9.3.7
-        handling = Handling(0, False, None)
-        attempts = construct(Attempts, outgoing, self._pool, self._timeouts, self._retry, handling)
+        attempts = Attempts(outgoing, self._pool, self._timeouts, self._retry)
         return construct(ExchangeBlock, attempts, content, end_stream=end_stream)
 
     async def fetch(

@@ -10,6 +10,7 @@ import trio
 from .. import Headers, LocalProtocolError
 from .._checks import bytes_of, check_int
 from .._util import NoPublicConstructor, interrupt_safe
+from ._attempt import Attempt
 from ._timeouts import Deadline
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from .. import HeadersInput, Priority
-    from ._attempts import Attempt, Attempts
+    from ._attempts import Attempts
 
 _T = TypeVar("_T")
 
@@ -241,7 +242,7 @@ class ClientExchange(metaclass=NoPublicConstructor):
         while self._head is None:
             head = await self._receive(_head)
             attempt = self._attempt
-            pause = self._attempts.pause_after_response(head, attempt)
+            pause = self._attempts.pause_after_response(head, attempt.incoming.pooled)
             if pause is None:
                 self._head = head
                 self._keep_no_more()
@@ -312,7 +313,7 @@ class ClientExchange(metaclass=NoPublicConstructor):
         if self._attempt is not failed or failed.given_up:
             await self._reopen(failed, 0.0)
             return
-        pause = self._attempts.pause_after_error(error, failed)
+        pause = self._attempts.pause_after_error(error, failed.incoming.pooled)
         if pause is None:
             raise error
         failed.given_up = True
@@ -330,11 +331,11 @@ class ClientExchange(metaclass=NoPublicConstructor):
             assert self._kept is not None
             trailers = self._trailers
             try:
-                attempt = await self._attempts.open(bytes(self._kept), end_stream=self._ended and trailers is None)
+                incoming = await self._attempts.open(bytes(self._kept), end_stream=self._ended and trailers is None)
             except Exception as exc:
                 failed.error = exc
                 raise
-            self._attempt = attempt
+            self._attempt = attempt = Attempt(incoming)
             if self._priority is not None:
                 attempt.exchange.prioritize(self._priority)
             if trailers is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._util import NoPublicConstructor, construct, interrupt_safe
+from ._attempt import Attempt
 from ._client_exchange import ClientExchange
 
 if TYPE_CHECKING:
@@ -24,22 +25,26 @@ class ExchangeBlock(metaclass=NoPublicConstructor):
         self._body = body
         self._end_stream = end_stream
         self._exchange: ClientExchange | None = None
+        self._used = False
 
     @property
     def url(self) -> str:
         """What is asked for. For messages about failures."""
-        return self._attempts.url
+        return self._attempts.request.url
 
     async def __aenter__(self) -> ClientExchange:
         """Sends the head of the request, and what there is of its body."""
+        if self._used:
+            raise RuntimeError("the block of an exchange can be entered only once; call exchange() again")
+        self._used = True
         attempts, body, ended = self._attempts, self._body, self._end_stream
         attempts.begin()
         try:
-            attempt = await attempts.open(body, end_stream=ended)
+            incoming = await attempts.open(body, end_stream=ended)
         except BaseException:
             attempts.end()
             raise
-        self._exchange = exchange = construct(ClientExchange, attempts, attempt, body, ended=ended)
+        self._exchange = exchange = construct(ClientExchange, attempts, Attempt(incoming), body, ended=ended)
         return exchange
 
     async def __aexit__(

@@ -37,12 +37,14 @@ class Incoming:
     """
 
     def __init__(self, exchange: Exchange, pooled: Pooled, timeouts: Timeouts, timers: Timers, *, sent: bool) -> None:
-        self._exchange = exchange
-        self._pooled: Pooled | None = pooled
+        self.exchange: Exchange = exchange
+        self.pooled: Pooled = pooled
+        """Still that one when it was given back."""
         self._timeouts = timeouts
         self._timers = timers
         self._sent = sent
         self._waits_for_head = False
+        self._closed = False
         self._tunnel = False
         """Bytes go both ways, and each side ends for itself."""
         self._sent_end = False
@@ -51,17 +53,21 @@ class Incoming:
         """The whole body was taken."""
         self.due: float = math.inf
         self._expired = False
-        self.http_version: str = pooled.http_version
+
+    @property
+    def http_version(self) -> str:
+        """``"2"`` or ``"1.1"``."""
+        return self.pooled.http_version
 
     @property
     def informational(self) -> list[Headers]:
         """The 1xx responses."""
-        return self._exchange.informational
+        return self.exchange.informational
 
     @property
     def trailers(self) -> Headers | None:
         """The trailers, if they have come."""
-        return self._exchange.trailers if self.ended else None
+        return self.exchange.trailers if self.ended else None
 
     async def receive_informational(self) -> Headers | None:
         """Waits for the next 1xx response, ``None`` if the final one has come."""
@@ -69,7 +75,7 @@ class Incoming:
         if self._sent:
             self._begin(self._timeouts.response)
         try:
-            return await self._exchange.receive_informational()
+            return await self.exchange.receive_informational()
         except trio.ClosedResourceError:
             self._raise_if_expired("response", self._timeouts.response)
             raise
@@ -83,15 +89,14 @@ class Incoming:
         if self._sent:
             self._begin(self._timeouts.response)
         try:
-            headers = await self._exchange.receive_response()
+            headers = await self.exchange.receive_response()
         except trio.ClosedResourceError:
             self._raise_if_expired("response", self._timeouts.response)
             raise
         finally:
             self._waits_for_head = False
             self.due = math.inf
-        assert self._pooled is not None
-        self._pooled.lane.answered += 1
+        self.pooled.lane.answered += 1
         return headers
 
     def request_sent(self) -> None:
@@ -114,9 +119,9 @@ class Incoming:
         if self.ended:
             await trio.lowlevel.checkpoint()
             return b""
-        if self._pooled is None:
+        if self._closed:
             raise trio.ClosedResourceError("the block of this request has been left")
-        exchange = self._exchange
+        exchange = self.exchange
         if not exchange.readable and not self._tunnel:
             self._begin(self._timeouts.idle)
         try:
@@ -158,7 +163,7 @@ class Incoming:
     def expire(self) -> None:
         """Something that is waited for took too long. For the timers."""
         self._expired = True
-        self._exchange.destroy()
+        self.exchange.destroy()
 
     def _raise_if_expired(self, phase: str, seconds: float) -> None:
         if self._expired:
@@ -170,8 +175,8 @@ class Incoming:
 
     def close(self) -> None:
         """Gives the exchange up, if it has not ended, and the connection back."""
-        pooled, self._pooled = self._pooled, None
-        if pooled is not None:
+        if not self._closed:
+            self._closed = True
             self._timers.forget(self)
-            self._exchange.destroy()
-            pooled.give_back()
+            self.exchange.destroy()
+            self.pooled.give_back()

@@ -14,7 +14,6 @@ from ._timeouts import Deadline
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from ._exchange import Exchange
     from ._incoming import Incoming
     from ._outgoing import Outgoing
 
@@ -25,14 +24,13 @@ class Upload:
 
     Args:
         request: has the body.
-        exchange: carries it.
         incoming: the response.
         seconds: how long the server may take for each piece.
     """
 
-    def __init__(self, request: Outgoing, exchange: Exchange, incoming: Incoming, seconds: float) -> None:
+    def __init__(self, request: Outgoing, incoming: Incoming, seconds: float) -> None:
         self._request = request
-        self._exchange = exchange
+        self._exchange = incoming.exchange
         self._incoming = incoming
         self._seconds = seconds
         self._scope = trio.CancelScope()
