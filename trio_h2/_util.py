@@ -48,11 +48,13 @@ def http_date() -> bytes:
     return _date[1]
 
 
-def construct(cls: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-    """Makes an object of a class that has no public constructor."""
-    assert isinstance(cls, type)
-    made: _T = type.__call__(cls, *args, **kwargs)
-    return made
+if TYPE_CHECKING:
+
+    def construct(cls: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """Makes an object of a class that has no public constructor."""
+
+else:
+    construct = type.__call__  # each request makes several such objects: nothing stands in between
 
 
 def closed_here(cause: BaseException | None = None) -> trio.ClosedResourceError:
@@ -215,28 +217,37 @@ class ConflictDetector:
 
 
 class Latch:
-    """An event that happens once; like `trio.Event`, which is made when the first task waits, for most have none."""
+    """An event that happens once; like `trio.Event`, but smaller: most of those of a request are never waited for."""
 
-    __slots__ = ("_event", "is_set")
+    __slots__ = ("_waiting", "is_set")
 
     def __init__(self) -> None:
         self.is_set: bool = False
-        self._event: trio.Event | None = None
+        self._waiting: list[trio.lowlevel.Task] | None = None
 
     def set(self) -> None:
         """It has happened: wakes every task that waits for it."""
         self.is_set = True
-        if self._event is not None:
-            self._event.set()
+        waiting, self._waiting = self._waiting, None
+        for task in waiting or ():
+            trio.lowlevel.reschedule(task)
 
     async def wait(self) -> None:
         """Waits until it has happened; a checkpoint if it has."""
         if self.is_set:
             await trio.lowlevel.checkpoint()
             return
-        if self._event is None:
-            self._event = trio.Event()
-        await self._event.wait()
+        task = trio.lowlevel.current_task()
+        if self._waiting is None:
+            self._waiting = []
+        waiting = self._waiting
+        waiting.append(task)
+
+        def abort(_raise_cancel: object) -> trio.lowlevel.Abort:
+            waiting.remove(task)
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(abort)
 
 
 class Signal:
