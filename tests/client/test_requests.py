@@ -148,6 +148,15 @@ async def test_a_response_piece_by_piece(http1: bool, autojump_clock: MockClock)
 
 
 @both
+async def test_iterating_has_a_checkpoint(http1: bool, autojump_clock: MockClock) -> None:
+    async with _served(_handler(_echo), http1=http1) as client:
+        for body in b"x", b"":
+            async with client.request("POST", URL, body=body) as response:
+                with trio.testing.assert_checkpoints():
+                    assert b"".join([piece async for piece in response]) == body
+
+
+@both
 async def test_text_and_json(http1: bool, autojump_clock: MockClock) -> None:
     async def answer(stream: trio_h2.ServerStream) -> None:
         kind, body = {

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
+import trio
 
 from tests.session.scripted import settle
 from trio_h2.testing import session_pair
@@ -78,3 +80,32 @@ async def test_request_10_and_request_1000(body: bytes, autojump_clock: object) 
             costs[first] = await measured(first)
         assert costs[10] > 1000
         assert costs[1000] == pytest.approx(costs[10], rel=0.02)
+
+
+class Steps(trio.abc.Instrument):
+    """Counts how often each task of one session runs."""
+
+    def __init__(self) -> None:
+        self.of: Counter[str] = Counter()
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        self.of[task.name] += 1
+
+
+async def test_how_often_tasks_run_for_a_request(autojump_clock: object) -> None:
+    """Each time is a pass of the scheduler, with a call of the system: most of what one request at a time costs."""
+    steps = Steps()
+    async with session_pair(hello) as (session, _):
+
+        async def requests() -> None:
+            for _ in range(10):
+                async with session.request("GET") as stream:
+                    assert b"".join([chunk async for chunk in stream]) == b"hello"
+
+        await request(session, b"")
+        trio.lowlevel.add_instrument(steps)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(requests, name="requests")
+        trio.lowlevel.remove_instrument(steps)
+    assert steps.of["requests"] == 1 + 2 * 10  # sending, and the chunk
+    assert steps.of["trio_h2 writer http://localhost"] == 2 * 10  # woken, and the write

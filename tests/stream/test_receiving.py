@@ -251,8 +251,16 @@ async def test_each_chunk_of_an_iteration_is_a_checkpoint(autojump_clock: MockCl
         for _ in range(3):
             with trio.testing.assert_checkpoints():
                 await anext(iterator)
-        with pytest.raises(StopAsyncIteration):
-            await anext(iterator)
+        with pytest.raises(StopAsyncIteration), trio.testing.assert_no_checkpoints():
+            await anext(iterator)  # the last chunk was the checkpoint
+
+
+async def test_an_iteration_without_a_chunk_is_a_checkpoint(autojump_clock: MockClock) -> None:
+    async with scripted_server() as (client, peer), client.request("GET") as stream:
+        await answer(peer, b"", end_stream=True)
+        for _ in range(2):
+            with trio.testing.assert_checkpoints():
+                assert [chunk async for chunk in stream] == []
 
 
 async def test_one_update_for_many_small_reads(autojump_clock: MockClock) -> None:

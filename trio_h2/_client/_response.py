@@ -240,7 +240,11 @@ class Response(metaclass=NoPublicConstructor):
         return self
 
     async def __anext__(self) -> bytes:
-        data = await self._body.receive_some() if self._content is None else await self.receive_some()
-        if not data:
-            raise StopAsyncIteration
-        return data
+        if self._content is None:
+            body, incoming = self._body, self._incoming
+            if body is incoming and incoming.ended:
+                raise StopAsyncIteration  # at once: each piece before was a checkpoint, or else the wait for the head
+            data = await body.receive_some()
+            if data:
+                return data
+        raise StopAsyncIteration

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import trio
-
 from .._stream._client import ClientStream
 from .._stream._priority import check_priority
 from .._util import NoPublicConstructor, construct, interrupt_safe
@@ -213,9 +211,7 @@ class ClientRequest(metaclass=NoPublicConstructor):
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Resets the stream with CANCEL unless both sides have ended; never waits for the server."""
+        """Resets the stream with CANCEL unless both sides have ended; never waits. Entering was the checkpoint."""
         assert self._stream is not None
         self._stream.discard()
         self._stream = None
-        if exc is None:
-            await trio.lowlevel.checkpoint()

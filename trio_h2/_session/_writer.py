@@ -57,6 +57,12 @@ class Writer:
         """Whether everything framed so far has gone to the transport, as far as it ever will."""
         return self.stopped or not (self.writing or self._engine.output_size)
 
+    @property
+    def _expects_more(self) -> bool:
+        """Whether somebody may be about to add something: not where no stream is open, or one that has sent all."""
+        streams = self._engine.streams
+        return len(streams) > 1 or any(not stream.local_ended for stream in streams.values())
+
     def wake(self) -> None:
         """There is something to write. Wakes the writer once for each batch."""
         if not self._signal_set:
@@ -82,14 +88,12 @@ class Writer:
 
     async def run(self, core: SessionCore) -> None:
         """Writes until it is stopped, or until the transport breaks."""
-        streams = self._engine.streams
         try:
             while not self.stopped:
                 while not self._signal_set:
                     await self._waiting.park()
-                # One pass of the scheduler: whoever is about to add something makes it into this batch. Where no stream
-                # is open, nobody is.
-                if streams:
+                # One pass of the scheduler: whoever is about to add something makes it into this batch.
+                if self._expects_more:
                     await trio.lowlevel.checkpoint()
                 while batch := self._next_batch():
                     self.writing = True

@@ -52,6 +52,7 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
         core.whose.belongs_to(self)
         self._on_idle: Callable[[Stream], object] | None = None
         self._whole: WholeBody | None = None
+        self._iterated = False
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} #{self._core.id}>"
@@ -263,6 +264,15 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
             await trio.lowlevel.checkpoint()
             return whole.take(limit)
         return await self._core.inbox.receive(max_bytes, self._about_to_wait)
+
+    async def __anext__(self) -> bytes:
+        if self._iterated and self.body_ended:
+            raise StopAsyncIteration  # at once: the piece before was the checkpoint
+        data = await self.receive_some()
+        if not data:
+            raise StopAsyncIteration
+        self._iterated = True
+        return data
 
     async def read(self, *, max_size: int = DEFAULT_MAX_BODY_SIZE) -> bytes:
         """Waits for the whole body, or what is left of it, and returns it; another call returns the same again.
