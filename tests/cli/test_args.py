@@ -39,6 +39,8 @@ def test_serve_takes_everything() -> None:
     assert parse(argv) == ServeOptions(
         directory=".", workers=2, max_requests=9, max_requests_jitter=3, graceful_timeout=0.5
     )
+    argv = ["serve", "--health-bind", ":1", "--metrics-bind", "[::1]:2"]
+    assert parse(argv) == ServeOptions(directory=".", health_bind=Bind(None, 1), metrics_bind=Bind("::1", 2))
     assert parse(["serve", "--hidden", "--listing"]) == ServeOptions(directory=".", hidden=True, listing=True)
 
 
@@ -118,6 +120,7 @@ def test_demo_has_no_options() -> None:
         ("serve --unix=", "--unix"),
         ("serve --fd x", "--fd"),
         ("serve --workers 0", "--workers"),
+        ("serve --health-bind 80", "must be HOST:PORT"),
         ("serve --workers 2 --max-requests 0", "from 1 to 999999999"),
         ("serve --max-requests 9", "--max-requests needs --workers"),
         ("serve --workers 2 --max-requests-jitter 9", "needs --max-requests"),
@@ -192,7 +195,7 @@ def test_help_promises_nothing_that_is_not_there(capfd: pytest.CaptureFixture[st
             "--self-signed",
         ],
         *["--write-ca", "--workers", "--trace", "--config", "--print-config"],
-        *["--max-requests", "--max-requests-jitter", "--graceful-timeout"],
+        *["--max-requests", "--max-requests-jitter", "--graceful-timeout", "--health-bind", "--metrics-bind"],
         *["--asgi", "--factory", "--app-dir", "--root-path", "--lifespan"],
         *["--allow-http1", "--proxy-protocol", "--trusted-proxy", "--access-log"],
         *["--hidden", "--listing", "--fallback"],

@@ -34,6 +34,8 @@ workers = 4
 max-requests = 1000
 max-requests-jitter = 50
 graceful-timeout = 2.5
+health-bind = "127.0.0.1:9000"
+metrics-bind = ":9001"
 allow-http1 = true
 proxy_protocol = true
 trusted_proxy = ["10.0.0.0/8", "unix"]
@@ -73,6 +75,8 @@ def test_every_option_has_its_key_and_paths_begin_at_the_file(file: Path) -> Non
         max_requests=1000,
         max_requests_jitter=50,
         graceful_timeout=2.5,
+        health_bind=Bind("127.0.0.1", 9000),
+        metrics_bind=Bind(None, 9001),
         allow_http1=True,
         proxy_protocol=True,
         trusted_proxies=("10.0.0.0/8", "unix"),
@@ -254,7 +258,7 @@ def printed(capfd: pytest.CaptureFixture[str], *argv: str) -> str:
         "serve --app app.py:f --app-dir . --cert c --key k --key-password p --trace t --workers 3 --proxy-protocol",
         "serve --workers 3 --graceful-timeout 1.5 --max-requests 5 --max-requests-jitter 2",
         "serve --asgi m.n:f --factory --root-path /é --lifespan on --access-log common --port 0",
-        "proxy --allow *:443 --allow [::1]:80 --port 1",
+        "proxy --allow *:443 --allow [::1]:80 --port 1 --health-bind [::1]:9 --metrics-bind :10",
     ],
 )
 def test_what_is_printed_can_be_read_back(

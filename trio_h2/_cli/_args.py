@@ -46,6 +46,10 @@ class ListenOptions:
     """The file that shows what happens on the sessions."""
     graceful_timeout: float = GRACE
     """Seconds that running requests get at the end."""
+    health_bind: Bind | None = None
+    """Where to tell whether all is well; `None` for nowhere."""
+    metrics_bind: Bind | None = None
+    """Where to tell figures, and whether all is well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -298,6 +302,8 @@ class _Listen(TypedDict):
     write_ca: str | None
     trace: str | None
     graceful_timeout: float
+    health_bind: Bind | None
+    metrics_bind: Bind | None
 
 
 def _listen_options(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> _Listen:
@@ -321,6 +327,8 @@ def _listen_options(parser: argparse.ArgumentParser, arguments: argparse.Namespa
         write_ca=arguments.write_ca,
         trace=arguments.trace,
         graceful_timeout=arguments.graceful_timeout,
+        health_bind=arguments.health_bind,
+        metrics_bind=arguments.metrics_bind,
     )
 
 
@@ -496,6 +504,18 @@ def _add_listening(command: argparse.ArgumentParser) -> None:
         type=seconds(MAX_GRACE),
         default=GRACE,
         help="how long running requests may take at the end, before they are cut (default: 30)",
+    )
+    command.add_argument(
+        "--health-bind",
+        metavar="HOST:PORT",
+        type=BIND,
+        help="answer there at /healthz: 200 when all is served, 503 before that and while running requests finish",
+    )
+    command.add_argument(
+        "--metrics-bind",
+        metavar="HOST:PORT",
+        type=BIND,
+        help="answer there at /metrics, for Prometheus, and at /healthz; needs the extra 'prometheus'",
     )
     command.add_argument(
         "--trace",

@@ -18,11 +18,13 @@ from trio_h2.files import DirectoryHandler
 from ._app import load_app
 from ._certs import throwaway_authority
 from ._errors import CommandError, UsageError, describe, reason
+from ._health import Health
 from ._output import Output
 from ._renewal import RENEW, Renewal
 from ._request_limit import RequestLimit
 from ._service_manager import ServiceManager
 from ._sockets import ListeningSockets, listeners_of
+from ._status_pages import status_pages
 from ._trace import open_trace
 
 if TYPE_CHECKING:
@@ -98,14 +100,19 @@ def prepare(options: ServeOptions) -> Service:
 
 
 def traced(config: trio_h2.ServerConfig, options: ListenOptions, title: str) -> trio_h2.ServerConfig:
-    """Returns *config* with the instrument of `--trace`, if that was asked for.
+    """Returns *config* with the instruments of `--trace` and `--metrics-bind`, if those were asked for.
 
     Raises:
-        CommandError: the file cannot be made.
+        CommandError: the file cannot be made, or nothing that counts is installed.
     """
-    if options.trace is None:
-        return config
-    return config.evolve(instruments=[open_trace(options.trace, title)])
+    instruments: list[trio_h2.Instrument] = []
+    if options.trace is not None:
+        instruments.append(open_trace(options.trace, title))
+    if options.metrics_bind is not None:
+        from . import _metrics  # most servers do without
+
+        instruments.append(_metrics.instrument())
+    return config.evolve(instruments=instruments) if instruments else config
 
 
 def _logged(handler: Handler, format: Format) -> Handler:
@@ -192,7 +199,7 @@ async def serve(service: Service) -> int:
         CommandError: the port cannot be bound.
     """
 
-    manager = ServiceManager.take()
+    manager, health = ServiceManager.take(), Health()
     sockets = ListeningSockets()
     await sockets.open_all(service.listening)
 
@@ -200,13 +207,25 @@ async def serve(service: Service) -> int:
         return await start_on(service, listeners_of(sockets.sets[0]), nursery)
 
     async def announce(_server: trio_h2.Server) -> None:
-        await say_listening(sockets.urls)
+        health.ready()
+        await say_listening(sockets.urls, pages)
         await manager.ready()
 
+    metrics: Handler | None = None
+    if service.listening.metrics_bind is not None:
+        from ._metrics import handler
+
+        metrics = handler()
     try:
-        return await serve_until_told(
-            start, announce, renewal=service.renewal, lifespan=service.lifespan, manager=manager
-        )
+        async with status_pages(service.listening, health, metrics) as pages:
+            return await serve_until_told(
+                *(start, announce),
+                renewal=service.renewal,
+                lifespan=service.lifespan,
+                manager=manager,
+                health=health,
+            )
+        raise AssertionError("nothing is suppressed")
     finally:
         sockets.close()
 
@@ -227,9 +246,15 @@ async def start_on(service: Service, listeners: Sequence[trio.SocketListener], n
     return server
 
 
-async def say_listening(urls: Sequence[str]) -> None:
-    """Tells the user, or the program that started us, that connections are accepted; a line for each place."""
-    await Output().say("".join(f"Listening on {url}\n" for url in urls).encode("utf-8", "surrogateescape"))
+async def say_listening(urls: Sequence[str], pages: Sequence[str] = ()) -> None:
+    """Tells the user, or the program that started us, that connections are accepted; a line for each place.
+
+    Args:
+        urls: the places.
+        pages: more lines, on what else there is.
+    """
+    lines = [*(f"Listening on {url}" for url in urls), *pages]
+    await Output().say("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))
 
 
 async def serve_until_told(
@@ -240,6 +265,7 @@ async def serve_until_told(
     renewal: Renewal | None = None,
     lifespan: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
     manager: ServiceManager | None = None,
+    health: Health | None = None,
 ) -> int:
     """Runs a server until a signal, or until nobody is there any more to send one; then lets requests finish.
 
@@ -251,6 +277,7 @@ async def serve_until_told(
         lifespan: makes the block in which the server runs. Signals mean what they always do while it is entered and
             left.
         manager: is told of renewals, and of the end.
+        health: is told of the end.
 
     Returns:
         The exit code, as for `serve`.
@@ -258,7 +285,7 @@ async def serve_until_told(
     # What goes wrong in an app is shown with its traceback: it is the user's own.
     logging.basicConfig(format="trio-h2: %(message)s", level=logging.WARNING)
     async with lifespan():
-        return await _until_told(start, announce, orphaned, renewal, manager or ServiceManager())
+        return await _until_told(start, announce, orphaned, renewal, manager or ServiceManager(), health or Health())
 
 
 async def _until_told(
@@ -267,6 +294,7 @@ async def _until_told(
     orphaned: Callable[[], Awaitable[None]],
     renewal: Renewal | None,
     manager: ServiceManager,
+    health: Health,
 ) -> int:
     code = 0
     expected = (signal.SIGINT, signal.SIGTERM, *(() if renewal is None else RENEW))
@@ -294,6 +322,7 @@ async def _until_told(
                 nursery.cancel_scope.cancel()
 
             nursery.start_soon(end_at_once)
+            health.draining()
             await manager.stopping()
             await server.aclose()
             nursery.cancel_scope.cancel()

@@ -22,7 +22,7 @@ from ._binds import Bind, systemd_binds
 from ._errors import CommandError, UsageError, reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from ._args import ListenOptions
 
@@ -63,8 +63,20 @@ class ListeningSockets:
             CommandError: something cannot be listened on. Then nothing is open.
         """
         scheme = "http" if options.cert is None and not options.self_signed else "https"
+        await self.open([*options.binds, *systemd_binds()] or [Bind("localhost", 0)], scheme)
+
+    async def open(self, binds: Iterable[Bind], scheme: str) -> None:
+        """Opens all of these.
+
+        Args:
+            binds: what to listen on.
+            scheme: what begins their URLs.
+
+        Raises:
+            CommandError: something cannot be listened on. Then nothing is open.
+        """
         try:
-            for bind in [*options.binds, *systemd_binds()] or [Bind("localhost", 0)]:
+            for bind in binds:
                 if bind.descriptor is not None:
                     self._add(inherited(bind.descriptor), scheme)
                 elif bind.path is not None:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from ._args import ServeOptions
+from ._binds import Bind
 from ._errors import FAILED, report
 from ._serve import Service, prepare, serve_until_told, start_on
 from ._sockets import adopt
@@ -68,10 +69,12 @@ class Assignment:
         options, listeners, control = assignment["options"], assignment["listeners"], assignment["control"]
         patience = assignment["patience"]
         assert isinstance(options, dict)
+        metrics = options.pop("metrics_bind")
         assert isinstance(listeners, list)
         assert isinstance(control, int)
         assert isinstance(patience, float)
-        return cls(ServeOptions(**options), tuple(listeners), control, patience)
+        bind = None if metrics is None else Bind(**metrics)
+        return cls(ServeOptions(**options, metrics_bind=bind), tuple(listeners), control, patience)
 
 
 def main(assignment: dict[str, object]) -> int:

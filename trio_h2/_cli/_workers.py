@@ -13,6 +13,7 @@ import os
 import signal
 import tempfile
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from subprocess import DEVNULL
 from typing import TYPE_CHECKING
@@ -20,15 +21,18 @@ from typing import TYPE_CHECKING
 import trio
 
 from ._errors import FAILED, CommandError, reason
+from ._health import Health
+from ._metrics import DIRECTORY, WorkersMetrics, check_installed, shared_directory
 from ._renewal import RENEW
 from ._serve import say_listening, self_signed
 from ._service_manager import ServiceManager
 from ._sockets import ListeningSockets, check_sharing, close_all
+from ._status_pages import status_pages
 from ._worker import READY, Assignment
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
     from ._args import ServeOptions
 
@@ -66,9 +70,23 @@ async def serve_with_workers(options: ServeOptions, number: int) -> int:
         sockets = ListeningSockets(number, shared=True)
         await sockets.open_all(options)
         stack.callback(sockets.close)
-        options = replace(options, binds=())  # the workers get sockets
-        slots = [_Slot(options, own, index) for index, own in enumerate(sockets.sets, 1)]
-        return await _supervise(slots, signals, sockets.urls, options.graceful_timeout + MARGIN, manager)
+        slots: list[_Slot] = []
+        metrics: WorkersMetrics | None = None
+        if options.metrics_bind is not None:
+            check_installed()
+            metrics = WorkersMetrics(stack.enter_context(shared_directory()), partial(_serving, slots))
+        given = replace(options, binds=(), health_bind=None)  # the workers get sockets
+        slots += [_Slot(given, own, index, metrics) for index, own in enumerate(sockets.sets, 1)]
+        health = Health()
+        health.trouble = lambda: None if _serving(slots) else "no worker serves"
+        async with status_pages(options, health, metrics) as pages:
+            urls, patience = sockets.urls, options.graceful_timeout + MARGIN
+            return await _supervise(slots, signals, partial(say_listening, urls, pages), patience, manager, health)
+        raise AssertionError("nothing is suppressed")
+
+
+def _serving(slots: Sequence[_Slot]) -> int:
+    return sum(slot.serves for slot in slots)
 
 
 @contextlib.contextmanager
@@ -87,9 +105,10 @@ def _shared_certificate(options: ServeOptions) -> Iterator[ServeOptions]:
 async def _supervise(
     slots: Sequence[_Slot],
     signals: AsyncIterator[int],
-    urls: Sequence[str],
+    announce: Callable[[], Awaitable[None]],
     patience: float,
     manager: ServiceManager,
+    health: Health,
 ) -> int:
     code, ending = 0, False
     async with trio.open_nursery() as nursery:
@@ -105,7 +124,8 @@ async def _supervise(
                     code = failure
                     nursery.cancel_scope.cancel()
             if not ending:
-                await say_listening(urls)
+                health.ready()
+                await announce()
                 await manager.ready()
                 await manager.keep_watching()
 
@@ -126,6 +146,7 @@ async def _supervise(
                 nursery.cancel_scope.deadline = trio.current_time() + patience
                 for slot in slots:
                     slot.end()
+                health.draining()
                 await manager.stopping()
                 nursery.start_soon(_cancel_when_ended, slots, nursery.cancel_scope)
     if code == 0 and not all(slot.ended.is_set() for slot in slots):
@@ -154,12 +175,16 @@ class _Slot:
         options: what to serve.
         sockets: where; they stay open here while no worker does.
         index: its number, for logs.
+        metrics: what all workers count together, if anything.
     """
 
-    def __init__(self, options: ServeOptions, sockets: Sequence[socket.socket], index: int) -> None:
+    def __init__(
+        self, options: ServeOptions, sockets: Sequence[socket.socket], index: int, metrics: WorkersMetrics | None
+    ) -> None:
         self._options = options
         self._sockets = sockets
         self._index = index
+        self._metrics = metrics
         self._patience = options.graceful_timeout + MARGIN
         self._workers: set[trio.Process] = set()
         self._serving: set[trio.Process] = set()
@@ -178,6 +203,11 @@ class _Slot:
         self._replacing: list[trio.Event] = []
         self._ending = trio.Event()
         self.ended = trio.Event()
+
+    @property
+    def serves(self) -> bool:
+        """Whether there is a worker that accepts connections."""
+        return self._current is not None
 
     async def keep(self, *, task_status: trio.TaskStatus[int | None]) -> None:
         """Keeps a worker here until `end`. Cancelled: it is killed.
@@ -302,6 +332,8 @@ class _Slot:
                 process.kill()
                 with trio.move_on_after(KILLED, shield=True):
                     await process.wait()
+        if self._metrics is not None:
+            await self._metrics.ended(process.pid)
 
     async def _listen(self, control: trio.socket.SocketType, process: trio.Process) -> None:
         """Puts another worker here when this one asks for that."""
@@ -334,6 +366,7 @@ class _Slot:
                 stdin=DEVNULL,
                 pass_fds=[*listeners, theirs.fileno()],
                 start_new_session=True,
+                env=None if self._metrics is None else {**os.environ, DIRECTORY: self._metrics.directory},
             )
             ours.pop_all()
         return control, process

@@ -60,12 +60,12 @@ class PrometheusInstrument(Instrument):
 
     def __init__(self, registry: CollectorRegistry = REGISTRY, *, buckets: Sequence[float] = _SECONDS) -> None:
         version = ("role", "http_version")
-        self._sessions_open = Gauge("trio_h2_sessions_open", "Open sessions", version, registry=registry)
+        self._sessions_open = _gauge("trio_h2_sessions_open", "Open sessions", version, registry)
         self._sessions = Counter("trio_h2_sessions", "Sessions that have begun", version, registry=registry)
         self._ends = Counter(
             "trio_h2_session_ends", "Sessions that have ended", ("role", "by", "clean"), registry=registry
         )
-        self._streams_open = Gauge("trio_h2_streams_open", "Open streams", version, registry=registry)
+        self._streams_open = _gauge("trio_h2_streams_open", "Open streams", version, registry)
         self._requests = Counter(
             "trio_h2_requests", "Requests that have ended", (*version, "method", "status"), registry=registry
         )
@@ -138,6 +138,11 @@ def metrics_handler(registry: CollectorRegistry = REGISTRY) -> Handler:
         await stream.respond({"content-type": CONTENT_TYPE_LATEST}, body=generate_latest(registry))
 
     return metrics
+
+
+def _gauge(name: str, about: str, labels: tuple[str, str], registry: CollectorRegistry) -> Gauge:
+    # Where several processes share files of prometheus_client, those that live count together.
+    return Gauge(name, about, labels, registry=registry, multiprocess_mode="livesum")
 
 
 def _version(session: SessionInfo) -> tuple[str, str]:
