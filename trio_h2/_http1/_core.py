@@ -1,6 +1,7 @@
 """One HTTP/1.1 connection: requests one after the other, each with a handler in a task of its own.
 
-Tasks. The *connection's own* task waits for a request, runs its handler, and looks what comes after it. The *reader* is
+Tasks. The *connection's own* task waits for a request, starts its handler, and looks what comes after it: when the
+exchange is over on the wire, though its handler may still run. The *reader* is
 the only caller of the transport's `receive_some`: it also notices, while a handler runs, that the client is gone. It
 waits while the handler has more to read than a stream's window; then the socket tells whether the client is gone. The
 *writer* is the only caller of `send_all`, so a cancelled handler never cuts a write. The *watcher* knows
@@ -55,6 +56,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("trio_h2.server")
 
 READ_SIZE = 64 * 1024
+MAX_LEFT_BEHIND = 8
+"""So many handlers may run on when their exchanges are over; with more, the next request waits for one of them."""
 UNREAD_SECONDS = 0.1
 """After so long without a reader it is worth asking the socket whether the client is still there."""
 
@@ -93,7 +96,9 @@ class Http1Core:
         self._exchange: StreamCore | None = None
         self._stream: Http1Exchange | None = None
         """What the handler of the exchange gets."""
-        self._handler_task: trio.lowlevel.Task | None = None
+        self._handlers: trio.Nursery | None = None
+        """Where handlers run; they may outlive their exchange, and the service tasks."""
+        self._handler_tasks: set[trio.lowlevel.Task] = set()
         self.failure: SessionFailure | None = None
         self._output = Http1Output(self.engine)
         self._arrivals = Arrivals()
@@ -157,18 +162,22 @@ class Http1Core:
         """Serves the connection to its end."""
         try:
             with self._scope:
-                async with trio.open_nursery() as nursery:
-                    self._tasks = nursery
-                    nursery.start_soon(self._write, name=f"trio_h2 writer {self.label}")
-                    nursery.start_soon(self._read, name=f"trio_h2 reader {self.label}")
-                    nursery.start_soon(self._watch, name=f"trio_h2 watcher {self.label}")
-                    if self.trace is not None:
-                        nursery.start_soon(self.trace.write_watch.run, name=f"trio_h2 trace {self.label}")
-                    task_status.started(self.session)
-                    await self._serve()
-                    self._end_work()
-                    await self._say_goodbye()
-                    nursery.cancel_scope.cancel()
+                async with trio.open_nursery() as handlers:
+                    self._handlers = handlers
+                    async with trio.open_nursery() as nursery:
+                        self._tasks = nursery
+                        nursery.start_soon(self._write, name=f"trio_h2 writer {self.label}")
+                        nursery.start_soon(self._read, name=f"trio_h2 reader {self.label}")
+                        nursery.start_soon(self._watch, name=f"trio_h2 watcher {self.label}")
+                        if self.trace is not None:
+                            nursery.start_soon(self.trace.write_watch.run, name=f"trio_h2 trace {self.label}")
+                        task_status.started(self.session)
+                        await self._serve()
+                        self._end_work()
+                        await self._say_goodbye()
+                        nursery.cancel_scope.cancel()
+                    if self._handler_tasks:
+                        await self._close_abruptly()  # the client need not wait for them
         finally:
             self._end_work()
             self.discard()
@@ -201,22 +210,33 @@ class Http1Core:
             assert exchange is not None
             assert exchange.request is not None
             assert stream is not None
-            async with trio.open_nursery() as nursery:  # a task of its own has context variables of its own
-                name = f"trio_h2 {exchange.request.method} {exchange.request.target} #{exchange.id}"
-                nursery.start_soon(self._handle, exchange, stream, name=name)
+            name = f"trio_h2 {exchange.request.method} {exchange.request.target} #{exchange.id}"
+            assert self._handlers is not None
+            handled = trio.Event()
+            self._handlers.start_soon(self._handle, exchange, stream, handled, name=name)
+            while not (handled.is_set() or self._may_be_left_behind(exchange)):
+                await self._changed.park()
             if not await self._settle():
                 return
             self._exchange = self._stream = None
             self.engine.next_cycle()
             self._dispatch()
 
-    async def _handle(self, exchange: StreamCore, stream: Http1Exchange) -> None:
-        self._handler_task = trio.lowlevel.current_task()
+    def _may_be_left_behind(self, exchange: StreamCore) -> bool:
+        """Whether the connection can go on while the handler of *exchange* runs: all of both messages is on its way."""
+        return exchange.over.is_set and self.failure is None and len(self._handler_tasks) <= MAX_LEFT_BEHIND
+
+    async def _handle(self, exchange: StreamCore, stream: Http1Exchange, handled: trio.Event) -> None:
+        """Runs the handler of an exchange, in a task of its own that has context variables of its own."""
+        task = trio.lowlevel.current_task()
+        self._handler_tasks.add(task)
         try:
             await supervise(stream, exchange, self._supervised, self.label, self.config.handler_timeout)
         finally:
             exchange.close(refuse=ErrorCode.NO_ERROR)
-            self._handler_task = None
+            self._handler_tasks.discard(task)
+            handled.set()
+            self._changed.unpark_all()
 
     async def _next_request(self) -> bool:
         """Waits for a request; ``False`` if none will come."""
@@ -613,8 +633,8 @@ class Http1Core:
     def refuse_inside(self) -> None:
         """Raises `RuntimeError` inside a handler of this connection."""
         task: trio.lowlevel.Task | None = trio.lowlevel.current_task()
-        while task is not None and self._handler_task is not None:
-            if task is self._handler_task:
+        while task is not None and self._handler_tasks:
+            if task in self._handler_tasks:
                 raise RuntimeError("aclose() waits for the handlers, so a handler cannot call it; call shutdown()")
             task = task.parent_nursery.parent_task if task.parent_nursery is not None else None
 
@@ -638,6 +658,10 @@ class Http1Core:
             self._exchange.end()
         self._output.body_gone()
         self._changed.unpark_all()
+
+    def _is_current(self, stream_id: int) -> bool:
+        """Whether this is of the exchange that has the connection, and not of one whose handler only runs on."""
+        return self._exchange is not None and self._exchange.id == stream_id
 
     # -- for the exchange: see StreamPort --------------------------------------------------------------------------
 
@@ -673,8 +697,9 @@ class Http1Core:
 
     def body_gone(self, stream_id: int) -> None:
         """The exchange has no body bytes to frame any more."""
-        self._output.body_gone()
-        self._changed.unpark_all()
+        if self._is_current(stream_id):
+            self._output.body_gone()
+            self._changed.unpark_all()
 
     def taken(self, stream_id: int, size: int) -> None:
         """The application took received bytes."""
@@ -684,7 +709,8 @@ class Http1Core:
 
     def discarded(self, stream_id: int, size: int) -> None:
         """Received bytes were thrown away."""
-        self._dropped += size
+        if self._is_current(stream_id):
+            self._dropped += size
         self.taken(stream_id, size)
 
     async def control_room(self) -> None:
@@ -708,7 +734,8 @@ class Http1Core:
 
     def set_idle_timeout(self, stream_id: int, timeout: float) -> None:
         """From now on the exchange may have no bytes for so many seconds."""
-        self._idle.start(timeout)
+        if self._is_current(stream_id):
+            self._idle.start(timeout)
 
     def prioritize(self, stream_id: int, priority: Priority) -> None:
         """There is nothing else to send."""
@@ -718,7 +745,7 @@ class Http1Core:
 
     def rest_unwanted(self, stream_id: int, code: int) -> None:
         """The response has ended, and nobody reads the rest of the request: `_settle` throws it away."""
-        if self._exchange is not None:
+        if self._exchange is not None and self._is_current(stream_id):
             self._exchange.stop_reading()
 
     def linger(self, stream: StreamCore) -> None:

@@ -31,6 +31,8 @@ class Http1Exchange(ServerStream):
     * Trailers need a chunked body: with a ``content-length``, or to an HTTP/1.0 client, they are left out.
     * After a CONNECT was answered with 2xx, or after `switch_protocols`, bytes are passed on in both directions as
       they are. TLS cannot end one direction: there `send_eof` ends both, and what still comes is thrown away.
+    * A handler that runs on when request and response are whole does not keep the connection from the next request: up
+      to eight may do so.
     * The handler is cancelled when the client has left: when the connection breaks, or the client ends its side of it
       before the response is whole. ``ServerConfig.allow_half_open`` lets clients without TLS end their side and wait.
     """
