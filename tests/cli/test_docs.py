@@ -12,11 +12,20 @@ from trio_h2 import ServerConfig
 from trio_h2._cli import _workers
 from trio_h2._cli._args import GRACE, ServeOptions, parse
 from trio_h2._cli._binds import Bind
+from trio_h2._cli._errors import UsageError
+from trio_h2._cli._serve import prepare
 from trio_h2.access_log import access_log
 
 ROOT = Path(__file__).parents[2]
-PAGES = ["README.md", "docs/deploying.md", "docs/tunnels.md", "docs/get.md", "examples/behind_haproxy/haproxy.cfg"]
-COMMAND = re.compile(r"^(?:#? *|.*`|\$ )trio-h2 ((?:serve|get|proxy|demo)\b[^`#\n]*)", re.MULTILINE)
+PAGES = [
+    "README.md",
+    "docs/deploying.md",
+    "docs/tunnels.md",
+    "docs/get.md",
+    "docs/gateway.md",
+    "examples/behind_haproxy/haproxy.cfg",
+]
+COMMAND = re.compile(r"^(?:#? *|.*`|\$ )trio-h2 ((?:serve|gateway|get|proxy|demo)\b[^`#\n]*)", re.MULTILINE)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -51,6 +60,15 @@ def test_the_file_of_options_in_the_guide() -> None:
         allow_http1=True,
         access_log="json",
     )
+
+
+def test_the_routes_in_the_guide() -> None:
+    file = ROOT / "docs" / "code" / "gateway.toml"
+    options = parse(["gateway", "--config", str(file)])
+    assert isinstance(options, ServeOptions)
+    assert options.routes_file == str(file)
+    with pytest.raises(UsageError, match=r"route 4: cannot load the app: there is no module"):
+        prepare(options)  # all but the application are there
 
 
 def test_the_unit_of_systemd_in_the_guide() -> None:

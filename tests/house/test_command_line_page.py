@@ -26,10 +26,10 @@ def sections() -> dict[str, str]:
 
 def test_every_command_has_a_section(capsys: pytest.CaptureFixture[str]) -> None:
     listed = re.findall(r"^    (\w+)  ", printed(capsys, "--help"), re.MULTILINE)
-    assert list(sections()) == listed == ["serve", "get", "proxy", "view", "demo"]
+    assert list(sections()) == listed == ["serve", "gateway", "get", "proxy", "view", "demo"]
 
 
-@pytest.mark.parametrize("command", ["serve", "get", "proxy", "view", "demo"])
+@pytest.mark.parametrize("command", ["serve", "gateway", "get", "proxy", "view", "demo"])
 def test_every_option_has_an_entry(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     # What stands at the beginning of a line of the help, up to where its text begins.
     heads = re.findall(r"^  (-[^ ].*?)(?:   ?|$)", printed(capsys, command, "--help"), re.MULTILINE)

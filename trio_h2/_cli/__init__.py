@@ -1,4 +1,4 @@
-"""The command line: `trio-h2 serve`, `get`, `proxy`, `view` and `demo`; also `python -m trio_h2`.
+"""The command line: `trio-h2 serve`, `gateway`, `get`, `proxy`, `view` and `demo`; also `python -m trio_h2`.
 
 Every failure ends here, as one line on stderr and an exit code; a traceback is for bugs in an app that is served.
 """

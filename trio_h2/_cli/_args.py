@@ -84,6 +84,12 @@ class ServeOptions(ListenOptions):
     trusted_proxies: tuple[str, ...] = ()
     """Networks whose proxies tell by `X-Forwarded-*` or `Forwarded` who their clients are."""
     access_log: Literal["off"] | Format = "off"
+    gateway: bool = False
+    """Whether requests go to other servers, as `trio-h2 gateway` says."""
+    servers: tuple[str, ...] = ()
+    """Their URLs; each in turn."""
+    routes_file: str | None = None
+    """The file that says which requests go where else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +171,7 @@ def parse(argv: Sequence[str]) -> Options:
     commands = parsers_of(parser)
     layers = {
         "serve": Layers(commands["serve"], alternatives=("directory", "app", "asgi")),
+        "gateway": Layers(commands["gateway"], tables=("route",)),
         "proxy": Layers(commands["proxy"]),
     }
     arguments, rest = parser.parse_known_args(argv)
@@ -175,6 +182,7 @@ def parse(argv: Sequence[str]) -> Options:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if arguments.command in layers:
         layers[arguments.command].complete(arguments)
+        arguments.config = layers[arguments.command].path
     options = _options(parser, arguments)
     if arguments.command in layers and arguments.print_config:
         print_text(layers[arguments.command].text())
@@ -186,6 +194,8 @@ def _options(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> 
     match arguments.command:
         case "serve":
             return _serve_options(parser, arguments)
+        case "gateway":
+            return _gateway_options(parser, arguments)
         case "proxy":
             return ProxyOptions(allow=tuple(arguments.allow), **_listen_options(parser, arguments))
         case "get":
@@ -214,10 +224,6 @@ def _serve_options(parser: argparse.ArgumentParser, arguments: argparse.Namespac
             parser.error(f"--{name} needs --asgi")
     if arguments.app_dir is not None and not served:
         parser.error("--app-dir needs --app or --asgi")
-    if arguments.max_requests is not None and arguments.workers is None:
-        parser.error("--max-requests needs --workers")
-    if arguments.max_requests_jitter and arguments.max_requests is None:
-        parser.error("--max-requests-jitter needs --max-requests")
     directory = "." if not served and arguments.directory is None else arguments.directory
     return ServeOptions(
         directory=directory,
@@ -230,14 +236,19 @@ def _serve_options(parser: argparse.ArgumentParser, arguments: argparse.Namespac
         hidden=arguments.hidden,
         listing=arguments.listing,
         fallback=arguments.fallback,
-        workers=arguments.workers,
-        max_requests=arguments.max_requests,
-        max_requests_jitter=arguments.max_requests_jitter,
         allow_http1=arguments.allow_http1 or arguments.asgi is not None,
-        proxy_protocol=arguments.proxy_protocol,
-        trusted_proxies=tuple(arguments.trusted_proxies),
-        access_log=arguments.access_log,
-        **_listen_options(parser, arguments),
+        **_serving_options(parser, arguments),
+    )
+
+
+def _gateway_options(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> ServeOptions:
+    return ServeOptions(
+        gateway=True,
+        servers=tuple(arguments.servers or ()),
+        routes_file=arguments.config,
+        app_dir=arguments.app_dir,
+        allow_http1=True,
+        **_serving_options(parser, arguments),
     )
 
 
@@ -306,6 +317,31 @@ class _Listen(TypedDict):
     metrics_bind: Bind | None
 
 
+class _Serving(_Listen):
+    workers: int | None
+    max_requests: int | None
+    max_requests_jitter: int
+    proxy_protocol: bool
+    trusted_proxies: tuple[str, ...]
+    access_log: Literal["off"] | Format
+
+
+def _serving_options(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> _Serving:
+    if arguments.max_requests is not None and arguments.workers is None:
+        parser.error("--max-requests needs --workers")
+    if arguments.max_requests_jitter and arguments.max_requests is None:
+        parser.error("--max-requests-jitter needs --max-requests")
+    return _Serving(
+        workers=arguments.workers,
+        max_requests=arguments.max_requests,
+        max_requests_jitter=arguments.max_requests_jitter,
+        proxy_protocol=arguments.proxy_protocol,
+        trusted_proxies=tuple(arguments.trusted_proxies),
+        access_log=arguments.access_log,
+        **_listen_options(parser, arguments),
+    )
+
+
 def _listen_options(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> _Listen:
     if arguments.key is not None and arguments.cert is None:
         parser.error("--key needs --cert")
@@ -337,6 +373,7 @@ def _parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"trio-h2 {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_serve(commands)
+    _add_gateway(commands)
     _add_get(commands)
     _add_proxy(commands)
     _add_view(commands)
@@ -402,6 +439,39 @@ def _add_serve(commands: argparse._SubParsersAction[Parser]) -> None:
         metavar="FILE",
         help="send FILE of the directory for paths without a dot that do not exist: for single-page applications",
     )
+    _add_serving(serve)
+    serve.add_argument("--allow-http1", action="store_true", help="serve HTTP/1.1 clients, too, on the same port")
+
+
+def _add_gateway(commands: argparse._SubParsersAction[Parser]) -> None:
+    gateway = commands.add_parser(
+        "gateway",
+        help="put HTTP/2 and TLS in front of other servers",
+        description="Passes requests on to the server at URL, or each in turn to several, and their responses back: "
+        "HTTP/2, HTTP/1.1 and WebSockets outside, HTTP/1.1 to http://, and what the server chooses to https://. With "
+        "[[route]] tables in the file of --config, it gives requests to several servers, directories and applications, "
+        "by host and path. Prints 'Listening on URL' when it accepts connections. SIGINT and SIGTERM let running "
+        "requests finish; a second one ends at once.",
+        allow_abbrev=False,
+    )
+    gateway.add_argument(
+        "servers",
+        metavar="URL",
+        nargs="*",
+        default=[],
+        help="where requests go that no [[route]] takes: http://…, https://… or unix:PATH",
+    )
+    gateway.add_argument(
+        "--app-dir",
+        metavar="DIR",
+        type=FILE,
+        help="look for modules of applications in DIR first; default: the current directory",
+    )
+    _add_serving(gateway)
+
+
+def _add_serving(serve: Parser) -> None:
+    """Adds what both have that answer requests."""
     _add_listening(serve)
     serve.add_argument(
         "--workers",
@@ -422,7 +492,6 @@ def _add_serve(commands: argparse._SubParsersAction[Parser]) -> None:
         default=0,
         help="add up to N to --max-requests, at random, so that not all are replaced together (default: 0)",
     )
-    serve.add_argument("--allow-http1", action="store_true", help="serve HTTP/1.1 clients, too, on the same port")
     serve.add_argument(
         "--proxy-protocol",
         action="store_true",

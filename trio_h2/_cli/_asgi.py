@@ -12,7 +12,7 @@ from ._errors import CommandError, UsageError, one_line
 from ._loading import load
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     import trio_h2
 
@@ -22,15 +22,23 @@ logger = logging.getLogger("trio_h2.asgi")
 
 
 class AsgiService:
-    """One application. Its handler is made before it starts, and gets the state that it has then."""
+    """One application. Its handler is made before it starts, and gets the state that it has then.
 
-    def __init__(self, options: ServeOptions) -> None:
+    Args:
+        options: what was asked for.
+        mount: the beginning of the paths of its requests, which it need not know of; ``""`` for nothing.
+    """
+
+    def __init__(self, options: ServeOptions, mount: str = "") -> None:
         assert options.asgi is not None
         self._mode = options.lifespan
         self._app = _load(options.asgi, options)
         self._state: asgi.State = {}
         try:
-            self.handler: trio_h2.Handler = asgi.handler(self._app, root_path=options.root_path, state=self._state)
+            handler = asgi.handler(self._app, root_path=options.root_path, state=self._state)
+            if mount:
+                handler = asgi.handler(_mounted(self._app, mount), state=self._state)
+            self.handler: trio_h2.Handler = handler
         except TypeError as exc:
             raise UsageError(str(exc).replace("app", options.asgi, 1)) from exc
         except ValueError as exc:
@@ -61,6 +69,17 @@ class AsgiService:
             if exc.__cause__ is not None:  # the user's own, with its traceback
                 logger.error("%s", exc, exc_info=exc.__cause__)
             raise CommandError(str(exc)) from exc
+
+
+def _mounted(app: asgi.Application, mount: str) -> asgi.Application:
+    """Returns an application that is told where it is mounted: its paths have that, as ``path`` always has."""
+
+    run = cast("Callable[[asgi.Scope, asgi.Receive, asgi.Send], Awaitable[None]]", app)  # as its handler has checked
+
+    async def mounted(scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
+        await run({**scope, "root_path": mount}, receive, send)
+
+    return mounted
 
 
 def _load(spec: str, options: ServeOptions) -> asgi.Application:

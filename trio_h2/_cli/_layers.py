@@ -28,10 +28,14 @@ class Layers:
     Args:
         parser: of the command. It tells only what was given then, without defaults, and knows ``--no-…`` for each flag.
         alternatives: names of arguments that replace each other: that of the strongest place counts.
+        tables: keys of files that are no options, and are read by others.
     """
 
-    def __init__(self, parser: Parser, alternatives: Sequence[str] = ()) -> None:
+    def __init__(self, parser: Parser, alternatives: Sequence[str] = (), tables: Sequence[str] = ()) -> None:
         self._parser = parser
+        self._tables = tables
+        self.path: str | None = None
+        """The file, when `complete` has found one."""
         self._settings: dict[str, Setting] = {}
         for action in parser.arguments():
             if action.dest not in _OWN:
@@ -53,7 +57,7 @@ class Layers:
             UsageError: what they say is wrong.
             SystemExit: what must be given is not, which was said.
         """
-        path = arguments.config or os.environ.get(variable("config")) or None
+        self.path = path = arguments.config or os.environ.get(variable("config")) or None
         levels = [self._of_variables(os.environ), self._of_command_line(arguments)]
         if path is not None:
             from ._config_file import ConfigFile  # it takes time to load, and most commands do without
@@ -87,13 +91,25 @@ class Layers:
                 raise UsageError(f"--{key} has a name that TOML cannot express: {value!r}") from None
             lines.append((f"# {key} =", "not set") if value is None else (f"{key} = {written}", source))
         width = min(max(len(line) for line, _ in lines), _WIDTH)
-        return "".join(f"{line:{width}}  # {one_line(source)}\n" for line, source in lines)
+        options = "".join(f"{line:{width}}  # {one_line(source)}\n" for line, source in lines)
+        return options + "".join(self._table_text(name) for name in self._tables)
+
+    def _table_text(self, name: str) -> str:
+        """Returns the tables of the file that have a name, as they are there."""
+        from ._config_file import ConfigFile, toml
+
+        tables = [] if self.path is None else ConfigFile(self.path).table.get(name, [])
+        text = ""
+        for table in tables if isinstance(tables, list) else []:
+            if isinstance(table, dict):
+                text += f"\n[[{name}]]\n" + "".join(f"{key} = {toml(value)}\n" for key, value in table.items())
+        return text
 
     def _of_command_line(self, arguments: argparse.Namespace) -> Level:
         level = Level()
         for setting in {setting.dest: setting for setting in self._settings.values()}.values():
             value: object = getattr(arguments, setting.dest)
-            if value is not None:
+            if value is not None and value != []:  # arguments without an option are a list even if there are none
                 level.values[setting.dest], level.sources[setting.dest] = value, "command line"
         return level
 
@@ -113,6 +129,8 @@ class Layers:
         directory = os.path.dirname(os.path.abspath(file.path))
         for written, value in file.table.items():
             key = written.replace("_", "-")
+            if key in self._tables:
+                continue
             if key not in self._settings:
                 raise file.unknown(written, self._settings)
             if key in spellings:

@@ -71,6 +71,11 @@ def prepare(options: ServeOptions) -> Service:
 
         service = AsgiService(options)
         handler, lifespan = service.handler, service.lifespan
+    elif options.gateway:
+        from ._gateway import GatewayService
+
+        gateway = GatewayService(options)
+        handler, lifespan = gateway.handler, gateway.lifespan
     else:
         assert options.directory is not None
         handler = _directory(options.directory, options)
@@ -80,13 +85,13 @@ def prepare(options: ServeOptions) -> Service:
     if options.access_log != "off":
         handler = _logged(handler, options.access_log)
     try:
-        websockets = options.asgi is not None
+        websockets = options.asgi is not None or options.gateway
         config = trio_h2.ServerConfig(
             trusted_proxies=options.trusted_proxies,
             enable_connect_protocol=websockets,
             drain_timeout=options.graceful_timeout,
         )
-        config = traced(config, options, "trio-h2 serve")
+        config = traced(config, options, "trio-h2 gateway" if options.gateway else "trio-h2 serve")
     except ValueError as exc:
         raise UsageError(str(exc).replace("trusted_proxies", "--trusted-proxy")) from exc
     return Service(
