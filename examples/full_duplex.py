@@ -48,7 +48,7 @@ async def main() -> None:
             trailers = await stream.receive_trailers()
     assert trailers is not None
     same = trailers["x-sha256"] == digest.hexdigest()
-    print(f"{size} octets came back, {'unharmed' if same else 'damaged'}")
+    print(f"{size} bytes came back, {'unharmed' if same else 'damaged'}")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ async def app(request: Request, response: Response) -> None:
             await response.end()
         case "POST", "/upload":
             form = await request.form(max_size=10_000_000)
-            await response.send_text("".join(f"{file.filename}: {file.size} octets\n" for file in form.files))
+            await response.send_text("".join(f"{file.filename}: {file.size} bytes\n" for file in form.files))
         case _:
             raise HTTPError(404, "nothing is here")
 

@@ -20,7 +20,7 @@ async def page(stream: trio_h2.ServerStream) -> None:
 async def take(stream: trio_h2.PushedStream) -> None:
     response = await stream.receive_response()
     body = b"".join([chunk async for chunk in stream])
-    print(f"pushed: {stream.path}, {response.status}, {len(body)} octets")
+    print(f"pushed: {stream.path}, {response.status}, {len(body)} bytes")
 
 
 async def main() -> None:

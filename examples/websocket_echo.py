@@ -20,7 +20,7 @@ async def main() -> None:
     handler = WebSocketHandler(echo)
     async with trio_h2.open_server(handler, config=config) as server, trio_h2.connect(server.url) as session:
         async with open_websocket(session, "/echo") as ws:
-            for message in ("text", b"octets"):
+            for message in ("text", b"bytes"):
                 await ws.send_message(message)
                 print(repr(await ws.receive_message()))
             print("a ping was answered:", await ws.ping() > 0)

@@ -82,7 +82,7 @@ async def test_a_line_of_json(caplog: Log, autojump_clock: object) -> None:
         "referer": "http://x/",
         "user_agent": None,
         "status": 201,
-        "octets": 5,
+        "bytes": 5,
         "seconds": 2.0,
         "ended": "returned",
         "reset": None,
@@ -112,7 +112,7 @@ async def test_formats_of_other_servers(format: Format, caplog: Log, autojump_cl
 
 def test_the_host_and_the_time_in_formats_of_other_servers() -> None:
     asked: Fields = {"time": "2026-02-03T04:05:06.789+00:00", "method": "GET", "path": "/", "version": "2.0"}
-    answered: Fields = {"status": 200, "octets": 12, "ended": "returned", "reset": None}
+    answered: Fields = {"status": 200, "bytes": 12, "ended": "returned", "reset": None}
     for client, host in [("192.0.2.1:80", "192.0.2.1"), ("[2001:db8::1]:80", "2001:db8::1"), (None, "-")]:
         line = f'{host} - - [03/Feb/2026:04:05:06 +0000] "GET / HTTP/2.0" 200 12'
         assert _common({**asked, **answered, "client": client}) == line
@@ -166,10 +166,10 @@ async def test_a_response_that_outlives_its_handler(size: int, caplog: Log, auto
             assert len(b"".join([chunk async for chunk in stream])) == size
         await client.ping()
     left, whole = fields(caplog)
-    assert (whole["path"], whole["octets"], whole["reset"], whole["ended"]) == ("/whole", size, None, "returned")
+    assert (whole["path"], whole["bytes"], whole["reset"], whole["ended"]) == ("/whole", size, None, "returned")
     window = 512 * 1024
     cut = size > window
-    assert (left["octets"], left["reset"], left["ended"]) == (min(size, window), "CANCEL" if cut else None, "returned")
+    assert (left["bytes"], left["reset"], left["ended"]) == (min(size, window), "CANCEL" if cut else None, "returned")
     assert lines(caplog)[0].endswith(' "cut: CANCEL"') == cut
 
 
@@ -197,8 +197,8 @@ async def test_a_response_that_outlives_its_handler_and_its_connection(caplog: L
             assert version not in [told["version"] for told in fields(caplog)]
             await ours.aclose()
     for told in fields(caplog):
-        assert isinstance(told["octets"], int)
-        assert told["octets"] < 10_000_000
+        assert isinstance(told["bytes"], int)
+        assert told["bytes"] < 10_000_000
         assert (told["status"], told["ended"]) == (200, "returned")
         assert told["reset"] is not None
     assert [told["version"] for told in fields(caplog)] == ["2.0", "1.1"]
@@ -212,7 +212,7 @@ async def test_a_response_that_the_client_does_not_want(caplog: Log, autojump_cl
         await trio.sleep(3)
         await peer.aclose()
     (told,) = fields(caplog)
-    assert (told["octets"], told["reset"]) == (0, "NO_ERROR")
+    assert (told["bytes"], told["reset"]) == (0, "NO_ERROR")
 
 
 @pytest.mark.parametrize("path", ["/raises", "/forgets", "/"])
@@ -320,7 +320,7 @@ async def test_the_octets_that_were_handed_over(caplog: Log, autojump_clock: obj
         with pytest.raises(StreamResetError):
             while await stream.receive_some():
                 pass
-    assert (fields(caplog)[0]["octets"], fields(caplog)[0]["reset"]) == (4, "INTERNAL_ERROR")
+    assert (fields(caplog)[0]["bytes"], fields(caplog)[0]["reset"]) == (4, "INTERNAL_ERROR")
 
 
 @pytest.mark.parametrize(
@@ -385,7 +385,7 @@ async def test_what_the_library_answers_by_itself(
     told, other = fields(caplog)
     assert (other["status"], other["ended"]) == (201, "returned")
     code = None if status else "PROTOCOL_ERROR"
-    got = told["method"], told["path"], told["status"], told["ended"], told["reset"], told["octets"], told["user_agent"]
+    got = told["method"], told["path"], told["status"], told["ended"], told["reset"], told["bytes"], told["user_agent"]
     assert got == ("GET", path, status, "refused", code, 0, "x/1")
     assert lines(caplog)[0].startswith(f'- "GET {path} HTTP/2.0" {status or "-"} 0 0.000 "x/1" "{reason}')
     assert lines(caplog)[0].endswith(f'{told["reason"]}"')

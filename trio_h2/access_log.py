@@ -104,7 +104,7 @@ class LoggedHandler:
                 fields["status"] = status
             else:  # with nobody left to get it, there is no 500 either
                 fields["status"] = None if ended == "cancelled" or stream.closed else 500
-            fields["octets"] = 0
+            fields["bytes"] = 0
             fields["seconds"] = round(trio.current_time() - began, 6)
             fields["ended"] = ended
             # What becomes of a response that is still being sent is not known before.
@@ -113,7 +113,7 @@ class LoggedHandler:
     def _closed(self, stream: ServerStream, fields: Fields) -> None:
         if stream.sent_status is not None:  # what the library has answered for the handler
             fields["status"] = stream.sent_status
-        fields["octets"] = stream.body_framed
+        fields["bytes"] = stream.body_framed
         fields["reset"] = _reset_code(stream)
         self._log(fields)
 
@@ -130,7 +130,7 @@ class LoggedHandler:
                 "referer": headers.first(b"referer"),
                 "user_agent": headers.first(b"user-agent"),
                 "status": refused.status,
-                "octets": 0,
+                "bytes": 0,
                 "seconds": 0.0,
                 "ended": "refused",
                 "reset": None if refused.code is None else code_name(refused.code),
@@ -173,7 +173,7 @@ def _json(fields: Fields) -> str:
 def _text(fields: Fields) -> str:
     agent = "-" if fields["user_agent"] is None else _quoted(str(fields["user_agent"]))
     request = _quoted(_request_line(fields))
-    line = f"{fields['client'] or '-'} {request} {_status(fields)} {fields['octets']} {fields['seconds']:.3f} {agent}"
+    line = f"{fields['client'] or '-'} {request} {_status(fields)} {fields['bytes']} {fields['seconds']:.3f} {agent}"
     return f"{line}{_note(fields)}"
 
 
@@ -192,7 +192,7 @@ def _common_part(fields: Fields) -> str:
     came = datetime.fromisoformat(str(fields["time"]))
     time = f"{came:%d}/{_MONTHS[came.month - 1]}/{came:%Y:%H:%M:%S} +0000"  # %b would be in the machine's language
     request = _ascii(_quoted(_request_line(fields)))
-    return f"{host} - - [{time}] {request} {_status(fields)} {fields['octets']}"
+    return f"{host} - - [{time}] {request} {_status(fields)} {fields['bytes']}"
 
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")

@@ -20,4 +20,4 @@ async def handle(stream: trio_h2.ServerStream) -> None:
     size = 0
     async for chunk in stream:
         size += len(chunk)
-    await stream.respond(200, body=f"process {os.getpid()} got {size} octets\n".encode())
+    await stream.respond(200, body=f"process {os.getpid()} got {size} bytes\n".encode())

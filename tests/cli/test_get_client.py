@@ -234,7 +234,7 @@ async def test_a_response_of_http1_that_breaks_off(get: Command, tmp_path: Path)
         done = await get(f"http://127.0.0.1:{listener.socket.getsockname()[1]}/", "--http1")
         nursery.cancel_scope.cancel()
     assert done.out == b"half"
-    done.failed(1, "the transfer failed after 4 octets, stdout is incomplete", "closed the connection")
+    done.failed(1, "the transfer failed after 4 bytes, stdout is incomplete", "closed the connection")
 
 
 @pytest.mark.parametrize("data", [b"", b"\0", b"PRI * HTTP/2.0\r\n\r\n"])

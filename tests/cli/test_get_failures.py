@@ -71,7 +71,7 @@ async def test_a_failure_leaves_the_others_alone(get: Command) -> None:
         assert done.out == b"the body" + b"half" + b"the body"
         assert done.code == 1
         lines = done.err.splitlines(keepends=True)
-        for line, words in zip(lines, ["4 octets", "Connection refused", "404"], strict=True):
+        for line, words in zip(lines, ["4 bytes", "Connection refused", "404"], strict=True):
             assert_one_line(line, words)
         done = await get(site.url("/404"), site.url("/half"), "--fail")
         assert done.code == 22
@@ -196,10 +196,10 @@ async def test_a_response_that_breaks_off(get: Command, tmp_path: Path) -> None:
     async with served(half) as site:
         for more in ([], ["-d", ""], ["-d", f"@{tmp_path / 'body'}"]):
             done = await get(site.url(), "-o", str(file), *more)
-            done.failed(1, "failed after 4 octets", f"{file} is incomplete", "INTERNAL_ERROR")
+            done.failed(1, "failed after 4 bytes", f"{file} is incomplete", "INTERNAL_ERROR")
             assert file.read_bytes() == b"half"
         done = await get(site.url())
-        done.failed(1, "failed after 4 octets", "stdout is incomplete")
+        done.failed(1, "failed after 4 bytes", "stdout is incomplete")
         assert done.out == b"half"
 
 
@@ -222,7 +222,7 @@ async def test_a_session_that_is_lost(get: Command, tmp_path: Path) -> None:
         await session._core.below.aclose()
 
     async with served(handler) as site:
-        (await get(site.url(), "-o", str(file))).failed(1, "failed after 4 octets", "incomplete")
+        (await get(site.url(), "-o", str(file))).failed(1, "failed after 4 bytes", "incomplete")
     assert file.read_bytes() == b"some"
 
 

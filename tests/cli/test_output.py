@@ -162,7 +162,7 @@ async def test_writing_to_a_pipe_that_nobody_reads_can_be_cancelled(monkeypatch:
 
 
 def drawn(total: int | None, *advances: tuple[int, float]) -> list[str]:
-    """Returns what is on the terminal after each advance of (octets, seconds)."""
+    """Returns what is on the terminal after each advance of (bytes, seconds)."""
     terminal = io.StringIO()
     bar = Bar(1, 0.0, terminal)
     transfer = bar.begin(total, 100.0)

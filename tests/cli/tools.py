@@ -95,7 +95,7 @@ class Running:
         self.process = process
 
     async def line(self) -> str:
-        """Returns the next line of its stdout, octet by octet so that the rest is left."""
+        """Returns the next line of its stdout, byte by byte so that the rest is left."""
         assert self.process.stdout is not None
         text = b""
         while not text.endswith(b"\n"):

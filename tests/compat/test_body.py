@@ -1,4 +1,4 @@
-"""The body of a request as a whole: octets, text, JSON; what is too large or wrong."""
+"""The body of a request as a whole: bytes, text, JSON; what is too large or wrong."""
 
 from __future__ import annotations
 
@@ -303,7 +303,7 @@ async def test_what_is_not_json_is_400(body: bytes, reason: str) -> None:
     assert reason in reply.body.decode()
 
 
-@pytest.mark.parametrize("value", [float("nan"), object(), {"a": b"octets"}])
+@pytest.mark.parametrize("value", [float("nan"), object(), {"a": b"bytes"}])
 async def test_what_json_cannot_say_raises(value: object) -> None:
     async def app(request: Request, response: Response) -> None:
         with pytest.raises((ValueError, TypeError)):

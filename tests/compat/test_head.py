@@ -138,7 +138,7 @@ BAD_FIELDS: list[tuple[object, object, type[Exception], str]] = [
         (where, *field)
         for where in ("set_header", "append_header", "write_head", "pairs", "add_trailers")
         for field in BAD_FIELDS
-        if where != "pairs" or not isinstance(field[0], bytes)  # names in pairs may be octets
+        if where != "pairs" or not isinstance(field[0], bytes)  # names in pairs may be bytes
     ],
 )
 async def test_bad_fields_raise_at_once(

@@ -83,7 +83,7 @@ async def test_3_4_settings_of_the_preface_are_acknowledged_after_our_own_prefac
         SETTINGS + CLIENT_PREFACE,
         b"\r\n" + CLIENT_PREFACE,
     ],
-    ids=["http1", "last-octet", "version", "tls", "missing", "shifted"],
+    ids=["http1", "last-byte", "version", "tls", "missing", "shifted"],
 )
 async def test_3_4_wrong_client_preface_is_a_connection_error(start_server: StartServer, preface: bytes) -> None:
     async with start_server(handshake=False) as server:

@@ -77,7 +77,7 @@ class _Auditor:
         if kind > CONTINUATION:
             return
         if _LENGTHS.get(kind, len(payload)) != len(payload):
-            self.complain(f"§4.2: a frame of type {kind} has {len(payload)} octets")
+            self.complain(f"§4.2: a frame of type {kind} has {len(payload)} bytes")
         if self.block is not None and (kind != CONTINUATION or stream != self.block_stream):
             self.complain(f"§4.3: a field block is interrupted by a frame of type {kind}")
         if kind != WINDOW_UPDATE and bool(stream) is (kind in _ON_CONNECTION):
@@ -135,7 +135,7 @@ class _Auditor:
         if flags & ACK and payload:
             self.complain("§6.5: an acknowledgement with settings in it")
         if len(payload) % 6:
-            self.complain("§6.5: settings of six octets each")
+            self.complain("§6.5: settings of six bytes each")
         for start in range(0, len(payload) - 5, 6):
             code = int.from_bytes(payload[start : start + 2], "big")
             value = int.from_bytes(payload[start + 2 : start + 6], "big")
@@ -148,7 +148,7 @@ class _Auditor:
 
     def goaway(self, payload: bytes) -> None:
         if len(payload) < 8:
-            self.complain(f"§6.8: GOAWAY with {len(payload)} octets")
+            self.complain(f"§6.8: GOAWAY with {len(payload)} bytes")
         last = int.from_bytes(payload[:4], "big")
         if last > self.last_goaway:
             self.complain(f"§6.8: GOAWAY with {last} after {self.last_goaway}")

@@ -15,7 +15,7 @@ EXAMPLES = ROOT / "examples"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 """The examples use this checkout, whatever is installed."""
 SELF_CONTAINED = {
-    "full_duplex.py": "6553600 octets came back, unharmed\n",
+    "full_duplex.py": "6553600 bytes came back, unharmed\n",
     "gateway.py": "over HTTP/2: /hello over HTTP/1.1\n",
     "gateway_routes.py": (
         "200 one /a\n"
@@ -28,13 +28,13 @@ SELF_CONTAINED = {
         "POST /notes 201 \n"
         "POST /notes 400 the body is not JSON: Unterminated string starting at in line 1, column 1\n"
         'GET /notes 200 ["buy milk"]\n'
-        "POST /upload 200 a.txt: 5 octets\n"
+        "POST /upload 200 a.txt: 5 bytes\n"
         "GET /elsewhere 404 nothing is here\n"
     ),
-    "server_push.py": "pushed: /style.css, 200, 18 octets\npage: 200\n",
+    "server_push.py": "pushed: /style.css, 200, 18 bytes\npage: 200\n",
     "timeouts.py": "gave up: True\nthe session lives on: 200\n",
     "tls_server_and_client.py": "200 https://localhost:PORT/me\n",
-    "websocket_echo.py": "'text'\nb'octets'\na ping was answered: True\nclosed with 1000\n",
+    "websocket_echo.py": "'text'\nb'bytes'\na ping was answered: True\nclosed with 1000\n",
 }
 WITH_A_PEER = {
     *("connect_client.py", "connect_proxy.py", "file_server.py", "graceful_shutdown.py"),

@@ -1,4 +1,4 @@
-"""Serving a directory: every octet of what is in it, and nothing of what is not."""
+"""Serving a directory: every byte of what is in it, and nothing of what is not."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def test_many_ranges_get_the_whole() -> None:
 
 
 def test_any_ranges_cost_no_more_than_the_whole() -> None:
-    """Whatever is asked for: within the file, no octet twice, and all that was asked for is in it."""
+    """Whatever is asked for: within the file, no byte twice, and all that was asked for is in it."""
     chance = random.Random(14)
     for _ in range(3000):
         size = chance.choice([1, 2, 10, 500, 5000])

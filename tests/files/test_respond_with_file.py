@@ -401,7 +401,7 @@ async def test_a_file_that_shrinks(root: Path) -> None:
         with trio.fail_after(PATIENCE):
             await peer.until(RstStreamFrame, stream_id=stream_id, code=ErrorCode.INTERNAL_ERROR)
     assert isinstance(handler.error, files.TruncatedFileError)
-    assert "700003 octets" in str(handler.error)
+    assert "700003 bytes" in str(handler.error)
 
 
 async def test_a_read_that_fails_midway(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,7 @@ async def default_handler(stream: trio_h2.ServerStream) -> None:
         await trio.sleep_forever()
     elif stream.path == "/upload":
         size = sum([len(chunk) async for chunk in stream])
-        await stream.respond(body=b"%d octets" % size)
+        await stream.respond(body=b"%d bytes" % size)
     else:
         await stream.respond(body=b"hello")
 

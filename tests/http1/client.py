@@ -1,4 +1,4 @@
-"""An HTTP/1.1 client that shares no code with the server: octets as a test writes them, answers read by hand."""
+"""An HTTP/1.1 client that shares no code with the server: bytes as a test writes them, answers read by hand."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ class RawClient:
         self._data = b""
 
     async def send(self, text: str | bytes) -> None:
-        """Sends octets as they are."""
+        """Sends bytes as they are."""
         await self.transport.send_all(text.encode("latin-1") if isinstance(text, str) else text)
 
     async def send_slowly(self, text: str | bytes, *, pause: float = 0.0) -> None:
-        """Sends octets one by one, and lets the server look at each."""
+        """Sends bytes one by one, and lets the server look at each."""
         for octet in text.encode("latin-1") if isinstance(text, str) else text:
             await self.transport.send_all(bytes([octet]))
             if pause:

@@ -394,7 +394,7 @@ async def test_a_client_that_goes_between_requests() -> None:
 
 
 async def test_a_slow_head(autojump_clock: MockClock) -> None:
-    """Whose octets come one by one: it is the head that has a time, not the octet."""
+    """Whose bytes come one by one: it is the head that has a time, not the byte."""
     async with serving(hello, config=ServerConfig(handshake_timeout=10)) as served:
         start = trio.current_time()
         async with trio.open_nursery() as nursery:

@@ -341,7 +341,7 @@ async def test_limits_of_trailers() -> None:
 
 
 async def test_http_2_where_a_session_is_expected_and_the_other_way_round() -> None:
-    """The first octets decide, one by one if need be."""
+    """The first bytes decide, one by one if need be."""
     from trio_h2.testing import TrickleStream, memory_transports
 
     for wrap in (lambda transport: transport, TrickleStream):

@@ -52,7 +52,7 @@ async def test_chunks_and_trailers_both_ways() -> None:
 
 
 async def test_large_bodies_both_ways() -> None:
-    """In chunks of 64 KiB at most, through a transport that holds 1000 octets."""
+    """In chunks of 64 KiB at most, through a transport that holds 1000 bytes."""
     body = bytes(range(256)) * 2000
     async with serving(echo, capacity=1000) as served:
         async with trio.open_nursery() as nursery:
@@ -387,7 +387,7 @@ async def test_unread_requests_are_not_received_without_bound() -> None:
 
 @pytest.mark.parametrize("window", [0, 1])
 async def test_the_smallest_windows(window: int) -> None:
-    """HTTP/1.1 cannot stop a client before its first octet, so a window of nothing is one of very little."""
+    """HTTP/1.1 cannot stop a client before its first byte, so a window of nothing is one of very little."""
     config = ServerConfig(stream_window=window)
     async with serving(echo, config=config) as served:
         for _ in range(2):
@@ -442,7 +442,7 @@ async def test_every_operation_is_a_checkpoint() -> None:
 
 
 async def test_a_tunnel() -> None:
-    """After a 2xx answer to CONNECT octets pass as they are, and each side ends for itself."""
+    """After a 2xx answer to CONNECT bytes pass as they are, and each side ends for itself."""
 
     async def handler(stream: trio_h2.ServerStream) -> None:
         assert stream.authority == "db.example:5432"

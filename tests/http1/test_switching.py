@@ -17,7 +17,7 @@ ASK = ("connection: keep-alive, Upgrade", "upgrade: Shout/1, h2c")
 
 
 async def shout(stream: trio_h2.ServerStream) -> None:
-    """Switches to a protocol in which every octet comes back in upper case."""
+    """Switches to a protocol in which every byte comes back in upper case."""
     assert isinstance(stream, trio_h2.Http1Exchange)
     assert stream.upgrade == "Shout/1, h2c"
     await stream.switch_protocols("Shout/1", {"x-loud": "yes"})

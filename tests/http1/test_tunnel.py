@@ -18,7 +18,7 @@ _CONNECT = "CONNECT a:1 HTTP/1.1\r\nhost: a:1\r\n\r\n"
 
 
 @pytest.mark.parametrize("half_open", [True, False])
-@pytest.mark.parametrize("early", ["", "octets of the tunnel"])
+@pytest.mark.parametrize("early", ["", "bytes of the tunnel"])
 @pytest.mark.parametrize("first", [True, False])
 async def test_who_waits_for_a_tunnel_before_it_stands(
     first: bool, early: str, half_open: bool, autojump_clock: MockClock

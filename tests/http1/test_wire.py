@@ -1,4 +1,4 @@
-"""The engine for HTTP/1.1 alone: however octets are cut and garbled, there are events or one refusal, nothing else."""
+"""The engine for HTTP/1.1 alone: however bytes are cut and garbled, there are events or one refusal, nothing else."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_garbled_requests(seed: int) -> None:
         pieces = sorted(source.sample(range(1, len(data)), min(20, len(data) - 1)))
         again = _play(bytes(data), pieces)
         assert not isinstance(outcome[-1], int) or outcome[-1] in (400, 431, 501, 505)
-        # A refusal may come before or after octets of a body that is refused anyway.
+        # A refusal may come before or after bytes of a body that is refused anyway.
         assert [one for one in again if not isinstance(one, bytes)] == [
             one for one in outcome if not isinstance(one, bytes)
         ]

@@ -93,7 +93,7 @@ class App:
         await self._respond_json(stream, {"alpn": stream.transport.alpn_protocol, "version": stream.http_version})
 
     async def at_bytes(self, stream: ServerStream, length: str) -> None:
-        """Streams a body of so many octets, and its checksum as a trailer.
+        """Streams a body of so many bytes, and its checksum as a trailer.
 
         Without content-length: a client that knows the length may leave before it has seen the trailer.
         """

@@ -18,7 +18,7 @@ _ENDLESS = _BLOCK + _BLOCK[:PIECE]
 
 
 def pieces(length: int, size: int = PIECE) -> Iterator[bytes]:
-    """Yields a body of *length* octets in pieces of at most *size*, which may be up to 64 KiB."""
+    """Yields a body of *length* bytes in pieces of at most *size*, which may be up to 64 KiB."""
     offset = 0
     while length > 0:
         piece = _ENDLESS[offset : offset + min(size, length)]
@@ -33,7 +33,7 @@ def body(length: int) -> bytes:
 
 
 def sha256(length: int) -> str:
-    """Returns the checksum of a body of *length* octets, in hexadecimal."""
+    """Returns the checksum of a body of *length* bytes, in hexadecimal."""
     digest = hashlib.sha256()
     for piece in pieces(length):
         digest.update(piece)

@@ -65,7 +65,7 @@ async def receive_sum(stream: trio_h2.ClientStream) -> tuple[int, str]:
 
 
 async def echo_sum(session: trio_h2.ClientSession, path: str, length: int) -> tuple[int, str]:
-    """Uploads a body of so many octets while the response is already read; returns that one's length and checksum."""
+    """Uploads a body of so many bytes while the response is already read; returns that one's length and checksum."""
     async with session.request("POST", path, headers={"content-length": str(length)}, end_stream=False) as stream:
 
         async def send() -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.interop.conftest import OurServer
     from tests.interop.processes import Finished, PeerFinder
 
-# What `-w` adds to standard error: version, status and octets received.
+# What `-w` adds to standard error: version, status and bytes received.
 _SUMMARY = "%{stderr}%{http_version} %{http_code} %{size_download}\n"
 
 

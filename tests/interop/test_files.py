@@ -74,7 +74,7 @@ async def site(request: pytest.FixtureRequest, tls_files: TlsFiles, tmp_path: Pa
 
 
 class Curl:
-    """curl on the site; the last line of its standard error is version, status and octets received."""
+    """curl on the site; the last line of its standard error is version, status and bytes received."""
 
     def __init__(self, program: str, site: Site) -> None:
         self._url = site.url
@@ -228,7 +228,7 @@ async def test_httpx(site: Site, tls_files: TlsFiles, peers: PeerFinder) -> None
 
 
 def resident(pid: int, which: str) -> int:
-    """Returns a figure of a process's resident memory, in octets."""
+    """Returns a figure of a process's resident memory, in bytes."""
     status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     lines = dict(line.split(":", 1) for line in status.splitlines())
     return int(lines[which].split()[0]) * 1024

@@ -28,7 +28,7 @@ def h2load(peers: PeerFinder) -> str:
 
 
 def check_report(report: str, requests: int) -> int:
-    """Asserts that all requests succeeded; returns the octets of their bodies."""
+    """Asserts that all requests succeeded; returns the bytes of their bodies."""
     counts = re.search(r"^requests: (.*)$", report, re.MULTILINE)
     assert counts is not None, report
     assert counts[1] == (

@@ -90,7 +90,7 @@ async def who_answers(site: Site) -> int:
     async with trio_h2.connect(site.url) as session:
         answer = await fetch(session, "/")
         assert answer.status == 200, answer
-        found = re.fullmatch(rb"process (\d+) got 0 octets\n", answer.body)
+        found = re.fullmatch(rb"process (\d+) got 0 bytes\n", answer.body)
         assert found is not None, answer
         return int(found[1])
 

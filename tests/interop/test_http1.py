@@ -88,7 +88,7 @@ async def test_curl_sees_a_cut_response_as_cut(
     for option in ("--http1.1", "--http1.0"):
         done = await run(*_curl(peers, both_server, option), both_server.url + "/late-boom", check=False)
         assert done.returncode in (18, 56), done
-        assert HELLO.startswith(done.stdout)  # a reset may overtake octets
+        assert HELLO.startswith(done.stdout)  # a reset may overtake bytes
     caplog.clear()
 
 
@@ -168,7 +168,7 @@ async def test_nginx_in_front(both_server: OurServer, peers: PeerFinder, tmp_pat
         assert len(both_server.server.http1_connections) <= 2
 
 
-# -- octets, over real sockets -------------------------------------------------------------------------------------
+# -- bytes, over real sockets -------------------------------------------------------------------------------------
 
 
 async def _open(server: OurServer, tls_files: TlsFiles) -> RawClient:

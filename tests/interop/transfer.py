@@ -1,7 +1,7 @@
 """Moves very large bodies between two processes, both ours, and tells how much memory that took.
 
 `python -m tests.interop.transfer serve [CERTIFICATE KEY]` prints `listening URL`; `python -m tests.interop.transfer
-MEASUREMENT URL [CA]` downloads or uploads, and prints the result as JSON: the octets, the seconds, and by how much the
+MEASUREMENT URL [CA]` downloads or uploads, and prints the result as JSON: the bytes, the seconds, and by how much the
 resident memory of either process has grown at its peak since the warm-up.
 """
 
@@ -22,7 +22,7 @@ TOTAL = 1024 * MIB
 
 
 def memory() -> dict[str, int]:
-    """Returns the resident memory of this process and its peak, in octets."""
+    """Returns the resident memory of this process and its peak, in bytes."""
     with open("/proc/self/status", encoding="ascii") as file:
         lines = dict(line.split(":", 1) for line in file)
     return {"now": int(lines["VmRSS"].split()[0]) * 1024, "peak": int(lines["VmHWM"].split()[0]) * 1024}

@@ -27,13 +27,13 @@ async def say(line: str) -> None:
 
 
 async def send(stream: trio.abc.HalfCloseableStream, length: int) -> None:
-    """Sends so many octets."""
+    """Sends so many bytes."""
     for piece in pieces(length):
         await stream.send_all(piece)
 
 
 class Reader:
-    """Reads a line, then so many octets, then the rest."""
+    """Reads a line, then so many bytes, then the rest."""
 
     def __init__(self, stream: trio.abc.HalfCloseableStream) -> None:
         self._stream = stream
@@ -47,7 +47,7 @@ class Reader:
         return line.decode()
 
     async def checksum(self, length: int) -> tuple[int, int]:
-        """Reads so many octets; returns how many, and their CRC."""
+        """Reads so many bytes; returns how many, and their CRC."""
         crc, left = 0, length
         while left:
             chunk = self._rest or await self._some()

@@ -122,7 +122,7 @@ def authority() -> ThrowawayAuthority:
 
 
 @pytest.mark.parametrize("header", [LINE, TCP4], ids=["version 1", "version 2"])
-@pytest.mark.parametrize("trickle", [False, True], ids=["at once", "octet by octet"])
+@pytest.mark.parametrize("trickle", [False, True], ids=["at once", "byte by byte"])
 async def test_the_client_is_known(header: bytes, trickle: bool, autojump_clock: object) -> None:
     client, server = memory_transports()
     transport = TrickleStream(server) if trickle else server

@@ -308,7 +308,7 @@ async def test_bad_connections_are_reported_and_nothing_else(caplog: Log, autoju
 
 
 async def test_a_client_that_resets_an_idle_connection_is_no_news(autojump_clock: object) -> None:
-    """As curl does with TLS: all is read that it wanted, and then it closes with octets unread."""
+    """As curl does with TLS: all is read that it wanted, and then it closes with bytes unread."""
     wires: list[CuttingStream] = []
     sessions: list[ServerSession] = []
     reports: Reports = []

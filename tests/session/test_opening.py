@@ -92,7 +92,7 @@ async def test_a_body_is_what_it_was_at_the_call(autojump_clock: MockClock) -> N
     async with scripted_server() as (client, peer):
         body = bytearray(b"abc")
         request = client.request("PUT", body=body)
-        body[:] = b"other octets"
+        body[:] = b"other bytes"
         async with request:
             await peer.expect_headers(1, fields={"content-length": "3"})
             await peer.expect_data(1, b"abc", end_stream=True)

@@ -38,7 +38,7 @@ def check_open(session: trio_h2.Session) -> None:
 def check_over(session: trio_h2.Session) -> None:
     """Asserts that a session which is over, all of whose streams are closed, has nothing left anywhere."""
     numbers = session.statistics()
-    assert numbers.ledger.held == 0, f"unread octets were never credited: {numbers.ledger}"
+    assert numbers.ledger.held == 0, f"unread bytes were never credited: {numbers.ledger}"
     assert numbers.ledger.received == numbers.ledger.taken + numbers.ledger.discarded
     assert sum(credit.held for credit in credits(session._core.engine).values()) == 0
     assert numbers.queued_body == 0

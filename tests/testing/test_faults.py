@@ -1,4 +1,4 @@
-"""Streams that split and dawdle: still streams, still all octets, in order."""
+"""Streams that split and dawdle: still streams, still all bytes, in order."""
 
 from __future__ import annotations
 

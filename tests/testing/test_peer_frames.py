@@ -284,7 +284,7 @@ async def test_a_disobeyed_header_table_size_is_noticed() -> None:
         (pack_frame(FrameType.RST_STREAM, 0, 1, b"xxx"), "invalid frame"),
         (pack_frame(FrameType.WINDOW_UPDATE, 0, 1, bytes(4)), "invalid frame"),
         (pack_frame(FrameType.DATA, FrameFlag.PADDED, 1, b"\x05xxxx"), "invalid frame"),
-        (pack_frame(FrameType.PING, 0, 0, b"", length=16_385), "16385 octets where 16384"),
+        (pack_frame(FrameType.PING, 0, 0, b"", length=16_385), "16385 bytes where 16384"),
         (pack_frame(FrameType.CONTINUATION, 0, 1), "without a field block"),
         (pack_frame(FrameType.HEADERS, 0, 1) + pack_frame(FrameType.PING, 0, 0, bytes(8)), "interrupts"),
         (pack_frame(FrameType.HEADERS, 0, 1) + pack_frame(FrameType.CONTINUATION, 4, 3), "interrupts"),

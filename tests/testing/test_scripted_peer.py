@@ -333,7 +333,7 @@ async def test_an_overrun_stream_window_fails_at_once() -> None:
         await server.expect_data(1)
         assert server.receive_window(1) == 0
         await server.expect_data(1, b"")
-        with pytest.raises(AssertionError, match=r"overran the window of stream 1: .* 1 octets .* 0 were allowed"):
+        with pytest.raises(AssertionError, match=r"overran the window of stream 1: .* 1 bytes .* 0 were allowed"):
             await server.receive_frame()
 
 
@@ -401,7 +401,7 @@ async def test_frame_sizes_follow_the_acknowledged_settings() -> None:
         frame = await server.expect_headers()
         assert len(frame.payload) == 20_000
         await client.send_data(1, bytes(20_001))
-        with pytest.raises(AssertionError, match="20001 octets where 20000 are allowed"):
+        with pytest.raises(AssertionError, match="20001 bytes where 20000 are allowed"):
             await server.receive_frame()
 
 

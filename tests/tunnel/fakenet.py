@@ -146,14 +146,14 @@ class FakeSocket(trio.socket.SocketType):
             raise OSError(number, os.strerror(number))
 
     async def recv(self, size: int, flags: int = 0) -> bytes:
-        """Receives octets."""
+        """Receives bytes."""
         try:
             return bytes(await self._near.receive_some(size))
         except trio.BrokenResourceError:
             raise OSError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)) from None
 
     async def send(self, data: Buffer, flags: int = 0) -> int:
-        """Sends octets."""
+        """Sends bytes."""
         octets = bytes(memoryview(data))
         try:
             await self._near.send_all(octets)

@@ -134,7 +134,7 @@ async def test_an_early_answer_to_a_long_upload_arrives() -> None:
     async def refuses(stream: trio.SocketStream) -> None:
         await stream.receive_some(1)
         await stream.send_all(b"413 too large")
-        await stream.aclose()  # with unread octets, so with a reset
+        await stream.aclose()  # with unread bytes, so with a reset
 
     async with target(refuses) as place, proxied(ConnectProxy(HERE)) as session:
         async with open_tunnel(session, place.authority) as stream, trio.open_nursery() as nursery:

@@ -57,7 +57,7 @@ def mask(payload: bytes, key: bytes = KEY) -> bytes:
 def pack(
     opcode: int, payload: bytes = b"", *, fin: bool = True, rsv: int = 0, masked: bool, length: bytes | None = None
 ) -> bytes:
-    """Returns a frame as octets, right or wrong; *length* replaces the extended length."""
+    """Returns a frame as bytes, right or wrong; *length* replaces the extended length."""
     size = len(payload)
     short, extended = (
         (size, b"")
@@ -102,7 +102,7 @@ class Wire:
         await self.stream.send_all(pack(opcode, octets, fin=fin, rsv=rsv, masked=self.client))
 
     async def send_slowly(self, octets: bytes) -> None:
-        """Sends octets one by one."""
+        """Sends bytes one by one."""
         for octet in octets:
             await self.stream.send_all(bytes([octet]))
             await trio.testing.wait_all_tasks_blocked()

@@ -278,9 +278,9 @@ BAD = {
     "reserved bit": ((TEXT, b"", True, 1), 1002),
     "compressed, which was not agreed on": ((TEXT, b"", True, 4), 1002),
     "fragmented ping": ((PING, b"", False, 0), 1002),
-    "ping of 126 octets": ((PING, bytes(126), True, 0), 1002),
+    "ping of 126 bytes": ((PING, bytes(126), True, 0), 1002),
     "continuation of nothing": ((CONT, b"", True, 0), 1002),
-    "close with one octet": ((CLOSE, b"x", True, 0), 1002),
+    "close with one byte": ((CLOSE, b"x", True, 0), 1002),
     "close with 1005": ((CLOSE, close_payload(1005), True, 0), 1002),
     "close with 999": ((CLOSE, close_payload(999), True, 0), 1002),
     "close with 2999": ((CLOSE, close_payload(2999), True, 0), 1002),
@@ -491,7 +491,7 @@ async def test_a_handler_may_see_to_the_drain_itself(autojump_clock: MockClock) 
 @both_roles
 @pytest.mark.parametrize("operation", ["receive", "send", "ping", "aclose", "part"])
 async def test_cancelled_operations(role: str, operation: str, autojump_clock: MockClock) -> None:
-    """What is cancelled before an octet of it was sent has done nothing."""
+    """What is cancelled before a byte of it was sent has done nothing."""
     async with ends(role) as both:
         ws = both.ws
         calls: dict[str, Callable[[], Awaitable[object]]] = {

@@ -284,7 +284,7 @@ async def test_a_message_that_refers_to_the_one_before(role: str, autojump_clock
     [
         ([(TEXT, b"\xff\xff\xff", True, RSV1)], 1007),
         ([(TEXT, deflated(b"\xff")[0], True, RSV1)], 1007),
-        ([(BINARY, b"\x00\x0a\x00\xf5\xffab", True, RSV1)], 1007),  # 2 of the 10 octets of a block
+        ([(BINARY, b"\x00\x0a\x00\xf5\xffab", True, RSV1)], 1007),  # 2 of the 10 bytes of a block
         ([(TEXT, b"a", False, 0), (CONT, b"b", True, RSV1)], 1002),
         ([(PING, b"", True, RSV1)], 1002),
         ([(TEXT, deflated(b"good")[0], True, RSV1), (CONT, b"\xff", True, 0)], 1002),  # of nothing

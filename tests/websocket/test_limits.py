@@ -47,7 +47,7 @@ async def test_the_largest_message(role: str, compressed: bool, autojump_clock: 
             payload = deflated(message)[0] if compressed else message
             await both.wire.send(BINARY, payload, rsv=4 if compressed else 0)
             assert await both.ws.receive_message() == message
-        text = "é" * 500  # octets are counted, not characters
+        text = "é" * 500  # bytes are counted, not characters
         await both.wire.send(TEXT, text)
         assert await both.ws.receive_message() == text
         await both.finish()
@@ -58,8 +58,8 @@ async def test_a_frame_that_is_too_large_is_refused_by_its_header(role: str, aut
     async with ends(role, config=SMALL) as both:
         frame = pack(BINARY, bytes(1001), masked=role == "server")
         await both.wire.stream.send_all(frame[:8])
-        await both.wire.expect_close(1009, "the message has more than 1000 octets")
-        with pytest.raises(WebSocketBrokenError, match="more than 1000 octets") as info:
+        await both.wire.expect_close(1009, "the message has more than 1000 bytes")
+        with pytest.raises(WebSocketBrokenError, match="more than 1000 bytes") as info:
             await both.ws.receive_message()
         assert info.value.close_code == 1009
 

@@ -1,4 +1,4 @@
-"""Messages both ways, against hand-made frames: text, octets, fragments, control frames in between."""
+"""Messages both ways, against hand-made frames: text, bytes, fragments, control frames in between."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ async def test_a_message_in_parts(role: str, autojump_clock: MockClock) -> None:
             await wire.expect(PONG, "x")
             await message.send("ü")
             with pytest.raises(TypeError, match="of one kind"):
-                await message.send(b"octets")
+                await message.send(b"bytes")
             await wire.expect(CONT, "ü", fin=False)
             await wire.expect_nothing()
         await wire.expect(CONT, b"")

@@ -60,7 +60,7 @@ async def test_wrong_payloads(role: str, autojump_clock: MockClock) -> None:
     async with ends(role) as both, trio.open_nursery() as nursery:
         with pytest.raises(TypeError, match="payload must be bytes"):
             await both.ws.ping("text")  # type: ignore[arg-type]
-        with pytest.raises(ValueError, match="at most 125 octets, not 126"):
+        with pytest.raises(ValueError, match="at most 125 bytes, not 126"):
             await both.ws.ping(bytes(126))
         nursery.start_soon(both.ws.ping, b"same")
         await both.wire.expect(PING, b"same")

@@ -172,7 +172,7 @@ async def test_a_cancelled_receive_loses_nothing(autojump_clock: MockClock) -> N
 
 
 async def test_over_http1_everything_is_cancelled(autojump_clock: MockClock) -> None:
-    """The server of one connection, with its WebSocket and its client: no task and no octet is left."""
+    """The server of one connection, with its WebSocket and its client: no task and no byte is left."""
 
     async def echo(ws: WebSocket) -> None:
         async for message in ws:

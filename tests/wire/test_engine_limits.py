@@ -384,7 +384,7 @@ def test_resets_and_431_that_nobody_reads_are_bounded() -> None:
 
 
 @pytest.mark.parametrize("end", [True, False])
-@pytest.mark.parametrize("reason", ["fields", "octets"])
+@pytest.mark.parametrize("reason", ["fields", "bytes"])
 def test_header_list_too_large_is_answered_with_431(reason: str, end: bool) -> None:
     """On that stream, session alive; whoever is above hears only that more of a body may come."""
     peer = server_peer(ServerConfig(max_header_fields=20, max_header_list_size=2000))

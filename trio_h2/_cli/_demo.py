@@ -156,7 +156,7 @@ async def upload(tour: Tour, session: ClientSession) -> None:
         await stream.receive_response()
         receipt = b"".join([chunk async for chunk in stream]).decode()
     tour.note(f"the server's receipt: {receipt}")
-    tour.check("every octet arrived, in order", receipt == f"{16 * MEGABYTE} {digest.hexdigest()}")
+    tour.check("every byte arrived, in order", receipt == f"{16 * MEGABYTE} {digest.hexdigest()}")
 
 
 async def echo(tour: Tour, session: ClientSession) -> None:
@@ -212,11 +212,11 @@ async def cancellation(tour: Tour, session: ClientSession, handlers: DemoServer)
         received = 0
         while received < MEGABYTE:
             received += len(await stream.receive_some())
-    tour.note(f"left an endless response after {received} octets")
+    tour.note(f"left an endless response after {received} bytes")
     await handlers.flood_ended.wait()
     tour.check("its handler was cancelled", True)
     ledger = session.statistics().ledger
-    tour.note(f"octets received {ledger.received}: taken {ledger.taken}, thrown away {ledger.discarded}")
+    tour.note(f"bytes received {ledger.received}: taken {ledger.taken}, thrown away {ledger.discarded}")
     tour.check("nothing of it is held any more", ledger.held == 0)
     async with session.request("GET", "/hello") as stream:
         status = (await stream.receive_response()).status

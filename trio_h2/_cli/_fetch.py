@@ -204,7 +204,7 @@ class Fetch:
             return await response.receive_some()
         except FAILURES as exc:
             raise RequestError(
-                f"{target.url}: the transfer failed after {transfer.received} octets, {output.name} is incomplete: "
+                f"{target.url}: the transfer failed after {transfer.received} bytes, {output.name} is incomplete: "
                 f"{self._failures.words(exc, target.origin)}"
             ) from exc
 

@@ -127,7 +127,7 @@ def _parse_2(data: bytes) -> tuple[ProxyHeader, int] | None:
         raise _MalformedError(f"version and command are {command:#x}")
     known = _SIZES.get(family) if command == _PROXY else None
     if known is not None and size < known:
-        raise _MalformedError(f"{size} octets are too few for addresses of family {family:#x}")
+        raise _MalformedError(f"{size} bytes are too few for addresses of family {family:#x}")
     if len(data) < _FIXED + size:
         return None
     block = data[_FIXED : _FIXED + (known or 0)]

@@ -1,6 +1,6 @@
 """What a received message must look like (RFC 9113 §§8.1–8.3 and 8.5, RFC 8441 §4, RFC 9110 §5).
 
-Everything here is about the header section alone; how many DATA octets follow is the engine's to count. A
+Everything here is about the header section alone; how many DATA bytes follow is the engine's to count. A
 check that fails raises `MalformedMessageError`, which the engine turns into a stream error of type
 PROTOCOL_ERROR.
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 
 MAX_PADDING = 256
-"""RFC 9113 §6.1: up to 255 octets, and the one that says how many."""
+"""RFC 9113 §6.1: up to 255 bytes, and the one that says how many."""
 
 
 class PaddingStrategy(enum.Enum):
@@ -14,18 +14,18 @@ class PaddingStrategy(enum.Enum):
     NONE = "none"
     """No padding."""
     MAX = "max"
-    """As much as there can be: 255 octets and their length."""
+    """As much as there can be: 255 bytes and their length."""
     ALIGNED = "aligned"
-    """So much that the frame, with its 9-octet header, is a multiple of 8 octets."""
+    """So much that the frame, with its 9-byte header, is a multiple of 8 bytes."""
 
 
 def padding_for(strategy: PaddingStrategy, size: int, room: int) -> int:
-    """Returns how many octets longer padding makes a payload of *size* octets, the octet with its length included.
+    """Returns how many bytes longer padding makes a payload of *size* bytes, the byte with its length included.
 
     Args:
         strategy: what is wanted.
-        size: octets of the payload without padding.
-        room: octets that the payload may have at most.
+        size: bytes of the payload without padding.
+        room: bytes that the payload may have at most.
     """
     if strategy is PaddingStrategy.NONE:
         return 0

@@ -61,7 +61,7 @@ class Settings(Value):
     max_concurrent_streams: int | None = None
     """Streams the peer may have open at once: 0 … 2³²−1, which is as good as unlimited."""
     max_header_list_size: int | None = None
-    """Greatest header section we take, uncompressed, with 32 octets for each field: 0 … 2³²−1."""
+    """Greatest header section we take, uncompressed, with 32 bytes for each field: 0 … 2³²−1."""
     enable_connect_protocol: bool | None = None
     """Whether a server takes extended CONNECT (RFC 8441)."""
     # A mapping cannot be hashed. Equality looks at it all the same; the hash may be the coarser of the two.

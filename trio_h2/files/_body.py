@@ -54,7 +54,7 @@ async def send_span(exchange: FileExchange, source: Source, offset: int, length:
         if not chunk:
             if length is None:
                 return
-            raise TruncatedFileError(errno.EIO, f"the file ended {length - sent} octets before its announced end")
+            raise TruncatedFileError(errno.EIO, f"the file ended {length - sent} bytes before its announced end")
         await exchange.send_all(chunk)
         sent += len(chunk)
 

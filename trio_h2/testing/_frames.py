@@ -287,25 +287,25 @@ def frame_length(header: bytes) -> int:
     return int.from_bytes(header[:3], "big")
 
 
-def parse_frame(octets: bytes) -> Frame:
-    """Returns the one whole frame in *octets*.
+def parse_frame(data: bytes) -> Frame:
+    """Returns the one whole frame in *data*.
 
     Raises:
         AssertionError: RFC 9113 doesn't allow such a frame: wrong length, wrong kind of stream,
             impossible padding.
     """
     try:
-        parsed, _ = wire.Frame.parse_frame_header(memoryview(octets)[:FRAME_HEADER_LENGTH])
-        parsed.parse_body(memoryview(octets)[FRAME_HEADER_LENGTH:])
+        parsed, _ = wire.Frame.parse_frame_header(memoryview(data)[:FRAME_HEADER_LENGTH])
+        parsed.parse_body(memoryview(data)[FRAME_HEADER_LENGTH:])
     except hyperframe.exceptions.HyperframeError as exc:
-        raise AssertionError(f"the other side sent an invalid frame: {exc} ({octets[:64]!r})") from exc
-    return _convert(parsed, octets)
+        raise AssertionError(f"the other side sent an invalid frame: {exc} ({data[:64]!r})") from exc
+    return _convert(parsed, data)
 
 
-def _convert(parsed: wire.Frame, octets: bytes) -> Frame:
-    flags = octets[4]
-    # octets[3] and not parsed.type: hyperframe has types of its own (ALTSVC), we show those as unknown.
-    head = (octets[3], flags, parsed.stream_id, octets[FRAME_HEADER_LENGTH:])
+def _convert(parsed: wire.Frame, data: bytes) -> Frame:
+    flags = data[4]
+    # data[3] and not parsed.type: hyperframe has types of its own (ALTSVC), we show those as unknown.
+    head = (data[3], flags, parsed.stream_id, data[FRAME_HEADER_LENGTH:])
     end_stream = ack = bool(flags & FrameFlag.END_STREAM)
     end_headers = bool(flags & FrameFlag.END_HEADERS)
     match parsed:
@@ -372,8 +372,8 @@ def _show(name: str, value: object) -> str:
             return repr(value)
 
 
-def _brief(octets: bytes, limit: int = 40) -> str:
-    return repr(octets) if len(octets) <= limit else f"{octets[:limit]!r}… ({len(octets)} bytes)"
+def _brief(data: bytes, limit: int = 40) -> str:
+    return repr(data) if len(data) <= limit else f"{data[:limit]!r}… ({len(data)} bytes)"
 
 
 def _setting_name(identifier: int) -> str:

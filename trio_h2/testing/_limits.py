@@ -125,7 +125,7 @@ class Limits:
         for window_id, name in ((stream_id, f"stream {stream_id}"), (0, "the connection")):
             left = self.ours.get(window_id)
             assert not octets or left >= 0, (
-                f"the other side overran the window of {name}: a DATA frame of {octets} octets on stream"
+                f"the other side overran the window of {name}: a DATA frame of {octets} bytes on stream"
                 f" {stream_id} where {left + octets} were allowed"
             )
 
@@ -138,5 +138,5 @@ class Limits:
         """
         self.theirs.grant(stream_id, increment)
         assert self.theirs.get(stream_id) <= MAX_WINDOW, (
-            f"the other side made the window of stream {stream_id} exceed 2^31-1 octets"
+            f"the other side made the window of stream {stream_id} exceed 2^31-1 bytes"
         )

@@ -121,7 +121,7 @@ class FrameReceiver:
         await self._fill(FRAME_HEADER_LENGTH)
         length = frame_length(bytes(self._buffer[:FRAME_HEADER_LENGTH]))
         limit = self._limits.our_max_frame_size
-        assert length <= limit, f"the other side sent a frame of {length} octets where {limit} are allowed"
+        assert length <= limit, f"the other side sent a frame of {length} bytes where {limit} are allowed"
         await self._fill(FRAME_HEADER_LENGTH + length)
         return parse_frame(self._take(FRAME_HEADER_LENGTH + length))
 

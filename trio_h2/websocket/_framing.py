@@ -127,7 +127,7 @@ class Framing:
 
     def _objection(self, event: CloseConnection) -> str:
         if event.code == CloseReason.MESSAGE_TOO_BIG:
-            return f"the message has more than {self._max_message_size} octets"
+            return f"the message has more than {self._max_message_size} bytes"
         if event.code == CloseReason.POLICY_VIOLATION:
             return f"the message has more than max_fragments={self._max_fragments} fragments"
         if event.code == CloseReason.INVALID_FRAME_PAYLOAD_DATA:
@@ -198,4 +198,4 @@ def check_close(code: int, reason: str) -> None:
     if not isinstance(reason, str):
         raise TypeError(f"reason must be a str, not {reason!r}")
     if len(reason.encode()) > MAX_REASON:
-        raise ValueError(f"reason must have at most {MAX_REASON} octets in UTF-8, not {len(reason.encode())}")
+        raise ValueError(f"reason must have at most {MAX_REASON} bytes in UTF-8, not {len(reason.encode())}")

@@ -189,7 +189,7 @@ class WebSocket(metaclass=NoPublicConstructor):
             payload = secrets.token_bytes(8)
         payload = bytes_of("payload", payload)
         if len(payload) > MAX_CONTROL:
-            raise ValueError(f"payload must have at most {MAX_CONTROL} octets, not {len(payload)}")
+            raise ValueError(f"payload must have at most {MAX_CONTROL} bytes, not {len(payload)}")
         return await self._connection.ping(payload)
 
     # -- the end ---------------------------------------------------------------------------------------------------
