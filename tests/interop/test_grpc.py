@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
 
 import grpc_client
 import grpc_server
@@ -16,7 +17,7 @@ from grpc_messages import INVALID_ARGUMENT, MAX_MESSAGE, UNIMPLEMENTED, GrpcErro
 import trio_h2
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator, Iterator
+    from collections.abc import AsyncGenerator, Callable, Generator, Iterator
     from types import ModuleType, SimpleNamespace
 
     from tests.interop.processes import PeerFinder
@@ -97,6 +98,12 @@ async def test_grpcio_understands_our_errors(grpc: ModuleType, port: int) -> Non
     await trio.to_thread.run_sync(calls)
 
 
+class _Context(Protocol):
+    """What is needed of a context of grpcio, which has no types."""
+
+    def add_callback(self, callback: Callable[[], object]) -> object: ...
+
+
 class _Service:
     """The same methods, by grpcio."""
 
@@ -109,22 +116,37 @@ class _Service:
             "/demo.Demo/Fail": grpc.unary_unary_rpc_method_handler(
                 lambda _, context: context.abort(grpc.StatusCode.INVALID_ARGUMENT, "not ü, 100 %")
             ),
+            "/demo.Demo/Sleep": grpc.unary_unary_rpc_method_handler(self._sleep),
         }
+
+    @staticmethod
+    def _sleep(_: bytes, context: _Context) -> bytes:
+        """Waits until the call is given up."""
+        over = threading.Event()
+        context.add_callback(over.set)
+        over.wait(10)
+        return b""
 
     def service(self, details: SimpleNamespace) -> object:
         """Returns how a call is handled."""
         return self._methods.get(details.method)
 
 
-@pytest.fixture
-def grpcio_url(grpc: ModuleType) -> Generator[str, None, None]:
-    """A server of grpcio."""
-    with ThreadPoolExecutor(4) as threads:
+@contextmanager
+def serve_grpcio(grpc: ModuleType) -> Generator[str, None, None]:
+    """A server of grpcio; yields its URL."""
+    with ThreadPoolExecutor(8) as threads:
         server = grpc.server(threads, handlers=[_Service(grpc)])
         port = server.add_insecure_port("localhost:0")
         server.start()
         yield f"http://localhost:{port}"
         server.stop(None).wait()
+
+
+@pytest.fixture
+def grpcio_url(grpc: ModuleType) -> Generator[str, None, None]:
+    with serve_grpcio(grpc) as url:
+        yield url
 
 
 async def test_our_client_calls_grpcio(grpcio_url: str, capsys: pytest.CaptureFixture[str]) -> None:
