@@ -39,6 +39,8 @@ def test_serve_takes_everything() -> None:
     assert parse(argv) == ServeOptions(
         directory=".", workers=2, max_requests=9, max_requests_jitter=3, graceful_timeout=0.5
     )
+    argv = ["serve", "--app", "m:n", "--reload", "--reload-dir", "a", "--reload-dir", "b", "--reload-include", "*.x"]
+    assert parse(argv) == ServeOptions(app="m:n", reload=True, reload_dirs=("a", "b"), reload_include=("*.x",))
     argv = ["serve", "--health-bind", ":1", "--metrics-bind", "[::1]:2"]
     assert parse(argv) == ServeOptions(directory=".", health_bind=Bind(None, 1), metrics_bind=Bind("::1", 2))
     assert parse(["serve", "--hidden", "--listing"]) == ServeOptions(directory=".", hidden=True, listing=True)
@@ -120,6 +122,9 @@ def test_demo_has_no_options() -> None:
         ("serve --unix=", "--unix"),
         ("serve --fd x", "--fd"),
         ("serve --workers 0", "--workers"),
+        ("serve --reload", "--reload needs --app or --asgi"),
+        ("serve --app m:n --reload-dir d", "--reload-dir needs --reload"),
+        ("serve --app m:n --reload-include *.x", "--reload-include needs --reload"),
         ("serve --health-bind 80", "must be HOST:PORT"),
         ("serve --workers 2 --max-requests 0", "from 1 to 999999999"),
         ("serve --max-requests 9", "--max-requests needs --workers"),
@@ -196,6 +201,7 @@ def test_help_promises_nothing_that_is_not_there(capfd: pytest.CaptureFixture[st
         ],
         *["--write-ca", "--workers", "--trace", "--config", "--print-config"],
         *["--max-requests", "--max-requests-jitter", "--graceful-timeout", "--health-bind", "--metrics-bind"],
+        *["--reload", "--reload-dir", "--reload-include"],
         *["--asgi", "--factory", "--app-dir", "--root-path", "--lifespan"],
         *["--allow-http1", "--proxy-protocol", "--trusted-proxy", "--access-log"],
         *["--hidden", "--listing", "--fallback"],

@@ -35,6 +35,9 @@ max-requests = 1000
 max-requests-jitter = 50
 graceful-timeout = 2.5
 health-bind = "127.0.0.1:9000"
+reload = true
+reload-dir = ["src"]
+reload-include = ["*.html"]
 metrics-bind = ":9001"
 allow-http1 = true
 proxy_protocol = true
@@ -76,6 +79,9 @@ def test_every_option_has_its_key_and_paths_begin_at_the_file(file: Path) -> Non
         max_requests_jitter=50,
         graceful_timeout=2.5,
         health_bind=Bind("127.0.0.1", 9000),
+        reload=True,
+        reload_dirs=(f"{here}/src",),
+        reload_include=("*.html",),
         metrics_bind=Bind(None, 9001),
         allow_http1=True,
         proxy_protocol=True,
@@ -256,6 +262,7 @@ def printed(capfd: pytest.CaptureFixture[str], *argv: str) -> str:
         "serve site --hidden --fallback index.html --self-signed --write-ca ca.pem",
         "serve --unix a:640 --bind :80 --bind [::1]:81 --bind x:82 --unix b --fd 3 --host ::1 --trusted-proxy unix",
         "serve --app app.py:f --app-dir . --cert c --key k --key-password p --trace t --workers 3 --proxy-protocol",
+        "serve --app m.py:n --reload --reload-dir /a --reload-include *.html",
         "serve --workers 3 --graceful-timeout 1.5 --max-requests 5 --max-requests-jitter 2",
         "serve --asgi m.n:f --factory --root-path /é --lifespan on --access-log common --port 0",
         "proxy --allow *:443 --allow [::1]:80 --port 1 --health-bind [::1]:9 --metrics-bind :10",

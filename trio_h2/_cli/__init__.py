@@ -58,6 +58,10 @@ def _run(options: Options) -> int:
             from ._workers import serve_with_workers
 
             return _in_trio(serve_with_workers, options, workers)
+        case ServeOptions(reload=True):
+            from ._workers import serve_with_workers
+
+            return _in_trio(serve_with_workers, options, 1)
         case ServeOptions():
             from ._serve import prepare, serve
 

@@ -79,6 +79,12 @@ class ServeOptions(ListenOptions):
     """How many requests a worker serves before another one takes its place; `None` for any number."""
     max_requests_jitter: int = 0
     """Up to so many more, at random."""
+    reload: bool = False
+    """Whether the application is loaded again when its files change."""
+    reload_dirs: tuple[str, ...] = ()
+    """Where these are; without any, where the application is."""
+    reload_include: tuple[str, ...] = ()
+    """Patterns of files beside those of Python."""
     allow_http1: bool = False
     proxy_protocol: bool = False
     trusted_proxies: tuple[str, ...] = ()
@@ -224,6 +230,11 @@ def _serve_options(parser: argparse.ArgumentParser, arguments: argparse.Namespac
             parser.error(f"--{name} needs --asgi")
     if arguments.app_dir is not None and not served:
         parser.error("--app-dir needs --app or --asgi")
+    if arguments.reload and not served:
+        parser.error("--reload needs --app or --asgi")
+    for name, given in (("reload-dir", arguments.reload_dirs), ("reload-include", arguments.reload_include)):
+        if given and not arguments.reload:
+            parser.error(f"--{name} needs --reload")
     directory = "." if not served and arguments.directory is None else arguments.directory
     return ServeOptions(
         directory=directory,
@@ -236,6 +247,9 @@ def _serve_options(parser: argparse.ArgumentParser, arguments: argparse.Namespac
         hidden=arguments.hidden,
         listing=arguments.listing,
         fallback=arguments.fallback,
+        reload=arguments.reload,
+        reload_dirs=tuple(arguments.reload_dirs),
+        reload_include=tuple(arguments.reload_include),
         allow_http1=arguments.allow_http1 or arguments.asgi is not None,
         **_serving_options(parser, arguments),
     )
@@ -440,6 +454,27 @@ def _add_serve(commands: argparse._SubParsersAction[Parser]) -> None:
         help="send FILE of the directory for paths without a dot that do not exist: for single-page applications",
     )
     _add_serving(serve)
+    serve.add_argument(
+        "--reload",
+        action="store_true",
+        help="load the application again when its Python files change; for development",
+    )
+    serve.add_argument(
+        "--reload-dir",
+        dest="reload_dirs",
+        metavar="DIR",
+        type=FILE,
+        action="append",
+        default=[],
+        help="look at the files in DIR and below instead of those where the application is. May be given several times",
+    )
+    serve.add_argument(
+        "--reload-include",
+        metavar="PATTERN",
+        action="append",
+        default=[],
+        help="look at files like this, too, e.g. '*.html'. May be given several times",
+    )
     serve.add_argument("--allow-http1", action="store_true", help="serve HTTP/1.1 clients, too, on the same port")
 
 

@@ -48,6 +48,13 @@ def load(spec: str, option: str, directory: str | None = None) -> tuple[object, 
     return found, name, where
 
 
+def directories_of(spec: str, directory: str | None = None) -> list[str]:
+    """Returns where `load` would look for the user's own files."""
+    where = spec.rpartition(":")[0]
+    own = [] if _is_module(where) else [os.path.dirname(os.path.abspath(where))]
+    return [*own, os.path.abspath(directory or os.curdir)] if directory is not None or not own else own
+
+
 def _is_module(where: str) -> bool:
     """Whether it is the name of a module: words with dots between them, and the last one is not ``py``."""
     return all(map(str.isidentifier, where.split("."))) and not where.endswith(".py")

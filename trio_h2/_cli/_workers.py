@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import signal
 import tempfile
@@ -22,11 +23,13 @@ import trio
 
 from ._errors import FAILED, CommandError, reason
 from ._health import Health
+from ._loading import directories_of
 from ._metrics import DIRECTORY, WorkersMetrics, check_installed, shared_directory
 from ._renewal import RENEW
 from ._serve import say_listening, self_signed
 from ._service_manager import ServiceManager
 from ._sockets import ListeningSockets, check_sharing, close_all
+from ._source_watch import SourceWatch
 from ._status_pages import status_pages
 from ._worker import READY, Assignment
 
@@ -46,6 +49,7 @@ KILLED = 5.0
 """Seconds that a killed process gets to be gone."""
 
 logger = logging.getLogger("trio_h2.server")
+reload_log = logging.getLogger("trio_h2.reload")
 
 
 async def serve_with_workers(options: ServeOptions, number: int) -> int:
@@ -75,14 +79,25 @@ async def serve_with_workers(options: ServeOptions, number: int) -> int:
         if options.metrics_bind is not None:
             check_installed()
             metrics = WorkersMetrics(stack.enter_context(shared_directory()), partial(_serving, slots))
+        watch = _watch(options)
         given = replace(options, binds=(), health_bind=None)  # the workers get sockets
         slots += [_Slot(given, own, index, metrics) for index, own in enumerate(sockets.sets, 1)]
         health = Health()
         health.trouble = lambda: None if _serving(slots) else "no worker serves"
         async with status_pages(options, health, metrics) as pages:
             urls, patience = sockets.urls, options.graceful_timeout + MARGIN
-            return await _supervise(slots, signals, partial(say_listening, urls, pages), patience, manager, health)
+            announce = partial(say_listening, urls, pages)
+            return await _supervise(slots, signals, announce, patience, manager, health, watch)
         raise AssertionError("nothing is suppressed")
+
+
+def _watch(options: ServeOptions) -> SourceWatch | None:
+    """Returns what looks at the files of the application, if that is wanted."""
+    spec = options.app if options.app is not None else options.asgi
+    if not options.reload or spec is None:
+        return None
+    reload_log.setLevel(logging.INFO)  # a line on stderr for each
+    return SourceWatch(options.reload_dirs or directories_of(spec, options.app_dir), options.reload_include)
 
 
 def _serving(slots: Sequence[_Slot]) -> int:
@@ -109,6 +124,7 @@ async def _supervise(
     patience: float,
     manager: ServiceManager,
     health: Health,
+    watch: SourceWatch | None,
 ) -> int:
     code, ending = 0, False
     async with trio.open_nursery() as nursery:
@@ -119,6 +135,9 @@ async def _supervise(
             for slot in slots:
                 failure: int | None = await nursery.start(slot.keep)
                 if failure is not None and not ending:
+                    if watch is not None:
+                        reload_log.info("the application does not start; waiting for a change of its files")
+                        continue
                     if failure <= 0:
                         raise CommandError(f"a worker ended before it served, with {_how(failure)}")
                     code = failure
@@ -130,6 +149,8 @@ async def _supervise(
                 await manager.keep_watching()
 
         nursery.start_soon(start_all)
+        if watch is not None:
+            nursery.start_soon(_reload, watch, slots)
         async for number in signals:
             if number == signal.SIGUSR1:
                 nursery.start_soon(_replace_all, slots, manager)
@@ -159,6 +180,17 @@ async def _cancel_when_ended(slots: Sequence[_Slot], scope: trio.CancelScope) ->
     for slot in slots:
         await slot.ended.wait()
     scope.cancel()
+
+
+async def _reload(watch: SourceWatch, slots: Sequence[_Slot]) -> None:
+    """Replaces the workers whenever files have changed; those that start then, too."""
+    async with trio.open_nursery() as nursery:
+        while True:
+            changed = await watch.wait_changed()
+            more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+            reload_log.info("%s%s changed; the application is loaded again", changed[0], more)
+            for slot in slots:
+                nursery.start_soon(slot.replace)
 
 
 async def _replace_all(slots: Sequence[_Slot], manager: ServiceManager) -> None:
@@ -198,7 +230,9 @@ class _Slot:
         """The one that is starting, if not the very first."""
         self._given_up: set[trio.Process] = set()
         """Those that were told to end while they started; one may say that it is ready all the same."""
-        self._kept = False
+        self._reloads = options.reload
+        """Whether one that cannot be loaded waits for the next change."""
+        self._kept = options.reload
         self._wake = trio.Event()
         self._replacing: list[trio.Event] = []
         self._ending = trio.Event()
@@ -220,16 +254,21 @@ class _Slot:
             task_status.started(code)
             self._kept = True
             delay, since = 0.0, trio.current_time()
-            while code is None and not self._ending.is_set():
+            while (code is None or self._reloads) and not self._ending.is_set():
                 await self._wake.wait()
                 self._wake = trio.Event()
                 while self._current is None and not self._ending.is_set():
                     delay = 0.0 if trio.current_time() - since > STEADY else min(max(2 * delay, 0.05), MAX_DELAY)
+                    if self._reloads and code is not None and not self._replacing:
+                        delay = math.inf  # only a change can help, which wakes this task
                     with trio.move_on_after(delay):
                         await self._wake.wait()
                     self._wake = trio.Event()  # it ends one delay, not all that follow
                     since = trio.current_time()
-                    await self._start(nursery)
+                    waiting, self._replacing = self._replacing, []
+                    code = await self._start(nursery)
+                    for event in waiting:
+                        event.set()
                 waiting, self._replacing = self._replacing, []
                 worn = self._worn is not None and self._worn is self._current
                 self._worn = None
@@ -366,10 +405,20 @@ class _Slot:
                 stdin=DEVNULL,
                 pass_fds=[*listeners, theirs.fileno()],
                 start_new_session=True,
-                env=None if self._metrics is None else {**os.environ, DIRECTORY: self._metrics.directory},
+                env=self._variables(),
             )
             ours.pop_all()
         return control, process
+
+    def _variables(self) -> dict[str, str]:
+        """Returns the environment of a worker."""
+        variables = dict(os.environ)
+        if self._metrics is not None:
+            variables[DIRECTORY] = self._metrics.directory
+        if self._reloads:
+            # Python takes a module that changes twice in a second, and is as long as before, from its cache.
+            variables["PYTHONDONTWRITEBYTECODE"] = "1"
+        return variables
 
     def _ended(self, process: trio.Process, code: int) -> None:
         if process is not self._current:
