@@ -22,6 +22,7 @@ nox.options.error_on_missing_interpreters = False  # `pythons` says which ones i
 PEER_LIBRARIES = [
     *["anycorn>=0.20", "grpcio>=1.80", "httpx[http2]>=0.28", "httpx2[http2]>=2.16", "hypercorn[trio]>=0.17"],
     *["fastapi>=0.116", "litestar>=2.16", "quart-trio>=0.12", "starlette>=0.47"],
+    "opentelemetry-instrumentation-asgi>=0.50b0",
 ]
 PEER_PROGRAMS = {
     "chromium": "chromium",
@@ -45,7 +46,7 @@ MIN_COMPLETENESS = 0.99
 # The extras for users.
 EVERY_PART = "cli,client,httpx,httpx2,opentelemetry,prometheus,testing"
 # What the benchmarks compare with, and measure with. A missing one is left out.
-BENCH_LIBRARIES = [*PEER_LIBRARIES]
+BENCH_LIBRARIES = [*PEER_LIBRARIES, "granian>=2.5", "uvicorn[standard]>=0.35"]
 BENCH_PROGRAMS = {"h2load": "nghttp2", "nghttpd": "nghttp2", "node": "nodejs", "valgrind": "valgrind"}
 # Debian keeps nginx and haproxy in /usr/sbin, which only root has on its path.
 PEER_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])

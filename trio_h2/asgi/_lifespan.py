@@ -179,12 +179,12 @@ class Lifespan(metaclass=NoPublicConstructor):
             self._complete = True
             self._started.set()
         elif kind == "lifespan.startup.failed" and not started:
-            self._failure = str(message.get("message") or "it gave no reason")
+            self._failure = _reason(message)
             self._started.set()
         elif kind == "lifespan.shutdown.complete" and ending:
             self._over.set()
         elif kind == "lifespan.shutdown.failed" and ending:
-            self._failure = str(message.get("message") or "it gave no reason")
+            self._failure = _reason(message)
             self._over.set()
         else:
             raise RuntimeError(f"{kind!r} has no place at this point of a lifespan")
@@ -213,8 +213,6 @@ class Lifespan(metaclass=NoPublicConstructor):
         if error is not None and isinstance(explanation := explained(error), AsyncioNeededError):
             raise explanation
         if failure is not None:
-            if error is not None:  # what was said is its whole traceback, from Starlette
-                failure = failure.strip().rpartition("\n")[2]
             raise LifespanError(f"the application could not start: {failure}") from error
         if self._mode == "on":
             did = "returned" if error is None else f"raised {type(error).__name__}: {error}"
@@ -238,3 +236,12 @@ class Lifespan(metaclass=NoPublicConstructor):
                 with trio.move_on_after(_RETURN_SECONDS, shield=True):
                     await self._returned.wait()
         self._scope.cancel()
+
+
+def _reason(message: Message) -> str:
+    """Returns what the application says of its failure: of a whole traceback, as frameworks send it, the last line."""
+    told = str(message.get("message") or "it gave no reason").strip()
+    if "Traceback (most recent call last)" not in told:
+        return told
+    lines = [line.strip(" |+-") for line in told.splitlines()]  # those of groups are in frames
+    return next(line for line in reversed(lines) if line)
