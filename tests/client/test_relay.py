@@ -347,6 +347,23 @@ async def test_bad_transports(kind: str, down1: bool, up1: bool, autojump_clock:
         assert inner.statistics().requests == 0
 
 
+@four
+async def test_a_server_that_stops_reading(down1: bool, up1: bool, autojump_clock: MockClock) -> None:
+    async def stall(stream: trio_h2.ServerStream) -> None:
+        await stream.receive_some(1)
+        await trio.sleep_forever()
+
+    timeouts = Timeouts(send=5)
+    async with gateway(back(stall), down1=down1, up1=up1, timeouts=timeouts, capacity=65536) as (client, inner):
+        async with client.exchange("POST", URL) as exchange:
+            with trio.move_on_after(10):
+                for _ in range(50):
+                    await exchange.send_all(bytes(65536))
+            assert (await exchange.receive_response()).status == 504
+        await trio.sleep(1)
+        assert inner.statistics().requests == 0
+
+
 @pytest.mark.parametrize("up1", [False, True], ids=["2", "1"])
 async def test_clients_of_http10(up1: bool, autojump_clock: MockClock) -> None:
     async with network(back(_echo)) as behind, Client(transport=behind, prior_knowledge=not up1) as inner:

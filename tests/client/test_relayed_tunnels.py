@@ -427,7 +427,7 @@ def test_arguments() -> None:
         trio_h2.Upstream(client, "http://a.example", tunnel_idle_timeout=-1)
 
 
-@pytest.mark.parametrize(("down1", "up1"), [(False, True), (True, False)], ids=["2-1", "1-2"])
+@four
 @kinds
 async def test_cancelled_at_every_checkpoint(kind: str, down1: bool, up1: bool, autojump_clock: MockClock) -> None:
     async with gateway(back(echo), down1=down1, up1=up1, tunnels=True) as (client, inner):

@@ -133,18 +133,21 @@ class Gateway:
             await stream.send_trailers(trailers)
 
 
-async def relay_on(version: str, request: Message, response: Message) -> Passed:
-    """Sends *request* through a gateway that is made with `relay`, and *response* back."""
+async def relay_on(version: str, request: Message, response: Message, *, up1: bool = False) -> Passed:
+    """Sends *request* through a gateway that is made with `relay`, and *response* back.
+
+    With *up1*, the server behind it is one of ours, which speaks HTTP/1.1.
+    """
     passed = Passed()
     config = trio_h2.ServerConfig(enable_connect_protocol=True)
     async with trio.open_nursery() as nursery:
 
         async def connect(origin: str) -> trio.abc.Stream:
             ours, theirs = memory_transports()
-            await nursery.start(_serve, theirs, response, passed)
+            await nursery.start(_serve_http1 if up1 else _serve, theirs, response, passed)
             return ours
 
-        async with trio_h2.Client(transport=connect, http1=False, timeouts=trio_h2.Timeouts(response=2)) as client:
+        async with trio_h2.Client(transport=connect, http1=up1, timeouts=trio_h2.Timeouts(response=2)) as client:
             up = trio_h2.Upstream(client, "http://localhost", tunnels=True, forwarded=False)
 
             async def handle(stream: trio_h2.ServerStream) -> None:
@@ -180,6 +183,42 @@ async def _serve(
         async with ScriptedPeer(transport, client=False) as server:
             await server.handshake({SettingCode.ENABLE_CONNECT_PROTOCOL: 1})
             await _answer(server, response, passed)
+
+
+async def relay_on_to_http1(version: str, request: Message, response: Message) -> Passed:
+    """As `relay_on`, to a server of HTTP/1.1."""
+    return await relay_on(version, request, response, up1=True)
+
+
+async def _serve_http1(
+    transport: trio.abc.Stream,
+    response: Message,
+    passed: Passed,
+    *,
+    task_status: trio.TaskStatus[None],
+) -> None:
+    async def answer(stream: trio_h2.ServerStream) -> None:
+        passed.request = list(stream.headers.raw)
+        try:
+            await _respond(stream, response)
+        except ValueError:
+            stream.reset()  # our own server does not send such a thing
+
+    task_status.started()
+    with contextlib.suppress(trio_h2.HandshakeError):  # of a gateway that has given up meanwhile
+        await trio_h2.serve_stream(answer, transport, allow_http1=True)
+
+
+async def _respond(stream: trio_h2.ServerStream, response: Message) -> None:
+    for fields in response.interim:
+        head = Headers.from_raw(fields)
+        await stream.send_informational(head.status, head.forwarded(drop=[":status", "content-length"]))
+    await stream.respond(Headers.from_raw(response.fields).forwarded())
+    if stream.state.local_closed:
+        return
+    if response.body is not None:
+        await stream.send_all(response.body)
+    await (stream.send_eof() if response.trailers is None else stream.send_trailers(response.trailers))
 
 
 async def pass_on(version: str, request: Message, response: Message) -> Passed:
@@ -403,7 +442,7 @@ def test_promises() -> None:
 
 
 @VERSIONS
-@pytest.mark.parametrize("passing", [pass_on, relay_on])
+@pytest.mark.parametrize("passing", [pass_on, relay_on, relay_on_to_http1])
 @pytest.mark.parametrize("seed", range(4))
 async def test_whatever_is_accepted(
     version: str, seed: int, passing: Callable[[str, Message, Message], Awaitable[Passed]], autojump_clock: MockClock
