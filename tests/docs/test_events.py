@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from functools import partial
 from typing import TYPE_CHECKING
 
 import event_client
@@ -12,6 +11,7 @@ import event_source
 import pytest
 import trio
 
+import trio_h2
 from tests.docs.conftest import CODE, ROOT, program, serving
 from tests.interop.processes import running
 from trio_h2.testing import session_pair
@@ -19,9 +19,6 @@ from trio_h2.testing import session_pair
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from event_client import Event
-
-    import trio_h2
     from tests.docs.conftest import Certificates
 
 
@@ -33,7 +30,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_the_client_goes_on_where_it_was() -> None:
     """When the server sends it away, it comes back, and misses nothing."""
-    seen: list[Event] = []
+    seen: list[trio_h2.ServerSentEvent] = []
     enough = trio.Event()
     sessions: list[trio_h2.ServerSession] = []
 
@@ -41,7 +38,7 @@ async def test_the_client_goes_on_where_it_was() -> None:
         sessions.append(stream.session)
         await event_source.handler(stream)
 
-    def handle(event: Event) -> None:
+    def handle(event: trio_h2.ServerSentEvent) -> None:
         seen.append(event)
         if len(seen) == 12:
             enough.set()
@@ -50,44 +47,28 @@ async def test_the_client_goes_on_where_it_was() -> None:
         if len(seen) == 8:
             sessions[-1].destroy()
 
-    async with serving(handler) as server:
+    async with serving(handler) as server, trio_h2.Client(prior_knowledge=True) as client:
         with trio.fail_after(20):
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(partial(event_client.listen, server.urls[0], "/ticks", handle, None))
+                nursery.start_soon(event_client.listen, client, f"{server.urls[0]}/ticks", handle)
                 await enough.wait()
                 nursery.cancel_scope.cancel()
     assert [event.id for event in seen[:12]] == [str(number) for number in range(1, 13)]
-    assert seen[0].kind == "tick"
+    assert seen[0].event == "tick"
     assert seen[0].data == '{"number": 1}'
     assert len(sessions) == 3
-
-
-@pytest.mark.parametrize("size", [1, 2, 7, 1000])
-def test_events_are_parsed_whatever_the_chunks_are(size: int) -> None:
-    text = (
-        b": a comment\n\nid: 1\ndata: one\ndata: two\n\nevent: x\r\ndata:three\r\n\r\n"
-        b"retry: 100\n\ndata\n\nid: 2\n\ndata: \xc3\xbc\n"
-    )
-    parser = event_client.EventParser()
-    events = [event for start in range(0, len(text), size) for event in parser.feed(text[start : start + size])]
-    assert [(event.id, event.kind, event.data) for event in events] == [
-        ("1", "message", "one\ntwo"),
-        ("1", "x", "three"),
-        ("1", "message", ""),
-    ]
-    assert (parser.retry, parser.last_id, parser.data) == (0.1, "2", ["ü"])
 
 
 async def test_the_program_on_the_page(
     certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its own certificate is the authority of `openssl req -x509`; here there is another one."""
-    line = "python3 event_client.py https://localhost:8443 cert.pem"
+    line = "python3 event_client.py https://localhost:8443/ticks cert.pem"
     async with program(event_source.main, certificates, tmp_path, monkeypatch) as port:
         _, script, *arguments = line.replace("8443", str(port)).replace("cert.pem", str(certificates.ca)).split()
         command = [sys.executable, "-u", str(CODE / script), *arguments]
         async with running(*command, env={"PYTHONPATH": str(ROOT)}) as client:
-            await client.wait_for(r"^Event\(id='2', kind='tick', data='{\"number\": 2}'\)$")
+            await client.wait_for(r"^ServerSentEvent\(event='tick', data='{\"number\": 2}', id='2'\)$")
 
 
 async def test_a_proxy_whose_server_restarts_and_a_page_that_is_not_there() -> None:
@@ -97,10 +78,10 @@ async def test_a_proxy_whose_server_restarts_and_a_page_that_is_not_there() -> N
         status = statuses.pop(0)
         await stream.respond(status, body=b"data: x\n\n" if status == 200 else b"")
 
-    seen: list[Event] = []
-    async with serving(handler) as server:
+    seen: list[trio_h2.ServerSentEvent] = []
+    async with serving(handler) as server, trio_h2.Client(prior_knowledge=True) as client:
         with trio.fail_after(20), pytest.raises(ValueError, match="status 404"):
-            await event_client.listen(server.url, "/ticks", seen.append, None)
+            await event_client.listen(client, f"{server.url}/ticks", seen.append)
     assert (statuses, [event.data for event in seen]) == ([], ["x"])
 
 

@@ -20,7 +20,6 @@ from trio_h2.testing import session_pair
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Awaitable, Callable
-    from contextlib import AbstractAsyncContextManager
 
     import pytest
     from trio.testing import MockClock
@@ -43,13 +42,13 @@ async def test_tls(
         assert (handler, port) == (hello_server.hello, 8443)
         async with trio.open_nursery() as nursery:
             server: trio_h2.Server = await nursery.start(partial(serve_ssl_over_tcp, handler, 0, context))
-            connect = trio_h2.connect
+            get = trio_h2.Client.get
 
-            def there(url: str, *, ssl_context: ssl.SSLContext) -> AbstractAsyncContextManager[trio_h2.ClientSession]:
-                assert url == "https://localhost:8443"
-                return connect(server.url, ssl_context=ssl_context)
+            async def there(client: trio_h2.Client, url: str) -> trio_h2.Response:
+                assert url == "https://localhost:8443/you"
+                return await get(client, f"{server.url}/you")
 
-            monkeypatch.setattr(trio_h2, "connect", there)
+            monkeypatch.setattr(trio_h2.Client, "get", there)
             await hello_tls_client.main()
             nursery.cancel_scope.cancel()
 
