@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -409,6 +410,100 @@ async def test_a_tunnel_through_two_proxies(autojump_clock: MockClock) -> None:
     assert seen[0][":authority"] == "target.example:443"
     assert seen[0]["forwarded"] == 'for=unknown;host="target.example:443"'
     assert "x-forwarded-proto" not in seen[0]
+
+
+@four
+async def test_many_at_random(down1: bool, up1: bool, autojump_clock: MockClock) -> None:
+    """Whatever either side does, and whenever it leaves, nothing is left behind."""
+    chance = random.Random(f"{down1} {up1}")
+    whole = 0
+
+    async def behave(stream: trio_h2.ServerStream) -> None:
+        kind = chance.choice(["echo", "echo", "echo", "cut", "end", "refuse"])
+        await trio.sleep(chance.random())
+        if kind == "refuse":
+            await stream.respond(503, body=b"no")
+            return
+        if kind == "echo":
+            await echo(stream)
+            return
+        await agree(stream)
+        await stream.send_all(bytes(chance.randrange(100_000)))
+        if kind == "cut":
+            await trio.sleep(chance.random())
+            stream.reset(ErrorCode.CANCEL)
+
+    async def use(client: Client) -> None:
+        try:
+            with trio.move_on_after(chance.choice([0.3, 1, 5, 50])):
+                await talk(client)
+        except* trio_h2.H2Error:
+            pass
+
+    async def talk(client: Client) -> None:
+        nonlocal whole
+        async with asking(client, chance.choice(["websocket", "tunnel"])) as exchange:
+            await exchange.receive_response()
+            if not exchange.switched:
+                return
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(exchange.send_all, bytes(chance.randrange(1, 100_000)))
+                while chance.random() < 0.9 and await exchange.receive_some():
+                    pass
+            await exchange.send_eof()
+            while await exchange.receive_some():
+                pass
+            whole += 1
+
+    async with (
+        gateway(back(behave), down1=down1, up1=up1, tunnels=True) as (client, inner),
+        trio.open_nursery() as nursery,
+    ):
+        for _ in range(50):
+            nursery.start_soon(use, client)
+            await trio.sleep(chance.random() / 10)
+        while client.statistics().requests or client.statistics().waiting:  # noqa: ASYNC110 - nothing tells of it
+            await trio.sleep(1)
+        await trio.sleep(10)
+        assert (inner.statistics().requests, inner.statistics().waiting) == (0, 0)
+        for session in [*client.sessions, *inner.sessions]:
+            ledger = session.statistics().ledger
+            assert ledger.received == ledger.taken + ledger.discarded + ledger.held
+            assert ledger.held == 0
+        assert whole
+
+
+async def test_rewriting(autojump_clock: MockClock) -> None:
+    """Tunnels and ``OPTIONS *`` have no path that could be rewritten, but headers."""
+    seen: list[tuple[str, str, str]] = []
+
+    async def tell(stream: trio_h2.ServerStream) -> None:
+        seen.append((stream.method, stream.path or stream.authority, stream.headers["added"]))
+        await stream.respond(200)
+
+    def rewrite(headers: trio_h2.Headers) -> trio_h2.Headers:
+        path = headers.get(":path")
+        return headers.forwarded(add={"added": "x"} if path is None else {":path": f"/new{path}", "added": "x"})
+
+    async with network(back(tell)) as behind, Client(transport=behind, prior_knowledge=True) as inner:
+        up = trio_h2.Upstream(inner, "http://back.example", tunnels=True, rewrite=rewrite)
+
+        async def handler(stream: trio_h2.ServerStream) -> None:
+            await trio_h2.relay(stream, up)
+
+        async with network(back(handler)) as front, Client(transport=front, prior_knowledge=True) as client:
+            for block in (
+                asking(client, "tunnel"),
+                asking(client, "websocket"),
+                client.exchange("OPTIONS", URL, whole_server=True, end_stream=True),
+            ):
+                async with block as exchange:
+                    assert (await exchange.receive_response()).status == 200
+    assert seen == [
+        ("CONNECT", "target.example:443", "x"),
+        ("CONNECT", "/new/there?x=1", "x"),
+        ("OPTIONS", "*", "x"),
+    ]
 
 
 def test_arguments() -> None:
