@@ -283,6 +283,10 @@ def test_what_tells_header_dicts_apart() -> None:
     assert plain_key([("x", "a")]) == plain_key((("x", "a"),))
     assert plain_key([["x", "a"]]) is plain_key([("x",)]) is plain_key("xy") is None
     assert plain_key([NeverIndexedHeaderTuple(b"x", b"a")]) is None
+    assert plain_key(Headers({"x": "a"})) == plain_key(Headers({"X": "a"})) != plain_key(Headers({"x": "b"}))
+    assert plain_key(Headers({"x": "a"})) not in (plain_key({"x": "a"}), plain_key([(b"x", b"a")]))
+    assert plain_key(Headers({"x": "a"}, sensitive=["x"])) is None
+    assert plain_key(Headers([("x", "a")] * 1000)) is None
     assert plain_key(200) != plain_key(None)
     assert plain_key(True) is None
     assert plain_key({b"x": "a"}) is plain_key([(["x"], "a")]) is None

@@ -28,6 +28,8 @@ _CONNECTION_FIELDS: Final = frozenset(
 )
 _NOT_IN_TRAILERS: Final = _CONNECTION_FIELDS | {b"content-length", b"host"}
 """RFC 9110 §6.5.1: not those "necessary for message framing", "routing" and the like."""
+_MOST_PIECES: Final = 16
+"""Chunks of a body that are joined, each of which may be a byte."""
 _DIRECT: Final = 64 * 1024
 _SETTINGS_HEAD: Final = b"\x04\x00\x00\x00\x00\x00"
 """Type, flags and stream of a SETTINGS frame, which come after three bytes of length."""
@@ -86,7 +88,7 @@ class Http1ClientExchange:
 
     async def begin(self, request: Outgoing, body: bytes, *, end_stream: bool) -> None:
         """Sends the head, and what there is of the body."""
-        given = Headers(request.headers)
+        given = request.headers if isinstance(request.headers, Headers) else Headers(request.headers)
         end_stream = end_stream or request.switches
         fields = [field for field in given.raw if field[0] not in _DROPPED and field[0][:1] != b":"]
         authority = given.get(":authority") or given.get("host") or request.origin.authority
@@ -258,21 +260,22 @@ class Http1ClientExchange:
         self._connection.switch()
 
     def _take_what_is_here(self) -> None:
-        """Takes the beginning of the body that came with the head, so that `readable` knows of it."""
-        while not self._left and not self._read_all:
+        """Takes what came of the body with the head, so that `readable` and `body_ended` know of it."""
+        for _ in range(_MOST_PIECES):
             try:
                 event = self._wire.next_event()
             except h11.RemoteProtocolError as exc:
                 self._error = exc  # the head is none the worse for it
                 return
-            if isinstance(event, h11.Data | h11.EndOfMessage):
-                self._take(event)
-            else:
+            if not isinstance(event, h11.Data | h11.EndOfMessage):
+                return
+            self._take(event)
+            if self._read_all:
                 return
 
     def _take(self, event: h11.Data | h11.EndOfMessage) -> None:
         if isinstance(event, h11.Data):
-            self._left = bytes(event.data)
+            self._left += bytes(event.data)
             return
         if event.headers:
             self.trailers = Headers.from_raw(list(event.headers))

@@ -216,6 +216,6 @@ def merged(defaults: dict[str, str], headers: HeadersInput | None, names: list[s
             return {**defaults, **headers}
         assert isinstance(headers, list)
         return [*headers, *[(name, value) for name, value in defaults.items() if name not in names]]
-    given = Headers(headers)
+    given = headers if isinstance(headers, Headers) else Headers(headers)
     missing = [(name, value) for name, value in defaults.items() if name not in given]
-    return Headers([*given.raw, *missing], sensitive=given.sensitive)
+    return Headers([*given.raw, *missing], sensitive=given.sensitive) if missing else given

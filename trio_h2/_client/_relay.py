@@ -281,7 +281,7 @@ class _Relay:
                 raise RemoteProtocolError(reason, initiator=Initiator.LIBRARY)
         if head.status < 300:
             self._wanted.set()
-        fields = head.forwarded(add={"via": self._up.via(exchange.http_version)})
+        fields = self._up.answered(head, exchange.http_version)
         piece, ended = b"", exchange.body_ended
         if ended or down.method == "HEAD" or head.status in _ENDS_WITH_HEAD:
             if not ended:

@@ -13,6 +13,7 @@ from .. import Headers
 from .._checks import check_bool, check_hook, check_timeout
 from .._url import url_text
 from ._client import Client
+from ._known_headers import KnownHeaders
 from ._outgoing import where
 from ._timeouts import Timeouts
 
@@ -104,6 +105,8 @@ class Upstream:
         self._via = _DEFAULT_VIA if via is None else via
         self._timeouts = timeouts
         self._rewrite = rewrite
+        self._requests = KnownHeaders()
+        self._answers = KnownHeaders()
         self.tunnels: bool = check_bool("tunnels", tunnels)
         """Whether CONNECT is passed on."""
         check_timeout("tunnel_idle_timeout", tunnel_idle_timeout)
@@ -162,10 +165,25 @@ class Upstream:
             whole_server=whole,
         )
 
+    def answered(self, head: Headers, version: str) -> Headers:
+        """Returns what the client gets of the head of a response.
+
+        Args:
+            head: as the server has sent it.
+            version: of HTTP, in which it came.
+        """
+        return self._answers.of(head, (version,), lambda: head.forwarded(add={"via": self.via(version)}))
+
     def _headers(self, stream: ServerStream, protocol: str | None) -> Headers:
+        client, peer = stream.peer_address, stream.transport.peer_address
+        facts = (stream.http_version, client, peer, stream.scheme, stream.end_after_headers, protocol)
+        return self._requests.of(stream.headers, facts, lambda: self._made_headers(stream, client, peer, protocol))
+
+    def _made_headers(
+        self, stream: ServerStream, client: Address | None, peer: Address | None, protocol: str | None
+    ) -> Headers:
         add = [("via", self.via(stream.http_version))]
         if self._forwarded or self._x_forwarded:
-            client, peer = stream.peer_address, stream.transport.peer_address
             hops = [_host(client), *([_host(peer)] if peer != client else [])]
             host = stream.authority
             if self._forwarded:

@@ -201,7 +201,7 @@ def content_length_of(fields: Iterable[RawField]) -> int | None:
 
 
 def plain_key(headers: object) -> tuple[object, ...] | None:
-    """Returns what tells header dicts apart by which something may be remembered; ``None`` for everything else.
+    """Returns what tells headers apart by which something may be remembered; ``None`` for what is not.
 
     The types belong to it: `True` is refused as a value, but equals 1. And names in bytes hash like those in `str`,
     though ``python -bb`` does not let the two be compared.
@@ -216,6 +216,10 @@ def plain_key(headers: object) -> tuple[object, ...] | None:
         names = [name for name, _ in headers]
         types = tuple([type(value) for _, value in headers])
         items = headers
+    elif type(headers) is Headers:  # which a gateway passes on again and again
+        raw = headers.raw
+        plain = len(raw) <= _MAX_REMEMBERED_FIELDS and all(type(field) is tuple for field in raw)
+        return (Headers, *raw) if plain else None
     else:
         return (type(headers), headers) if headers is None or type(headers) is int else None
     if len(types) > _MAX_REMEMBERED_FIELDS or not _PLAIN_NAMES.issuperset(map(type, names)):
