@@ -140,6 +140,15 @@ def test_tunnel(monkeypatch: pytest.MonkeyPatch) -> None:
     }
 
 
+def test_gateway() -> None:
+    with (
+        running(python("behind", "ours.py")) as behind,
+        running(python(OURS, "gateway.py", str(behind.port), "h2")) as gateway,
+    ):
+        assert transfer(gateway.port, f"/bytes/{SIZE}", None, SIZE, streams=3, repeat=2) > 0
+        assert transfer(gateway.port, "/sink", SIZE, 13, streams=3, repeat=2) > 0
+
+
 def test_a_peer_that_fails_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     def measure(who: str, amount: float) -> _rounds.Sample:
         if who == "bad":
