@@ -110,7 +110,7 @@ async def test_a_mistake_at_the_beginning_waits_for_a_change(app: trio.Path) -> 
 
 
 async def test_a_worker_that_crashes_after_a_bad_change(app: trio.Path) -> None:
-    async with running("serve", "--app", f"{app}:handle", "--reload", "--workers", "2") as server:
+    async with running("serve", "--app", f"{app}:handle", "--reload", "--workers", "1") as server:
         url = await server.url()
         await app.write_text("import os\nasync def handle(stream):\n    os._exit(3)\n")
         await said(server, "changed")

@@ -17,6 +17,7 @@ import trio_h2
 from tests.cli.tools import Running, assert_one_line, read_all, run, running
 from tests.cli.worker_tools import ask
 from trio_h2._cli import main
+from trio_h2._cli._metrics import WorkersMetrics
 from trio_h2._cli._status_pages import StatusPages
 from trio_h2.testing import session_pair
 
@@ -108,7 +109,7 @@ async def file(tmp_path: Path) -> Path:
 
 
 async def test_health_and_figures_of_one_process(file: Path) -> None:
-    async with running("serve", "--app", f"{file}:handle", *PORTS) as server:
+    async with running("serve", "--app", f"{file}:handle", *PORTS, env={"TMPDIR": str(file.parent)}) as server:
         url, health, metrics = await places(server)
         assert await page(health) == (200, "ready\n")
         await ask(url)
@@ -126,7 +127,7 @@ async def test_health_and_figures_of_one_process(file: Path) -> None:
 
 @pytest.mark.parametrize("more", [[], ["--workers", "1"]])
 async def test_a_server_that_drains_is_not_ready(file: Path, more: list[str]) -> None:
-    async with running("serve", "--app", f"{file}:handle", *PORTS, *more) as server:
+    async with running("serve", "--app", f"{file}:handle", *PORTS, *more, env={"TMPDIR": str(file.parent)}) as server:
         url, health, metrics = await places(server)
         async with trio_h2.connect(url) as session, session.request("POST", "/slow", end_stream=False) as stream:
             await stream.receive_response()
@@ -189,7 +190,9 @@ async def test_other_requests() -> None:
 
 
 async def test_figures_of_all_workers_together_those_that_have_ended_included(file: Path) -> None:
-    async with running("serve", "--app", f"{file}:handle", *PORTS, "--workers", "2") as server:
+    async with running(
+        "serve", "--app", f"{file}:handle", *PORTS, "--workers", "2", env={"TMPDIR": str(file.parent)}
+    ) as server:
         url, health, metrics = await places(server)
         first = await ask(url)
         count, second = 1, first
@@ -217,7 +220,9 @@ async def test_figures_of_all_workers_together_those_that_have_ended_included(fi
 
 
 async def test_without_a_worker_it_is_not_ready(file: Path) -> None:
-    async with running("serve", "--app", f"{file}:handle", *PORTS, "--workers", "1") as server:
+    async with running(
+        "serve", "--app", f"{file}:handle", *PORTS, "--workers", "1", env={"TMPDIR": str(file.parent)}
+    ) as server:
         url, health, _metrics = await places(server)
         worker = await ask(url)
         await trio.Path(file).write_text("raise SystemExit(1)")
@@ -258,3 +263,20 @@ async def test_an_application_that_counts_the_same(tmp_path: Path) -> None:
     )
     ended = await run("serve", "--app", f"{file}:handle", *PORTS)
     ended.failed(1, "--metrics-bind: the application has a PrometheusInstrument already")
+
+
+async def test_a_directory_of_figures_that_is_not_there(tmp_path: Path) -> None:
+    variables = {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "no")}
+    ended = await run("serve", str(tmp_path), *PORTS, "--workers", "1", env=variables)
+    ended.failed(1, "--metrics-bind: PROMETHEUS_MULTIPROC_DIR is no directory", "/no")
+
+
+async def test_a_worker_that_was_killed_leaves_broken_figures(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = trio.Path(tmp_path)
+    for name in ("counter_12.db", "histogram_12.db", "gauge_all_12.db", "gauge_livesum_12.db", "counter_112.db"):
+        await (folder / name).touch()
+    await (folder / "summary_12.db").write_bytes(b"\x10\x00\x00\x00\x00\x00\x00\x00\xff\x00\x00\x00")
+    metrics = WorkersMetrics(str(tmp_path), lambda: 0)
+    await metrics.ended(12)
+    assert [file.name for file in await folder.iterdir()] == ["counter_112.db"]
+    assert "some figures of process 12 are lost: counter_12.db is broken" in caplog.text

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
+import struct
 import tempfile
 import threading
 from contextlib import contextmanager
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 DIRECTORY: Final = "PROMETHEUS_MULTIPROC_DIR"
 """The variable by which prometheus_client finds the files that its processes share."""
+
+
+logger = logging.getLogger("trio_h2.server")
 
 
 def check_installed() -> None:
@@ -59,12 +64,17 @@ class WorkersMetrics:
     Args:
         directory: where they are.
         serving: tells how many workers serve.
+
+    Raises:
+        CommandError: there is no such directory.
     """
 
     def __init__(self, directory: str, serving: Callable[[], int]) -> None:
         from prometheus_client import CollectorRegistry, Gauge
         from prometheus_client.multiprocess import MultiProcessCollector
 
+        if not os.path.isdir(directory):  # the user's own
+            raise CommandError(f"--metrics-bind: {DIRECTORY} is no directory: {directory}")
         self.directory = directory
         self._lock = threading.Lock()
         self._registry = CollectorRegistry()
@@ -97,9 +107,15 @@ class WorkersMetrics:
         with self._lock:
             for file in Path(self.directory).glob(f"*_{process}.db"):
                 kind = file.name.partition("_")[0]
-                if kind != "gauge":
+                try:
+                    # First of all: a worker that was killed may have left anything behind.
+                    values = [] if kind == "gauge" else list(MmapedDict.read_all_values_from_file(str(file)))  # type: ignore[no-untyped-call]
+                except (ValueError, RuntimeError, struct.error):
+                    values = []
+                    logger.warning("some figures of process %d are lost: %s is broken", process, file.name)
+                if values:
                     total = MmapedDict(str(file.with_name(f"{kind}_ended.db")))  # type: ignore[no-untyped-call]
-                    for key, value, time, _ in MmapedDict.read_all_values_from_file(str(file)):  # type: ignore[no-untyped-call]
+                    for key, value, time, _ in values:
                         total.write_value(key, total.read_value(key)[0] + value, time)  # type: ignore[no-untyped-call]
                     total.close()  # type: ignore[no-untyped-call]
                 file.unlink()
