@@ -7,6 +7,7 @@ from argparse import SUPPRESS
 from typing import TYPE_CHECKING
 
 from trio_h2._cli._args import command_parsers
+from trio_h2._cli._setting import key_of, variable
 
 if TYPE_CHECKING:
     from argparse import Action, ArgumentParser
@@ -70,6 +71,8 @@ def _about(action: Action, parser: ArgumentParser) -> str:
     ]
     if rivals:
         sentences.append(f"Excludes {' and '.join(rivals)}.")
+    if any(other.dest == "config" for other in parser._actions) and action.dest != "print_config":
+        sentences.append(f"Variable: ``{variable(key_of(action))}``.")
     return " ".join(sentences)
 
 

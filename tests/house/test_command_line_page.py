@@ -52,6 +52,13 @@ def test_what_an_entry_says() -> None:
     assert "keeps the order of the URLs (default: 1).\n" in get
     assert ".. option:: --access-log {off,text,json,common,combined}\n" in sections()["serve"]
     assert "Must be given." in sections()["proxy"]
+    for command in ("serve", "gateway", "proxy"):
+        entries = re.split(r"^\.\. option:: ", sections()[command], flags=re.MULTILINE)[1:]
+        without = [entry.partition("\n")[0] for entry in entries if "Variable: ``TRIO_H2_" not in entry]
+        assert without == ["--print-config"]
+    assert "Default: ``30.0``" not in sections()["serve"]
+    assert "Variable: ``TRIO_H2_ACCESS_LOG``." in sections()["serve"]
+    assert "Variable" not in get
 
 
 def test_marks_of_the_page_language_are_taken_as_they_stand() -> None:

@@ -26,7 +26,7 @@ class Setting:
     def __init__(self, action: argparse.Action, rivals: Sequence[str]) -> None:
         self.dest = action.dest
         self.rivals = rivals
-        self.key = max(action.option_strings, key=len).lstrip("-") if action.option_strings else action.dest
+        self.key = key_of(action)
         """What it is called in files."""
         self.variable = variable(self.key)
         self.default: object = action.default
@@ -103,6 +103,11 @@ class Setting:
         if self._choices is not None and text not in self._choices:
             raise ValueError(f"must be one of {', '.join(self._choices)}, not {text!r}")
         return self.kind.read(text)
+
+
+def key_of(action: argparse.Action) -> str:
+    """Returns what an option is called in files."""
+    return max(action.option_strings, key=len).lstrip("-") if action.option_strings else action.dest
 
 
 def variable(key: str) -> str:
