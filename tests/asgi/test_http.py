@@ -98,7 +98,7 @@ async def test_a_status_without_content(version: str, status: int) -> None:
 
 
 @every_version
-@pytest.mark.parametrize("status", [204, 304])
+@pytest.mark.parametrize("status", [204, 205, 304])
 @pytest.mark.parametrize("pieces", [1, 2])
 async def test_a_body_where_there_is_none_is_left_out(version: str, status: int, pieces: int) -> None:
     """RFC 9110 §15.3.5: a 204 "cannot contain content or trailers"."""

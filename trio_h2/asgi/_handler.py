@@ -95,7 +95,8 @@ def handler(
         response = messages.response
         response.pusher = pusher
         try:
-            await interruptible(run, scopes.http(stream), messages.receive, response.send)
+            scope = scopes.http(stream, push_allowed=pusher is not None)
+            await interruptible(run, scope, messages.receive, response.send)
         except Exception as exc:
             if response.complete:
                 # Starlette answers with 500 and raises then. What is whole goes out; supervision would reset it.

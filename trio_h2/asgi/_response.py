@@ -30,7 +30,7 @@ DROPPED: Final = frozenset(
     ("connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade", "http2-settings")
 )
 """Fields of applications that are left out."""
-_NO_CONTENT: Final = frozenset((204, 304))
+_NO_CONTENT: Final = frozenset((204, 205, 304))
 
 
 @interrupt_safe
@@ -128,7 +128,7 @@ class ResponseMessages:
             raise TypeError(f"the status of http.response.start must be an int, not {status!r}")
         head: _Fields = [(":status", status)]
         for name, value in fields_of(message, "http.response.start"):
-            if name in DROPPED or (status == 204 and name == "content-length"):
+            if name in DROPPED or (status in (204, 205) and name == "content-length"):
                 continue
             head.append((name, value))
         self._no_content = status in _NO_CONTENT
