@@ -22,7 +22,7 @@ nox.options.error_on_missing_interpreters = False  # `pythons` says which ones i
 PEER_LIBRARIES = [
     *["anycorn>=0.20", "grpcio>=1.80", "httpx[http2]>=0.28", "httpx2[http2]>=2.16", "hypercorn[trio]>=0.17"],
     *["fastapi>=0.116", "litestar>=2.16", "quart-trio>=0.12", "starlette>=0.47"],
-    "opentelemetry-instrumentation-asgi>=0.50b0",
+    *["opentelemetry-instrumentation-asgi>=0.50b0", "uvicorn>=0.54"],
 ]
 PEER_PROGRAMS = {
     "chromium": "chromium",
@@ -87,7 +87,7 @@ def install_for_tests(session: nox.Session, *more: str) -> None:
 @nox.session
 def demo(session: nox.Session) -> None:
     """Runs the tour of the command line, from an installed package."""
-    session.install(".[cli]")
+    session.install(".[cli]", "starlette>=0.47")
     session.run("trio-h2", "demo", *session.posargs)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,9 @@ async def test_the_tour_as_a_newcomer_sees_it() -> None:
     text = ended.out.decode()
     assert "FAILED" not in text
     steps = [int(number) for number in re.findall(r"^(\d+)\. ", text, flags=re.MULTILINE)]
-    assert steps == list(range(1, 14))
+    with_starlette = importlib.util.find_spec("starlette") is not None
+    assert steps == list(range(1, 15 if with_starlette else 14))
+    assert ("An application of Starlette" in text) == with_starlette
     checks = re.findall(r"^ +ok: ", text, flags=re.MULTILINE)
     assert f"All {len(checks)} checks passed." in text.splitlines()[-1]
     features = [
@@ -75,3 +78,9 @@ async def test_a_tour_that_gets_stuck(monkeypatch: pytest.MonkeyPatch, autojump_
     monkeypatch.setattr(_demo, "run_tour", stuck)
     with pytest.raises(CommandError, match="failed in step 1: TooSlowError"):
         await _demo.demo(DemoOptions())
+
+
+async def test_a_tour_without_starlette(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(_demo, "has_starlette", lambda: False)
+    assert await _demo.demo(DemoOptions()) == 0
+    assert "with Starlette installed" in capsys.readouterr().out

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import importlib.util
+import inspect
 import re
 import shlex
 import sys
@@ -27,19 +29,29 @@ ROOT = Path(__file__).parents[2]
 CODE = ROOT / "docs" / "code"
 HYPERCORN = "hypercorn --worker-class trio --bind localhost:8443 --certfile cert.pem --keyfile key.pem sum_asgi:app"
 OURS = "python3 sum_app.py"
+ASGI = "trio-h2 serve --asgi sum_asgi:app --port 8443 --cert cert.pem --key key.pem"
 COMMAND_LINE = "trio-h2 serve --app sum_app.py:app --port 8443 --cert cert.pem --key key.pem --allow-http1"
+
+
+def text_of(page: str) -> str:
+    """Returns a page."""
+    return (ROOT / "docs" / page).read_text(encoding="utf-8")
+
+
+def rows_of(text: str) -> list[tuple[str, str]]:
+    """Returns the two columns of the tables in a text."""
+    return re.findall(r"^\| ([^|]*) \| ([^|]*) \|$", text, re.MULTILINE)
 
 
 def table(page: str) -> list[tuple[str, str]]:
     """Returns the two columns of the tables of a page."""
-    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
-    return re.findall(r"^\| ([^|]*) \| ([^|]*) \|$", text, re.MULTILINE)
+    return rows_of(text_of(page))
 
 
 # -- hypercorn ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("line", [HYPERCORN, OURS, COMMAND_LINE])
+@pytest.mark.parametrize("line", [HYPERCORN, ASGI, OURS, COMMAND_LINE])
 async def test_the_same_service(line: str, tmp_path: Path, tls_files: TlsFiles, peers: PeerFinder) -> None:
     if importlib.util.find_spec("hypercorn") is None:
         peers.missing("the library hypercorn is not installed")
@@ -71,10 +83,27 @@ async def test_settings_of_hypercorn_exist(peers: PeerFinder) -> None:
         peers.missing("the library hypercorn is not installed")
     from hypercorn.config import Config
 
-    rows = [left for left, _ in table("coming-from-hypercorn.md") if "." not in left and "Middleware" not in left]
+    page, _, _ = text_of("coming-from-hypercorn.md").partition("## Options of uvicorn")
+    rows = [left for left, _ in rows_of(page) if "." not in left and "Middleware" not in left]
     named = {name for left in rows for name in re.findall(r"`(\w+)`", left)}
     assert len(named) > 35
     assert [name for name in sorted(named) if not hasattr(Config, name)] == []
+
+
+# -- uvicorn -----------------------------------------------------------------------------------------------------------
+
+
+async def test_options_of_uvicorn_exist(peers: PeerFinder) -> None:
+    """All of them are on the page, and no other."""
+    if importlib.util.find_spec("uvicorn") is None:
+        peers.missing("the library uvicorn is not installed")
+    uvicorn = importlib.import_module("uvicorn")
+    _, _, page = text_of("coming-from-hypercorn.md").partition("## Options of uvicorn")
+    page, _, _ = page.partition("## Events")
+    named = {name for left, _ in rows_of(page) for name in re.findall(r"`(\w+)`", left)}
+    taken = set(inspect.signature(uvicorn.Config).parameters) - {"app"}
+    assert sorted(named - taken) == []
+    assert len(named) > 40
 
 
 # -- httpx -------------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ import trio_h2
 from trio_h2.tunnel import ConnectProxy, TunnelRefusedError, open_tunnel, through
 
 from ._certs import throwaway_authority
+from ._demo_asgi import framework, has_starlette
 from ._demo_server import STYLE, DemoServer
 from ._errors import CommandError, leaf_of
 from ._text import print_text
@@ -112,6 +113,10 @@ async def run_tour(tour: Tour) -> None:
             await tunnel(tour, server, trusting)
             await drain(tour, session, server, handlers)
         await closed(tour, server, trusting)
+    if has_starlette():
+        await framework(tour, authority)
+    else:
+        tour.note("(with Starlette installed, one of its applications would run here, too: trio_h2.asgi)")
 
 
 async def distrust(tour: Tour, server: Server) -> None:
