@@ -188,6 +188,51 @@ async def test_too_large_a_body_is_refused(http1: bool, autojump_clock: MockCloc
 
 
 @both
+async def test_reading_goes_on_where_it_was(http1: bool, autojump_clock: MockClock) -> None:
+    """After a cancelled call, and after one that wanted less."""
+
+    async def slow(stream: trio_h2.ServerStream) -> None:
+        await stream.respond(200, end_stream=False)
+        for piece in b"one", b"two":
+            await stream.send_all(piece)
+            await trio.sleep(1)
+
+    async with _served(_handler(slow), http1=http1) as client, client.request("GET", URL) as response:
+        with trio.move_on_after(0.5):
+            await response.read()
+        with pytest.raises(trio.WouldBlock):
+            response.read_nowait()
+        with pytest.raises(trio_h2.BodyTooLargeError, match="max_size=4"):
+            await response.read(max_size=4)
+        with pytest.raises(trio_h2.BodyTooLargeError, match="max_size=5"):
+            await response.read(max_size=5)
+        assert await response.read(max_size=6) == b"onetwo"
+        assert (response.read_nowait(), response.content) == (b"onetwo", b"onetwo")
+        assert [piece async for piece in response] == []
+
+
+async def test_a_body_that_is_here_is_read_without_waiting(autojump_clock: MockClock) -> None:
+    async def answer(stream: trio_h2.ServerStream) -> None:
+        await stream.respond(200, body=b"hello")
+
+    async with _served(_handler(answer)) as client:
+        async with client.request("GET", URL) as response:
+            await trio.testing.wait_all_tasks_blocked()
+            with pytest.raises(trio_h2.BodyTooLargeError):
+                response.read_nowait(max_size=4)
+            with pytest.raises(trio_h2.BodyTooLargeError):
+                response.read_nowait(max_size=4)
+            assert response.read_nowait() == b"hello"
+            assert client.statistics().requests == 0
+            with trio.testing.assert_checkpoints():
+                assert await response.read() == b"hello"
+        async with client.request("GET", URL) as response:
+            await trio.testing.wait_all_tasks_blocked()
+        with pytest.raises(trio.ClosedResourceError):
+            response.read_nowait()
+
+
+@both
 async def test_raise_for_status(http1: bool, autojump_clock: MockClock) -> None:
     async def answer(stream: trio_h2.ServerStream) -> None:
         await stream.respond(int(stream.path[1:]), body=b"why")

@@ -73,3 +73,54 @@ async def test_what_a_cancelled_read_has_left(autojump_clock: object) -> None:
         assert (stream.readable, stream.body_ended) == (True, False)
         assert await stream.receive_some() == b"some"
         assert stream.body_ended
+
+
+async def test_receiving_without_waiting(autojump_clock: object) -> None:
+    async with connected() as (session, peer), session.request() as stream:
+        with pytest.raises(trio.WouldBlock):
+            stream.receive_some_nowait()
+        await peer.respond(stream.id, end_stream=False)
+        await peer.send_data(stream.id, b"some")
+        await peer.send_data(stream.id, b"more")
+        await settle()
+        assert stream.receive_some_nowait(3) == b"som"
+        assert stream.receive_some_nowait() == b"emore"
+        with pytest.raises(trio.WouldBlock):
+            stream.receive_some_nowait()
+        with pytest.raises(ValueError, match="max_bytes"):
+            stream.receive_some_nowait(0)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stream.receive_some)
+            await settle()
+            with pytest.raises(trio.BusyResourceError):
+                stream.receive_some_nowait()
+            await peer.send_data(stream.id, b"end", end_stream=True)
+        assert stream.receive_some_nowait() == b""
+        ledger = session.statistics().ledger
+        assert (ledger.received, ledger.taken, ledger.held) == (11, 11, 0)
+        stream.destroy()
+        with pytest.raises(trio.ClosedResourceError):
+            stream.receive_some_nowait()
+
+
+async def test_without_waiting_a_reset_comes_after_what_was_received(autojump_clock: object) -> None:
+    async with connected() as (session, peer), session.request() as stream:
+        await peer.respond(stream.id, end_stream=False)
+        await peer.send_data(stream.id, b"some")
+        await peer.send_rst(stream.id, trio_h2.ErrorCode.INTERNAL_ERROR)
+        await settle()
+        assert stream.receive_some_nowait() == b"some"
+        with pytest.raises(trio_h2.StreamResetError):
+            stream.receive_some_nowait()
+
+
+async def test_without_waiting_after_a_read_that_was_cancelled(autojump_clock: object) -> None:
+    async with connected() as (session, peer), session.request() as stream:
+        await peer.respond(stream.id, end_stream=False)
+        await peer.send_data(stream.id, b"some")
+        with trio.move_on_after(1):
+            await stream.read()
+        assert stream.receive_some_nowait(1) == b"s"
+        assert stream.receive_some_nowait() == b"ome"
+        with pytest.raises(trio.WouldBlock):
+            stream.receive_some_nowait()

@@ -484,7 +484,10 @@ class Client:
             priority,
             timeouts,
         ) as response:
-            await response.read(max_size=max_size)
+            try:
+                response.read_nowait(max_size=max_size)  # the wait for the head was a checkpoint
+            except trio.WouldBlock:
+                await response.read(max_size=max_size)
         return response
 
     async def get(self, url: Url, **options: Unpack[RequestOptions]) -> Response:

@@ -40,6 +40,9 @@ class Exchange(Protocol):
     async def receive_some(self, max_bytes: int | None = None, /) -> bytes:
         """Receives bytes of the body, ``b""`` at its end."""
 
+    def receive_some_nowait(self, max_bytes: int | None = None, /) -> bytes:
+        """The same, but raises `trio.WouldBlock` where that would wait."""
+
     async def send_all(self, data: bytes, /) -> None:
         """Sends bytes of the request's body."""
 

@@ -297,6 +297,14 @@ class Http1ClientExchange:
             data, self._left = self._left[:limit], self._left[limit:]
         return data
 
+    def receive_some_nowait(self, max_bytes: int | None = None, /) -> bytes:
+        """The same, but raises `trio.WouldBlock` where that would wait."""
+        if self._receiving.locked() or not (self._left or self._read_all):
+            raise trio.WouldBlock
+        limit = _DIRECT if max_bytes is None else max_bytes
+        data, self._left = self._left[:limit], self._left[limit:]
+        return data
+
     async def _receive_bytes(self) -> None:
         if self._over:
             raise trio.ClosedResourceError("this exchange was given up")

@@ -139,6 +139,18 @@ class Incoming:
             self.close()
         return data
 
+    def receive_some_nowait(self) -> bytes:
+        """The same, but raises `trio.WouldBlock` where that would wait. Not for what has switched."""
+        if self.ended:
+            return b""
+        if self._closed:
+            raise trio.ClosedResourceError("the block of this request has been left")
+        data = self.exchange.receive_some_nowait()
+        if not data or self.exchange.body_ended:
+            self.ended = True
+            self.close()
+        return data
+
     def switch(self) -> None:
         """The head has opened a stream of bytes in both directions, which ends when both have ended."""
         self._tunnel = True

@@ -48,6 +48,9 @@ class Response(metaclass=NoPublicConstructor):
         self._headers = headers
         self._history = history
         self._content: bytes | None = None
+        self._parts: list[bytes] = []
+        """What `read` has taken so far."""
+        self._size = 0
 
     def __repr__(self) -> str:
         return f"<Response {self.status} of {self._request.method} {self._request.url}>"
@@ -119,13 +122,13 @@ class Response(metaclass=NoPublicConstructor):
     async def read(self, *, max_size: int = DEFAULT_MAX_BODY_SIZE) -> bytes:
         """Waits for the whole body, and returns it; another call returns the same again.
 
-        Cancelled: what was taken is lost; leave the block.
+        Cancelled: nothing is lost, and the call can be repeated.
 
         Args:
             max_size: the bytes, after decoding, that are not too many; 1 MiB by default.
 
         Raises:
-            BodyTooLargeError: there are more. What has come of it is lost.
+            BodyTooLargeError: there are more. What has come is kept, for a call with a larger *max_size*.
             BodyDecodeError: it is broken, or cut off, as ``content-encoding`` goes.
             RequestTimeoutError: nothing came for ``Timeouts.idle``.
             StreamError, SessionError: the body broke off.
@@ -133,19 +136,48 @@ class Response(metaclass=NoPublicConstructor):
         """
         check_int("max_size", max_size, 0)
         if self._content is None:
-            parts: list[bytes] = []
-            size = 0
             body, incoming = self._body, self._incoming
             while part := await body.receive_some():
-                size += len(part)
-                if size > max_size:
-                    raise BodyTooLargeError(f"the response is larger than max_size={max_size} bytes")
-                parts.append(part)
+                self._add(part, max_size)
                 if body is incoming and incoming.ended:
                     break  # it would say so, too, after other tasks had their turn
-            self._content = parts[0] if len(parts) == 1 else b"".join(parts)
-        else:
-            await trio.lowlevel.checkpoint()
+            return self._whole(max_size)
+        await trio.lowlevel.checkpoint()
+        return self._content
+
+    def read_nowait(self, *, max_size: int = DEFAULT_MAX_BODY_SIZE) -> bytes:
+        """Returns the whole body, if all of it is here already.
+
+        Args:
+            max_size: the bytes that are not too many; 1 MiB by default.
+
+        Raises:
+            trio.WouldBlock: `read` would wait, be it for its turn to decode; nothing is lost.
+            BodyTooLargeError, StreamError, SessionError, trio.ClosedResourceError: as from `read`.
+        """
+        check_int("max_size", max_size, 0)
+        if self._content is not None:
+            return self._content
+        incoming = self._incoming
+        if self._body is not incoming:
+            raise trio.WouldBlock
+        while not incoming.ended:
+            self._add(incoming.receive_some_nowait(), max_size)
+        return self._whole(max_size)
+
+    def _add(self, part: bytes, max_size: int) -> None:
+        self._parts.append(part)
+        self._size += len(part)
+        self._check_size(max_size)
+
+    def _check_size(self, max_size: int) -> None:
+        if self._size > max_size:
+            raise BodyTooLargeError(f"the response is larger than max_size={max_size} bytes")
+
+    def _whole(self, max_size: int) -> bytes:
+        self._check_size(max_size)
+        parts, self._parts = self._parts, []
+        self._content = parts[0] if len(parts) == 1 else b"".join(parts)
         return self._content
 
     @property

@@ -265,6 +265,25 @@ class Stream(trio.abc.HalfCloseableStream, metaclass=NoPublicConstructor):
             return whole.take(limit)
         return await self._core.inbox.receive(max_bytes, self._about_to_wait)
 
+    def receive_some_nowait(self, max_bytes: int | None = None) -> bytes:
+        """Receives body bytes that are here already, as `receive_some` does.
+
+        Args:
+            max_bytes: at most this many bytes; ``None``: what is buffered, up to 64 KiB.
+
+        Returns:
+            At least one byte, or ``b""`` at the end of the body.
+
+        Raises:
+            trio.WouldBlock: `receive_some` would wait for the peer; nothing was taken.
+            TypeError, ValueError, StreamResetError, SessionError, trio.ClosedResourceError, trio.BusyResourceError: as
+                `receive_some`.
+        """
+        whole = self._whole
+        if whole is not None and whole.left:
+            return whole.take(DEFAULT_RECEIVE if max_bytes is None else check_int("max_bytes", max_bytes, 1))
+        return self._core.inbox.receive_nowait(max_bytes)
+
     async def __anext__(self) -> bytes:
         if self._iterated and self.body_ended:
             raise StopAsyncIteration  # at once: the piece before was the checkpoint

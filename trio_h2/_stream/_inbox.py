@@ -116,10 +116,7 @@ class Inbox:
 
     async def receive(self, max_bytes: int | None, about_to_wait: Callable[[], None]) -> bytes:
         """See `Stream.receive_some`; calls *about_to_wait* when nothing is there yet."""
-        if max_bytes is None:
-            max_bytes = DEFAULT_RECEIVE
-        else:
-            check_int("max_bytes", max_bytes, 1)
+        limit = DEFAULT_RECEIVE if max_bytes is None else check_int("max_bytes", max_bytes, 1)
         self._enter()
         try:
             if self._is_empty() and not self.ended.is_set:
@@ -128,14 +125,29 @@ class Inbox:
                 await self._wait_for_chunk()
             else:
                 await trio.lowlevel.checkpoint()
-            if self.closed:
-                raise self.closed_error()
-            data = self._take(max_bytes)
-            if not data and self.failure is not None:
-                raise from_failure(self.failure, stream=self.whose.stream)
-            return data
+            return self._received(limit)
         finally:
             self._busy = False
+
+    def receive_nowait(self, max_bytes: int | None) -> bytes:
+        """See `Stream.receive_some_nowait`."""
+        limit = DEFAULT_RECEIVE if max_bytes is None else check_int("max_bytes", max_bytes, 1)
+        self._enter()
+        try:
+            if self._is_empty() and not self.ended.is_set:
+                raise trio.WouldBlock
+            return self._received(limit)
+        finally:
+            self._busy = False
+
+    def _received(self, limit: int) -> bytes:
+        """Returns what there is, or nothing at the end; raises why there is nothing."""
+        if self.closed:
+            raise self.closed_error()
+        data = self._take(limit)
+        if not data and self.failure is not None:
+            raise from_failure(self.failure, stream=self.whose.stream)
+        return data
 
     def _enter(self) -> None:
         """Begins an operation that no other task may be in."""

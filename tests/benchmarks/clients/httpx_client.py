@@ -20,10 +20,15 @@ PIECE = bytes(range(256)) * 256
 class Response(Protocol):
     """What both libraries have in common, as far as it is used here."""
 
+    @property
+    def content(self) -> bytes: ...
+
     def aiter_raw(self) -> AsyncIterator[bytes]: ...
 
 
 class Client(Protocol):
+    async def get(self, url: str) -> Response: ...
+
     def stream(
         self, method: str, url: str, *, content: AsyncIterator[bytes] | None = None
     ) -> AbstractAsyncContextManager[Response]: ...
@@ -41,6 +46,8 @@ async def body(upload: int) -> AsyncIterator[bytes]:
 
 
 async def exchange(client: Client, url: str, upload: int) -> int:
+    if url.endswith("/small"):
+        return len((await client.get(url)).content)
     received = 0
     content = body(upload) if upload else None
     async with client.stream("POST" if upload else "GET", url, content=content) as response:

@@ -22,6 +22,8 @@ async def body(upload: int) -> AsyncIterator[bytes]:
 
 
 async def exchange(client: trio_h2.Client, url: str, upload: int) -> int:
+    if url.endswith("/small"):
+        return len((await client.get(url)).content)
     received = 0
     content = body(upload) if upload else b""
     async with client.request("POST" if upload else "GET", url, body=content) as response:
