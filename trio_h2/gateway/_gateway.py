@@ -10,10 +10,11 @@ import trio
 
 from .._util import interrupt_safe, interruptible, plain_interrupt, unwrap_body_error
 from ._checker import Checker
+from ._connecting import base_of, upstream_of
 from ._group import Group
 from ._passage import Passage
 from ._route import Route
-from ._servers import UNIX, Servers
+from ._servers import Servers
 from ._statistics import GatewayStatistics
 from ._table import DotSegmentsError, RouteTable, plain
 
@@ -85,7 +86,9 @@ class Gateway:
         if group is None:
             group = self._groups[id(target)] = Group(target)
         rewrite = _rewriting(route)
-        upstreams = {backend: target.upstream(backend.client, backend.url, via, rewrite) for backend in group.backends}
+        upstreams = {
+            backend: upstream_of(target, backend.client, backend.url, via, rewrite) for backend in group.backends
+        }
 
         @trio.lowlevel.enable_ki_protection
         async def pass_on(stream: trio_h2.ServerStream) -> None:
@@ -154,8 +157,7 @@ class Gateway:
     def _start_checking(self, nursery: trio.Nursery, group: Group, backend: Backend) -> None:
         check = group.servers.check
         if check is not None:
-            base = "http://localhost" if backend.url.startswith(UNIX) else backend.url
-            checker = Checker(backend, check, base, group.serve_line)
+            checker = Checker(backend, check, base_of(backend.url), group.serve_line)
             nursery.start_soon(checker.run, name=f"trio_h2 health check of {backend.url}")
 
     # -- requests --------------------------------------------------------------------------------------------------

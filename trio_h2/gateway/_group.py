@@ -10,6 +10,7 @@ import trio
 from .._util import interrupt_safe
 from ._backend import Backend
 from ._budget import Budget
+from ._connecting import client_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -44,7 +45,7 @@ class Group:
     def __init__(self, servers: Servers) -> None:
         self.servers = servers
         ejection = servers.ejection if len(servers.urls) > 1 else None  # the only one is never left alone
-        self.backends = [Backend(url, servers.client(url), ejection) for url in servers.urls]
+        self.backends = [Backend(url, client_of(servers, url), ejection) for url in servers.urls]
         self.budget = Budget(servers.retries)
         self._line: deque[_Ticket] = deque()
         self._next = 0

@@ -26,7 +26,7 @@ class Retries(Value):
     """How often one request is repeated at most; 0 for never."""
     share: float = 0.2
     """Repetitions for each request, in the long run: 0 to 1."""
-    reserve: int = 10
+    reserve: int = 100
     """Repetitions beyond that in a row: what the reserve has at first, and at most."""
     pause: float = 0.2
     """Seconds before a server is asked again that has failed this request already; each further time twice as long."""

@@ -67,14 +67,3 @@ class Route(Value):
                 )
         check_bool("strip_prefix", self.strip_prefix)
         check_hook("rewrite", self.rewrite)
-
-    def fits(self, path: str) -> bool:
-        """Whether a path is below the prefix.
-
-        Args:
-            path: without escapes that need not be.
-        """
-        prefix = self.prefix
-        if not path.startswith(prefix):
-            return False
-        return prefix[-1] == "/" or len(path) == len(prefix) or path[len(prefix)] in "/?"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import trio_h2
 
 from .._checks import check_bool, check_hook, check_int, check_seconds
 from .._field_docs import describe_fields
 from .._values import Value
+from ._connecting import client_of, upstream_of
 from ._ejection import Ejection
 from ._health_check import HealthCheck
 from ._retries import Retries
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     import trio
-
-UNIX: Final = "unix:"
 
 
 @describe_fields
@@ -84,60 +83,7 @@ class Servers(Value):
             check_bool(name, getattr(self, name))
         check_hook("transport", self.transport)
         for url in urls:
-            if not isinstance(url, str):
-                raise TypeError(f"urls must hold text such as 'http://localhost:8000', not {url!r}")
-            if url == UNIX:
-                raise ValueError("urls must name a path behind 'unix:'")
-            self.upstream(self.client(url), url, None, None)
-
-    def client(self, url: str) -> trio_h2.Client:
-        """Makes what asks one of them.
-
-        Args:
-            url: of the server.
-        """
-        most = self.max_running + (self.check is not None)  # a busy server is not ill
-        return trio_h2.Client(
-            default_headers=False,
-            decode=False,
-            ssl_context=self.ssl_context,
-            timeouts=self.timeouts,
-            # For the connection that ends with this request; all else is the gateway's to repeat.
-            retry=trio_h2.Retry(attempts=1, backoff=0.0),
-            transport=self.transport,
-            unix_path=url.removeprefix(UNIX) if url.startswith(UNIX) else None,
-            prior_knowledge=self.prior_knowledge,
-            max_sessions=most,
-            max_sessions_per_origin=most,
-            max_http1_per_origin=most,
-        )
-
-    def upstream(
-        self,
-        client: trio_h2.Client,
-        url: str,
-        via: str | None,
-        rewrite: Callable[[trio_h2.Headers], trio_h2.HeadersInput] | None,
-    ) -> trio_h2.Upstream:
-        """Makes where `trio_h2.relay` passes requests on to.
-
-        Args:
-            client: of the server.
-            url: of the server.
-            via: the gateway's name.
-            rewrite: what changes path and headers.
-        """
-        return trio_h2.Upstream(
-            client,
-            "http://localhost" if url.startswith(UNIX) else url,
-            keep_host=self.keep_host,
-            forwarded=self.forwarded,
-            x_forwarded=self.x_forwarded,
-            via=via,
-            timeouts=self.timeouts,
-            rewrite=rewrite,
-            tunnel_idle_timeout=self.tunnel_idle_timeout,
-        )
+            upstream_of(self, client_of(self, url), url, None, None)  # refuses what is not right
 
 
 def _check_kind(name: str, value: object, *kinds: type | None) -> None:

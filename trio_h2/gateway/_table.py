@@ -65,18 +65,18 @@ class RouteTable(Generic[_T]):
             for leads_to in self._of_host(host, path):
                 return leads_to
         for route, leads_to in self._any:
-            if route.fits(path):
+            if _fits(route.prefix, path):
                 return leads_to
         return None
 
     def _of_host(self, host: str, path: str) -> Iterable[_T]:
         for route, leads_to in self._exact.get(host, ()):
-            if route.fits(path):
+            if _fits(route.prefix, path):
                 yield leads_to
         for end, routes in self._below:
             if host.endswith(end) and len(host) > len(end):
                 for route, leads_to in routes:
-                    if route.fits(path):
+                    if _fits(route.prefix, path):
                         yield leads_to
 
     def knows(self, authority: str) -> bool:
@@ -99,6 +99,13 @@ def plain(path: str) -> str:
         return path
     place, mark, query = path.partition("?")
     return _UNRESERVED.sub(lambda match: chr(int(match[1], 16)), place) + mark + query
+
+
+def _fits(prefix: str, path: str) -> bool:
+    """Whether a path is below a prefix."""
+    if not path.startswith(prefix):
+        return False
+    return prefix[-1] == "/" or len(path) == len(prefix) or path[len(prefix)] in "/?"
 
 
 def _host_of(authority: str) -> str:
