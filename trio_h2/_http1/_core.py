@@ -99,6 +99,8 @@ class Http1Core:
         self._handlers: trio.Nursery | None = None
         """Where handlers run; they may outlive their exchange, and the service tasks."""
         self._handler_tasks: set[trio.lowlevel.Task] = set()
+        self._exchange_moved = trio.Event()
+        """The exchange is over on the wire, or a handler has ended."""
         self.failure: SessionFailure | None = None
         self._output = Http1Output(self.engine)
         self._arrivals = Arrivals()
@@ -215,7 +217,8 @@ class Http1Core:
             handled = trio.Event()
             self._handlers.start_soon(self._handle, exchange, stream, handled, name=name)
             while not (handled.is_set() or self._may_be_left_behind(exchange)):
-                await self._changed.park()
+                self._exchange_moved = trio.Event()
+                await self._exchange_moved.wait()
             if not await self._settle():
                 return
             self._exchange = self._stream = None
@@ -236,7 +239,7 @@ class Http1Core:
             exchange.close(refuse=ErrorCode.NO_ERROR)
             self._handler_tasks.discard(task)
             handled.set()
-            self._changed.unpark_all()
+            self._exchange_moved.set()
 
     async def _next_request(self) -> bool:
         """Waits for a request; ``False`` if none will come."""
@@ -656,6 +659,7 @@ class Http1Core:
         """Both sides of the exchange have ended on the wire."""
         if self._exchange is not None and self._exchange.id == stream_id:
             self._exchange.end()
+            self._exchange_moved.set()
         self._output.body_gone()
         self._changed.unpark_all()
 
