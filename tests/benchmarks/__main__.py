@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _DOCUMENT = ROOT / "docs" / "benchmarks.md"
 _CHART = ROOT / "docs" / "benchmarks.svg"
 _JSON = ROOT / "docs" / "benchmarks.json"
-_LIBRARIES = ["trio", "h2", "hypercorn", "anycorn", "httpx", "httpx2"]
+_LIBRARIES = ["trio", "h2", "hypercorn", "anycorn", "granian", "uvicorn", "httpx", "httpx2"]
 _PROGRAMS = {"Node": ["node", "--version"], "nghttp2": ["h2load", "--version"]}
 
 

@@ -32,6 +32,7 @@ NODE: Final = "Node http2"
 FLOOR: Final = "bare Trio + h2 loop"
 UNFRAMED: Final = "bare Trio loop, unframed"
 MIB: Final = 1024 * 1024
+APP: Final = "tests.benchmarks.servers.asgi:app"
 
 # Debian keeps nghttpd in /usr/sbin, which only root has on its path.
 _PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
@@ -141,13 +142,9 @@ def peers(options: Options, docroot: Path, tls: TlsFiles) -> Iterator[Peer]:
     yield Peer(FLOOR, [sys.executable, "-P", os.fspath(SERVERS / "floor.py"), "PORT"], [certificate, key])
     unframed = [sys.executable, "-P", os.fspath(SERVERS / "unframed.py"), "PORT"]
     yield Peer(UNFRAMED, unframed, jobs=frozenset({"raw"}))
-    for library, worker in (("hypercorn", "asyncio"), ("hypercorn", "trio"), ("anycorn", "trio")):
-        if importlib.util.find_spec(library) is None:
-            note(f"left out: {library} is not installed")
-            continue
-        command = [sys.executable, "-m", library, "--config", os.fspath(SERVERS / "asgi.toml"), "--workers", "0"]
-        command += ["--worker-class", worker, "--bind", "127.0.0.1:PORT", "tests.benchmarks.servers.asgi:app"]
-        yield Peer(f"{library} ({worker})", command, ["--certfile", certificate, "--keyfile", key])
+    for peer in asgi_peers(options, tls):
+        if "h2" in peer.jobs:
+            yield peer
     if node := program("node"):
         yield Peer(NODE, [node, os.fspath(SERVERS / "node.mjs"), "PORT"], [certificate, key])
     else:
@@ -158,6 +155,49 @@ def peers(options: Options, docroot: Path, tls: TlsFiles) -> Iterator[Peer]:
         yield Peer(NGHTTPD, command, [key, certificate], ["--no-tls"], jobs=frozenset({"small", "down", "up"}))
     else:
         note("left out: nghttpd is not installed")
+
+
+def asgi_peers(options: Options, tls: TlsFiles, *, plain: bool = False) -> Iterator[Peer]:
+    """Yields the servers that run the ASGI application; says which are missing.
+
+    Args:
+        options: Which versions of trio_h2.
+        tls: The certificate.
+        plain: Whether ours have the names that are compared with; else it is said that they run this application.
+    """
+    certificate, key = os.fspath(tls.certificate), os.fspath(tls.key)
+    both = frozenset({"small", "down", "up", "echo", "h1", "h2", "websocket"})
+    for version in options.versions:
+        server = version.root / "tests" / "benchmarks" / "servers" / "ours_asgi.py"
+        if server.is_file():
+            who = version.who if plain else f"{version.who} (asgi)"
+            command = version.command(server, "PORT")
+            yield Peer(who, command, [certificate, key], env=version.env, jobs=both)
+    for library, worker in (("hypercorn", "asyncio"), ("hypercorn", "trio"), ("anycorn", "trio")):
+        if importlib.util.find_spec(library) is None:
+            note(f"left out: {library} is not installed")
+            continue
+        command = [sys.executable, "-m", library, "--config", os.fspath(SERVERS / "asgi.toml"), "--workers", "0"]
+        command += ["--worker-class", worker, "--bind", "127.0.0.1:PORT", APP]
+        yield Peer(f"{library} ({worker})", command, ["--certfile", certificate, "--keyfile", key], jobs=both)
+    if importlib.util.find_spec("granian") is None:
+        note("left out: granian is not installed")
+    else:
+        command = [sys.executable, "-m", "granian", "--interface", "asgi", "--no-log", "--port", "PORT", APP]
+        with_tls = ["--ssl-certificate", certificate, "--ssl-keyfile", key]
+        yield Peer("granian", command, with_tls, jobs=both)
+    if importlib.util.find_spec("uvicorn") is None:
+        note("left out: uvicorn is not installed")
+    else:
+        command = [sys.executable, "-m", "uvicorn", "--log-level", "error", "--no-access-log", "--port", "PORT", APP]
+        yield Peer("uvicorn", command, jobs=frozenset({"h1", "websocket"}))
+
+
+def bare_handler(options: Options) -> Iterator[Peer]:
+    """Yields our server with a handler of streams, which does the same as the ASGI application."""
+    for version in options.versions:
+        command = version.command(SERVERS / "ours.py", "PORT")
+        yield Peer(f"{version.who}, a handler of streams", command, env=version.env, jobs=frozenset({"h2"}))
 
 
 def make_docroot(folder: Path, sizes: Iterable[int] = ()) -> None:

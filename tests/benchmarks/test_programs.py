@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.benchmarks import __main__ as main
-from tests.benchmarks import _rounds, bench_bulk, bench_client, bench_tunnel
+from tests.benchmarks import _rounds, bench_asgi, bench_bulk, bench_client, bench_tunnel
 from tests.benchmarks._options import ROOT, Options, Version
 from tests.benchmarks._peers import FLOOR, SERVERS, UNFRAMED, Peer, Running, make_docroot, running, tls_files
 from tests.benchmarks._raw import Probe, RawSession, TransferError, raw_transfer, transfer
@@ -74,6 +74,15 @@ def test_reset_beside_other_streams(server: Running) -> None:
     session.step()
     session.close()
     assert transfer(server.port, "/small", None, 13, streams=1, repeat=1) > 0
+
+
+def test_asgi() -> None:
+    """Bodies both ways over HTTP/2, and a WebSocket over HTTP/1.1."""
+    with running(python(OURS, "ours_asgi.py")) as server:
+        assert transfer(server.port, f"/bytes/{SIZE}", None, SIZE, streams=3, repeat=2) > 0
+        assert transfer(server.port, "/sink", SIZE, 13, streams=3, repeat=2) > 0
+        assert transfer(server.port, "/json", None, 27, streams=1, repeat=1) > 0
+        assert bench_asgi.echo(server, 3).amount == 3
 
 
 def test_small_requests_beside_a_download() -> None:

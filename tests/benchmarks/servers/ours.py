@@ -1,10 +1,11 @@
 """The server of trio_h2, by its public API: a handler for each stream.
 
-Usage: ours.py PORT [CERTIFICATE KEY]. Paths: /small, /bytes/N, /sink (reads the body), /echo.
+Usage: ours.py PORT [CERTIFICATE KEY]. Paths: /small, /bytes/N, /sink (reads the body), /echo, /json.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 
 import trio
@@ -29,6 +30,9 @@ async def handler(stream: trio_h2.ServerStream) -> None:
         async for chunk in stream:
             await stream.send_all(chunk)
         await stream.send_eof()
+    elif path == "/json":
+        data = json.dumps({"message": "hello, world"}).encode()
+        await stream.respond({":status": 200, "content-type": "application/json"}, body=data)
     else:
         if path == "/sink":
             async for _ in stream:
