@@ -104,7 +104,7 @@ def ask_websocket(port: int, version: str, one: Talk) -> Told:
 def noted(port: int, key: str) -> object:
     """Returns what an application has noted down about a request: it may take a moment."""
     case = Case("", "ask", fields=[(b"x-key", key.encode())])
-    for _ in range(20):
+    for _ in range(200):
         (answer,) = http1.exchange(port, [case.http1()], ["GET"])
         if (found := json.loads(cast("bytes", answer["body"]))) is not None:
             return cast("object", found)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Answer: TypeAlias = dict[str, object]
 """What a client has seen of one response."""
-SECONDS = 5.0
+SECONDS = 20.0
 """How long a server may take for an answer."""
 
 
