@@ -10,7 +10,7 @@ import trio
 import trio_h2
 
 from .._checks import check_int, takes
-from .._util import interruptible, raise_as_it_was
+from .._util import interruptible
 from ._errors import explained, only_of_leaving
 from ._http import HttpMessages
 from ._push import Pusher
@@ -74,18 +74,13 @@ def handler(
             await one_request(stream, None)
 
     async def with_pushes(stream: trio_h2.ServerStream) -> None:
-        error: Exception | None = None
-        async with trio.open_nursery() as nursery:
-            try:
-                await one_request(stream, Pusher(stream, nursery, pushed_request))
-            except Exception as exc:  # raised below, and not in a group
-                error = exc
-                nursery.cancel_scope.cancel()
-        if error is not None:
-            try:
-                raise_as_it_was(error)
-            finally:
-                del error
+        pusher = Pusher(stream, pushed_request)
+        try:
+            await one_request(stream, pusher)
+            if pusher.busy:
+                await pusher.wait_done()
+        finally:
+            pusher.end()
 
     async def pushed_request(stream: trio_h2.ServerStream) -> None:
         await one_request(stream, None)
