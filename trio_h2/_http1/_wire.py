@@ -287,8 +287,15 @@ class Http1Wire:
 
     def send_data(self, stream_id: int, data: bytes | memoryview, *, end_stream: bool) -> None:
         """Sends body bytes, and perhaps the end."""
-        if data:
-            self.output += bytes(data) if self.raw else self._send(h11.Data(data=bytes(data)))
+        if self.raw:
+            self.output += data
+        elif data and self._chunked:
+            # As h11 would write it (RFC 9112 §7.1), which looks at nothing but joins it anew.
+            self.output += b"%x\r\n" % len(data)
+            self.output += data
+            self.output += b"\r\n"
+        elif data:
+            self.output += self._send(h11.Data(data=bytes(data)))
         if end_stream:
             self._end_message([])
 
