@@ -39,6 +39,8 @@ class Servers:
 
     def __init__(self) -> None:
         self._running: dict[str, tuple[int, subprocess.Popen[bytes]]] = {}
+        self.starts = 0
+        """How often one was started."""
 
     def ports(self) -> dict[str, int]:
         """Returns where each of them listens."""
@@ -53,6 +55,7 @@ class Servers:
         return {who: port for who, (port, _) in self._running.items()}
 
     def _start(self, who: str) -> None:
+        self.starts += 1
         port, quiet = free_port(), subprocess.DEVNULL
         process = subprocess.Popen(command(who, port), cwd=ROOT, stdout=quiet, stderr=quiet, start_new_session=True)
         self._running[who] = (port, process)
