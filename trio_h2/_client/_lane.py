@@ -69,6 +69,8 @@ class Lane:
         """Each connection carries one request at a time."""
         self.pooled: list[Pooled] = []
         """The connections that are open, those that take no new requests included; the last one used last."""
+        self.idle: list[Pooled] = []
+        """Those of HTTP/1.1 that no request has, perhaps, so that no busy one is looked at; the one used last last."""
         self.answered = 0
         """How many requests have got a response."""
         self.switched = 0
@@ -140,6 +142,12 @@ class Lane:
             # Nearly always: requests wait in the line of the one session, which knows best when it has a stream.
             only = self.pooled[0]
             return None if only.leaving else only
+        if self.http1:
+            while self.idle:
+                pooled = self.idle.pop()
+                if pooled.room:
+                    return pooled
+            return None
         best: Pooled | None = None
         room, others = 0, 0
         for pooled in reversed(self.pooled):
@@ -149,9 +157,7 @@ class Lane:
             free = pooled.room
             if best is None or free > room:
                 best, room = pooled, free
-                if free and self.http1:
-                    return best
-        if best is None or room > 0 or self.http1:
+        if best is None or room > 0:
             return best if room > 0 else None
         # All are full. If no further one may be opened, requests wait in the line of a session, which knows best when
         # it has a stream for them: that of the session with the fewest.
@@ -206,6 +212,8 @@ class Lane:
         self.opening.discard(opening)
         self.http1 = not isinstance(pooled, PooledSession)
         self.pooled.append(pooled)
+        if self.http1:
+            self.idle.append(pooled)
         self.pump()
 
     def failed(self, opening: Opening, error: Exception) -> None:
@@ -231,6 +239,8 @@ class Lane:
         self.opening.discard(opening)
         if pooled is not None and pooled in self.pooled:
             self.pooled.remove(pooled)
+            if pooled in self.idle:
+                self.idle.remove(pooled)
             self.switched -= pooled.switched
 
 

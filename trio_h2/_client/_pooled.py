@@ -75,6 +75,8 @@ class Pooled(ABC):
             self.idle_since = trio.current_time()
             if self._leaving:
                 self._over.set()
+            elif not self.has_line:
+                self.lane.idle.append(self)
         self.lane.freed()
 
     def leave(self) -> None:
