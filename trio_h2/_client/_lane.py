@@ -71,11 +71,11 @@ class Lane:
         """The connections that are open, those that take no new requests included; the last one used last."""
         self.idle: list[Pooled] = []
         """Those of HTTP/1.1 that no request has, perhaps, so that no busy one is looked at; the one used last last."""
-        self.answered = 0
+        self.answered: int = 0
         """How many requests have got a response."""
-        self.switched = 0
+        self.switched: int = 0
         """How many connections carry a tunnel or another protocol; they do not count as such of HTTP/1.1 any more."""
-        self.users = 0
+        self.users: int = 0
         """Requests that may come back to it."""
         self.waiting: list[Ticket] = []
         self.opening: set[Opening] = set()
