@@ -218,7 +218,8 @@ def interop(session: nox.Session) -> None:
     missing = install_programs(session, PEER_PROGRAMS)
     if missing and "--allow-missing" not in session.posargs:
         session.error(f"missing peers: {', '.join(missing)} (`-- --allow-missing` leaves their tests out)")
-    session.install("-e", ".[cli,testing]", *tools("pytest", "pytest-timeout"), *PEER_LIBRARIES)
+    test_tools = tools("opentelemetry-sdk", "pytest", "pytest-timeout")
+    session.install("-e", ".[cli,testing]", *test_tools, *PEER_LIBRARIES)
     path = os.pathsep.join([session.bin, PEER_PATH])
     # A gigabyte each way and twenty thousand requests take longer than any other test may.
     session.run("python", "-m", "pytest", "--timeout=600", "tests/interop", *session.posargs, env={"PATH": path})
