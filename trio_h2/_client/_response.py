@@ -122,7 +122,7 @@ class Response(metaclass=NoPublicConstructor):
     async def read(self, *, max_size: int = DEFAULT_MAX_BODY_SIZE) -> bytes:
         """Waits for the whole body, and returns it; another call returns the same again.
 
-        Cancelled: nothing is lost, and the call can be repeated.
+        Cancelled: what has come is kept for another call.
 
         Args:
             max_size: the bytes, after decoding, that are not too many; 1 MiB by default.
@@ -136,12 +136,13 @@ class Response(metaclass=NoPublicConstructor):
         """
         check_int("max_size", max_size, 0)
         if self._content is None:
+            self._check_size(max_size)
             body, incoming = self._body, self._incoming
             while part := await body.receive_some():
                 self._add(part, max_size)
                 if body is incoming and incoming.ended:
                     break  # it would say so, too, after other tasks had their turn
-            return self._whole(max_size)
+            return self._whole()
         await trio.lowlevel.checkpoint()
         return self._content
 
@@ -161,9 +162,10 @@ class Response(metaclass=NoPublicConstructor):
         incoming = self._incoming
         if self._body is not incoming:
             raise trio.WouldBlock
+        self._check_size(max_size)
         while not incoming.ended:
             self._add(incoming.receive_some_nowait(), max_size)
-        return self._whole(max_size)
+        return self._whole()
 
     def _add(self, part: bytes, max_size: int) -> None:
         self._parts.append(part)
@@ -174,8 +176,7 @@ class Response(metaclass=NoPublicConstructor):
         if self._size > max_size:
             raise BodyTooLargeError(f"the response is larger than max_size={max_size} bytes")
 
-    def _whole(self, max_size: int) -> bytes:
-        self._check_size(max_size)
+    def _whole(self) -> bytes:
         parts, self._parts = self._parts, []
         self._content = parts[0] if len(parts) == 1 else b"".join(parts)
         return self._content
