@@ -299,7 +299,7 @@ class Http1ClientExchange:
 
     def receive_some_nowait(self, max_bytes: int | None = None, /) -> bytes:
         """The same, but raises `trio.WouldBlock` where that would wait."""
-        if self._receiving.locked() or not (self._left or self._read_all):
+        if not (self._left or self._read_all):
             raise trio.WouldBlock
         limit = _DIRECT if max_bytes is None else max_bytes
         data, self._left = self._left[:limit], self._left[limit:]

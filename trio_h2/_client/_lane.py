@@ -68,9 +68,10 @@ class Lane:
         self.http1: bool = http1
         """Each connection carries one request at a time."""
         self.pooled: list[Pooled] = []
-        """The connections that are open, those that take no new requests included; the last one used last."""
+        """The connections that are open, those that take no new requests included."""
         self.idle: list[Pooled] = []
-        """Those of HTTP/1.1 that no request has, perhaps, so that no busy one is looked at; the one used last last."""
+        """HTTP/1.1 ones that a request may have, so that no busy one is looked at: the one used last at the end. Some
+        may have ended meanwhile, which `Pooled.room` says."""
         self.answered: int = 0
         """How many requests have got a response."""
         self.switched: int = 0
@@ -239,8 +240,6 @@ class Lane:
         self.opening.discard(opening)
         if pooled is not None and pooled in self.pooled:
             self.pooled.remove(pooled)
-            if pooled in self.idle:
-                self.idle.remove(pooled)
             self.switched -= pooled.switched
 
 
