@@ -299,6 +299,25 @@ async def test_responses_before_a_repetition_keep_the_connection(http1: bool, au
         assert client.statistics().opened == 1
 
 
+async def test_each_place_has_all_its_repetitions(autojump_clock: MockClock) -> None:
+    asked: list[str] = []
+
+    async def busy_at_first(stream: trio_h2.ServerStream) -> None:
+        asked.append(stream.path)
+        if asked.count(stream.path) == 1:
+            await stream.respond(503)
+        elif stream.path == "/begin":
+            await stream.respond({":status": 307, "location": "/end"})
+        else:
+            await stream.respond(200)
+
+    async with network(ours(busy_at_first)) as made:
+        retry = Retry(attempts=1, statuses={503})
+        async with Client(transport=made, prior_knowledge=True, retry=retry, max_redirects=5) as client:
+            response = await client.get(f"{URL}/begin", follow_redirects=True)
+            assert (response.status, asked) == (200, ["/begin", "/begin", "/end", "/end"])
+
+
 @both
 async def test_cancelled_at_every_checkpoint(http1: bool, autojump_clock: MockClock) -> None:
     async with (

@@ -154,6 +154,10 @@ async def test_iterating_has_a_checkpoint(http1: bool, autojump_clock: MockClock
             async with client.request("POST", URL, body=body) as response:
                 with trio.testing.assert_checkpoints():
                     assert b"".join([piece async for piece in response]) == body
+            async with client.request("POST", URL, body=body) as response:
+                assert await response.receive_some() == body
+                with trio.testing.assert_no_checkpoints():  # the piece, or the end, was one
+                    assert [piece async for piece in response] == []
 
 
 @both
@@ -204,8 +208,10 @@ async def test_reading_goes_on_where_it_was(http1: bool, autojump_clock: MockClo
             response.read_nowait()
         with pytest.raises(trio_h2.BodyTooLargeError, match="max_size=4"):
             await response.read(max_size=4)
+        before = trio.current_time()
         with pytest.raises(trio_h2.BodyTooLargeError, match="max_size=5"):
             await response.read(max_size=5)
+        assert trio.current_time() == before  # it waits for nothing more
         assert await response.read(max_size=6) == b"onetwo"
         assert (response.read_nowait(), response.content) == (b"onetwo", b"onetwo")
         assert [piece async for piece in response] == []
@@ -318,6 +324,59 @@ async def test_an_upload_stops_when_the_response_has_ended(http1: bool, autojump
         assert (await client.fetch("POST", URL, body=b"x")).status == 413
 
 
+@both
+async def test_leaving_the_block_ends_a_body_that_nobody_waits_for(http1: bool, autojump_clock: MockClock) -> None:
+    async def answers_early(stream: trio_h2.ServerStream) -> None:
+        await stream.respond(200, end_stream=False)
+        await stream.read()
+
+    ended = False
+
+    async def silent() -> AsyncIterator[bytes]:
+        nonlocal ended
+        try:
+            yield b"some"
+            await trio.sleep_forever()
+        finally:
+            ended = True
+
+    async with _served(_handler(answers_early), http1=http1) as client:
+        with trio.fail_after(1):
+            async with client.request("POST", URL, body=silent()) as response:
+                assert response.status == 200
+        assert ended
+        assert client.statistics().requests == 0
+
+
+async def test_a_body_of_a_former_attempt_is_ended(autojump_clock: MockClock) -> None:
+    async def refusing(peer: ScriptedPeer) -> None:
+        head = await peer.until(HeadersFrame)
+        await trio.sleep(1)
+        await peer.send_rst(head.stream_id, ErrorCode.REFUSED_STREAM)
+        again = await peer.until(HeadersFrame)
+        assert await peer.collect_body(again.stream_id) == b"2"
+        await peer.respond(again.stream_id, 200)
+        await until_closed(peer)
+
+    begun: list[int] = []
+    ended: list[int] = []
+
+    async def body() -> AsyncIterator[bytes]:
+        number = len(begun) + 1
+        begun.append(number)
+        try:
+            if number == 1:
+                await trio.sleep_forever()
+            assert ended == [1]
+            yield b"%d" % number
+        finally:
+            ended.append(number)
+
+    async with _served(scripted(refusing)) as client:
+        assert (await client.fetch("PUT", URL, body=body)).status == 200
+    assert (begun, ended) == ([1, 2], [1, 2])
+
+
 async def test_a_body_that_was_begun_is_not_sent_again(autojump_clock: MockClock) -> None:
     async def refusing(peer: ScriptedPeer) -> None:
         for _ in range(2):
@@ -394,6 +453,26 @@ async def test_http1_keeps_its_connection(autojump_clock: MockClock) -> None:
         assert response.trailers["x-t"] == "t"
         assert (await client.get(URL)).content == b"ok"
         assert client.statistics().opened == 1
+
+
+async def test_http1_takes_the_connection_that_was_used_last(autojump_clock: MockClock) -> None:
+    """So that those which are not needed any more idle, and are closed."""
+    served: list[tuple[str, trio_h2.StreamSession]] = []
+
+    async def answer(stream: trio_h2.ServerStream) -> None:
+        served.append((stream.path, stream.session))
+        await trio.sleep(float(stream.path[1:]))
+        await stream.respond(200)
+
+    async with _served(_handler(answer), http1=True) as client:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(client.get, f"{URL}/1")
+            nursery.start_soon(client.get, f"{URL}/2")
+        last = dict(served)["/2"]
+        assert dict(served)["/1"] is not last
+        for _ in range(3):
+            await client.get(f"{URL}/0")
+        assert [session for _, session in served[2:]] == [last] * 3
 
 
 @pytest.mark.parametrize(

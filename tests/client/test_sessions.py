@@ -719,3 +719,7 @@ async def test_requests_that_are_over_leave_nothing_behind(autojump_clock: MockC
                 pass
         gc.collect()
         assert [one for one in gc.get_objects() if type(one).__name__ == "Incoming"] == []
+        await trio.sleep(1000)  # the connection idles, and is closed
+        assert client.statistics().connections == 0
+        gc.collect()
+        assert [one for one in gc.get_objects() if type(one).__name__ == "Lane"] == []

@@ -129,7 +129,7 @@ def check_nothing_waits(session: Session) -> None:
         pytest.param(update, None, 8, marks=pytest.mark.parity("B16", "B6"), id="update"),
         pytest.param(updates, None, 20, marks=pytest.mark.parity("B16", "B6"), id="updates"),
         pytest.param(updates, 7, 40, marks=pytest.mark.parity("B16", "B6"), id="updates-narrow"),
-        pytest.param(update_beside_a_request, None, 25, marks=pytest.mark.parity("B16"), id="update-and-request"),
+        pytest.param(update_beside_a_request, None, 28, marks=pytest.mark.parity("B16"), id="update-and-request"),
         pytest.param(announce, None, 10, marks=pytest.mark.parity("B22", "B23"), id="announce"),
         pytest.param(announce, 7, 40, marks=pytest.mark.parity("B22", "B23"), id="announce-narrow"),
         pytest.param(subscribe, None, 15, marks=pytest.mark.parity("B7", "B8", "B22"), id="subscribe"),

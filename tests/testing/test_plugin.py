@@ -213,9 +213,10 @@ async def test_it(session_pair):
     assert "CrashError: the server" in output
 
 
-def test_handlers_end_before_the_next_test(run: Run) -> None:
+def test_blocks_end_before_the_next_test(run: Run) -> None:
     source = """
 log = []
+ports = []
 
 def ends(name):
     async def handler(stream):
@@ -229,6 +230,7 @@ def ends(name):
 async def test_it(plain_server, tls_server):
     backend = await plain_server(ends("backend"))
     gateway = await tls_server(ends("gateway"))
+    ports.extend([backend.port, gateway.port])
     async with backend.connect() as one, gateway.connect() as other:
         await (await one.open_stream("GET")).receive_response()
         await (await other.open_stream("GET")).receive_response()
@@ -236,6 +238,10 @@ async def test_it(plain_server, tls_server):
 
 async def test_after():
     assert sorted(log) == ["backend", "gateway"]
+    assert len(ports) == 2
+    for port in ports:
+        with pytest.raises(OSError, match="all attempts to connect"):
+            await trio.open_tcp_stream("127.0.0.1", port)
 """
     assert "\n2 passed" in run(HANDLERS + source)
 
