@@ -65,7 +65,7 @@ async def test_request_10_and_request_1000(body: bytes, autojump_clock: object) 
         number = 0
 
         async def measured(first: int) -> int:
-            """Requests *first* and those that follow, by tens: the least, as the order of tasks makes some cost more."""
+            """Requests *first* and those that follow, by tens: the least, as the order of tasks costs something."""
             nonlocal number
             while number < first - 1:
                 await request(session, body)
